@@ -1,8 +1,25 @@
-import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-@Module({})
-class M {}
-const app = await NestFactory.create(M);
-await app.init();
-console.log('ok');
-await app.close();
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { AppModule } from './app.module.js';
+import { configureApp } from './app.setup.js';
+import { envSchema, parseEnv } from './config/env.js';
+import { loadEnvFile } from './config/load-env-file.js';
+import { createLogger } from './logger.js';
+import { exitWithError } from './startup-error.js';
+
+try {
+  loadEnvFile();
+  const env = parseEnv(process.env, envSchema);
+  const app = await NestFactory.create<NestExpressApplication>(AppModule, {
+    logger: createLogger(env),
+    bodyParser: false,
+    abortOnError: false,
+    // A start that fails is explained in one message, instead of Nest's own with a stack.
+    bufferLogs: true,
+    autoFlushLogs: false,
+  });
+  await configureApp(app).listen(env.PORT, env.HOST);
+  app.flushLogs();
+} catch (error) {
+  exitWithError(error);
+}

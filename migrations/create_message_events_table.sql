@@ -1,0 +1,86 @@
+-- The event log: one row for each status of each message that Twilio reported.
+-- Applied by `npm run migrate`, and safe to apply by hand:
+--   psql "$DATABASE_URL" -f migrations/create_message_events_table.sql
+
+-- The application's own tables, created only where it has not got them already.
+create table if not exists companies (
+  id uuid not null default gen_random_uuid(),
+  name text,
+  phone_number text,
+  constraint companies_pkey primary key (id)
+);
+
+create table if not exists conversations (
+  id uuid not null default gen_random_uuid(),
+  company_id uuid,
+  constraint conversations_pkey primary key (id),
+  constraint conversations_company_id_fkey foreign key (company_id) references companies (id) on delete set null
+);
+
+create table if not exists messages (
+  id uuid not null default gen_random_uuid(),
+  conversation_id uuid,
+  twilio_sid text,
+  direction text,
+  channel text,
+  body text,
+  status text,
+  created_at timestamptz not null default now(),
+  constraint messages_pkey primary key (id),
+  constraint messages_twilio_sid_key unique (twilio_sid),
+  constraint messages_conversation_id_fkey foreign key (conversation_id) references conversations (id) on delete set null
+);
+
+create table if not exists message_events (
+  id uuid not null default gen_random_uuid(),
+  message_sid text not null,
+  message_status text not null,
+  channel text not null,
+  to_number text,
+  from_number text,
+  error_code text,
+  error_message text,
+  account_sid text not null,
+  payload jsonb not null,
+  sms_fallback_id uuid,
+  created_at timestamptz not null default now(),
+  constraint message_events_pkey primary key (id),
+  constraint message_events_message_sid_message_status_key unique (message_sid, message_status)
+);
+
+-- The two links have the type of messages.id, whatever it is in the application's schema.
+do $$
+declare
+  message_id_type text := (
+    select format_type(atttypid, atttypmod) from pg_attribute
+    where attrelid = 'messages'::regclass and attname = 'id'
+  );
+begin
+  execute format(
+    'alter table message_events
+       add column if not exists message_id %1$s
+         constraint message_events_message_id_fkey references messages (id) on delete set null,
+       add column if not exists fallback_sms_message_id %1$s
+         constraint message_events_fallback_sms_message_id_fkey references messages (id) on delete set null',
+    message_id_type
+  );
+end $$;
+
+-- The newest callbacks first.
+create index if not exists message_events_created_at_idx on message_events (created_at);
+-- Failures by error code, newest first. Most events are no failures, so the index stays small.
+create index if not exists message_events_failures_idx on message_events (error_code, created_at)
+  where message_status in ('failed', 'undelivered');
+-- The events of a row of messages, and the foreign key's check when such a row is deleted.
+create index if not exists message_events_message_id_idx on message_events (message_id)
+  where message_id is not null;
+-- The events that led to an SMS.
+create index if not exists message_events_fallback_sms_message_id_idx on message_events (fallback_sms_message_id)
+  where fallback_sms_message_id is not null;
+-- The callbacks of an SMS that carry the id of its fallback: how an SMS is recognized whose sending was not answered.
+create index if not exists message_events_sms_fallback_id_idx on message_events (sms_fallback_id)
+  where sms_fallback_id is not null;
+
+comment on column message_events.payload is 'every parameter of the callback as received';
+comment on column message_events.channel is 'prefix of the address: whatsapp, rcs, messenger, …; sms where there is none';
+comment on column message_events.sms_fallback_id is 'the sms_fallbacks row whose SMS this callback is about';

@@ -1,0 +1,58 @@
+-- One row for each WhatsApp message that a policy failure befell: what became of its SMS, and why.
+create table if not exists sms_fallbacks (
+  id uuid not null default gen_random_uuid(),
+  original_message_sid text not null,
+  message_event_id uuid not null,
+  account_sid text not null,
+  state text not null default 'claimed',
+  reason text,
+  attempts integer not null default 0,
+  to_number text,
+  from_number text,
+  messaging_service_sid text,
+  body text,
+  truncated boolean not null default false,
+  status_callback_url text,
+  sms_message_sid text,
+  last_error_code text,
+  last_error text,
+  next_attempt_at timestamptz not null default now(),
+  attempt_started_at timestamptz,
+  locked_until timestamptz,
+  sent_at timestamptz,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint sms_fallbacks_pkey primary key (id),
+  constraint sms_fallbacks_original_message_sid_key unique (original_message_sid),
+  constraint sms_fallbacks_sms_message_sid_key unique (sms_message_sid),
+  constraint sms_fallbacks_state_check
+    check (state in ('claimed', 'sending', 'uncertain', 'sent', 'skipped', 'failed')),
+  constraint sms_fallbacks_reason_check check (reason is not null or state not in ('skipped', 'failed'))
+);
+
+do $$
+declare
+  message_id_type text := (
+    select format_type(atttypid, atttypmod) from pg_attribute
+    where attrelid = 'messages'::regclass and attname = 'id'
+  );
+begin
+  execute format(
+    'alter table sms_fallbacks
+       add column if not exists message_id %1$s
+         constraint sms_fallbacks_message_id_fkey references messages (id) on delete set null',
+    message_id_type
+  );
+end $$;
+
+-- The fallbacks that are not at an end: what is stuck, and what a restart goes on with.
+create index if not exists sms_fallbacks_open_idx on sms_fallbacks (next_attempt_at)
+  where state in ('claimed', 'sending', 'uncertain');
+-- The foreign key's check when a row of messages is deleted.
+create index if not exists sms_fallbacks_message_id_idx on sms_fallbacks (message_id)
+  where message_id is not null;
+
+comment on column sms_fallbacks.state is
+  'claimed: work to do; sending: the intent is committed, the SMS may be on its way; uncertain: Twilio''s answer was lost, being settled; sent, skipped, failed: ends';
+comment on column sms_fallbacks.message_id is 'the row of messages of the SMS';
+comment on column sms_fallbacks.locked_until is 'until then a worker has this row to itself';

@@ -1,0 +1,42 @@
+import type { Request } from 'express';
+import { parseForm } from './form-parameters.js';
+import type { FormParameters } from './form-parameters.js';
+
+/** A request that reached the simulated API, whatever became of it. */
+export interface ApiRequest {
+  readonly method: string;
+  /** Without the query. */
+  readonly path: string;
+  /** Of the query and, for a POST, of the body. */
+  readonly parameters: FormParameters;
+  /** The account that the path names. */
+  readonly accountSid: string | undefined;
+  /** Whether the account and its token were in the Authorization header. */
+  readonly authenticated: boolean;
+  readonly time: Date;
+}
+
+/** @param accounts auth tokens by account SID */
+export function readApiRequest(request: Request, accounts: ReadonlyMap<string, string>): ApiRequest {
+  const accountSid = /^\/2010-04-01\/Accounts\/([^/]+)\//.exec(request.path)?.[1];
+  const body: unknown = request.body;
+  const query = request.originalUrl.split('?')[1] ?? '';
+  return {
+    method: request.method,
+    path: request.path,
+    parameters: { ...parseForm(query), ...parseForm(typeof body === 'string' ? body : '') },
+    accountSid,
+    authenticated: isAuthenticated(request.get('authorization') ?? '', accountSid, accounts),
+    time: new Date(),
+  };
+}
+
+function isAuthenticated(
+  authorization: string,
+  accountSid: string | undefined,
+  accounts: ReadonlyMap<string, string>,
+): boolean {
+  const token = accountSid === undefined ? undefined : accounts.get(accountSid);
+  if (accountSid === undefined || token === undefined) return false;
+  return authorization === `Basic ${Buffer.from(`${accountSid}:${token}`).toString('base64')}`;
+}

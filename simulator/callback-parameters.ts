@@ -1,0 +1,97 @@
+import type { CallbackStep } from './callback-plan.js';
+import { demoAccount } from './demo-account.js';
+import type { FormParameters } from './form-parameters.js';
+import { channelOf } from './message.js';
+import type { SimulatedMessage } from './message.js';
+
+/** What a status callback tells. */
+export interface StatusCallback {
+  readonly messageSid: string;
+  readonly status: string;
+  /** The recipient; of WhatsApp with or without the prefix. */
+  readonly to: string;
+  /** The sender; of WhatsApp with or without the prefix. */
+  readonly from: string;
+  /** Default: the demo account. */
+  readonly accountSid?: string;
+  readonly messagingServiceSid?: string;
+  readonly errorCode?: number;
+  readonly errorMessage?: string;
+  /** More parameters, or other values for the usual ones. */
+  readonly extra?: FormParameters;
+  /** Names of parameters to leave out: `To` is really missing at times. */
+  readonly without?: readonly string[];
+}
+
+/**
+ * The parameters of a WhatsApp message's callback: the field set of real captures (see the project's notes on
+ * Twilio). ChannelInstallSid, EventType and ExternalUserId come and go there; give them as `extra`.
+ */
+export function whatsappStatusParameters(callback: StatusCallback): FormParameters {
+  const to = withPrefix(callback.to);
+  return finished(callback, {
+    ...common({ ...callback, to, from: withPrefix(callback.from) }),
+    ChannelPrefix: 'whatsapp',
+    ChannelToAddress: masked(to),
+    StructuredMessage: 'false',
+  });
+}
+
+/** The parameters of an SMS's callback: the field set of real captures. */
+export function smsStatusParameters(callback: StatusCallback): FormParameters {
+  const reported = callback.status === 'delivered' || callback.status === 'undelivered';
+  return finished(callback, {
+    ...common(callback),
+    ...(callback.messagingServiceSid !== undefined && { MessagingServiceSid: callback.messagingServiceSid }),
+    ...(reported && { RawDlrDoneDate: rawDlrDoneDate(new Date()) }),
+  });
+}
+
+/** The parameters of the callback that tells of this step of a message, by the message's channel. */
+export function statusParametersOf(message: SimulatedMessage, step: CallbackStep): FormParameters {
+  const build = channelOf(message.to) === 'whatsapp' ? whatsappStatusParameters : smsStatusParameters;
+  return build({
+    messageSid: message.sid,
+    status: step.status,
+    to: message.to,
+    from: message.from ?? '',
+    accountSid: message.accountSid,
+    messagingServiceSid: message.messagingServiceSid,
+    errorCode: step.errorCode,
+    errorMessage: step.errorMessage,
+  });
+}
+
+function common(callback: StatusCallback): Record<string, string> {
+  return {
+    AccountSid: callback.accountSid ?? demoAccount.sid,
+    ApiVersion: '2010-04-01',
+    From: callback.from,
+    MessageSid: callback.messageSid,
+    MessageStatus: callback.status,
+    SmsSid: callback.messageSid,
+    SmsStatus: callback.status,
+    To: callback.to,
+    ...(callback.errorCode !== undefined && { ErrorCode: String(callback.errorCode) }),
+    ...(callback.errorMessage !== undefined && { ErrorMessage: callback.errorMessage }),
+  };
+}
+
+function finished(callback: StatusCallback, usual: FormParameters): FormParameters {
+  const left = Object.entries({ ...usual, ...callback.extra });
+  return Object.fromEntries(left.filter(([name]) => callback.without?.includes(name) !== true));
+}
+
+function withPrefix(address: string): string {
+  return address.startsWith('whatsapp:') ? address : `whatsapp:${address}`;
+}
+
+/** `+15550123456` of `whatsapp:+15550123456`, with its last four digits as `XXXX`. */
+function masked(address: string): string {
+  return address.replace(/^whatsapp:/, '').replace(/\d{4}$/, 'XXXX');
+}
+
+/** YYMMDDhhmm, in UTC here; Twilio's has no zone. */
+function rawDlrDoneDate(date: Date): string {
+  return date.toISOString().replaceAll(/\D/g, '').slice(2, 12);
+}

@@ -1,0 +1,83 @@
+import type { SimulatedMessage } from './message.js';
+
+/** One change of a message's status, and the callback that tells of it. */
+export interface CallbackStep {
+  /** Any status, known to Twilio or not. */
+  readonly status: string;
+  readonly errorCode?: number;
+  readonly errorMessage?: string;
+  /** Milliseconds after the step before it (after the message's creation, for the first one); default 0. */
+  readonly delayMilliseconds?: number;
+  /** True: the status changes, and nobody is told. */
+  readonly dropped?: boolean;
+  /** True: the next step does not wait for this callback's answer, so that both are under way at once. */
+  readonly concurrent?: boolean;
+}
+
+/** What becomes of a message, once it is created. */
+export type CallbackPlan = (message: SimulatedMessage) => readonly CallbackStep[];
+
+/**
+ * What usually happens: `queued` only with a Messaging Service (a first status has no callback, and without a
+ * service `queued` is the first), then `sent`, then `delivered`.
+ */
+export const delivered: CallbackPlan = (message) => [
+  ...(message.messagingServiceSid === undefined ? [] : [{ status: 'queued' }]),
+  { status: 'sent' },
+  { status: 'delivered' },
+];
+
+/** Nothing happens: the message keeps its first status. */
+export const silent: CallbackPlan = () => [];
+
+/** These steps, one after the other, each waiting for the answer to the one before it. */
+export function inOrder(...steps: readonly CallbackStep[]): CallbackPlan {
+  return () => steps;
+}
+
+/** The plan's steps, last first. */
+export function reversed(plan: CallbackPlan): CallbackPlan {
+  return (message) => plan(message).toReversed();
+}
+
+/** The plan's steps in an order that depends on the seed only, so that a failing test can be run again. */
+export function shuffled(plan: CallbackPlan, seed: number): CallbackPlan {
+  return (message) => {
+    const random = randomNumbers(seed);
+    return plan(message)
+      .map((step) => ({ step, key: random() }))
+      .toSorted((left, right) => left.key - right.key)
+      .map(({ step }) => step);
+  };
+}
+
+/** Each of the plan's steps `times` times in a row. */
+export function repeated(plan: CallbackPlan, times: number): CallbackPlan {
+  return (message) => plan(message).flatMap((step) => Array.from({ length: times }, () => step));
+}
+
+/** The plan, without the callbacks of the steps that the predicate picks. */
+export function dropped(plan: CallbackPlan, isDropped: (step: CallbackStep) => boolean): CallbackPlan {
+  return (message) => plan(message).map((step) => (isDropped(step) ? { ...step, dropped: true } : step));
+}
+
+/** The plan, with every callback sent without waiting for the answer to the one before it. */
+export function concurrent(plan: CallbackPlan): CallbackPlan {
+  return (message) => plan(message).map((step) => ({ ...step, concurrent: true }));
+}
+
+/** The plan, with this pause in milliseconds before each step that names none of its own. */
+export function paced(plan: CallbackPlan, delayMilliseconds: number): CallbackPlan {
+  return (message) => plan(message).map((step) => ({ delayMilliseconds, ...step }));
+}
+
+/** Numbers from 0 up to 1 that follow from the seed (mulberry32). */
+function randomNumbers(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

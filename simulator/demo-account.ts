@@ -1,0 +1,10 @@
+/**
+ * The account that the demo, the simulator and `npm run simulate` share when nobody names another one.
+ * It is made up: Twilio knows neither the SID nor the token, so neither is a secret.
+ */
+export const demoAccount = {
+  /** `AC` and 32 hexadecimal digits, as Twilio's are. */
+  sid: 'ACde30de30de30de30de30de30de30de30',
+  /** 32 hexadecimal digits, as Twilio's are. */
+  authToken: 'de305ecede305ecede305ecede305ece',
+} as const;

@@ -1,0 +1,92 @@
+import type { CallbackStep } from './callback-plan.js';
+import { firstValue } from './form-parameters.js';
+import type { FormParameters } from './form-parameters.js';
+import { hasLeft, isProgress, newMessageSid } from './message.js';
+import type { SimulatedMessage } from './message.js';
+
+/** A message that exists before the simulator is asked anything, e.g. the original WhatsApp message. */
+export interface ExistingMessage extends Partial<Omit<SimulatedMessage, 'dateUpdated' | 'parameters'>> {
+  readonly to: string;
+}
+
+type Changeable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** The sender that a Messaging Service picks here: Twilio's test number that always works. */
+const serviceSender = '+15005550006';
+
+/** Every message of every account, oldest first. */
+export class MessageStore {
+  readonly #messages = new Map<string, Changeable<SimulatedMessage>>();
+
+  /** Takes a message as POST Messages does; its first status is what Twilio answers with. */
+  create(accountSid: string, parameters: FormParameters): SimulatedMessage {
+    const media = parameters['MediaUrl'] ?? [];
+    const mediaCount = typeof media === 'string' ? 1 : media.length;
+    const messagingServiceSid = firstValue(parameters, 'MessagingServiceSid');
+    const validityPeriod = firstValue(parameters, 'ValidityPeriod');
+    const message = {
+      sid: newMessageSid(mediaCount > 0 ? 'MM' : 'SM'),
+      accountSid,
+      to: firstValue(parameters, 'To') ?? '',
+      from: firstValue(parameters, 'From'),
+      body: firstValue(parameters, 'Body'),
+      messagingServiceSid,
+      statusCallback: firstValue(parameters, 'StatusCallback'),
+      validityPeriod: validityPeriod === undefined ? undefined : Number(validityPeriod),
+      contentSid: firstValue(parameters, 'ContentSid'),
+      mediaCount,
+      status: messagingServiceSid === undefined ? 'queued' : 'accepted',
+    };
+    return this.add(message, parameters);
+  }
+
+  add(
+    message: ExistingMessage & Pick<SimulatedMessage, 'accountSid'>,
+    parameters: FormParameters = {},
+  ): SimulatedMessage {
+    const { status = 'sent', dateCreated = new Date() } = message;
+    const stored: Changeable<SimulatedMessage> = {
+      ...message,
+      sid: message.sid ?? newMessageSid(),
+      body: message.body ?? '',
+      mediaCount: message.mediaCount ?? 0,
+      status,
+      dateCreated,
+      dateUpdated: dateCreated,
+      dateSent: message.dateSent ?? (hasLeft(status) ? dateCreated : undefined),
+      parameters,
+    };
+    this.#messages.set(stored.sid, stored);
+    return stored;
+  }
+
+  /** Moves the message on to this step's status, unless it is further already. */
+  advance(sid: string, step: CallbackStep): void {
+    const message = this.#messages.get(sid);
+    if (message === undefined) return;
+    const now = new Date();
+    message.from ??= serviceSender;
+    message.dateUpdated = now;
+    if (!isProgress(message.status, step.status)) return;
+    message.status = step.status;
+    message.errorCode = step.errorCode;
+    message.errorMessage = step.errorMessage;
+    if (hasLeft(step.status)) message.dateSent ??= now;
+  }
+
+  find(sid: string): SimulatedMessage | undefined {
+    return this.#messages.get(sid);
+  }
+
+  /** Newest first. */
+  ofAccount(accountSid: string | undefined): SimulatedMessage[] {
+    return [...this.#messages.values()]
+      .filter((message) => message.accountSid === accountSid)
+      .toReversed()
+      .toSorted((left, right) => right.dateCreated.getTime() - left.dateCreated.getTime());
+  }
+
+  clear(): void {
+    this.#messages.clear();
+  }
+}

@@ -1,0 +1,67 @@
+import { randomBytes } from 'node:crypto';
+import type { FormParameters } from './form-parameters.js';
+
+/** A message as the simulated Twilio knows it. A live view: `status` and the dates move on as its steps play. */
+export interface SimulatedMessage {
+  /** `SM` (or `MM`, with media) and 32 hexadecimal digits. */
+  readonly sid: string;
+  readonly accountSid: string;
+  /** E.164, with a channel prefix where there is one: `+15551230000`, `whatsapp:+15551230000`. */
+  readonly to: string;
+  /** As `to`; undefined until a Messaging Service has picked a sender. */
+  readonly from?: string;
+  /** The text, as a recipient would read it: of a template, the rendered text. */
+  readonly body: string;
+  readonly messagingServiceSid?: string;
+  /** Where its callbacks go, fragment and all; without one none is sent. */
+  readonly statusCallback?: string;
+  /** Seconds. */
+  readonly validityPeriod?: number;
+  readonly contentSid?: string;
+  readonly mediaCount: number;
+  /** One of the 13 statuses of Twilio's `message_enum_status`, or one that it may add. */
+  readonly status: string;
+  readonly errorCode?: number;
+  readonly errorMessage?: string;
+  readonly dateCreated: Date;
+  readonly dateUpdated: Date;
+  /** Undefined until the message has been sent. */
+  readonly dateSent?: Date;
+  /** Every parameter of the request that made it. */
+  readonly parameters: FormParameters;
+}
+
+/** A new message SID, `SM` and 32 random hexadecimal digits. */
+export function newMessageSid(prefix: 'SM' | 'MM' = 'SM'): string {
+  return prefix + randomBytes(16).toString('hex');
+}
+
+/** `whatsapp` of `whatsapp:+15551230000`; an address without a prefix is a telephone's: `sms`. */
+export function channelOf(address: string): string {
+  const colon = address.indexOf(':');
+  return colon === -1 ? 'sms' : address.slice(0, colon);
+}
+
+/** How far a status is on a message's way; one that is not listed counts as an end. */
+const progress: Readonly<Record<string, number>> = {
+  accepted: 0,
+  scheduled: 0,
+  queued: 1,
+  sending: 2,
+  sent: 3,
+  read: 5,
+};
+const ended = 4;
+
+/**
+ * Whether `next` may replace `current`: a message never goes back, so steps played in the wrong order reorder
+ * its callbacks (a matter of the network) and not the message itself.
+ */
+export function isProgress(current: string, next: string): boolean {
+  return (progress[next] ?? ended) >= (progress[current] ?? ended);
+}
+
+/** Whether a message with this status has left Twilio, so that it has a date_sent. */
+export function hasLeft(status: string): boolean {
+  return (progress[status] ?? ended) >= 3;
+}

@@ -1,0 +1,134 @@
+import express from 'express';
+import type { Express, Request, Response } from 'express';
+import { internalError, notAuthenticated, notFound, refusalOf, sendError } from './api-errors.js';
+import { readApiRequest } from './api-request.js';
+import type { ApiRequest } from './api-request.js';
+import type { AcceptedFault, Fault, FaultQueue } from './faults.js';
+import { messageList } from './message-list.js';
+import { messageResource } from './message-resource.js';
+import type { MessageStore } from './message-store.js';
+import type { SimulatedMessage } from './message.js';
+
+/** What the API works on. */
+export interface MessagesApiContext {
+  /** Auth tokens by account SID. */
+  readonly accounts: ReadonlyMap<string, string>;
+  readonly store: MessageStore;
+  readonly faults: FaultQueue;
+  /** Milliseconds before an accepted message shows in lists. */
+  listDelay(): number;
+  onRequest(request: ApiRequest): void;
+  /**
+   * Called for each message accepted. Its callbacks begin once `answered` has resolved.
+   * @returns a promise of the end of its callbacks
+   */
+  onAccepted(message: SimulatedMessage, answered: Promise<void>): Promise<void>;
+}
+
+const messagesPath = '/2010-04-01/Accounts/:accountSid/Messages';
+
+/** Twilio's Messages API: create, fetch and list. Everything else is a 404, as an unknown resource is there. */
+export function messagesApi(context: MessagesApiContext): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.use(express.text({ type: 'application/x-www-form-urlencoded', limit: '1mb' }));
+  app.post(`${messagesPath}.json`, (request, response) => {
+    const apiRequest = admit(context, request, response);
+    if (apiRequest !== undefined) createMessage(context, apiRequest, response);
+  });
+  app.get(`${messagesPath}.json`, (request, response) => {
+    const apiRequest = admit(context, request, response);
+    if (apiRequest !== undefined) listMessages(context, apiRequest, response);
+  });
+  app.get(`${messagesPath}/:sid.json`, (request, response) => {
+    const apiRequest = admit(context, request, response);
+    if (apiRequest !== undefined) fetchMessage(context, apiRequest, request.params.sid, response);
+  });
+  app.use((request, response) => {
+    if (admit(context, request, response) !== undefined) sendError(response, notFound(request.path));
+  });
+  return app;
+}
+
+/** The request, remembered; undefined where it was answered already because it is not authenticated. */
+function admit(context: MessagesApiContext, request: Request, response: Response): ApiRequest | undefined {
+  const apiRequest = readApiRequest(request, context.accounts);
+  context.onRequest(apiRequest);
+  if (apiRequest.authenticated) return apiRequest;
+  sendError(response, notAuthenticated);
+  return undefined;
+}
+
+function createMessage(context: MessagesApiContext, request: ApiRequest, response: Response): void {
+  const fault = context.faults.take('create', request);
+  if (fault !== undefined && !isAcceptedFault(fault)) {
+    fail(fault, response);
+    return;
+  }
+  const refusal = refusalOf(request.parameters);
+  if (refusal !== undefined) {
+    sendError(response, refusal);
+    return;
+  }
+  const message = context.store.create(request.accountSid ?? '', request.parameters);
+  const resource = messageResource(message);
+  const answered = new Promise<void>((resolve) => {
+    if (fault?.type === 'hangAfterAccepting' || fault?.type === 'answerAfterCallbacks') resolve();
+    else response.once('close', resolve);
+  });
+  const played = context.onAccepted(message, answered);
+  if (fault === undefined) response.status(201).json(resource);
+  else if (fault.type === 'answerAfterCallbacks') void played.then(() => response.status(201).json(resource));
+  else fail(fault, response);
+}
+
+function fetchMessage(
+  context: MessagesApiContext,
+  request: ApiRequest,
+  sid: string,
+  response: Response,
+): void {
+  const fault = context.faults.take('fetch', request);
+  const message = context.store.find(sid);
+  const found = message !== undefined && message.accountSid === request.accountSid;
+  if (fault !== undefined) fail(fault, response);
+  else if (found) response.json(messageResource(message));
+  else sendError(response, notFound(request.path));
+}
+
+function listMessages(context: MessagesApiContext, request: ApiRequest, response: Response): void {
+  const fault = context.faults.take('list', request);
+  if (fault !== undefined) {
+    fail(fault, response);
+    return;
+  }
+  const newest = Date.now() - context.listDelay();
+  const visible = context.store
+    .ofAccount(request.accountSid)
+    .filter((message) => message.dateCreated.getTime() <= newest);
+  const answer = messageList(visible, request);
+  if (answer.error === undefined) response.json(answer.list);
+  else sendError(response, answer.error);
+}
+
+function isAcceptedFault(fault: Fault): fault is AcceptedFault {
+  return fault.type.endsWith('AfterAccepting') || fault.type === 'answerAfterCallbacks';
+}
+
+function fail(fault: Exclude<Fault, { type: 'answerAfterCallbacks' }>, response: Response): void {
+  switch (fault.type) {
+    case 'error':
+      sendError(response, { message: `Simulated error ${String(fault.code)}`, ...fault });
+      break;
+    case 'errorAfterAccepting':
+      sendError(response, { ...internalError, ...fault });
+      break;
+    case 'resetBeforeAccepting':
+    case 'resetAfterAccepting':
+      response.socket?.resetAndDestroy();
+      break;
+    case 'hangBeforeAccepting':
+    case 'hangAfterAccepting':
+      break;
+  }
+}

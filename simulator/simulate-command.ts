@@ -1,0 +1,119 @@
+import { STATUS_CODES } from 'node:http';
+import { isNativeError } from 'node:util/types';
+import { smsStatusParameters, whatsappStatusParameters } from './callback-parameters.js';
+import { CallbackSender } from './callback-sender.js';
+import { demoAccount } from './demo-account.js';
+import type { Environment } from './environment.js';
+import { NoAnswerError } from './http-post.js';
+import type { HttpAnswer } from './http-post.js';
+import { readSimulateOptions, usage, UsageError } from './simulate-options.js';
+import type { SimulateOptions } from './simulate-options.js';
+
+/**
+ * Sends what the arguments ask for and tells a person how it went. The token is never printed.
+ * @returns the exit code: 0 where every callback was answered with 2xx
+ */
+export async function simulate(
+  args: readonly string[],
+  environment: Environment,
+  print: (text: string) => void,
+): Promise<number> {
+  try {
+    const options = readSimulateOptions(args, environment);
+    if (options === undefined) {
+      print(usage);
+      return 0;
+    }
+    return await sendAll(options, print);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    print(`simulate: ${error.message}. See npm run simulate -- --help`);
+    return 1;
+  }
+}
+
+async function sendAll(options: SimulateOptions, print: (text: string) => void): Promise<number> {
+  print(description(options));
+  const sender = new CallbackSender({ rewriteUrl: () => options.url });
+  let exitCode = 0;
+  for (let number = 1; number <= options.repeat; number += 1) {
+    const result = await sendOne(sender, options);
+    const advice = adviceOn(result, options);
+    if (advice !== undefined) exitCode = 1;
+    print(`  answer   ${outcome(result)}${advice === undefined ? '' : `\n           ${advice}`}`);
+  }
+  sender.close();
+  return exitCode;
+}
+
+async function sendOne(
+  sender: CallbackSender,
+  options: SimulateOptions,
+): Promise<HttpAnswer | NoAnswerError> {
+  const build = options.channel === 'whatsapp' ? whatsappStatusParameters : smsStatusParameters;
+  try {
+    return await sender.send({
+      // One request, however it ends.
+      url: `${options.publicUrl}#rc=0`,
+      parameters: build(options),
+      authToken: options.authToken,
+    });
+  } catch (error) {
+    if (error instanceof NoAnswerError) return error;
+    throw error;
+  }
+}
+
+function description(options: SimulateOptions): string {
+  const demo = options.accountSid === demoAccount.sid ? ' (the demo account)' : '';
+  const error = options.errorCode === undefined ? '' : `, error ${String(options.errorCode)}`;
+  return [
+    `${options.channel === 'sms' ? 'An SMS' : 'A WhatsApp'} status callback: ${options.status}${error}`,
+    `  message  ${options.messageSid} to ${options.to}`,
+    `  to       ${options.url}`,
+    `  signed   for ${options.publicUrl}`,
+    `           with the token of ${options.accountSid}${demo}`,
+  ].join('\n');
+}
+
+function outcome(result: HttpAnswer | NoAnswerError): string {
+  if (result instanceof NoAnswerError) return `none: ${result.message || codeOf(result)}`;
+  const body = result.body === '' ? '' : `: ${result.body.slice(0, 500)}`;
+  return `${String(result.status)} ${STATUS_CODES[result.status] ?? ''}${body}`;
+}
+
+/** What to look at next; undefined where all is well. */
+function adviceOn(result: HttpAnswer | NoAnswerError, options: SimulateOptions): string | undefined {
+  const { origin } = new URL(options.url);
+  if (result instanceof NoAnswerError) {
+    return codeOf(result) === 'ECONNREFUSED'
+      ? `Nothing listens at ${origin}. Is the service running? Else name --url.`
+      : `Is ${origin} the service? Its log may say more.`;
+  }
+  switch (result.status) {
+    case 400:
+      return 'The signature is right, but a field is missing or too long: the answer names it.';
+    case 403:
+      return [
+        'The service does not take the signature. Compare what it runs with:',
+        `TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN (of ${options.accountSid}),`,
+        `and PUBLIC_BASE_URL: ${new URL(options.publicUrl).origin} was signed (--public-url changes it).`,
+      ].join('\n           ');
+    case 404:
+      return `${origin} has no such path. Is --url right, and is it this service?`;
+    case 415:
+      return 'The service takes forms and JSON. Is something between here and there that changes Content-Type?';
+    case 429:
+      return `Too many wrong signatures from this address. Again in ${result.headers['retry-after'] ?? 'some'} s.`;
+    case 503:
+      return 'The service could not store it. Is its database running?';
+    default:
+      return result.status >= 200 && result.status < 300 ? undefined : 'Its log may say more.';
+  }
+}
+
+/** Node's error code, e.g. ECONNREFUSED; of an error of several addresses, the first one's. */
+function codeOf(error: NoAnswerError): string {
+  const { cause } = error;
+  return isNativeError(cause) && 'code' in cause ? String(cause.code) : 'unknown';
+}

@@ -1,0 +1,60 @@
+import type { ApiRequest } from './api-request.js';
+import type { CallbackPlan, CallbackStep } from './callback-plan.js';
+import type { CallbackAttempt, CallbackSenderOptions } from './callback-sender.js';
+import type { FormParameters } from './form-parameters.js';
+import type { SimulatedMessage } from './message.js';
+import type { SignedRequest } from './signed-request.js';
+
+export interface SimulatorOptions extends Omit<CallbackSenderOptions, 'onAttempt'> {
+  /** Auth tokens by account SID; default: the demo account. */
+  readonly accounts?: Readonly<Record<string, string>>;
+  /** Default 0: a free one. */
+  readonly port?: number;
+  /** Default 127.0.0.1. */
+  readonly host?: string;
+  /** What becomes of each message created; default `delivered`: (queued,) sent, delivered. */
+  readonly callbackPlan?: CallbackPlan;
+  /** Milliseconds before an accepted message shows in GET list; default 0. */
+  readonly listDelayMilliseconds?: number;
+}
+
+/** The events of a simulator: names with the arguments of their listeners. */
+export interface SimulatorEvents {
+  /** A request has reached the API; it is not answered yet. */
+  request: [ApiRequest];
+  /** A message was accepted through POST Messages. */
+  message: [SimulatedMessage];
+  /** A callback was sent and answered, or got no answer. */
+  callback: [CallbackAttempt];
+}
+
+export interface SendCallbackOptions {
+  /** The public URL as it would be given to Twilio, query and `#rc=…` included. */
+  readonly url: string;
+  readonly parameters: FormParameters;
+  /** Whose token signs; default: the AccountSid of the parameters, else the first account. */
+  readonly accountSid?: string;
+  /** Default `form`. */
+  readonly format?: 'form' | 'json';
+  /** Signs with this token instead of the account's. */
+  readonly signWith?: string;
+  /** Changes the request after it has been signed: another body, another header, no signature. */
+  readonly tamper?: (request: SignedRequest) => SignedRequest;
+}
+
+export interface WhatsappMessage {
+  /** Default: the simulator's first account. */
+  readonly accountSid?: string;
+  /** Default: a new one. */
+  readonly sid?: string;
+  /** `whatsapp:+14155238886` */
+  readonly from: string;
+  /** `whatsapp:+15551230000` */
+  readonly to: string;
+  /** The rendered text, as GET one will answer it. */
+  readonly body: string;
+  /** Where its callbacks go; without one none is sent. */
+  readonly statusCallback?: string;
+  /** What becomes of it; default `delivered`. */
+  readonly steps?: readonly CallbackStep[] | CallbackPlan;
+}

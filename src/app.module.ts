@@ -1,0 +1,114 @@
+import { Module } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { DataSource } from 'typeorm';
+import type { Env } from './config/env.js';
+import { ENV, EnvModule } from './config/env.module.js';
+import { dataSourceOptions } from './database/data-source-options.js';
+import type { DatabaseConnection } from './database/database-connection.js';
+import { DATABASE_CONNECTION, DatabaseModule } from './database/database.module.js';
+import { assertMigrated } from './database/migrate-database.js';
+import { DomainEventsModule } from './domain-events/domain-events.module.js';
+import { FallbackModule } from './fallback/fallback.module.js';
+import { HealthModule } from './health/health.module.js';
+import { MessageEventsModule } from './message-events/message-events.module.js';
+import { MessagesModule } from './messages/messages.module.js';
+import { StartupSummary } from './startup-summary.js';
+import type { TwilioAccount } from './twilio/twilio.module-definition.js';
+import { TwilioModule } from './twilio/twilio.module.js';
+import { WebhooksModule } from './webhooks/webhooks.module.js';
+
+/** Composition root: here, and only here, the environment becomes the options of the modules. */
+
+const database = DatabaseModule.forRootAsync({
+  imports: [EnvModule],
+  inject: [ENV],
+  useFactory: ({ DATABASE_URL, EMBEDDED_DATA_DIR }: Env) => ({ DATABASE_URL, EMBEDDED_DATA_DIR }),
+});
+
+const typeOrm = TypeOrmModule.forRootAsync({
+  imports: [database],
+  inject: [DATABASE_CONNECTION],
+  useFactory: (connection: DatabaseConnection) => ({
+    ...dataSourceOptions(connection),
+    toRetry: () => false,
+  }),
+  dataSourceFactory: async (options) => {
+    if (options === undefined) throw new TypeError('TypeORM was given no options');
+    const dataSource = await new DataSource(options).initialize();
+    await assertMigrated(dataSource);
+    return dataSource;
+  },
+});
+
+const domainEvents = DomainEventsModule.forRootAsync({
+  imports: [database],
+  inject: [DATABASE_CONNECTION],
+  useFactory: ({ client, embedded }: DatabaseConnection) => ({
+    connection: client,
+    noPreparedStatements: embedded,
+  }),
+});
+
+const twilio = TwilioModule.forRootAsync({
+  imports: [EnvModule],
+  inject: [ENV],
+  useFactory: (env: Env) => ({ accounts: twilioAccounts(env), apiBaseUrl: env.TWILIO_API_BASE_URL }),
+});
+
+const messageEvents = MessageEventsModule.forRootAsync({
+  imports: [EnvModule, domainEvents],
+  inject: [ENV],
+  useFactory: (env: Env) => ({ policyFailureErrorCodes: env.FALLBACK_ERROR_CODES }),
+});
+
+const webhooks = WebhooksModule.forRootAsync({
+  imports: [EnvModule, messageEvents, twilio],
+  inject: [ENV],
+  useFactory: (env: Env) => ({ publicBaseUrl: env.PUBLIC_BASE_URL }),
+});
+
+const fallback = FallbackModule.forRootAsync({
+  imports: [EnvModule, domainEvents, messageEvents, MessagesModule, twilio],
+  inject: [ENV],
+  useFactory: (env: Env) => ({
+    defaultFrom: env.TWILIO_PHONE_NUMBER_REMINDERS,
+    messagingService:
+      env.TWILIO_MESSAGING_SERVICE_SID === undefined
+        ? undefined
+        : { accountSid: env.TWILIO_ACCOUNT_SID, sid: env.TWILIO_MESSAGING_SERVICE_SID },
+    statusCallbackUrl:
+      env.PUBLIC_BASE_URL === undefined
+        ? undefined
+        : `${env.PUBLIC_BASE_URL}/api/webhooks/twilio/message-status`,
+  }),
+});
+
+@Module({
+  imports: [
+    EnvModule,
+    database,
+    typeOrm,
+    domainEvents,
+    twilio,
+    messageEvents,
+    webhooks,
+    fallback,
+    HealthModule.forDomainEvents(domainEvents),
+  ],
+  providers: [StartupSummary],
+})
+export class AppModule {}
+
+function twilioAccounts(env: Env): TwilioAccount[] {
+  const secondary = env.TWILIO_AUTH_TOKEN_SECONDARY;
+  return [
+    {
+      accountSid: env.TWILIO_ACCOUNT_SID,
+      authTokens: [env.TWILIO_AUTH_TOKEN, ...(secondary === undefined ? [] : [secondary])],
+    },
+    ...env.TWILIO_SUBACCOUNTS.map(({ accountSid, authToken }): TwilioAccount => ({
+      accountSid,
+      authTokens: [authToken],
+    })),
+  ];
+}

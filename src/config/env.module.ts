@@ -1,0 +1,11 @@
+import { Module } from '@nestjs/common';
+import { envSchema, parseEnv } from './env.js';
+
+/** Injection token of the parsed environment (`Env`). Only app.module.ts and app.setup.ts ask for it. */
+export const ENV = Symbol('ENV');
+
+@Module({
+  providers: [{ provide: ENV, useFactory: () => parseEnv(process.env, envSchema) }],
+  exports: [ENV],
+})
+export class EnvModule {}

@@ -1,0 +1,115 @@
+import { z } from 'zod';
+
+/** Nest's level names; `info` is accepted too, because most operators write that. */
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose'] as const;
+
+const accountSid = z.string().regex(/^AC[0-9a-zA-Z]+$/, 'must be an account SID (AC…)');
+const authToken = z.string().min(1, 'must not be empty');
+const phoneNumber = z
+  .string()
+  .regex(/^\+[1-9]\d{5,14}$/, 'must be a phone number in E.164, e.g. +15551234567');
+
+const subaccounts = z
+  .string()
+  .transform((value) => value.split(',').map((pair) => pair.trim().split(':')))
+  .pipe(z.array(z.tuple([accountSid, authToken])))
+  .transform((pairs) => pairs.map(([sid, token]) => ({ accountSid: sid, authToken: token })));
+
+const errorCodes = z
+  .string()
+  .transform((value) => value.split(',').map((code) => code.trim()))
+  .pipe(z.array(z.string().regex(/^\d+$/)));
+
+const httpUrl = z
+  .url({ protocol: /^https?$/ })
+  .refine((value) => !/[?#]/.test(value), 'must have no query string and no fragment')
+  .transform((value) => value.replace(/\/+$/, ''));
+
+/** Express `trust proxy`: `true`, a number of hops, or addresses and subnets separated by commas. */
+const trustProxy = z.string().transform((value) => {
+  if (value === 'true' || value === 'false') return value === 'true';
+  return /^\d+$/.test(value) ? Number(value) : value;
+});
+
+/** Every variable that the service reads. The keys are the contract with the operator, see README. */
+export const envSchema = z.object({
+  TWILIO_ACCOUNT_SID: accountSid,
+  TWILIO_AUTH_TOKEN: authToken,
+  TWILIO_AUTH_TOKEN_SECONDARY: authToken.optional(),
+  TWILIO_SUBACCOUNTS: subaccounts.default([]),
+  TWILIO_PHONE_NUMBER_REMINDERS: phoneNumber.optional(),
+  TWILIO_MESSAGING_SERVICE_SID: z
+    .string()
+    .regex(/^MG[0-9a-zA-Z]+$/, 'must be a Messaging Service SID (MG…)')
+    .optional(),
+  TWILIO_API_BASE_URL: httpUrl.default('https://api.twilio.com'),
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+  EMBEDDED_DATA_DIR: z.string().default('.data/'),
+  PUBLIC_BASE_URL: httpUrl.optional(),
+  TRUST_PROXY: trustProxy.default(false),
+  FALLBACK_ERROR_CODES: errorCodes.default(['63049']),
+  PORT: z.coerce.number().int().min(0).max(65_535).default(3000),
+  HOST: z.string().default('0.0.0.0'),
+  LOG_LEVEL: z
+    .string()
+    .toLowerCase()
+    .transform((level) => (level === 'info' ? 'log' : level))
+    .pipe(z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`))
+    .default('log'),
+  NODE_ENV: z.string().default('development'),
+});
+
+export type Env = z.output<typeof envSchema>;
+
+/** The environment is missing something or is malformed. The message names variables, never a value. */
+export class EnvironmentError extends Error {
+  override readonly name = 'EnvironmentError';
+}
+
+/**
+ * Reads the service's configuration from a record such as `process.env`.
+ * A variable that is set to nothing counts as not set.
+ * @param schema `envSchema`, or the part of it that a command needs.
+ * @throws EnvironmentError naming every variable that is missing or malformed.
+ */
+export function parseEnv<Schema extends z.ZodObject>(
+  record: Readonly<Record<string, string | undefined>>,
+  schema: Schema,
+): z.output<Schema> {
+  const set = Object.entries(record).filter(([, value]) => value !== undefined && value.trim() !== '');
+  const result = schema.safeParse(Object.fromEntries(set));
+  if (result.success) return result.data;
+  const problems = new Map<string, string>();
+  for (const issue of result.error.issues) {
+    const name = String(issue.path[0]);
+    problems.set(
+      name,
+      problems.get(name) ??
+        describe(
+          name,
+          issue,
+          set.some(([key]) => key === name),
+        ),
+    );
+  }
+  throw new EnvironmentError(
+    [
+      'The environment is not complete:',
+      ...problems.values(),
+      'Each variable is explained in .env.example.',
+    ].join('\n'),
+  );
+}
+
+function describe(name: string, issue: z.core.$ZodIssue, isSet: boolean): string {
+  if (!isSet) return `  ${name} is required and not set`;
+  const expectations: Record<string, string> = {
+    TWILIO_SUBACCOUNTS: 'must be pairs of account SID and token: ACxxx:token,ACyyy:token',
+    FALLBACK_ERROR_CODES: 'must be error codes separated by commas: 63049,63024',
+    DATABASE_URL: 'must be a PostgreSQL URL: postgresql://user:password@host:5432/database',
+    PUBLIC_BASE_URL: 'must be the https origin that Twilio calls, without a query: https://hooks.example.com',
+    TWILIO_API_BASE_URL: 'must be an http or https URL without a query',
+    PORT: 'must be a port number from 0 to 65535',
+  };
+  return `  ${name} ${expectations[name] ?? issue.message}`;
+}

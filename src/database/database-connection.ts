@@ -1,0 +1,15 @@
+import type { PoolConfig } from 'pg';
+
+/** Where PostgreSQL is, in the words of node-postgres. */
+export interface DatabaseConnection {
+  /** Address and credentials, without any pool setting. */
+  readonly client: Pick<PoolConfig, 'connectionString' | 'host' | 'port' | 'user' | 'database'>;
+  /** True for the embedded PGlite: one process, one transaction at a time, no prepared statements. */
+  readonly embedded: boolean;
+  close(): Promise<void>;
+}
+
+/** A PostgreSQL server at a `postgresql://` URL. It is the operator's, so closing it is not ours. */
+export function postgresServer(url: string): DatabaseConnection {
+  return { client: { connectionString: url }, embedded: false, close: () => Promise.resolve() };
+}

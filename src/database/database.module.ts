@@ -1,0 +1,37 @@
+import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
+import type { DatabaseConnection } from './database-connection.js';
+import {
+  ConfigurableModuleClass,
+  type DatabaseModuleOptions,
+  MODULE_OPTIONS_TOKEN,
+} from './database.module-definition.js';
+import { migrateDatabase } from './migrate-database.js';
+import { openDatabase } from './open-database.js';
+
+/** Injection token of the `DatabaseConnection`. */
+export const DATABASE_CONNECTION = Symbol('DATABASE_CONNECTION');
+
+/** Opens the database, and closes it after every module that uses it. */
+@Module({
+  providers: [
+    {
+      provide: DATABASE_CONNECTION,
+      inject: [MODULE_OPTIONS_TOKEN],
+      useFactory: async (options: DatabaseModuleOptions): Promise<DatabaseConnection> => {
+        const connection = await openDatabase(options);
+        if (connection.embedded) await migrateDatabase(connection);
+        return connection;
+      },
+    },
+  ],
+  exports: [DATABASE_CONNECTION],
+})
+export class DatabaseModule extends ConfigurableModuleClass implements OnApplicationShutdown {
+  constructor(@Inject(DATABASE_CONNECTION) private readonly connection: DatabaseConnection) {
+    super();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.connection.close();
+  }
+}

@@ -1,0 +1,71 @@
+import { Logger as JobQueueLogger, runMigrations } from 'graphile-worker';
+import { Pool } from 'pg';
+import { DataSource } from 'typeorm';
+import { StartupError } from '../startup-error.js';
+import { dataSourceOptions, migrations, MIGRATIONS_TABLE } from './data-source-options.js';
+import type { DatabaseConnection } from './database-connection.js';
+
+/** Any number that nothing else in the database uses as an advisory lock. */
+const MIGRATION_LOCK = 630_490_063;
+
+/**
+ * Brings the service's tables and the job queue's schema up to date.
+ * Replicas that migrate at the same time take turns.
+ * @returns the names of the migrations that were applied now.
+ */
+export async function migrateDatabase(connection: DatabaseConnection): Promise<string[]> {
+  const pool = openPool(connection);
+  const holder = await pool.connect();
+  try {
+    await holder.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    await runMigrations({ pgPool: pool, noPreparedStatements: true, logger: silentLogger });
+    return await migrateTables(connection);
+  } finally {
+    // Closing the connection gives the lock back, but the embedded database has one session for all.
+    await holder.query('select pg_advisory_unlock($1)', [MIGRATION_LOCK]);
+    holder.release();
+    await pool.end();
+  }
+}
+
+function openPool(connection: DatabaseConnection): Pool {
+  const pool = new Pool({ ...connection.client, max: 2 });
+  // A connection that breaks fails its query; without a listener its error would end the process too.
+  pool.on('error', () => undefined);
+  pool.on('connect', (client) => client.on('error', () => undefined));
+  return pool;
+}
+
+async function migrateTables(connection: DatabaseConnection): Promise<string[]> {
+  // Without the limits on a statement: a migration may take its time.
+  const dataSource = new DataSource({ ...dataSourceOptions(connection), extra: { max: 1 } });
+  await dataSource.initialize();
+  try {
+    return (await dataSource.runMigrations({ transaction: 'all' })).map(({ name }) => name);
+  } finally {
+    await dataSource.destroy();
+  }
+}
+
+/** @throws StartupError when a migration is missing, naming the command to run. */
+export async function assertMigrated(dataSource: DataSource): Promise<void> {
+  const [exists] = await dataSource.query<{ tables: boolean; queue: boolean }[]>(
+    `select to_regclass($1) is not null as tables, to_regclass('graphile_worker.migrations') is not null as queue`,
+    [MIGRATIONS_TABLE],
+  );
+  const applied = exists?.tables
+    ? await dataSource.query<{ name: string }[]>(`select name from ${MIGRATIONS_TABLE}`)
+    : [];
+  const missing = migrations
+    .map(({ name }) => name)
+    .filter((migration) => !applied.some(({ name }) => name === migration));
+  if (!exists?.queue) missing.push('the schema of the job queue');
+  if (missing.length > 0) {
+    throw new StartupError(
+      `The database is not migrated: ${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} missing.\n` +
+        'Run: npm run migrate',
+    );
+  }
+}
+
+const silentLogger = new JobQueueLogger(() => () => undefined);

@@ -1,0 +1,23 @@
+import { envSchema, parseEnv } from '../config/env.js';
+import { loadEnvFile } from '../config/load-env-file.js';
+import { exitWithError } from '../startup-error.js';
+import { openDatabase } from './open-database.js';
+import { migrateDatabase } from './migrate-database.js';
+
+/** `npm run migrate`: needs nothing of the environment but the database. */
+try {
+  loadEnvFile();
+  const env = parseEnv(process.env, envSchema.pick({ DATABASE_URL: true, EMBEDDED_DATA_DIR: true }));
+  const connection = await openDatabase(env);
+  try {
+    const applied = await migrateDatabase(connection);
+    for (const name of applied) console.log(`✔ ${name}`);
+    console.log(
+      applied.length > 0 ? 'The database is up to date now.' : 'The database was up to date already.',
+    );
+  } finally {
+    await connection.close();
+  }
+} catch (error) {
+  exitWithError(error);
+}

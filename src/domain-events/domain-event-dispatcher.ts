@@ -1,0 +1,64 @@
+import {
+  type BeforeApplicationShutdown,
+  Inject,
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
+import { EventEmitter2, EventEmitterReadinessWatcher } from '@nestjs/event-emitter';
+import { DOMAIN_EVENT_TASK, type DomainEventJob } from './domain-event-job.js';
+import { type DomainEventsModuleOptions, MODULE_OPTIONS_TOKEN } from './domain-events.module-definition.js';
+import { JobQueueWorker } from './job-queue-worker.js';
+
+/** Takes published events from the queue and hands each to its listeners through EventEmitter2. */
+@Injectable()
+export class DomainEventDispatcher implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly logger = new Logger(DomainEventDispatcher.name);
+  private readonly worker: JobQueueWorker;
+  private readonly enabled: boolean;
+
+  constructor(
+    @Inject(MODULE_OPTIONS_TOKEN) options: DomainEventsModuleOptions,
+    private readonly eventEmitter: EventEmitter2,
+    private readonly listenersRegistered: EventEmitterReadinessWatcher,
+  ) {
+    this.enabled = options.concurrency !== 0;
+    this.worker = new JobQueueWorker(options, {
+      [DOMAIN_EVENT_TASK]: (job) => this.dispatch(job as DomainEventJob),
+    });
+  }
+
+  onApplicationBootstrap(): void {
+    if (!this.enabled) return;
+    // Not awaited: the listeners may be registered in a bootstrap hook that Nest runs only after this one.
+    this.listenersRegistered.waitUntilReady().then(
+      () => {
+        this.worker.start();
+      },
+      (error: unknown) => {
+        this.logger.error(
+          'The listeners of domain events could not be registered, so none is delivered',
+          error,
+        );
+      },
+    );
+  }
+
+  /** Listeners still have the HTTP server, the database and everything else while they finish. */
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.worker.stop();
+  }
+
+  /** False while this process takes no events although it should. */
+  isHealthy(): boolean {
+    return !this.enabled || this.worker.isRunning();
+  }
+
+  private async dispatch({ name, event }: DomainEventJob): Promise<void> {
+    // emitAsync to nobody resolves, and the event would count as handled.
+    if (this.eventEmitter.listenerCount(name) === 0)
+      throw new Error(`No listener for the domain event ${name}`);
+    this.logger.debug('Domain event delivered to its listeners', { name, id: event.id });
+    await this.eventEmitter.emitAsync(name, event);
+  }
+}

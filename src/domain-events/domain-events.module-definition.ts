@@ -1,0 +1,16 @@
+import { ConfigurableModuleBuilder } from '@nestjs/common';
+import type { PoolConfig } from 'pg';
+
+export interface DomainEventsModuleOptions {
+  /** The PostgreSQL that holds the queue; the same database as the tables that events are published with. */
+  connection: PoolConfig;
+  /** How many events this process hands to its listeners at a time. Default 10. 0: it publishes only. */
+  concurrency?: number;
+  /** Set where the connection does not keep prepared statements: PGlite, PgBouncer. Default false. */
+  noPreparedStatements?: boolean;
+  /** How long a shutdown waits for listeners that are at work, in milliseconds. Default 8000. */
+  shutdownTimeoutMilliseconds?: number;
+}
+
+export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
+  new ConfigurableModuleBuilder<DomainEventsModuleOptions>().setClassMethodName('forRoot').build();

@@ -1,0 +1,12 @@
+import { Module } from '@nestjs/common';
+import { EventEmitterModule } from '@nestjs/event-emitter';
+import { DomainEventDispatcher } from './domain-event-dispatcher.js';
+import { DomainEventPublisher } from './domain-event-publisher.js';
+import { ConfigurableModuleClass } from './domain-events.module-definition.js';
+
+@Module({
+  imports: [EventEmitterModule.forRoot()],
+  providers: [DomainEventPublisher, DomainEventDispatcher],
+  exports: [DomainEventPublisher, DomainEventDispatcher],
+})
+export class DomainEventsModule extends ConfigurableModuleClass {}

@@ -1,0 +1,20 @@
+import { Injectable } from '@nestjs/common';
+import { OnDomainEvent } from '../domain-events/on-domain-event.decorator.js';
+import type { WhatsappPolicyFailed } from '../message-events/whatsapp-policy-failed.event.js';
+import { FallbackService } from './fallback.service.js';
+import type { SmsFallbackAttemptDue } from './sms-fallback-attempt-due.event.js';
+
+@Injectable()
+export class FallbackListener {
+  constructor(private readonly fallbacks: FallbackService) {}
+
+  @OnDomainEvent('whatsapp.policy_failed')
+  async onPolicyFailed(event: WhatsappPolicyFailed): Promise<void> {
+    await this.fallbacks.start(event);
+  }
+
+  @OnDomainEvent('sms_fallback.attempt_due')
+  async onAttemptDue({ smsFallbackId }: SmsFallbackAttemptDue): Promise<void> {
+    await this.fallbacks.attempt(smsFallbackId);
+  }
+}

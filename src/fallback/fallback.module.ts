@@ -1,0 +1,20 @@
+import { Module } from '@nestjs/common';
+import { FallbackListener } from './fallback.listener.js';
+import { ConfigurableModuleClass } from './fallback.module-definition.js';
+import { FallbackService } from './fallback.service.js';
+import { FallbackStore } from './fallback.store.js';
+import { SmsComposer } from './sms-composer.js';
+import { SmsSender } from './sms-sender.js';
+import { TwilioSmsSender } from './twilio-sms-sender.js';
+
+/** Give it a DomainEventsModule, a TwilioModule, a MessageEventsModule and a MessagesModule in `imports`. */
+@Module({
+  providers: [
+    FallbackListener,
+    FallbackService,
+    FallbackStore,
+    SmsComposer,
+    { provide: SmsSender, useClass: TwilioSmsSender },
+  ],
+})
+export class FallbackModule extends ConfigurableModuleClass {}

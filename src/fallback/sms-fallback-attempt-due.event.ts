@@ -1,0 +1,13 @@
+import type { DomainEvent } from '../domain-events/domain-events.js';
+
+/** The time has come to go on with a fallback that had to wait. Published for that time. */
+export interface SmsFallbackAttemptDue extends DomainEvent {
+  /** `sms_fallbacks.id`. */
+  readonly smsFallbackId: string;
+}
+
+declare module '../domain-events/domain-events.js' {
+  interface DomainEvents {
+    'sms_fallback.attempt_due': SmsFallbackAttemptDue;
+  }
+}

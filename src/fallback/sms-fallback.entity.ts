@@ -1,0 +1,106 @@
+import {
+  Column,
+  CreateDateColumn,
+  Entity,
+  JoinColumn,
+  ManyToOne,
+  PrimaryGeneratedColumn,
+  Unique,
+} from 'typeorm';
+import { Message } from '../messages/message.entity.js';
+
+/**
+ * - `claimed`: there is work to do, at `nextAttemptAt`;
+ * - `sending`: the intent to send is committed, so the SMS may be on its way;
+ * - `uncertain`: Twilio's answer was lost, and whether the SMS was accepted is being found out;
+ * - `sent`, `skipped`, `failed`: ends.
+ */
+export type SmsFallbackState = 'claimed' | 'sending' | 'uncertain' | 'sent' | 'skipped' | 'failed';
+
+/** What became of the SMS for one WhatsApp message. Rows are written by FallbackStore. */
+@Entity('sms_fallbacks')
+@Unique('sms_fallbacks_original_message_sid_key', ['originalMessageSid'])
+@Unique('sms_fallbacks_sms_message_sid_key', ['smsMessageSid'])
+export class SmsFallback {
+  @PrimaryGeneratedColumn('uuid', { primaryKeyConstraintName: 'sms_fallbacks_pkey' })
+  id!: string;
+
+  @Column('text', { name: 'original_message_sid' })
+  originalMessageSid!: string;
+
+  /** The first event that triggered it. */
+  @Column('uuid', { name: 'message_event_id' })
+  messageEventId!: string;
+
+  @Column('text', { name: 'account_sid' })
+  accountSid!: string;
+
+  @Column('text', { default: 'claimed' })
+  state!: SmsFallbackState;
+
+  /** Why it ended as `skipped` or `failed`, or waits. */
+  @Column('text', { nullable: true })
+  reason!: string | null;
+
+  /** How many times the SMS was handed to Twilio. */
+  @Column('integer', { default: 0 })
+  attempts!: number;
+
+  @Column('text', { name: 'to_number', nullable: true })
+  toNumber!: string | null;
+
+  @Column('text', { name: 'from_number', nullable: true })
+  fromNumber!: string | null;
+
+  @Column('text', { name: 'messaging_service_sid', nullable: true })
+  messagingServiceSid!: string | null;
+
+  /** The text of the SMS; set before it is sent. */
+  @Column('text', { nullable: true })
+  body!: string | null;
+
+  /** True where the original's text was cut to fit into an SMS. */
+  @Column('boolean', { default: false })
+  truncated!: boolean;
+
+  /** Where the SMS's own status callbacks go, without the query that names this fallback. */
+  @Column('text', { name: 'status_callback_url', nullable: true })
+  statusCallbackUrl!: string | null;
+
+  @Column('text', { name: 'sms_message_sid', nullable: true })
+  smsMessageSid!: string | null;
+
+  /** Twilio's error code, or the network's. */
+  @Column('text', { name: 'last_error_code', nullable: true })
+  lastErrorCode!: string | null;
+
+  @Column('text', { name: 'last_error', nullable: true })
+  lastError!: string | null;
+
+  @Column('timestamptz', { name: 'next_attempt_at', default: () => 'now()' })
+  nextAttemptAt!: Date;
+
+  @Column('timestamptz', { name: 'attempt_started_at', nullable: true })
+  attemptStartedAt!: Date | null;
+
+  /** Until then a worker has the fallback to itself. */
+  @Column('timestamptz', { name: 'locked_until', nullable: true })
+  lockedUntil!: Date | null;
+
+  @Column('timestamptz', { name: 'sent_at', nullable: true })
+  sentAt!: Date | null;
+
+  @CreateDateColumn({ type: 'timestamptz', name: 'created_at' })
+  createdAt!: Date;
+
+  @Column('timestamptz', { name: 'updated_at', default: () => 'now()' })
+  updatedAt!: Date;
+
+  @Column('uuid', { name: 'message_id', nullable: true })
+  messageId!: string | null;
+
+  /** The SMS in `messages`. */
+  @ManyToOne(() => Message, { onDelete: 'SET NULL', nullable: true })
+  @JoinColumn({ name: 'message_id', foreignKeyConstraintName: 'sms_fallbacks_message_id_fkey' })
+  message?: Message | null;
+}

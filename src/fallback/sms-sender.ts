@@ -1,0 +1,45 @@
+import type { SendError } from '../twilio/send-error.js';
+
+/** An SMS to send. Either `from` or `messagingServiceSid` is set. */
+export interface Sms {
+  /** The account to send as. */
+  readonly accountSid: string;
+  /** E.164. */
+  readonly to: string;
+  /** E.164. */
+  readonly from: string | null;
+  readonly messagingServiceSid: string | null;
+  /** 1600 characters at the most. */
+  readonly body: string;
+  /** Where the statuses of the SMS are reported, with the query and the fragment that belong to it. */
+  readonly statusCallbackUrl: string | null;
+}
+
+/** An SMS that was accepted. */
+export interface AcceptedSms {
+  readonly outcome: 'accepted';
+  readonly messageSid: string;
+  /** Twilio's status at that time, e.g. `queued`. */
+  readonly status: string;
+}
+
+export type SendResult = AcceptedSms | SendError;
+
+/**
+ * Port: what sends an SMS. Replace it to send by another way than Twilio's Messages API.
+ * Its conformance suite is test/fallback/sms-sender.suite.ts.
+ */
+export abstract class SmsSender {
+  /**
+   * Sends the SMS once, without any retry of its own, and resolves within 15 seconds whatever happens.
+   * A result is `rejected` or `not_processed` only where it is certain that no SMS goes out.
+   */
+  abstract send(sms: Sms): Promise<SendResult>;
+
+  /**
+   * Looks for SMS like this one that were accepted since then, for when the answer to `send` was lost.
+   * @returns every match, the oldest first; an empty list says that there is none.
+   * @throws when that cannot be found out now.
+   */
+  abstract findAccepted(sms: Sms, since: Date): Promise<AcceptedSms[]>;
+}

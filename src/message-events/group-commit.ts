@@ -1,0 +1,73 @@
+/** More items wait for their commit than are allowed to. */
+export class GroupCommitFullError extends Error {
+  override readonly name = 'GroupCommitFullError';
+}
+
+export interface GroupCommitOptions {
+  /** Items in one commit at the most. */
+  readonly maximumBatch: number;
+  /** Items that may wait at the most; with the longest item this bounds the memory. */
+  readonly maximumWaiting: number;
+}
+
+interface Waiting<Item, Result> {
+  readonly item: Item;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Commits items together: those that come while a commit is under way go into the next one. No timer is involved, so
+ * a lone item waits for nobody. Each item's promise settles after the commit that holds it.
+ */
+export class GroupCommit<Item, Result> {
+  private waiting: Waiting<Item, Result>[] = [];
+  private committing = false;
+
+  /**
+   * @param commit writes all items or none, and returns a result for each, in their order.
+   * @param isItemsFault whether an error is the fault of an item, so that its neighbours deserve another try.
+   */
+  constructor(
+    private readonly commit: (items: readonly Item[]) => Promise<readonly Result[]>,
+    private readonly isItemsFault: (error: unknown) => boolean,
+    private readonly options: GroupCommitOptions,
+  ) {}
+
+  /** @throws GroupCommitFullError at once when too many items wait. */
+  add(item: Item): Promise<Result> {
+    if (this.waiting.length >= this.options.maximumWaiting) {
+      return Promise.reject(new GroupCommitFullError(`${this.waiting.length} items wait already`));
+    }
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ item, resolve, reject });
+      void this.drain();
+    });
+  }
+
+  private async drain(): Promise<void> {
+    if (this.committing) return;
+    this.committing = true;
+    while (this.waiting.length > 0) {
+      await this.settle(this.waiting.splice(0, this.options.maximumBatch));
+    }
+    this.committing = false;
+  }
+
+  private async settle(batch: readonly Waiting<Item, Result>[]): Promise<void> {
+    try {
+      const results = await this.commit(batch.map(({ item }) => item));
+      batch.forEach(({ resolve, reject }, index) => {
+        const result = results[index];
+        if (result === undefined) reject(new Error('The commit returned no result for this item'));
+        else resolve(result);
+      });
+    } catch (error) {
+      if (batch.length > 1 && this.isItemsFault(error)) {
+        for (const waiting of batch) await this.settle([waiting]);
+      } else {
+        for (const { reject } of batch) reject(error);
+      }
+    }
+  }
+}

@@ -1,0 +1,57 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { type EntityManager, QueryFailedError } from 'typeorm';
+import { GroupCommit } from './group-commit.js';
+import { MODULE_OPTIONS_TOKEN, type MessageEventsModuleOptions } from './message-events.module-definition.js';
+import { MessageEventsStore, type RecordedEvent } from './message-events.store.js';
+import type { MessageStatusReport } from './message-status-report.js';
+import { isPolicyFailure } from './policy-failure.js';
+
+/** The event could not be stored. Nothing was acknowledged, so whoever reported it should report it again. */
+export class EventNotStoredError extends Error {
+  override readonly name = 'EventNotStoredError';
+}
+
+@Injectable()
+export class MessageEventsService {
+  private readonly commits: GroupCommit<MessageStatusReport, RecordedEvent>;
+
+  constructor(
+    private readonly store: MessageEventsStore,
+    @Inject(MODULE_OPTIONS_TOKEN) { policyFailureErrorCodes = ['63049'] }: MessageEventsModuleOptions,
+  ) {
+    const errorCodes = new Set(policyFailureErrorCodes);
+    this.commits = new GroupCommit(
+      (reports) => store.record(reports, (report) => isPolicyFailure(report, errorCodes)),
+      isDataError,
+      { maximumBatch: 250, maximumWaiting: 10_000 },
+    );
+  }
+
+  /**
+   * Keeps what was reported, and resolves once that is committed, with the event's id; a repeat gets the id of the
+   * first. A policy failure is published as `whatsapp.policy_failed` in the same transaction.
+   * @throws EventNotStoredError when the database is away, or more reports wait than the memory should hold.
+   */
+  async record(report: MessageStatusReport): Promise<RecordedEvent> {
+    try {
+      return await this.commits.add(report);
+    } catch (error) {
+      throw new EventNotStoredError('The event could not be stored', { cause: error });
+    }
+  }
+
+  /**
+   * Ties the events of a message to its row in `messages`, which may be younger than they are.
+   * @param manager of the transaction to do it in.
+   */
+  async linkMessage(manager: EntityManager, messageSid: string): Promise<void> {
+    await this.store.linkMessage(manager, messageSid);
+  }
+}
+
+/** SQLSTATE classes 22 (data exception) and 23 (constraint violation): one row's fault, not the database's. */
+function isDataError(error: unknown): boolean {
+  if (!(error instanceof QueryFailedError)) return false;
+  const { code } = error.driverError as { code?: unknown };
+  return typeof code === 'string' && /^2[23]/.test(code);
+}

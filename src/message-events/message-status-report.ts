@@ -1,0 +1,20 @@
+/** What a status callback says about a message, in the columns of `message_events`. */
+export interface MessageStatusReport {
+  readonly messageSid: string;
+  /** As Twilio sent it, a status that is not known yet included. */
+  readonly messageStatus: string;
+  /** The prefix of the address: `whatsapp`, `rcs`, `messenger`, …; `sms` where there is none. */
+  readonly channel: string;
+  /** The address without its prefix; null where Twilio left it out. */
+  readonly toNumber: string | null;
+  readonly fromNumber: string | null;
+  readonly errorCode: string | null;
+  readonly errorMessage: string | null;
+  readonly accountSid: string;
+  /** Every parameter as received. */
+  readonly payload: Readonly<Record<string, unknown>>;
+  /** The fallback whose SMS this is about. */
+  readonly smsFallbackId: string | null;
+  /** The public URL, without a query, that Twilio called; null where the report came another way. */
+  readonly callbackUrl: string | null;
+}

@@ -1,0 +1,23 @@
+import type { DomainEvent } from '../domain-events/domain-events.js';
+
+/** A WhatsApp message was not delivered, because of Meta's policy. */
+export interface WhatsappPolicyFailed extends DomainEvent {
+  /** `message_events.id` of the callback that reported it. A message's `failed` and `undelivered` are two events. */
+  readonly messageEventId: string;
+  readonly messageSid: string;
+  readonly accountSid: string;
+  /** `failed` or `undelivered`. */
+  readonly messageStatus: string;
+  /** Twilio's error code, e.g. `63049`. */
+  readonly errorCode: string;
+  /** The recipient in E.164; null where Twilio left it out of the callback. */
+  readonly toNumber: string | null;
+  /** The public URL, without a query, at which Twilio reported it; null where the report came another way. */
+  readonly callbackUrl: string | null;
+}
+
+declare module '../domain-events/domain-events.js' {
+  interface DomainEvents {
+    'whatsapp.policy_failed': WhatsappPolicyFailed;
+  }
+}

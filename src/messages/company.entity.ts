@@ -1,0 +1,15 @@
+import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+
+/** A business that writes to people. The application's own table, of which these columns are needed. */
+@Entity('companies')
+export class Company {
+  @PrimaryGeneratedColumn('uuid', { primaryKeyConstraintName: 'companies_pkey' })
+  id!: string;
+
+  @Column('text', { nullable: true })
+  name!: string | null;
+
+  /** Sender of the company's SMS, in E.164. */
+  @Column('text', { name: 'phone_number', nullable: true })
+  phoneNumber!: string | null;
+}

@@ -1,0 +1,37 @@
+import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import type { Env } from './config/env.js';
+import { ENV } from './config/env.module.js';
+
+/** One line at the start that says what is configured, without a secret. */
+@Injectable()
+export class StartupSummary implements OnApplicationBootstrap {
+  private readonly logger = new Logger('Configuration');
+
+  constructor(@Inject(ENV) private readonly env: Env) {}
+
+  onApplicationBootstrap(): void {
+    const { env } = this;
+    this.logger.log('The service is configured', {
+      twilioAccounts: [env.TWILIO_ACCOUNT_SID, ...env.TWILIO_SUBACCOUNTS.map(({ accountSid }) => accountSid)],
+      secondaryAuthTokenConfigured: env.TWILIO_AUTH_TOKEN_SECONDARY !== undefined,
+      twilioApi: env.TWILIO_API_BASE_URL,
+      database:
+        env.DATABASE_URL === undefined ? `embedded, in ${env.EMBEDDED_DATA_DIR}` : 'PostgreSQL server',
+      signaturesCheckedAgainst: env.PUBLIC_BASE_URL ?? 'the origin of each request',
+      trustProxy: env.PUBLIC_BASE_URL === undefined ? env.TRUST_PROXY : undefined,
+      fallbackErrorCodes: env.FALLBACK_ERROR_CODES,
+      smsSender: env.TWILIO_MESSAGING_SERVICE_SID ?? 'the number of the company',
+      defaultNumberConfigured: env.TWILIO_PHONE_NUMBER_REMINDERS !== undefined,
+    });
+    if (env.DATABASE_URL === undefined) {
+      this.logger.warn(
+        'The embedded database serves one process only. Set DATABASE_URL for more than a trial.',
+      );
+    }
+    if (env.PUBLIC_BASE_URL === undefined && env.TRUST_PROXY === false) {
+      this.logger.warn(
+        'Neither PUBLIC_BASE_URL nor TRUST_PROXY is set: signatures of callbacks through a proxy fail.',
+      );
+    }
+  }
+}

@@ -1,0 +1,36 @@
+import twilio from 'twilio';
+import type { TwilioModuleOptions } from './twilio.module-definition.js';
+
+const TWILIO_API = 'https://api.twilio.com';
+
+/** Twilio's HTTP client with a base URL and a timeout of our choice, and with the Retry-After of a 429. */
+export class ApiRequestClient extends twilio.RequestClient {
+  constructor({
+    apiBaseUrl = TWILIO_API,
+    timeoutMilliseconds = 10_000,
+  }: Pick<TwilioModuleOptions, 'apiBaseUrl' | 'timeoutMilliseconds'>) {
+    super({ timeout: timeoutMilliseconds });
+    this.axios.interceptors.request.use((request) => {
+      request.url = request.url?.replace(TWILIO_API, apiBaseUrl);
+      return request;
+    });
+    this.axios.interceptors.response.use((response) => {
+      if (response.status === 429) throw new TwilioRateLimitedError(seconds(response.headers['retry-after']));
+      return response;
+    });
+  }
+}
+
+/** HTTP 429, error 20429: Twilio did not process the request. The library's own error leaves out Retry-After. */
+export class TwilioRateLimitedError extends Error {
+  override readonly name = 'TwilioRateLimitedError';
+
+  constructor(readonly retryAfterSeconds: number | null) {
+    super('Twilio answered 429, too many requests');
+  }
+}
+
+function seconds(header: unknown): number | null {
+  const value = Number(header);
+  return Number.isFinite(value) && value > 0 ? value : null;
+}

@@ -1,0 +1,88 @@
+import { types } from 'node:util';
+import twilio from 'twilio';
+import { UnknownTwilioAccountError } from './twilio-accounts.js';
+import { TwilioRateLimitedError } from './api-request-client.js';
+
+/**
+ * What became of a request to send a message that was not answered with success:
+ * - `rejected`: Twilio will never send this message;
+ * - `not_processed`: Twilio did not take it, so it may be sent again;
+ * - `ambiguous`: it may have been accepted; sending again could send it twice.
+ */
+export type SendOutcome = 'rejected' | 'not_processed' | 'ambiguous';
+
+export interface SendError {
+  readonly outcome: SendOutcome;
+  /** Twilio's error code, the HTTP status (`HTTP 500`) or the name of the network's error (`ECONNRESET`). */
+  readonly code: string;
+  readonly message: string;
+  /** What Twilio asks to wait, in seconds. */
+  readonly retryAfterSeconds: number | null;
+}
+
+/** Twilio's error codes whose cause passes. Source: the error pages at twilio.com/docs/api/errors. */
+const RETRYABLE_CODES: ReadonlySet<number> = new Set([
+  20429, // too many requests
+  21611, // the sender's queue is full
+  30001, // queue overflow
+  30017, // carrier congestion
+]);
+
+/** HTTP statuses that reject a request for now: a wrong token is mended by the operator, a 429 by waiting. */
+const RETRYABLE_STATUSES: ReadonlySet<number> = new Set([401, 429]);
+
+/** Errors of the network that come before a request is on its way. Every other may come after it was processed. */
+const CONNECTION_ERRORS: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ENETUNREACH',
+  'EHOSTUNREACH',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'CERT_HAS_EXPIRED',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+]);
+
+/** Classifies what `messages.create` rejected with. An error that is not known is ambiguous. */
+export function classifySendError(error: unknown): SendError {
+  if (error instanceof TwilioRateLimitedError) {
+    return sendError('not_processed', '20429', error.message, error.retryAfterSeconds);
+  }
+  if (error instanceof UnknownTwilioAccountError) {
+    return sendError('not_processed', 'UNKNOWN_ACCOUNT', error.message);
+  }
+  if (error instanceof twilio.RestException) {
+    return sendError(outcomeOf(error), error.code?.toString() ?? `HTTP ${error.status}`, error.message);
+  }
+  const code = errorCode(error);
+  const outcome = CONNECTION_ERRORS.has(code) ? 'not_processed' : 'ambiguous';
+  return sendError(outcome, code, isNativeError(error) ? error.message : String(error));
+}
+
+function outcomeOf({ status, code }: twilio.RestException): SendOutcome {
+  if (status >= 500) return 'ambiguous';
+  if (RETRYABLE_STATUSES.has(status) || (code !== undefined && RETRYABLE_CODES.has(code)))
+    return 'not_processed';
+  // 408 is a time-out under another name; a redirect is no answer to a POST.
+  return status === 408 || status < 400 ? 'ambiguous' : 'rejected';
+}
+
+/** Not `instanceof`: errors of Node's own fail that in a VM context such as Jest's. */
+const { isNativeError } = types;
+
+function errorCode(error: unknown): string {
+  const code = isNativeError(error) && 'code' in error ? error.code : undefined;
+  return typeof code === 'string' ? code : 'UNKNOWN';
+}
+
+function sendError(
+  outcome: SendOutcome,
+  code: string,
+  message: string,
+  retryAfterSeconds: number | null = null,
+): SendError {
+  return { outcome, code, message, retryAfterSeconds };
+}

@@ -1,0 +1,19 @@
+import { ConfigurableModuleBuilder } from '@nestjs/common';
+
+export interface TwilioAccount {
+  readonly accountSid: string;
+  /** The primary token first: it signs and it calls. Any other is accepted in signatures, for a rotation. */
+  readonly authTokens: readonly [string, ...string[]];
+}
+
+export interface TwilioModuleOptions {
+  /** Callbacks of these accounts are accepted, of no others. */
+  readonly accounts: readonly TwilioAccount[];
+  /** Where the Messages API is. Default https://api.twilio.com. */
+  readonly apiBaseUrl?: string;
+  /** How long a call may take, in milliseconds. Default 10000. */
+  readonly timeoutMilliseconds?: number;
+}
+
+export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
+  new ConfigurableModuleBuilder<TwilioModuleOptions>().setClassMethodName('forRoot').build();

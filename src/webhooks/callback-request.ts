@@ -1,0 +1,29 @@
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import type { Request } from 'express';
+
+/** A parameter of a form is a string, or several where its name is repeated; of a JSON body, any JSON. */
+export type CallbackParameters = Readonly<Record<string, unknown>>;
+
+export interface CallbackRequest extends Request {
+  /** Exactly what was received. Set by CallbackBodyMiddleware, or by Nest's own `rawBody: true`. */
+  rawBody?: Buffer;
+  /** Set by TwilioSignatureGuard. */
+  signedCallback?: SignedCallback;
+}
+
+/** A request that Twilio signed. */
+export interface SignedCallback {
+  /** Every parameter as received; null where the JSON body is no object. */
+  readonly parameters: CallbackParameters | null;
+  /** The body as text. */
+  readonly body: string;
+  /** The URL that Twilio called, with its query string as sent. */
+  readonly url: string;
+}
+
+/** The callback that TwilioSignatureGuard let in. */
+export const Callback = createParamDecorator((_: unknown, context: ExecutionContext): SignedCallback => {
+  const { signedCallback } = context.switchToHttp().getRequest<CallbackRequest>();
+  if (signedCallback === undefined) throw new Error('@Callback() needs a route with TwilioSignatureGuard');
+  return signedCallback;
+});

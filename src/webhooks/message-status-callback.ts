@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import type { MessageStatusReport } from '../message-events/message-status-report.js';
+import type { CallbackParameters } from './callback-request.js';
+
+/** Name of the query parameter with which a fallback's SMS tells whose it is. */
+export const SMS_FALLBACK_ID_PARAMETER = 'sms_fallback_id';
+
+/** MessageSid and MessageStatus together are an index key. Real ones have 34 and at most 19 characters. */
+const key = z
+  .string('must be given once')
+  .refine((value) => value.trim() !== '', 'must not be empty')
+  .refine((value) => value.length <= 64, 'must have 64 characters at most');
+
+/** What is demanded of a callback. Everything else may be missing, unknown or new, and is kept. */
+export const messageStatusCallbackSchema = z.looseObject({
+  MessageSid: key,
+  MessageStatus: key,
+  AccountSid: z.string(),
+});
+
+/**
+ * @param payload every parameter, in a form that can be stored.
+ * @param url the URL that Twilio called, with its query string.
+ */
+export function toMessageStatusReport(
+  parameters: z.output<typeof messageStatusCallbackSchema>,
+  payload: CallbackParameters,
+  url: string,
+): MessageStatusReport {
+  const to = address(parameters, 'To');
+  const from = address(parameters, 'From');
+  const [callbackUrl = url, query] = url.split('?', 2);
+  return {
+    messageSid: parameters.MessageSid,
+    messageStatus: parameters.MessageStatus,
+    channel: to.channel ?? from.channel ?? text(parameters, 'ChannelPrefix')?.toLowerCase() ?? 'sms',
+    toNumber: to.number,
+    fromNumber: from.number,
+    // Twilio's codes have five digits; the column is indexed, and an index holds no long text.
+    errorCode: text(parameters, 'ErrorCode')?.slice(0, 64) ?? null,
+    errorMessage: text(parameters, 'ErrorMessage'),
+    accountSid: parameters.AccountSid,
+    payload,
+    smsFallbackId: smsFallbackId(query),
+    callbackUrl,
+  };
+}
+
+function address(parameters: CallbackParameters, name: 'To' | 'From') {
+  const value = text(parameters, name);
+  const [, channel, number] = /^([a-z][a-z0-9_-]*):(.*)$/is.exec(value ?? '') ?? [];
+  return { channel: channel?.toLowerCase() ?? null, number: number ?? value };
+}
+
+/** A parameter's text, the first one where it is repeated; null where it is missing or empty. */
+function text(parameters: CallbackParameters, name: string): string | null {
+  const value = parameters[name];
+  const first: unknown = Array.isArray(value) ? value[0] : value;
+  if (typeof first === 'number') return String(first);
+  return typeof first === 'string' && first !== '' ? first : null;
+}
+
+function smsFallbackId(query: string | undefined): string | null {
+  const id = new URLSearchParams(query).get(SMS_FALLBACK_ID_PARAMETER);
+  return z.uuid().safeParse(id).data ?? null;
+}

@@ -1,0 +1,39 @@
+import { BadRequestException, Injectable, type PipeTransform } from '@nestjs/common';
+import type { MessageStatusReport } from '../message-events/message-status-report.js';
+import type { SignedCallback } from './callback-request.js';
+import { messageStatusCallbackSchema, toMessageStatusReport } from './message-status-callback.js';
+import { RejectedCallbacksStore } from './rejected-callbacks.store.js';
+import { NestedTooDeepError, storable } from './storable.js';
+
+/** Turns a signed callback into a report, or keeps it in `rejected_callbacks` and answers 400. */
+@Injectable()
+export class MessageStatusReportPipe implements PipeTransform<SignedCallback, Promise<MessageStatusReport>> {
+  constructor(private readonly rejectedCallbacks: RejectedCallbacksStore) {}
+
+  async transform({ parameters, body, url }: SignedCallback): Promise<MessageStatusReport> {
+    const payload = storableOrNull(parameters);
+    if (payload === null) {
+      return this.reject(['the body is no JSON object, or is nested too deep'], { body: storable(body) });
+    }
+    const result = messageStatusCallbackSchema.safeParse(payload);
+    if (result.success) return toMessageStatusReport(result.data, payload, url);
+    return this.reject(
+      result.error.issues.map(({ path, message }) => `${path.join('.')} ${message}`),
+      payload,
+    );
+  }
+
+  private async reject(reasons: string[], payload: object): Promise<never> {
+    await this.rejectedCallbacks.keep(reasons.join('; '), payload);
+    throw new BadRequestException(reasons);
+  }
+}
+
+function storableOrNull<Value>(value: Value): Value | null {
+  try {
+    return storable(value);
+  } catch (error) {
+    if (error instanceof NestedTooDeepError) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,31 @@
+import { Controller, HttpCode, HttpStatus, Logger, Post, UseFilters, UseGuards } from '@nestjs/common';
+import { MessageEventsService } from '../message-events/message-events.service.js';
+import type { MessageStatusReport } from '../message-events/message-status-report.js';
+import { Callback } from './callback-request.js';
+import { EventNotStoredFilter } from './event-not-stored.filter.js';
+import { MessageStatusReportPipe } from './message-status-report.pipe.js';
+import { TwilioSignatureGuard } from './twilio-signature.guard.js';
+
+@Controller('api/webhooks/twilio')
+@UseGuards(TwilioSignatureGuard)
+@UseFilters(EventNotStoredFilter)
+export class MessageStatusController {
+  private readonly logger = new Logger(MessageStatusController.name);
+
+  constructor(private readonly messageEvents: MessageEventsService) {}
+
+  /** Answers 204 after the commit, so what is acknowledged is kept. */
+  @Post('message-status')
+  @HttpCode(HttpStatus.NO_CONTENT)
+  async receive(@Callback(MessageStatusReportPipe) report: MessageStatusReport): Promise<void> {
+    const { id, repeated } = await this.messageEvents.record(report);
+    const { messageSid, messageStatus, channel, errorCode } = report;
+    this.logger.log(`✅ [WEBHOOK] Message event logged: ${id}`, {
+      messageSid,
+      messageStatus,
+      channel,
+      errorCode: errorCode ?? undefined,
+      repeated,
+    });
+  }
+}

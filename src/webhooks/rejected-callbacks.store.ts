@@ -1,0 +1,32 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { EventNotStoredError } from '../message-events/message-events.service.js';
+
+/** With at most 64 KiB each, the table stays under 640 MiB. */
+const KEPT = 10_000;
+
+/** The SQL of `rejected_callbacks`. */
+@Injectable()
+export class RejectedCallbacksStore {
+  private readonly logger = new Logger(RejectedCallbacksStore.name);
+
+  constructor(private readonly dataSource: DataSource) {}
+
+  /** @throws EventNotStoredError when the database is away. */
+  async keep(reason: string, payload: object): Promise<void> {
+    try {
+      const [row] = await this.dataSource.query<{ id: string }[]>(
+        `with kept as (insert into rejected_callbacks (reason, payload) values ($1, $2) returning id),
+              dropped as (delete from rejected_callbacks where id <= (select id from kept) - $3)
+         select id from kept`,
+        [reason, JSON.stringify(payload), KEPT],
+      );
+      this.logger.warn('⚠️ [WEBHOOK] Callback rejected and kept in rejected_callbacks', {
+        id: row?.id,
+        reason,
+      });
+    } catch (error) {
+      throw new EventNotStoredError('The rejected callback could not be stored', { cause: error });
+    }
+  }
+}

@@ -1,0 +1,97 @@
+import {
+  type CanActivate,
+  type ExecutionContext,
+  ForbiddenException,
+  HttpException,
+  HttpStatus,
+  Inject,
+  Injectable,
+  InternalServerErrorException,
+  Logger,
+} from '@nestjs/common';
+import type { Response } from 'express';
+import twilio from 'twilio';
+import { TwilioAccounts } from '../twilio/twilio-accounts.js';
+import { isJson, readParameters } from './callback-body.middleware.js';
+import type { CallbackRequest, SignedCallback } from './callback-request.js';
+import { RefusedRequests } from './refused-requests.js';
+import { MODULE_OPTIONS_TOKEN, type WebhooksModuleOptions } from './webhooks.module-definition.js';
+
+/** Lets in what Twilio signed for one of the configured accounts, and nothing else. */
+@Injectable()
+export class TwilioSignatureGuard implements CanActivate {
+  private readonly logger = new Logger(TwilioSignatureGuard.name);
+
+  constructor(
+    private readonly accounts: TwilioAccounts,
+    private readonly refusedRequests: RefusedRequests,
+    @Inject(MODULE_OPTIONS_TOKEN) private readonly options: WebhooksModuleOptions,
+  ) {}
+
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    const http = context.switchToHttp();
+    const request = http.getRequest<CallbackRequest>();
+    const callback = this.read(request);
+    // Verified before anything else: an address that sends forgeries may be the proxy that Twilio comes through too.
+    const fault = this.findFault(request, callback);
+    if (fault !== null) return this.refuse(fault, callback, request, http.getResponse<Response>());
+    request.signedCallback = callback;
+    this.logger.log('📞 [WEBHOOK] Received Twilio message status webhook');
+    this.logger.log('✅ [WEBHOOK] Twilio signature validated');
+    return true;
+  }
+
+  private read(request: CallbackRequest): SignedCallback {
+    if (request.rawBody === undefined) {
+      throw new InternalServerErrorException(
+        'The body was parsed before its bytes were kept: create the Nest application with rawBody: true',
+      );
+    }
+    const body = request.rawBody.toString('utf8');
+    return { parameters: readParameters(request, body), body, url: this.publicUrl(request) };
+  }
+
+  private publicUrl(request: CallbackRequest): string {
+    const origin = this.options.publicBaseUrl ?? `${request.protocol}://${request.host}`;
+    return origin + request.originalUrl;
+  }
+
+  /** @returns what is wrong with the request, or null for one that Twilio signed. */
+  private findFault(request: CallbackRequest, { parameters, body, url }: SignedCallback): string | null {
+    const signature = request.get('X-Twilio-Signature');
+    if (signature === undefined) return 'there is no X-Twilio-Signature header';
+    const accountSid = parameters?.AccountSid;
+    const tokens = typeof accountSid === 'string' ? this.accounts.authTokens(accountSid) : [];
+    if (tokens.length === 0) return 'its AccountSid is not one of the configured accounts';
+    const isValid = (token: string) =>
+      isJson(request)
+        ? twilio.validateRequestWithBody(token, signature, url, body)
+        : twilio.validateRequest(token, signature, url, parameters ?? {});
+    try {
+      return tokens.some(isValid) ? null : 'its signature does not match: compare the URL and the auth token';
+    } catch {
+      // The library throws for a URL that is none, e.g. with a malformed Host header.
+      return 'its URL is malformed';
+    }
+  }
+
+  private async refuse(
+    fault: string,
+    { url }: SignedCallback,
+    request: CallbackRequest,
+    response: Response,
+  ): Promise<never> {
+    const retryAfterSeconds = await this.refusedRequests.count(request.ip ?? '');
+    if (retryAfterSeconds !== null) {
+      response.setHeader('Retry-After', retryAfterSeconds);
+      throw new HttpException('Too many requests without a valid signature', HttpStatus.TOO_MANY_REQUESTS);
+    }
+    this.logger.log('📞 [WEBHOOK] Received Twilio message status webhook');
+    this.logger.warn('⛔ [WEBHOOK] Request refused', {
+      reason: fault,
+      checkedUrl: url.split('?', 1)[0],
+      ip: request.ip,
+    });
+    throw new ForbiddenException(`The request is refused: ${fault}`);
+  }
+}

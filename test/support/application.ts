@@ -1,0 +1,110 @@
+import type { ModuleMetadata } from '@nestjs/common';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { Test, type TestingModuleBuilder } from '@nestjs/testing';
+import type { AddressInfo } from 'node:net';
+import { DataSource } from 'typeorm';
+import { demoAccount } from '../../simulator/demo-account.js';
+import type { SimulatorOptions } from '../../simulator/simulator-types.js';
+import { TwilioSimulator } from '../../simulator/twilio-simulator.js';
+import { AppModule } from '../../src/app.module.js';
+import { configureApp } from '../../src/app.setup.js';
+import { envSchema, parseEnv } from '../../src/config/env.js';
+import { ENV } from '../../src/config/env.module.js';
+import type { DatabaseConnection } from '../../src/database/database-connection.js';
+import { DATABASE_CONNECTION } from '../../src/database/database.module.js';
+import { CollectedLogs } from './collected-logs.js';
+import { createTestDatabase } from './test-database.js';
+
+export const PUBLIC_BASE_URL = 'https://hooks.example.com';
+export const WEBHOOK_PATH = '/api/webhooks/twilio/message-status';
+export const WEBHOOK_URL = PUBLIC_BASE_URL + WEBHOOK_PATH;
+
+export interface ApplicationOptions {
+  /** Variables that differ from the usual ones; `undefined` removes one. */
+  env?: Readonly<Record<string, string | undefined>>;
+  /** More modules, as another team would add them. */
+  imports?: ModuleMetadata['imports'];
+  /** A database to share between applications; its owner closes it. */
+  database?: DatabaseConnection;
+  simulator?: SimulatorOptions;
+  override?: (builder: TestingModuleBuilder) => TestingModuleBuilder;
+}
+
+/** The real AppModule on a real database and a real port, with the fake Twilio at the far side of the network. */
+export class TestApplication {
+  private constructor(
+    readonly app: NestExpressApplication,
+    readonly twilio: TwilioSimulator,
+    readonly logs: CollectedLogs,
+    private readonly ownedDatabase: DatabaseConnection | null,
+  ) {}
+
+  static async start(options: ApplicationOptions = {}): Promise<TestApplication> {
+    const database = options.database ?? (await createTestDatabase());
+    const target: { origin?: string } = {};
+    const twilio = await TwilioSimulator.start({
+      accounts: { [demoAccount.sid]: demoAccount.authToken },
+      rewriteUrl: (url) => url.replace(PUBLIC_BASE_URL, target.origin ?? PUBLIC_BASE_URL),
+      ...options.simulator,
+    });
+    const logs = new CollectedLogs();
+    const app = await createApplication(options, database, twilio, logs);
+    await app.listen(0, '127.0.0.1');
+    const { port } = app.getHttpServer().address() as AddressInfo;
+    target.origin = `http://127.0.0.1:${port}`;
+    return new TestApplication(app, twilio, logs, options.database === undefined ? database : null);
+  }
+
+  get origin(): string {
+    const { port } = this.app.getHttpServer().address() as AddressInfo;
+    return `http://127.0.0.1:${port}`;
+  }
+
+  get dataSource(): DataSource {
+    return this.app.get(DataSource);
+  }
+
+  query<Row = Record<string, unknown>>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
+    return this.dataSource.query<Row[]>(sql, parameters);
+  }
+
+  async close(): Promise<void> {
+    await this.app.close();
+    await this.twilio.close();
+    await this.ownedDatabase?.close();
+  }
+}
+
+async function createApplication(
+  options: ApplicationOptions,
+  database: DatabaseConnection,
+  twilio: TwilioSimulator,
+  logs: CollectedLogs,
+): Promise<NestExpressApplication> {
+  const env = parseEnv(
+    {
+      TWILIO_ACCOUNT_SID: demoAccount.sid,
+      TWILIO_AUTH_TOKEN: demoAccount.authToken,
+      TWILIO_PHONE_NUMBER_REMINDERS: '+15550009999',
+      TWILIO_API_BASE_URL: twilio.baseUrl,
+      PUBLIC_BASE_URL,
+      ...options.env,
+    },
+    envSchema,
+  );
+  const builder = Test.createTestingModule({ imports: [AppModule, ...(options.imports ?? [])] })
+    .setLogger(logs)
+    .overrideProvider(ENV)
+    .useValue(env)
+    .overrideProvider(DATABASE_CONNECTION)
+    .useValue({
+      ...database,
+      client: database.client,
+      embedded: database.embedded,
+      close: () => Promise.resolve(),
+    });
+  const module = await (options.override?.(builder) ?? builder).compile();
+  const app = module.createNestApplication<NestExpressApplication>({ bodyParser: false });
+  app.useLogger(logs);
+  return configureApp(app);
+}
