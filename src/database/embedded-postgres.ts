@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { StartupError } from '../startup-error.js';
 import type { DatabaseConnection } from './database-connection.js';
+import { withWholePipelines } from './whole-pipelines.js';
 
 const SOCKET_NAME = '.s.PGSQL.5432';
 
@@ -39,7 +40,7 @@ export class EmbeddedPostgres implements DatabaseConnection {
     if (dataDir !== undefined) await mkdir(dataDir, { recursive: true });
     const database = await PGlite.create({ dataDir, loadDataDir: loadFrom });
     const path = join(socketFolder, SOCKET_NAME);
-    const server = new PGLiteSocketServer({ db: database, path, maxConnections: 100 });
+    const server = new PGLiteSocketServer({ db: withWholePipelines(database), path, maxConnections: 100 });
     await server.start();
     return new EmbeddedPostgres(database, server, socketFolder);
   }

@@ -28,18 +28,13 @@ describe('the fallback', () => {
       }),
     });
     expect(answer.status).toBe(204);
-    const [fallback] = await until('the SMS to be recorded', async () => {
+    await until('the SMS to be recorded', async () => {
       const rows = await application.query(
         `select * from sms_fallbacks where original_message_sid = $1 and state = 'sent'`,
         [message.twilioSid],
       );
       return rows.length > 0 && rows;
     });
-    console.log(fallback, application.logs.messages(), application.twilio.messages);
     await application.twilio.settled();
-    console.log(
-      await application.query('select * from message_events'),
-      await application.query('select * from messages'),
-    );
   });
 });
