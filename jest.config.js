@@ -1,4 +1,4 @@
-/** Native ESM: run with NODE_OPTIONS=--experimental-vm-modules, as `npm test` does. */
+/** Native ESM: `npm test` runs Jest with --experimental-vm-modules. */
 export default {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/test/**/*.spec.ts'],
@@ -17,6 +17,7 @@ export default {
       },
     ],
   },
+  modulePathIgnorePatterns: ['<rootDir>/dist/'],
   // A suite starts a database and an application; the time is a limit for a hang, not a measurement.
   testTimeout: 60_000,
 };

@@ -46,6 +46,8 @@ const domainEvents = DomainEventsModule.forRootAsync({
   useFactory: ({ client, embedded }: DatabaseConnection) => ({
     connection: client,
     noPreparedStatements: embedded,
+    // PGlite's socket passes no notifications on.
+    pollIntervalMilliseconds: embedded ? 200 : undefined,
   }),
 });
 

@@ -8,6 +8,11 @@ export interface DomainEventsModuleOptions {
   concurrency?: number;
   /** Set where the connection does not keep prepared statements: PGlite, PgBouncer. Default false. */
   noPreparedStatements?: boolean;
+  /**
+   * How often to look for events, in milliseconds, where PostgreSQL's notifications do not tell of them, and for those
+   * that are due later. Default 2000.
+   */
+  pollIntervalMilliseconds?: number;
   /** How long a shutdown waits for listeners that are at work, in milliseconds. Default 8000. */
   shutdownTimeoutMilliseconds?: number;
 }

@@ -53,7 +53,7 @@ export class JobQueueWorker {
           pgPool: pool,
           taskList: this.taskList,
           concurrency: this.options.concurrency ?? 10,
-          pollInterval: 2_000,
+          pollInterval: this.options.pollIntervalMilliseconds ?? 2_000,
           noHandleSignals: true,
           noPreparedStatements: this.options.noPreparedStatements ?? false,
           logger: this.forwardedLogger(),

@@ -1,0 +1,77 @@
+/** The boundaries of docs/architecture.md: dependencies point one way, and nothing reaches around them. */
+
+/** What each folder of src/ may import, besides itself. Anything that is not named here may not be imported. */
+const allowed = {
+  config: [],
+  database: ['config'],
+  twilio: [],
+  'domain-events': [],
+  messages: [],
+  'message-events': ['domain-events', 'messages'],
+  webhooks: ['message-events', 'twilio'],
+  fallback: ['domain-events', 'message-events', 'messages', 'twilio'],
+  health: ['domain-events'],
+};
+
+const boundaries = Object.entries(allowed).map(([folder, others]) => ({
+  name: `${folder}-imports-only-${others.join('-and-') || 'itself'}`,
+  severity: 'error',
+  from: { path: `^src/${folder}/` },
+  to: {
+    path: '^(src/[^/]+/|simulator/|test/|bench/)',
+    pathNot: [
+      `^src/(${[folder, ...others].join('|')})/`,
+      // The one list of entities that the data source is made of.
+      ...(folder === 'database' ? ['\\.entity\\.ts$'] : []),
+    ],
+  },
+}));
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+module.exports = {
+  forbidden: [
+    ...boundaries,
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    {
+      name: 'the-service-never-imports-the-simulator-or-tests',
+      severity: 'error',
+      from: { path: '^(src|migrations|ormconfig)' },
+      to: { path: '^(simulator|test|bench)/' },
+    },
+    {
+      name: 'the-simulator-never-imports-the-service',
+      comment: 'The demo runs both, so it is the one exception.',
+      severity: 'error',
+      from: { path: '^simulator/', pathNot: '^simulator/demo/' },
+      to: { path: '^src/' },
+    },
+    {
+      name: 'not-to-dev-dependencies',
+      severity: 'error',
+      from: { path: '^(src|migrations)/' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'] },
+    },
+    { name: 'not-to-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+    {
+      name: 'no-orphans',
+      severity: 'error',
+      from: { orphan: true, pathNot: ['\\.d\\.ts$', '^test/', 'startup-error\\.ts$'] },
+      to: {},
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      extensions: ['.ts', '.js'],
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+    },
+  },
+};

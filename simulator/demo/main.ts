@@ -1,0 +1,131 @@
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { DataSource } from 'typeorm';
+import { AppModule } from '../../src/app.module.js';
+import { configureApp } from '../../src/app.setup.js';
+import { exitWithError } from '../../src/startup-error.js';
+import { paced, delivered } from '../callback-plan.js';
+import { demoAccount } from '../demo-account.js';
+import { TwilioSimulator } from '../twilio-simulator.js';
+import { clinic, storeClinic, storeMessage } from './clinic.js';
+import { narrateTwilio, playJourney, printRecord } from './journey.js';
+import { Narrator } from './narrator.js';
+
+const WEBHOOK_PATH = '/api/webhooks/twilio/message-status';
+
+/** `npm run demo`: the whole main job with a fake Twilio. With `--once` it ends after it, with 0 where it went well. */
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { once: { type: 'boolean', default: false } } });
+  const narrator = new Narrator();
+  narrator.title('whatsapp-sms-fallback: the service, an embedded PostgreSQL and a fake Twilio');
+  const dataFolder = await mkdtemp(join(tmpdir(), 'whatsapp-sms-fallback-demo-'));
+  const twilio = await TwilioSimulator.start({ callbackPlan: paced(delivered, 500) });
+  narrator.say('demo', `the fake Twilio is at ${twilio.baseUrl}`);
+  const app = await startService(dataFolder, twilio, narrator);
+  const stop = async () => {
+    await twilio.close();
+    await app.close();
+    await rm(dataFolder, { recursive: true, force: true });
+  };
+  const origin = await listen(app, values.once ? 0 : Number(process.env.PORT ?? 3000));
+  narrator.say('demo', `the service is at ${origin}, its database in ${dataFolder}`);
+
+  const wentWell = await play(app, twilio, narrator, origin);
+  if (values.once || !wentWell) {
+    await stop();
+    process.exitCode = wentWell ? 0 : 1;
+    return;
+  }
+  await invite(app.get(DataSource), narrator, origin);
+  process.once('SIGINT', () => void stop());
+  process.once('SIGTERM', () => void stop());
+}
+
+async function startService(
+  dataFolder: string,
+  twilio: TwilioSimulator,
+  narrator: Narrator,
+): Promise<NestExpressApplication> {
+  // The demo is the same wherever it runs: what the shell or .env says about a real account is left alone.
+  for (const name of Object.keys(process.env)) {
+    if (/^(TWILIO_|DATABASE_URL|PUBLIC_BASE_URL|TRUST_PROXY|FALLBACK_)/.test(name)) process.env[name] = '';
+  }
+  Object.assign(process.env, {
+    TWILIO_ACCOUNT_SID: demoAccount.sid,
+    TWILIO_AUTH_TOKEN: demoAccount.authToken,
+    TWILIO_API_BASE_URL: twilio.baseUrl,
+    EMBEDDED_DATA_DIR: dataFolder,
+  });
+  const app = await NestFactory.create<NestExpressApplication>(AppModule, {
+    logger: narrator.logger(),
+    bodyParser: false,
+    abortOnError: false,
+  });
+  return configureApp(app);
+}
+
+async function listen(app: NestExpressApplication, port: number): Promise<string> {
+  await app.listen(port, '127.0.0.1');
+  const address = app.getHttpServer().address() as AddressInfo;
+  return `http://localhost:${address.port}`;
+}
+
+async function play(
+  app: NestExpressApplication,
+  twilio: TwilioSimulator,
+  narrator: Narrator,
+  origin: string,
+): Promise<boolean> {
+  const dataSource = app.get(DataSource);
+  const text = 'Hello Ada, your appointment at Example Clinic is tomorrow at 10:00.';
+  const message = await storeMessage(dataSource, await storeClinic(dataSource), text);
+  narrator.title('A WhatsApp message that Meta will not deliver');
+  narrateTwilio(twilio, narrator);
+  narrator.start();
+  const wentWell = await playJourney(
+    twilio,
+    dataSource,
+    narrator,
+    message,
+    `${origin}${WEBHOOK_PATH}#rc=5&rp=all`,
+  );
+  await printRecord(dataSource, narrator, message.sid);
+  narrator.print();
+  narrator.print(
+    wentWell
+      ? '✔ The person did not get the WhatsApp message, and got one SMS with the same text.'
+      : '✖ The SMS was not delivered in time.',
+  );
+  return wentWell;
+}
+
+async function invite(dataSource: DataSource, narrator: Narrator, origin: string): Promise<void> {
+  const [company] = await dataSource.query<{ id: string }[]>('select id from companies where name = $1', [
+    clinic.name,
+  ]);
+  const another = await storeMessage(dataSource, company?.id ?? null, 'Hello Bob, your results are ready.');
+  const unassigned = await storeMessage(dataSource, null, 'Hello, this conversation belongs to no company.');
+  const account = existsSync('.env')
+    ? ` --account-sid ${demoAccount.sid} --auth-token ${demoAccount.authToken}`
+    : '';
+  const simulate = (sid: string) =>
+    `  npm run simulate -- --url ${origin}${WEBHOOK_PATH}${account} --status failed --error-code 63049 --sid ${sid}`;
+  narrator.title('Try it yourself, in another terminal');
+  narrator.print('Another message fails, twice if you like; there is one SMS:');
+  narrator.print(simulate(another.sid));
+  narrator.print('A message that gets no SMS, and why:');
+  narrator.print(simulate(unassigned.sid));
+  narrator.print('\nCtrl-C ends the demo.\n');
+}
+
+try {
+  await main();
+} catch (error) {
+  exitWithError(error);
+}
