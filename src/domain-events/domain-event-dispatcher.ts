@@ -6,6 +6,7 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { EventEmitter2, EventEmitterReadinessWatcher } from '@nestjs/event-emitter';
+import { setTimeout as delay } from 'node:timers/promises';
 import { DOMAIN_EVENT_TASK, type DomainEventJob } from './domain-event-job.js';
 import { type DomainEventsModuleOptions, MODULE_OPTIONS_TOKEN } from './domain-events.module-definition.js';
 import { JobQueueWorker } from './job-queue-worker.js';
@@ -16,6 +17,7 @@ export class DomainEventDispatcher implements OnApplicationBootstrap, BeforeAppl
   private readonly logger = new Logger(DomainEventDispatcher.name);
   private readonly worker: JobQueueWorker;
   private readonly enabled: boolean;
+  private readonly timeLimitMilliseconds: number;
 
   constructor(
     @Inject(MODULE_OPTIONS_TOKEN) options: DomainEventsModuleOptions,
@@ -23,6 +25,7 @@ export class DomainEventDispatcher implements OnApplicationBootstrap, BeforeAppl
     private readonly listenersRegistered: EventEmitterReadinessWatcher,
   ) {
     this.enabled = options.concurrency !== 0;
+    this.timeLimitMilliseconds = options.timeLimitMilliseconds ?? 25_000;
     this.worker = new JobQueueWorker(options, {
       [DOMAIN_EVENT_TASK]: (job) => this.dispatch(job as DomainEventJob),
     });
@@ -54,11 +57,25 @@ export class DomainEventDispatcher implements OnApplicationBootstrap, BeforeAppl
     return !this.enabled || this.worker.isRunning();
   }
 
+  /** The listeners go on by themselves; what is limited is how long the event waits for them. */
+  private async withinTimeLimit(name: string, listeners: Promise<unknown>): Promise<void> {
+    const finished = new AbortController();
+    const timeout = delay(this.timeLimitMilliseconds, undefined, { signal: finished.signal }).then(() => {
+      throw new Error(`The listeners of ${name} took longer than ${this.timeLimitMilliseconds} ms`);
+    });
+    try {
+      await Promise.race([listeners, timeout]);
+    } finally {
+      finished.abort();
+      timeout.catch(() => undefined);
+    }
+  }
+
   private async dispatch({ name, event }: DomainEventJob): Promise<void> {
     // emitAsync to nobody resolves, and the event would count as handled.
     if (this.eventEmitter.listenerCount(name) === 0)
       throw new Error(`No listener for the domain event ${name}`);
     this.logger.debug('Domain event delivered to its listeners', { name, id: event.id });
-    await this.eventEmitter.emitAsync(name, event);
+    await this.withinTimeLimit(name, this.eventEmitter.emitAsync(name, event));
   }
 }

@@ -2,9 +2,14 @@ import { Logger } from '@nestjs/common';
 import { Logger as JobQueueLogger, run, type Runner, type TaskList } from 'graphile-worker';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Pool } from 'pg';
+import { freeAbandonedJobs } from './abandoned-jobs.js';
 import type { DomainEventsModuleOptions } from './domain-events.module-definition.js';
 
 const RESTART_DELAY_MILLISECONDS = 1_000;
+const SWEEP_INTERVAL_MILLISECONDS = 5_000;
+
+/** No worker that lives holds a job for longer than its time limit and the moment that it takes to give it back. */
+const ABANDONED_AFTER_TIME_LIMIT_MILLISECONDS = 5_000;
 
 /** graphile-worker under supervision: it is started again when it gives up, e.g. because the database went away. */
 export class JobQueueWorker {
@@ -58,13 +63,33 @@ export class JobQueueWorker {
           noPreparedStatements: this.options.noPreparedStatements ?? false,
           logger: this.forwardedLogger(),
         });
-        await this.runner.promise;
+        await this.freeAbandonedJobsUntil(this.runner.promise, pool);
       } catch (error) {
         this.logger.error('The job queue stopped and will be started again', { error: messageOf(error) });
       }
       this.runner = undefined;
       await pool.end().catch(ignore);
       await delay(RESTART_DELAY_MILLISECONDS, undefined, { signal: this.stopping.signal }).catch(ignore);
+    }
+  }
+
+  /** A worker that was killed leaves its jobs locked; graphile-worker by itself frees them after four hours. */
+  private async freeAbandonedJobsUntil(end: Promise<void>, pool: Pool): Promise<void> {
+    const limit = (this.options.timeLimitMilliseconds ?? 25_000) + ABANDONED_AFTER_TIME_LIMIT_MILLISECONDS;
+    const timer = setInterval(() => {
+      freeAbandonedJobs(pool, limit).then(
+        (workers) => {
+          if (workers > 0) this.logger.warn('Jobs of workers that died were freed', { workers });
+        },
+        (error: unknown) => {
+          this.logger.debug('Abandoned jobs could not be looked for', { error: messageOf(error) });
+        },
+      );
+    }, SWEEP_INTERVAL_MILLISECONDS);
+    try {
+      await end;
+    } finally {
+      clearInterval(timer);
     }
   }
 

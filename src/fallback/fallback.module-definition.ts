@@ -15,7 +15,7 @@ export interface FallbackModuleOptions {
   originalMessageWaitMilliseconds?: number;
   /**
    * How long to look for an SMS whose sending was not answered, before it is sent again, in milliseconds. It must be
-   * longer than Twilio takes to list a message. Default 60000.
+   * longer than Twilio takes to list a message. Default 30000.
    */
   settlingMilliseconds?: number;
   /** How long Twilio may be out of reach before the fallback has failed, in milliseconds. Default four hours. */

@@ -148,7 +148,7 @@ export class FallbackService {
     const found = await this.findAccepted(fallback, composed, attemptStartedAt);
     if (found.outcome === 'accepted') {
       await this.markSent(fallback, composed, found);
-    } else if (found.outcome === 'unknown' || elapsed < (this.options.settlingMilliseconds ?? 60_000)) {
+    } else if (found.outcome === 'unknown' || elapsed < (this.options.settlingMilliseconds ?? 30_000)) {
       await this.lookAgain(fallback, elapsed, found.problem);
     } else if (fallback.attempts >= MAXIMUM_UNANSWERED_ATTEMPTS) {
       await this.end(fallback, 'failed', 'no_answer_from_twilio');
