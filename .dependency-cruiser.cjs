@@ -10,7 +10,9 @@ const allowed = {
   'message-events': ['domain-events', 'messages'],
   webhooks: ['message-events', 'twilio'],
   fallback: ['domain-events', 'message-events', 'messages', 'twilio'],
+  'status-polling': ['message-events', 'twilio'],
   health: ['domain-events'],
+  commands: ['config', 'database', 'domain-events', 'fallback', 'message-events', 'messages'],
 };
 
 const boundaries = Object.entries(allowed).map(([folder, others]) => ({
@@ -18,7 +20,7 @@ const boundaries = Object.entries(allowed).map(([folder, others]) => ({
   severity: 'error',
   from: { path: `^src/${folder}/` },
   to: {
-    path: '^(src/[^/]+/|simulator/|test/|bench/)',
+    path: '^(src/[^/]+/|simulator/|chaos/|test/|bench/)',
     pathNot: [
       `^src/(${[folder, ...others].join('|')})/`,
       // The one list of entities that the data source is made of.
@@ -41,7 +43,7 @@ module.exports = {
       name: 'the-service-never-imports-the-simulator-or-tests',
       severity: 'error',
       from: { path: '^(src|migrations|ormconfig)' },
-      to: { path: '^(simulator|test|bench)/' },
+      to: { path: '^(simulator|chaos|test|bench)/' },
     },
     {
       name: 'the-simulator-never-imports-the-service',
@@ -49,6 +51,12 @@ module.exports = {
       severity: 'error',
       from: { path: '^simulator/', pathNot: '^simulator/demo/' },
       to: { path: '^src/' },
+    },
+    {
+      name: 'chaos-knows-the-service-from-outside-only',
+      severity: 'error',
+      from: { path: '^chaos/' },
+      to: { path: '^(src|test|bench)/' },
     },
     {
       name: 'not-to-dev-dependencies',

@@ -31,6 +31,36 @@ create table if not exists messages (
   constraint messages_conversation_id_fkey foreign key (conversation_id) references conversations (id) on delete set null
 );
 
+-- What the service reads and writes of tables that the application has: better missed here than after an SMS was sent.
+do $$
+declare
+  missing text := (
+    select string_agg(needed.name || '.' || needed.attribute, ', ')
+    from (values
+      ('companies', 'id'), ('companies', 'name'), ('companies', 'phone_number'),
+      ('conversations', 'id'), ('conversations', 'company_id'),
+      ('messages', 'id'), ('messages', 'conversation_id'), ('messages', 'twilio_sid'), ('messages', 'direction'),
+      ('messages', 'channel'), ('messages', 'body'), ('messages', 'status'), ('messages', 'created_at')
+    ) as needed (name, attribute)
+    where not exists (
+      select from pg_attribute
+      where attrelid = needed.name::regclass and attname = needed.attribute and not attisdropped
+    )
+  );
+begin
+  if missing is not null then
+    raise exception 'the application''s tables lack columns that the service needs: %', missing;
+  end if;
+  if not exists (
+    select from pg_index
+    join pg_attribute on attrelid = indrelid and attnum = indkey[0]
+    where indrelid = 'messages'::regclass and attname = 'twilio_sid'
+      and indisunique and indnkeyatts = 1 and indpred is null
+  ) then
+    raise exception 'messages.twilio_sid must be unique: alter table messages add unique (twilio_sid)';
+  end if;
+end $$;
+
 create table if not exists message_events (
   id uuid not null default gen_random_uuid(),
   message_sid text not null,
@@ -42,6 +72,7 @@ create table if not exists message_events (
   error_message text,
   account_sid text not null,
   payload jsonb not null,
+  source text not null default 'callback',
   sms_fallback_id uuid,
   created_at timestamptz not null default now(),
   constraint message_events_pkey primary key (id),
@@ -82,5 +113,6 @@ create index if not exists message_events_sms_fallback_id_idx on message_events 
   where sms_fallback_id is not null;
 
 comment on column message_events.payload is 'every parameter of the callback as received';
+comment on column message_events.source is 'callback: Twilio called; poll: Twilio was asked';
 comment on column message_events.channel is 'prefix of the address: whatsapp, rcs, messenger, …; sms where there is none';
 comment on column message_events.sms_fallback_id is 'the sms_fallbacks row whose SMS this callback is about';

@@ -7,6 +7,7 @@ create table if not exists sms_fallbacks (
   state text not null default 'claimed',
   reason text,
   attempts integer not null default 0,
+  unanswered_attempts integer not null default 0,
   to_number text,
   from_number text,
   messaging_service_sid text,
@@ -20,6 +21,8 @@ create table if not exists sms_fallbacks (
   attempt_started_at timestamptz,
   locked_until timestamptz,
   sent_at timestamptz,
+  retried_at timestamptz,
+  duplicate_delivery_at timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint sms_fallbacks_pkey primary key (id),
@@ -48,6 +51,8 @@ end $$;
 -- The fallbacks that are not at an end: what is stuck, and what a restart goes on with.
 create index if not exists sms_fallbacks_open_idx on sms_fallbacks (next_attempt_at)
   where state in ('claimed', 'sending', 'uncertain');
+-- The newest fallbacks first.
+create index if not exists sms_fallbacks_created_at_idx on sms_fallbacks (created_at, id);
 -- The foreign key's check when a row of messages is deleted.
 create index if not exists sms_fallbacks_message_id_idx on sms_fallbacks (message_id)
   where message_id is not null;
@@ -55,4 +60,7 @@ create index if not exists sms_fallbacks_message_id_idx on sms_fallbacks (messag
 comment on column sms_fallbacks.state is
   'claimed: work to do; sending: the intent is committed, the SMS may be on its way; uncertain: Twilio''s answer was lost, being settled; sent, skipped, failed: ends';
 comment on column sms_fallbacks.message_id is 'the row of messages of the SMS';
+comment on column sms_fallbacks.duplicate_delivery_at is 'when WhatsApp delivered the original after all';
 comment on column sms_fallbacks.locked_until is 'until then a worker has this row to itself';
+comment on column sms_fallbacks.retried_at is 'when it was last tried again on purpose; its waits are counted from then';
+comment on column sms_fallbacks.unanswered_attempts is 'how many of the last attempts in a row may have been accepted, for want of an answer';

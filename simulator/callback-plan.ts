@@ -72,7 +72,7 @@ export function paced(plan: CallbackPlan, delayMilliseconds: number): CallbackPl
 }
 
 /** Numbers from 0 up to 1 that follow from the seed (mulberry32). */
-function randomNumbers(seed: number): () => number {
+export function randomNumbers(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { statusParametersOf } from './callback-parameters.js';
 import type { CallbackPlan, CallbackStep } from './callback-plan.js';
@@ -14,7 +15,10 @@ export class CallbackPlayer {
   constructor(
     private readonly store: MessageStore,
     private readonly sendCallback: (callback: SendCallbackOptions) => Promise<unknown>,
-  ) {}
+  ) {
+    // Every pause of every message listens.
+    setMaxListeners(0, this.#closing.signal);
+  }
 
   /**
    * Resolves when the message's last callback has been answered or given up, or when the player is closed.

@@ -1,18 +1,18 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
-import { DataSource } from 'typeorm';
 import type { Env } from './config/env.js';
 import { ENV, EnvModule } from './config/env.module.js';
-import { dataSourceOptions } from './database/data-source-options.js';
+import { dataSourceOptions, jobQueuePoolOptions } from './database/data-source-options.js';
 import type { DatabaseConnection } from './database/database-connection.js';
 import { DATABASE_CONNECTION, DatabaseModule } from './database/database.module.js';
-import { assertMigrated } from './database/migrate-database.js';
+import { openMigrated } from './database/open-migrated.js';
 import { DomainEventsModule } from './domain-events/domain-events.module.js';
 import { FallbackModule } from './fallback/fallback.module.js';
 import { HealthModule } from './health/health.module.js';
 import { MessageEventsModule } from './message-events/message-events.module.js';
 import { MessagesModule } from './messages/messages.module.js';
 import { StartupSummary } from './startup-summary.js';
+import { StatusPollingModule } from './status-polling/status-polling.module.js';
 import type { TwilioAccount } from './twilio/twilio.module-definition.js';
 import { TwilioModule } from './twilio/twilio.module.js';
 import { WebhooksModule } from './webhooks/webhooks.module.js';
@@ -32,22 +32,17 @@ const typeOrm = TypeOrmModule.forRootAsync({
     ...dataSourceOptions(connection),
     toRetry: () => false,
   }),
-  dataSourceFactory: async (options) => {
-    if (options === undefined) throw new TypeError('TypeORM was given no options');
-    const dataSource = await new DataSource(options).initialize();
-    await assertMigrated(dataSource);
-    return dataSource;
-  },
+  dataSourceFactory: openMigrated,
 });
 
 const domainEvents = DomainEventsModule.forRootAsync({
   imports: [database],
   inject: [DATABASE_CONNECTION],
-  useFactory: ({ client, embedded }: DatabaseConnection) => ({
-    connection: client,
-    noPreparedStatements: embedded,
+  useFactory: (database: DatabaseConnection) => ({
+    connection: jobQueuePoolOptions(database),
+    noPreparedStatements: database.embedded,
     // PGlite's socket passes no notifications on.
-    pollIntervalMilliseconds: embedded ? 200 : undefined,
+    pollIntervalMilliseconds: database.embedded ? 200 : undefined,
   }),
 });
 
@@ -85,6 +80,15 @@ const fallback = FallbackModule.forRootAsync({
   }),
 });
 
+const statusPolling = StatusPollingModule.forRootAsync({
+  imports: [EnvModule, messageEvents, twilio],
+  inject: [ENV],
+  useFactory: ({ TWILIO_ACCOUNT_SID, STATUS_POLL_AFTER_MINUTES: minutes }: Env) => ({
+    accountSid: TWILIO_ACCOUNT_SID,
+    ...(minutes === 0 ? { intervalMilliseconds: 0 } : { afterMilliseconds: minutes * 60_000 }),
+  }),
+});
+
 @Module({
   imports: [
     EnvModule,
@@ -95,6 +99,7 @@ const fallback = FallbackModule.forRootAsync({
     messageEvents,
     webhooks,
     fallback,
+    statusPolling,
     HealthModule.forDomainEvents(domainEvents),
   ],
   providers: [StartupSummary],

@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AppModule } from './app.module.js';
@@ -5,6 +6,7 @@ import { configureApp } from './app.setup.js';
 import { envSchema, parseEnv } from './config/env.js';
 import { loadEnvFile } from './config/load-env-file.js';
 import { createLogger } from './logger.js';
+import { limitShutdown } from './shutdown-limit.js';
 import { exitWithError } from './startup-error.js';
 
 try {
@@ -18,8 +20,10 @@ try {
     bufferLogs: true,
     autoFlushLogs: false,
   });
+  limitShutdown(app.getHttpServer());
   await configureApp(app).listen(env.PORT, env.HOST);
   app.flushLogs();
+  new Logger('Service').log('Listening', { url: await app.getUrl() });
 } catch (error) {
   exitWithError(error);
 }

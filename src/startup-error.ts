@@ -12,19 +12,19 @@ export function exitWithError(error: unknown): never {
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === 'StartupError' || error.name === 'EnvironmentError') return error.message;
-  const { code = '', address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
+  const { code = '', port } = error as NodeJS.ErrnoException & { port?: number };
   switch (code) {
     case 'EADDRINUSE':
       return `Port ${port ?? '?'} is in use. Stop what listens there, or set PORT.`;
-    case 'ECONNREFUSED':
+    case 'EADDRNOTAVAIL':
+    case 'EACCES':
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-    case 'ETIMEDOUT':
-      return `The database at ${address ?? 'DATABASE_URL'}${port === undefined ? '' : `:${port}`} cannot be reached (${code}). Is it running, and is DATABASE_URL right?`;
-    case '28P01':
-    case '28000':
-    case '3D000':
-      return `The database refuses DATABASE_URL: ${error.message}`;
+      return `The service cannot listen there: ${error.message}. See HOST and PORT.`;
+    case '42501':
+      return `The database does not allow it: ${error.message}. Grant it to the user of DATABASE_URL, or name another one.`;
+    case 'P0001': // raised by a migration
+      return `The database cannot be migrated: ${error.message}`;
     default:
       return error.stack ?? error.message;
   }

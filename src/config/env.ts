@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
 
 /** Nest's level names; `info` is accepted too, because most operators write that. */
@@ -20,16 +21,37 @@ const errorCodes = z
   .transform((value) => value.split(',').map((code) => code.trim()))
   .pipe(z.array(z.string().regex(/^\d+$/)));
 
+/** Up to the day after which a message is given up. */
+const minutes = z.coerce.number().min(0).max(1_440);
+
 const httpUrl = z
   .url({ protocol: /^https?$/ })
   .refine((value) => !/[?#]/.test(value), 'must have no query string and no fragment')
   .transform((value) => value.replace(/\/+$/, ''));
 
+const postgresUrl = z
+  .url({ protocol: /^postgres(ql)?$/ })
+  .refine((value) => !/%(?![0-9a-f]{2})/i.test(value), 'must have its special characters percent-encoded');
+
 /** Express `trust proxy`: `true`, a number of hops, or addresses and subnets separated by commas. */
-const trustProxy = z.string().transform((value) => {
-  if (value === 'true' || value === 'false') return value === 'true';
-  return /^\d+$/.test(value) ? Number(value) : value;
-});
+const trustProxy = z
+  .string()
+  .refine(
+    (value) => /^(true|false|\d+)$/.test(value) || value.split(',').every((proxy) => isProxy(proxy.trim())),
+    'must be true, false, a number of hops, or addresses and subnets separated by commas',
+  )
+  .transform((value) => {
+    if (value === 'true' || value === 'false') return value === 'true';
+    return /^\d+$/.test(value) ? Number(value) : value;
+  });
+
+/** What Express takes: an address, a subnet such as 10.0.0.0/8, or its name for some. */
+function isProxy(value: string): boolean {
+  if (/^(loopback|linklocal|uniquelocal)$/.test(value)) return true;
+  const [, address = '', bits = '1'] = /^([^/]+)(?:\/(\d+))?$/.exec(value) ?? [];
+  const version = isIP(address);
+  return version !== 0 && Number(bits) >= 1 && Number(bits) <= (version === 4 ? 32 : 128);
+}
 
 /** Every variable that the service reads. The keys are the contract with the operator, see README. */
 export const envSchema = z.object({
@@ -43,11 +65,12 @@ export const envSchema = z.object({
     .regex(/^MG[0-9a-zA-Z]+$/, 'must be a Messaging Service SID (MG…)')
     .optional(),
   TWILIO_API_BASE_URL: httpUrl.default('https://api.twilio.com'),
-  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+  DATABASE_URL: postgresUrl.optional(),
   EMBEDDED_DATA_DIR: z.string().default('.data/'),
   PUBLIC_BASE_URL: httpUrl.optional(),
   TRUST_PROXY: trustProxy.default(false),
   FALLBACK_ERROR_CODES: errorCodes.default(['63049']),
+  STATUS_POLL_AFTER_MINUTES: minutes.default(10),
   PORT: z.coerce.number().int().min(0).max(65_535).default(3000),
   HOST: z.string().default('0.0.0.0'),
   LOG_LEVEL: z
@@ -68,7 +91,7 @@ export class EnvironmentError extends Error {
 
 /**
  * Reads the service's configuration from a record such as `process.env`.
- * A variable that is set to nothing counts as not set.
+ * White space around a value is no part of it, and a variable that is set to nothing counts as not set.
  * @param schema `envSchema`, or the part of it that a command needs.
  * @throws EnvironmentError naming every variable that is missing or malformed.
  */
@@ -76,7 +99,10 @@ export function parseEnv<Schema extends z.ZodObject>(
   record: Readonly<Record<string, string | undefined>>,
   schema: Schema,
 ): z.output<Schema> {
-  const set = Object.entries(record).filter(([, value]) => value !== undefined && value.trim() !== '');
+  const set = Object.entries(record)
+    // A secret out of a file often ends with a line feed.
+    .map(([name, value]) => [name, value?.trim() ?? ''] as const)
+    .filter(([, value]) => value !== '');
   const result = schema.safeParse(Object.fromEntries(set));
   if (result.success) return result.data;
   const problems = new Map<string, string>();
@@ -106,9 +132,11 @@ function describe(name: string, issue: z.core.$ZodIssue, isSet: boolean): string
   const expectations: Record<string, string> = {
     TWILIO_SUBACCOUNTS: 'must be pairs of account SID and token: ACxxx:token,ACyyy:token',
     FALLBACK_ERROR_CODES: 'must be error codes separated by commas: 63049,63024',
-    DATABASE_URL: 'must be a PostgreSQL URL: postgresql://user:password@host:5432/database',
+    DATABASE_URL:
+      'must be a PostgreSQL URL, special characters percent-encoded: postgresql://user:password@host:5432/database',
     PUBLIC_BASE_URL: 'must be the https origin that Twilio calls, without a query: https://hooks.example.com',
     TWILIO_API_BASE_URL: 'must be an http or https URL without a query',
+    STATUS_POLL_AFTER_MINUTES: 'must be a number of minutes from 0 to 1440; 0 switches it off',
     PORT: 'must be a port number from 0 to 65535',
   };
   return `  ${name} ${expectations[name] ?? issue.message}`;

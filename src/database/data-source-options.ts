@@ -1,33 +1,54 @@
-import type { DataSourceOptions } from 'typeorm';
+import type { PoolConfig } from 'pg';
+import { AbstractLogger, type DataSourceOptions } from 'typeorm';
 import { CreateMessageEventsTable1795305600000 } from '../../migrations/1795305600000-create-message-events-table.js';
 import { CreateSmsFallbacksTable1795305600001 } from '../../migrations/1795305600001-create-sms-fallbacks-table.js';
 import { CreateRejectedCallbacksTable1795305600002 } from '../../migrations/1795305600002-create-rejected-callbacks-table.js';
+import { CreateMessagePollsTable1795305600003 } from '../../migrations/1795305600003-create-message-polls-table.js';
 import { SmsFallback } from '../fallback/sms-fallback.entity.js';
 import { MessageEvent } from '../message-events/message-event.entity.js';
 import { Company } from '../messages/company.entity.js';
 import { Conversation } from '../messages/conversation.entity.js';
 import { Message } from '../messages/message.entity.js';
+import { MessagePollWatermark } from '../status-polling/message-poll-watermark.entity.js';
+import { MessagePoll } from '../status-polling/message-poll.entity.js';
 import { RejectedCallback } from '../webhooks/rejected-callback.entity.js';
 import type { DatabaseConnection } from './database-connection.js';
+import { ReliableClient } from './reliable-client.js';
 
 export const migrations = [
   CreateMessageEventsTable1795305600000,
   CreateSmsFallbacksTable1795305600001,
   CreateRejectedCallbacksTable1795305600002,
+  CreateMessagePollsTable1795305600003,
 ];
 
 /** Not TypeORM's default name: the database may be an application's, with migrations of its own. */
 export const MIGRATIONS_TABLE = 'whatsapp_sms_fallback_migrations';
 
 /**
- * Limits on a statement, in milliseconds. Twilio waits 15 s for an answer; together with the time to get a
- * connection they leave it a 503 instead of silence.
+ * Limits in milliseconds. Twilio waits 15 s for an answer: a callback that waits for one batch and is in the next one
+ * still gets its 503 in that time.
  */
 const STATEMENT_LIMITS = {
-  connectionTimeoutMillis: 4_000,
-  statement_timeout: 5_000,
-  query_timeout: 6_000,
+  connectionTimeoutMillis: 3_000,
+  statement_timeout: 3_000,
+  query_timeout: 4_000,
 };
+
+/** For the connections that wait for nothing but a statement's answer, and are given up when it does not come. */
+const RELIABLE_CONNECTIONS = { Client: ReliableClient, keepAlive: true };
+
+/** A pool of connections for the job queue, whose statements may take longer. */
+export function jobQueuePoolOptions({ client }: DatabaseConnection): PoolConfig {
+  return { ...client, ...RELIABLE_CONNECTIONS, connectionTimeoutMillis: 4_000, query_timeout: 10_000 };
+}
+
+/** TypeORM writes to the console of its own accord, whatever the form of our log. All it has to say it throws too. */
+class SilentLogger extends AbstractLogger {
+  protected override writeLog(): void {
+    // See above.
+  }
+}
 
 export function dataSourceOptions(connection: DatabaseConnection): DataSourceOptions {
   const { connectionString, ...address } = connection.client;
@@ -35,12 +56,22 @@ export function dataSourceOptions(connection: DatabaseConnection): DataSourceOpt
     type: 'postgres',
     ...(connectionString === undefined ? { ...address, username: address.user } : { url: connectionString }),
     applicationName: 'whatsapp-sms-fallback',
-    entities: [Company, Conversation, Message, MessageEvent, SmsFallback, RejectedCallback],
+    entities: [
+      Company,
+      Conversation,
+      Message,
+      MessageEvent,
+      SmsFallback,
+      RejectedCallback,
+      MessagePoll,
+      MessagePollWatermark,
+    ],
     migrations,
+    logger: new SilentLogger(),
     migrationsTableName: MIGRATIONS_TABLE,
     synchronize: false,
     installExtensions: false,
     uuidExtension: 'pgcrypto',
-    extra: { max: 10, ...STATEMENT_LIMITS },
+    extra: { max: 10, ...RELIABLE_CONNECTIONS, ...STATEMENT_LIMITS },
   };
 }

@@ -1,12 +1,9 @@
 import { PGlite } from '@electric-sql/pglite';
 import { PGLiteSocketServer } from '@electric-sql/pglite-socket';
-import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
-import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { StartupError } from '../startup-error.js';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { DatabaseConnection } from './database-connection.js';
+import { claimSocketFolder, type SocketFolder, temporarySocketFolder } from './embedded-folder.js';
 import { withWholePipelines } from './whole-pipelines.js';
 
 const SOCKET_NAME = '.s.PGSQL.5432';
@@ -29,20 +26,26 @@ export class EmbeddedPostgres implements DatabaseConnection {
   private constructor(
     private readonly database: PGlite,
     private readonly server: PGLiteSocketServer,
-    private readonly socketFolder: string,
+    private readonly socketFolder: SocketFolder,
   ) {
-    this.client = { host: socketFolder, port: 5432, user: 'postgres', database: 'postgres' };
+    this.client = { host: socketFolder.path, port: 5432, user: 'postgres', database: 'postgres' };
   }
 
   /** @throws StartupError when another process has the data folder open. */
   static async start({ dataDir, loadFrom }: EmbeddedPostgresOptions = {}): Promise<EmbeddedPostgres> {
-    const socketFolder = dataDir === undefined ? await temporaryFolder() : await folderFor(dataDir);
-    if (dataDir !== undefined) await mkdir(dataDir, { recursive: true });
-    const database = await PGlite.create({ dataDir, loadDataDir: loadFrom });
-    const path = join(socketFolder, SOCKET_NAME);
-    const server = new PGLiteSocketServer({ db: withWholePipelines(database), path, maxConnections: 100 });
-    await server.start();
-    return new EmbeddedPostgres(database, server, socketFolder);
+    const folder = dataDir === undefined ? await temporarySocketFolder() : await claimSocketFolder(dataDir);
+    try {
+      if (dataDir !== undefined) await mkdir(dataDir, { recursive: true });
+      const database = await PGlite.create({ dataDir, loadDataDir: loadFrom });
+      const path = join(folder.path, SOCKET_NAME);
+      await rm(path, { force: true });
+      const server = new PGLiteSocketServer({ db: withWholePipelines(database), path, maxConnections: 100 });
+      await server.start();
+      return new EmbeddedPostgres(database, server, folder);
+    } catch (error) {
+      await folder.release();
+      throw error;
+    }
   }
 
   dump(): Promise<Blob> {
@@ -52,47 +55,6 @@ export class EmbeddedPostgres implements DatabaseConnection {
   async close(): Promise<void> {
     await this.server.stop();
     await this.database.close();
-    await rm(this.socketFolder, { recursive: true, force: true });
+    await this.socketFolder.release();
   }
-}
-
-function temporaryFolder(): Promise<string> {
-  return mkdtemp(join(tmpdir(), 'whatsapp-sms-fallback-'));
-}
-
-/**
- * The socket's folder follows from the data's, so that a second process finds the first one there.
- * It is not inside the data's folder because a socket's path may have 107 bytes at most.
- */
-async function folderFor(dataDir: string): Promise<string> {
-  const digest = createHash('sha256').update(resolve(dataDir)).digest('hex').slice(0, 16);
-  const folder = join(tmpdir(), `whatsapp-sms-fallback-${digest}`);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  if ((await stat(folder)).uid !== process.getuid?.()) {
-    throw new StartupError(
-      `The folder ${folder} belongs to another user. Remove it or set EMBEDDED_DATA_DIR.`,
-    );
-  }
-  const socket = join(folder, SOCKET_NAME);
-  if (await isListening(socket)) {
-    throw new StartupError(
-      `The embedded database in ${dataDir} is in use by another process.\n` +
-        'Stop that process, name another folder in EMBEDDED_DATA_DIR, or set DATABASE_URL to a PostgreSQL server, which serves many.',
-    );
-  }
-  await rm(socket, { force: true });
-  return folder;
-}
-
-function isListening(path: string): Promise<boolean> {
-  return new Promise((done) => {
-    const socket = connect(path);
-    socket.once('connect', () => {
-      socket.destroy();
-      done(true);
-    });
-    socket.once('error', () => {
-      done(false);
-    });
-  });
 }

@@ -7,6 +7,7 @@ import {
 } from '@nestjs/common';
 import { EventEmitter2, EventEmitterReadinessWatcher } from '@nestjs/event-emitter';
 import { setTimeout as delay } from 'node:timers/promises';
+import { delivery } from './delivery.js';
 import { DOMAIN_EVENT_TASK, type DomainEventJob } from './domain-event-job.js';
 import { type DomainEventsModuleOptions, MODULE_OPTIONS_TOKEN } from './domain-events.module-definition.js';
 import { JobQueueWorker } from './job-queue-worker.js';
@@ -57,8 +58,19 @@ export class DomainEventDispatcher implements OnApplicationBootstrap, BeforeAppl
     return !this.enabled || this.worker.isRunning();
   }
 
+  private async dispatch({ name, event }: DomainEventJob): Promise<void> {
+    // emitAsync to nobody resolves, and the event would count as handled.
+    if (this.eventEmitter.listenerCount(name) === 0)
+      throw new Error(`No listener for the domain event ${name}`);
+    this.logger.debug('Domain event handed to its listeners', { name, id: event.id });
+    await this.withinTimeLimit(
+      name,
+      delivery(event, () => this.eventEmitter.emitAsync(name, event)),
+    );
+  }
+
   /** The listeners go on by themselves; what is limited is how long the event waits for them. */
-  private async withinTimeLimit(name: string, listeners: Promise<unknown>): Promise<void> {
+  private async withinTimeLimit(name: string, listeners: Promise<void>): Promise<void> {
     const finished = new AbortController();
     const timeout = delay(this.timeLimitMilliseconds, undefined, { signal: finished.signal }).then(() => {
       throw new Error(`The listeners of ${name} took longer than ${this.timeLimitMilliseconds} ms`);
@@ -69,13 +81,5 @@ export class DomainEventDispatcher implements OnApplicationBootstrap, BeforeAppl
       finished.abort();
       timeout.catch(() => undefined);
     }
-  }
-
-  private async dispatch({ name, event }: DomainEventJob): Promise<void> {
-    // emitAsync to nobody resolves, and the event would count as handled.
-    if (this.eventEmitter.listenerCount(name) === 0)
-      throw new Error(`No listener for the domain event ${name}`);
-    this.logger.debug('Domain event delivered to its listeners', { name, id: event.id });
-    await this.withinTimeLimit(name, this.eventEmitter.emitAsync(name, event));
   }
 }

@@ -1,4 +1,5 @@
 import { OnEvent } from '@nestjs/event-emitter';
+import { listen } from './delivery.js';
 import type { DomainEventName, DomainEvents } from './domain-events.js';
 
 /**
@@ -13,6 +14,12 @@ export function OnDomainEvent<Name extends DomainEventName>(name: Name) {
     key: string,
     descriptor: TypedPropertyDescriptor<Listener>,
   ): void => {
+    const listener = descriptor.value;
+    if (listener === undefined) throw new TypeError(`@OnDomainEvent('${name}') belongs on a method`);
+    const listening = function (this: unknown, event: DomainEvents[Name]): Promise<void> {
+      return listen(event, () => listener.call(this, event));
+    };
+    Object.assign(descriptor, { value: listening });
     subscribe(target, key, descriptor);
   };
 }

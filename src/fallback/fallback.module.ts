@@ -1,19 +1,23 @@
 import { Module } from '@nestjs/common';
+import { DuplicateDeliveries } from './duplicate-deliveries.js';
 import { FallbackListener } from './fallback.listener.js';
 import { ConfigurableModuleClass } from './fallback.module-definition.js';
 import { FallbackService } from './fallback.service.js';
 import { FallbackStore } from './fallback.store.js';
 import { SmsComposer } from './sms-composer.js';
+import { SmsFinder } from './sms-finder.js';
 import { SmsSender } from './sms-sender.js';
 import { TwilioSmsSender } from './twilio-sms-sender.js';
 
 /** Give it a DomainEventsModule, a TwilioModule, a MessageEventsModule and a MessagesModule in `imports`. */
 @Module({
   providers: [
+    DuplicateDeliveries,
     FallbackListener,
     FallbackService,
     FallbackStore,
     SmsComposer,
+    SmsFinder,
     { provide: SmsSender, useClass: TwilioSmsSender },
   ],
 })

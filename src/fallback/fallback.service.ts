@@ -1,23 +1,21 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { OriginalMessages } from '../messages/original-messages.js';
+import { MessageEventsService } from '../message-events/message-events.service.js';
+import { SMS_FALLBACK_ID_PARAMETER } from '../message-events/message-status-report.js';
 import type { WhatsappPolicyFailed } from '../message-events/whatsapp-policy-failed.event.js';
-import { classifySendError, type SendError } from '../twilio/send-error.js';
+import type { SendError } from '../twilio/send-error.js';
+import { earliestAcceptance, lookingSince, tryStartedAt } from './current-try.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
 import { type FallbackProblem, FallbackStore, type LockedFallback } from './fallback.store.js';
-import { backoff, growingDelay } from './retry-delay.js';
-import { type ComposedSms, type Composition, SmsComposer } from './sms-composer.js';
+import { growingDelay } from './retry-delay.js';
+import { type ComposedSms, SmsComposer } from './sms-composer.js';
+import { SmsFinder } from './sms-finder.js';
 import { type AcceptedSms, type Sms, SmsSender } from './sms-sender.js';
 
 /** An SMS is sent again at most this often where Twilio neither answers nor lists it. */
 const MAXIMUM_UNANSWERED_ATTEMPTS = 5;
 
 const SHORTEST_LOOK_MILLISECONDS = 1_000;
-
-/** `none`: Twilio has no such SMS at this time. `unknown`: Twilio could not be asked. */
-type Finding =
-  | AcceptedSms
-  | { readonly outcome: 'none'; readonly problem: null }
-  | { readonly outcome: 'unknown'; readonly problem: SendError };
 
 /** The fallback's state machine: claimed → sending → sent, with each step committed before the next. */
 @Injectable()
@@ -28,6 +26,8 @@ export class FallbackService {
     private readonly store: FallbackStore,
     private readonly composer: SmsComposer,
     private readonly sender: SmsSender,
+    private readonly finder: SmsFinder,
+    private readonly messageEvents: MessageEventsService,
     private readonly originalMessages: OriginalMessages,
     @Inject(MODULE_OPTIONS_TOKEN) private readonly options: FallbackModuleOptions,
   ) {}
@@ -51,7 +51,9 @@ export class FallbackService {
   }
 
   private async composeAndSend(fallback: LockedFallback): Promise<void> {
-    const composition = await this.compose(fallback);
+    const composition = await this.composer.compose(fallback);
+    // The original may have been stored after its callbacks.
+    await this.messageEvents.linkMessage(fallback.originalMessageSid);
     switch (composition.kind) {
       case 'composed':
         await this.send(fallback, composition.sms);
@@ -63,18 +65,8 @@ export class FallbackService {
         await this.waitForOriginalMessage(fallback);
         break;
       case 'unavailable':
-        await this.retryLater(fallback, composition.problem);
+        await this.retryUnlessRejected(fallback, composition.problem);
         break;
-    }
-  }
-
-  private async compose(
-    fallback: LockedFallback,
-  ): Promise<Composition | { readonly kind: 'unavailable'; readonly problem: SendError }> {
-    try {
-      return await this.composer.compose(fallback);
-    } catch (error) {
-      return { kind: 'unavailable', problem: classifySendError(error) };
     }
   }
 
@@ -86,10 +78,8 @@ export class FallbackService {
         await this.markSent(fallback, composed, result);
         break;
       case 'rejected':
-        await this.end(fallback, 'failed', 'rejected_by_twilio', result);
-        break;
       case 'not_processed':
-        await this.retryLater(fallback, result);
+        await this.retryUnlessRejected(fallback, result);
         break;
       case 'ambiguous':
         await this.postpone(
@@ -112,12 +102,13 @@ export class FallbackService {
       messagingServiceSid: composed.messagingServiceSid,
       body: composed.body,
       // Twilio by itself tries a callback once; the fragment asks for five retries after any failure.
-      statusCallbackUrl: callbackUrl === null ? null : `${callbackUrl}?sms_fallback_id=${id}#rc=5&rp=all`,
+      statusCallbackUrl:
+        callbackUrl === null ? null : `${callbackUrl}?${SMS_FALLBACK_ID_PARAMETER}=${id}#rc=5&rp=all`,
     };
   }
 
   private async waitForOriginalMessage(fallback: LockedFallback): Promise<void> {
-    const age = Date.now() - fallback.createdAt.getTime();
+    const age = fallback.now().getTime() - tryStartedAt(fallback).getTime();
     if (age >= (this.options.originalMessageWaitMilliseconds ?? 5 * 60_000)) {
       await this.end(fallback, 'skipped', 'original_message_not_found');
     } else {
@@ -126,14 +117,18 @@ export class FallbackService {
     }
   }
 
-  private async retryLater(fallback: LockedFallback, problem: SendError): Promise<void> {
-    const age = Date.now() - fallback.createdAt.getTime();
+  private async retryUnlessRejected(fallback: LockedFallback, problem: SendError): Promise<void> {
+    if (problem.outcome === 'rejected') {
+      await this.end(fallback, 'failed', 'rejected_by_twilio', problem);
+      return;
+    }
+    const age = fallback.now().getTime() - tryStartedAt(fallback).getTime();
     if (age >= this.giveUpAfterMilliseconds) {
       await this.end(fallback, 'failed', 'twilio_unavailable', problem);
       return;
     }
     const asked = (problem.retryAfterSeconds ?? 0) * 1_000;
-    const delay = Math.max(asked, backoff(Math.max(1, fallback.attempts)));
+    const delay = Math.max(asked, growingDelay(age, SHORTEST_LOOK_MILLISECONDS));
     await this.postpone(fallback, 'claimed', 'twilio_unavailable', delay, problem);
   }
 
@@ -144,35 +139,24 @@ export class FallbackService {
       throw new Error(`The fallback ${fallback.id} is ${fallback.state} but has no SMS`);
     }
     const composed: ComposedSms = { ...fallback, toNumber, body };
-    const elapsed = Date.now() - attemptStartedAt.getTime();
-    const found = await this.findAccepted(fallback, composed, attemptStartedAt);
+    const elapsed = fallback.now().getTime() - lookingSince(attemptStartedAt, fallback).getTime();
+    const found = await this.finder.find(
+      fallback,
+      this.smsOf(fallback, composed),
+      earliestAcceptance(attemptStartedAt, fallback),
+    );
     if (found.outcome === 'accepted') {
       await this.markSent(fallback, composed, found);
     } else if (found.outcome === 'unknown' || elapsed < (this.options.settlingMilliseconds ?? 30_000)) {
-      await this.lookAgain(fallback, elapsed, found.problem);
-    } else if (fallback.attempts >= MAXIMUM_UNANSWERED_ATTEMPTS) {
+      await this.keepLooking(fallback, elapsed, found.problem);
+    } else if (fallback.unansweredAttempts >= MAXIMUM_UNANSWERED_ATTEMPTS) {
       await this.end(fallback, 'failed', 'no_answer_from_twilio');
     } else {
       await this.send(fallback, composed);
     }
   }
 
-  /** A callback of the SMS tells its SID; else Twilio's list does, where it holds an SMS that nobody else has. */
-  private async findAccepted(fallback: LockedFallback, composed: ComposedSms, since: Date): Promise<Finding> {
-    const reportedSid = await this.store.findReportedSid(fallback.id);
-    if (reportedSid !== null) return { outcome: 'accepted', messageSid: reportedSid, status: 'accepted' };
-    try {
-      const candidates = await this.sender.findAccepted(this.smsOf(fallback, composed), since);
-      const known = await this.store.findKnownSids(candidates.map(({ messageSid }) => messageSid));
-      return (
-        candidates.find(({ messageSid }) => !known.has(messageSid)) ?? { outcome: 'none', problem: null }
-      );
-    } catch (error) {
-      return { outcome: 'unknown', problem: classifySendError(error) };
-    }
-  }
-
-  private async lookAgain(
+  private async keepLooking(
     fallback: LockedFallback,
     elapsed: number,
     problem: SendError | null,
@@ -191,12 +175,20 @@ export class FallbackService {
     sms: AcceptedSms,
   ): Promise<void> {
     const original = await this.originalMessages.findByTwilioSid(fallback.originalMessageSid);
-    const recorded = await this.store.markSent(fallback, sms, body, original?.conversationId ?? null);
-    this.logger.log(recorded ? 'SMS fallback sent' : 'SMS fallback was recorded as sent already', {
-      ...described(fallback),
-      smsMessageSid: sms.messageSid,
-      truncated,
-    });
+    const record = await this.store.markSent(fallback, sms, body, original?.conversationId ?? null);
+    if (record === 'taken') {
+      // Another fallback without an answer saw it in Twilio's list first. It left this one its own, or none.
+      await this.postpone(fallback, 'uncertain', 'sms_taken_by_another_fallback', SHORTEST_LOOK_MILLISECONDS);
+      return;
+    }
+    this.logger.log(
+      record === 'recorded' ? 'SMS fallback sent' : 'SMS fallback was recorded as sent already',
+      {
+        ...described(fallback),
+        smsMessageSid: sms.messageSid,
+        truncated,
+      },
+    );
   }
 
   private async end(
@@ -216,7 +208,7 @@ export class FallbackService {
     delayMilliseconds: number,
     problem: FallbackProblem | null = null,
   ): Promise<void> {
-    const until = new Date(Date.now() + delayMilliseconds);
+    const until = new Date(fallback.now().getTime() + delayMilliseconds);
     await this.store.postpone(fallback, state, reason, problem, until);
     this.logger.log('SMS fallback postponed', {
       ...described(fallback),

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import twilio from 'twilio';
 import { type OriginalMessage, OriginalMessages } from '../messages/original-messages.js';
+import { classifySendError, type SendError } from '../twilio/send-error.js';
 import { TwilioAccounts } from '../twilio/twilio-accounts.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
 import type { SmsFallback } from './sms-fallback.entity.js';
@@ -25,7 +26,8 @@ export interface ComposedSms {
 export type Composition =
   | { readonly kind: 'composed'; readonly sms: ComposedSms }
   | { readonly kind: 'original_message_missing' }
-  | { readonly kind: 'skipped'; readonly reason: SkipReason };
+  | { readonly kind: 'skipped'; readonly reason: SkipReason }
+  | { readonly kind: 'unavailable'; readonly problem: SendError };
 
 /** Decides what the SMS says, to whom, and from whom. */
 @Injectable()
@@ -36,14 +38,16 @@ export class SmsComposer {
     @Inject(MODULE_OPTIONS_TOKEN) private readonly options: FallbackModuleOptions,
   ) {}
 
-  /** @throws what Twilio's client throws where the text has to be asked for and cannot be. */
+  /** `unavailable` where Twilio has to be asked for the text or the recipient, and does not answer with them. */
   async compose(fallback: SmsFallback): Promise<Composition> {
     const original = await this.originalMessages.findByTwilioSid(fallback.originalMessageSid);
     if (original === null) return { kind: 'original_message_missing' };
     if (original.company === null) return skipped('conversation_without_company');
     const sender = this.sender(fallback.accountSid, original.company);
     if (sender === null) return skipped('no_sender_number');
-    const { to, body } = await this.recipientAndText(fallback, original);
+    const found = await this.recipientAndText(fallback, original);
+    if ('problem' in found) return { kind: 'unavailable', problem: found.problem };
+    const { to, body } = found;
     if (to === '') return skipped('no_recipient');
     if (body.trim() === '') return skipped('no_text');
     const { text, truncated } = toSmsText(body);
@@ -67,6 +71,7 @@ export class SmsComposer {
   ) {
     if (toNumber !== null && body !== null && body.trim() !== '') return { to: toNumber, body };
     const message = await this.fetch(accountSid, originalMessageSid);
+    if (message !== null && 'problem' in message) return message;
     return {
       to: toNumber ?? message?.to.replace(/^[a-z]+:/, '') ?? '',
       body: body !== null && body.trim() !== '' ? body : (message?.body ?? ''),
@@ -78,7 +83,7 @@ export class SmsComposer {
       return await this.accounts.client(accountSid).messages(messageSid).fetch();
     } catch (error) {
       if (error instanceof twilio.RestException && error.status === 404) return null;
-      throw error;
+      return { problem: classifySendError(error) };
     }
   }
 }

@@ -1,3 +1,4 @@
+import { v7 as uuidv7 } from 'uuid';
 import type { DomainEvent } from '../domain-events/domain-events.js';
 
 /** The time has come to go on with a fallback that had to wait. Published for that time. */
@@ -10,4 +11,9 @@ declare module '../domain-events/domain-events.js' {
   interface DomainEvents {
     'sms_fallback.attempt_due': SmsFallbackAttemptDue;
   }
+}
+
+/** @param at when the attempt is due. */
+export function smsFallbackAttemptDue(smsFallbackId: string, at: Date): SmsFallbackAttemptDue {
+  return { id: uuidv7(), occurredAt: at.toISOString(), smsFallbackId };
 }

@@ -1,7 +1,9 @@
 import {
+  Check,
   Column,
   CreateDateColumn,
   Entity,
+  Index,
   JoinColumn,
   ManyToOne,
   PrimaryGeneratedColumn,
@@ -21,6 +23,16 @@ export type SmsFallbackState = 'claimed' | 'sending' | 'uncertain' | 'sent' | 's
 @Entity('sms_fallbacks')
 @Unique('sms_fallbacks_original_message_sid_key', ['originalMessageSid'])
 @Unique('sms_fallbacks_sms_message_sid_key', ['smsMessageSid'])
+@Check(
+  'sms_fallbacks_state_check',
+  `state in ('claimed', 'sending', 'uncertain', 'sent', 'skipped', 'failed')`,
+)
+@Check('sms_fallbacks_reason_check', `reason is not null or state not in ('skipped', 'failed')`)
+@Index('sms_fallbacks_open_idx', ['nextAttemptAt'], {
+  where: `state in ('claimed', 'sending', 'uncertain')`,
+})
+@Index('sms_fallbacks_created_at_idx', ['createdAt', 'id'])
+@Index('sms_fallbacks_message_id_idx', ['messageId'], { where: 'message_id is not null' })
 export class SmsFallback {
   @PrimaryGeneratedColumn('uuid', { primaryKeyConstraintName: 'sms_fallbacks_pkey' })
   id!: string;
@@ -35,7 +47,11 @@ export class SmsFallback {
   @Column('text', { name: 'account_sid' })
   accountSid!: string;
 
-  @Column('text', { default: 'claimed' })
+  @Column('text', {
+    default: 'claimed',
+    comment:
+      "claimed: work to do; sending: the intent is committed, the SMS may be on its way; uncertain: Twilio's answer was lost, being settled; sent, skipped, failed: ends",
+  })
   state!: SmsFallbackState;
 
   /** Why it ended as `skipped` or `failed`, or waits. */
@@ -45,6 +61,13 @@ export class SmsFallback {
   /** How many times the SMS was handed to Twilio. */
   @Column('integer', { default: 0 })
   attempts!: number;
+
+  @Column('integer', {
+    name: 'unanswered_attempts',
+    default: 0,
+    comment: 'how many of the last attempts in a row may have been accepted, for want of an answer',
+  })
+  unansweredAttempts!: number;
 
   @Column('text', { name: 'to_number', nullable: true })
   toNumber!: string | null;
@@ -83,12 +106,29 @@ export class SmsFallback {
   @Column('timestamptz', { name: 'attempt_started_at', nullable: true })
   attemptStartedAt!: Date | null;
 
-  /** Until then a worker has the fallback to itself. */
-  @Column('timestamptz', { name: 'locked_until', nullable: true })
+  @Column('timestamptz', {
+    name: 'locked_until',
+    nullable: true,
+    comment: 'until then a worker has this row to itself',
+  })
   lockedUntil!: Date | null;
 
   @Column('timestamptz', { name: 'sent_at', nullable: true })
   sentAt!: Date | null;
+
+  @Column('timestamptz', {
+    name: 'retried_at',
+    nullable: true,
+    comment: 'when it was last tried again on purpose; its waits are counted from then',
+  })
+  retriedAt!: Date | null;
+
+  @Column('timestamptz', {
+    name: 'duplicate_delivery_at',
+    nullable: true,
+    comment: 'when WhatsApp delivered the original after all',
+  })
+  duplicateDeliveryAt!: Date | null;
 
   @CreateDateColumn({ type: 'timestamptz', name: 'created_at' })
   createdAt!: Date;
@@ -96,10 +136,9 @@ export class SmsFallback {
   @Column('timestamptz', { name: 'updated_at', default: () => 'now()' })
   updatedAt!: Date;
 
-  @Column('uuid', { name: 'message_id', nullable: true })
+  @Column('uuid', { name: 'message_id', nullable: true, comment: 'the row of messages of the SMS' })
   messageId!: string | null;
 
-  /** The SMS in `messages`. */
   @ManyToOne(() => Message, { onDelete: 'SET NULL', nullable: true })
   @JoinColumn({ name: 'message_id', foreignKeyConstraintName: 'sms_fallbacks_message_id_fkey' })
   message?: Message | null;

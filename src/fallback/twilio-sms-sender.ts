@@ -53,13 +53,18 @@ export class TwilioSmsSender extends SmsSender {
     return messages
       .filter(
         (message) =>
-          message.body === sms.body &&
+          comparable(message.body) === comparable(sms.body) &&
           message.dateCreated.getTime() >= earliest &&
           (sms.messagingServiceSid === null || message.messagingServiceSid === sms.messagingServiceSid),
       )
       .sort((first, second) => first.dateCreated.getTime() - second.dateCreated.getTime())
       .map(accepted);
   }
+}
+
+/** Twilio may change white space and compatible characters of a text. */
+function comparable(body: string): string {
+  return body.normalize('NFKC').replace(/\s+/g, ' ').trim();
 }
 
 function accepted({ sid, status }: MessageInstance): AcceptedSms {

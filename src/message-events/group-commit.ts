@@ -65,8 +65,11 @@ export class GroupCommit<Item, Result> {
     } catch (error) {
       if (batch.length > 1 && this.isItemsFault(error)) {
         for (const waiting of batch) await this.settle([waiting]);
-      } else {
+      } else if (this.isItemsFault(error)) {
         for (const { reject } of batch) reject(error);
+      } else {
+        // Those that wait would meet the same: better told now than after a time-out each.
+        for (const { reject } of [...batch, ...this.waiting.splice(0)]) reject(error);
       }
     }
   }

@@ -2,6 +2,7 @@ import {
   Column,
   CreateDateColumn,
   Entity,
+  Index,
   JoinColumn,
   ManyToOne,
   PrimaryGeneratedColumn,
@@ -12,6 +13,15 @@ import { Message } from '../messages/message.entity.js';
 /** One status of one message, as Twilio reported it. Rows are added by MessageEventsStore and never changed. */
 @Entity('message_events')
 @Unique('message_events_message_sid_message_status_key', ['messageSid', 'messageStatus'])
+@Index('message_events_created_at_idx', ['createdAt'])
+@Index('message_events_failures_idx', ['errorCode', 'createdAt'], {
+  where: `message_status in ('failed', 'undelivered')`,
+})
+@Index('message_events_message_id_idx', ['messageId'], { where: 'message_id is not null' })
+@Index('message_events_fallback_sms_message_id_idx', ['fallbackSmsMessageId'], {
+  where: 'fallback_sms_message_id is not null',
+})
+@Index('message_events_sms_fallback_id_idx', ['smsFallbackId'], { where: 'sms_fallback_id is not null' })
 export class MessageEvent {
   @PrimaryGeneratedColumn('uuid', { primaryKeyConstraintName: 'message_events_pkey' })
   id!: string;
@@ -22,7 +32,9 @@ export class MessageEvent {
   @Column('text', { name: 'message_status' })
   messageStatus!: string;
 
-  @Column('text')
+  @Column('text', {
+    comment: 'prefix of the address: whatsapp, rcs, messenger, …; sms where there is none',
+  })
   channel!: string;
 
   @Column('text', { name: 'to_number', nullable: true })
@@ -40,10 +52,17 @@ export class MessageEvent {
   @Column('text', { name: 'account_sid' })
   accountSid!: string;
 
-  @Column('jsonb')
+  @Column('jsonb', { comment: 'every parameter of the callback as received' })
   payload!: Record<string, unknown>;
 
-  @Column('uuid', { name: 'sms_fallback_id', nullable: true })
+  @Column('text', { default: 'callback', comment: 'callback: Twilio called; poll: Twilio was asked' })
+  source!: 'callback' | 'poll';
+
+  @Column('uuid', {
+    name: 'sms_fallback_id',
+    nullable: true,
+    comment: 'the sms_fallbacks row whose SMS this callback is about',
+  })
   smsFallbackId!: string | null;
 
   @CreateDateColumn({ type: 'timestamptz', name: 'created_at' })

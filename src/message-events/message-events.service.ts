@@ -1,10 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { type EntityManager, QueryFailedError } from 'typeorm';
+import { QueryFailedError } from 'typeorm';
 import { GroupCommit } from './group-commit.js';
+import { MessageLinks } from './message-links.js';
 import { MODULE_OPTIONS_TOKEN, type MessageEventsModuleOptions } from './message-events.module-definition.js';
 import { MessageEventsStore, type RecordedEvent } from './message-events.store.js';
 import type { MessageStatusReport } from './message-status-report.js';
-import { isPolicyFailure } from './policy-failure.js';
+import { DEFAULT_POLICY_FAILURE_ERROR_CODES, isPolicyFailure } from './policy-failure.js';
 
 /** The event could not be stored. Nothing was acknowledged, so whoever reported it should report it again. */
 export class EventNotStoredError extends Error {
@@ -16,8 +17,10 @@ export class MessageEventsService {
   private readonly commits: GroupCommit<MessageStatusReport, RecordedEvent>;
 
   constructor(
-    private readonly store: MessageEventsStore,
-    @Inject(MODULE_OPTIONS_TOKEN) { policyFailureErrorCodes = ['63049'] }: MessageEventsModuleOptions,
+    store: MessageEventsStore,
+    private readonly messageLinks: MessageLinks,
+    @Inject(MODULE_OPTIONS_TOKEN)
+    { policyFailureErrorCodes = DEFAULT_POLICY_FAILURE_ERROR_CODES }: MessageEventsModuleOptions,
   ) {
     const errorCodes = new Set(policyFailureErrorCodes);
     this.commits = new GroupCommit(
@@ -29,23 +32,27 @@ export class MessageEventsService {
 
   /**
    * Keeps what was reported, and resolves once that is committed, with the event's id; a repeat gets the id of the
-   * first. A policy failure is published as `whatsapp.policy_failed` in the same transaction.
+   * first. A policy failure is published as `whatsapp.policy_failed` in the same transaction. Then the message's row in
+   * `messages`, where there is one, follows.
    * @throws EventNotStoredError when the database is away, or more reports wait than the memory should hold.
    */
   async record(report: MessageStatusReport): Promise<RecordedEvent> {
+    const recorded = await this.commit(report);
+    await this.messageLinks.link(report.messageSid);
+    return recorded;
+  }
+
+  /** Ties the events of a message to its row in `messages`, after that was added or found. Never rejects. */
+  async linkMessage(messageSid: string): Promise<void> {
+    await this.messageLinks.link(messageSid);
+  }
+
+  private async commit(report: MessageStatusReport): Promise<RecordedEvent> {
     try {
       return await this.commits.add(report);
     } catch (error) {
       throw new EventNotStoredError('The event could not be stored', { cause: error });
     }
-  }
-
-  /**
-   * Ties the events of a message to its row in `messages`, which may be younger than they are.
-   * @param manager of the transaction to do it in.
-   */
-  async linkMessage(manager: EntityManager, messageSid: string): Promise<void> {
-    await this.store.linkMessage(manager, messageSid);
   }
 }
 

@@ -3,8 +3,7 @@ import { DataSource, type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
 import type { MessageStatusReport } from './message-status-report.js';
-import { STATUSES_BY_RANK, statusesNotReplacedBy, statusRank } from './message-status.js';
-import type { WhatsappPolicyFailed } from './whatsapp-policy-failed.event.js';
+import { type WhatsappPolicyFailed, whatsappPolicyFailed } from './whatsapp-policy-failed.event.js';
 
 export interface RecordedEvent {
   /** `message_events.id`. */
@@ -28,8 +27,8 @@ export class MessageEventsStore {
   ) {}
 
   /**
-   * Adds the reports that are new, lets `messages.status` follow them, and publishes the policy failures among them,
-   * all in one transaction.
+   * Adds the reports that are new, and publishes the policy failures among them in the same transaction. No row of the
+   * application is touched: whatever it has locked, the log goes on.
    * @returns a result for each report, in their order.
    */
   async record(
@@ -51,14 +50,6 @@ export class MessageEventsStore {
     return incoming.map(({ id, report }) =>
       added.has(id) ? { id, repeated: false } : { id: known.get(keyOf(report)) ?? id, repeated: true },
     );
-  }
-
-  /**
-   * Ties a row of `messages` that came after its callbacks to them: `message_events.message_id`, and its status.
-   * @param manager of the transaction in which the row was added or found.
-   */
-  async linkMessage(manager: EntityManager, messageSid: string): Promise<void> {
-    await manager.query(LINK_MESSAGE, [messageSid, STATUSES_BY_RANK]);
   }
 
   private async findIds(reports: readonly MessageStatusReport[]): Promise<Map<string, string>> {
@@ -89,54 +80,23 @@ const INSERT_EVENTS = `
 with incoming as (
   select * from jsonb_to_recordset($1::jsonb) as incoming (
     id uuid, message_sid text, message_status text, channel text, to_number text, from_number text,
-    error_code text, error_message text, account_sid text, payload jsonb, sms_fallback_id uuid,
-    rank integer, not_replaced text[]
+    error_code text, error_message text, account_sid text, payload jsonb, source text, sms_fallback_id uuid
   )
 ),
 added as (
   insert into message_events (
     id, message_sid, message_status, channel, to_number, from_number,
-    error_code, error_message, account_sid, payload, sms_fallback_id, message_id
+    error_code, error_message, account_sid, payload, source, sms_fallback_id
   )
   select
-    incoming.id, message_sid, message_status, incoming.channel, to_number, from_number,
-    error_code, error_message, account_sid, payload, sms_fallback_id, messages.id
-  from incoming left join messages on messages.twilio_sid = incoming.message_sid
+    id, message_sid, message_status, channel, to_number, from_number,
+    error_code, error_message, account_sid, payload, source, sms_fallback_id
+  from incoming
   order by message_sid, message_status
   on conflict (message_sid, message_status) do nothing
   returning id
-),
-newest as (
-  select distinct on (message_sid) message_sid, message_status, not_replaced
-  from incoming where id in (select id from added)
-  order by message_sid, rank desc
-),
-followed as (
-  update messages set status = newest.message_status
-  from newest
-  where messages.twilio_sid = newest.message_sid and (messages.status = any (newest.not_replaced)) is not true
 )
 select id from added`;
-
-const LINK_MESSAGE = `
-with message as (
-  select id from messages where twilio_sid = $1
-),
-linked as (
-  update message_events set message_id = message.id
-  from message
-  where message_sid = $1 and message_id is null
-),
-newest as (
-  select message_status, array_position($2::text[], message_status) as rank
-  from message_events
-  where message_sid = $1
-  order by rank desc nulls last
-  limit 1
-)
-update messages set status = newest.message_status
-from newest
-where twilio_sid = $1 and newest.rank > coalesce(array_position($2::text[], messages.status), 0)`;
 
 function toRow({ id, report }: Incoming) {
   return {
@@ -150,25 +110,13 @@ function toRow({ id, report }: Incoming) {
     error_message: report.errorMessage,
     account_sid: report.accountSid,
     payload: report.payload,
+    source: report.source,
     sms_fallback_id: report.smsFallbackId,
-    rank: statusRank(report.messageStatus),
-    not_replaced: statusesNotReplacedBy(report.messageStatus),
   };
 }
 
 function policyFailed({ id, report }: Incoming): WhatsappPolicyFailed {
-  const { messageSid, accountSid, messageStatus, errorCode, toNumber, callbackUrl } = report;
-  return {
-    id,
-    occurredAt: new Date().toISOString(),
-    messageEventId: id,
-    messageSid,
-    accountSid,
-    messageStatus,
-    errorCode: errorCode ?? '',
-    toNumber,
-    callbackUrl,
-  };
+  return whatsappPolicyFailed(id, report, new Date());
 }
 
 function keyOf({

@@ -1,3 +1,6 @@
+/** The parameter in the query of its status callback's URL with which a fallback's SMS tells whose it is. */
+export const SMS_FALLBACK_ID_PARAMETER = 'sms_fallback_id';
+
 /** What a status callback says about a message, in the columns of `message_events`. */
 export interface MessageStatusReport {
   readonly messageSid: string;
@@ -13,6 +16,8 @@ export interface MessageStatusReport {
   readonly accountSid: string;
   /** Every parameter as received. */
   readonly payload: Readonly<Record<string, unknown>>;
+  /** `callback`: Twilio called. `poll`: Twilio was asked. */
+  readonly source: 'callback' | 'poll';
   /** The fallback whose SMS this is about. */
   readonly smsFallbackId: string | null;
   /** The public URL, without a query, that Twilio called; null where the report came another way. */

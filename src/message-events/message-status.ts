@@ -27,7 +27,19 @@ export function statusRank(status: string): number {
   return STATUSES_BY_RANK.indexOf(status) + 1;
 }
 
-/** The known statuses that `status` must not replace: those of the same or a higher rank. */
-export function statusesNotReplacedBy(status: string): readonly string[] {
-  return STATUSES_BY_RANK.slice(Math.max(0, statusRank(status) - 1));
+/**
+ * The statuses that a message stays at, or that nothing which matters follows: `read` may follow `delivered`, but the
+ * person has the message. An unknown status is none of them.
+ */
+export const FINAL_STATUSES: readonly string[] = [
+  'canceled',
+  'failed',
+  'undelivered',
+  'received',
+  'delivered',
+  'read',
+];
+
+export function isFinal(status: string): boolean {
+  return FINAL_STATUSES.includes(status);
 }

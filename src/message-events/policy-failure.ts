@@ -1,5 +1,8 @@
 import type { MessageStatusReport } from './message-status-report.js';
 
+/** Meta's policy kept a marketing message from this person. */
+export const DEFAULT_POLICY_FAILURE_ERROR_CODES: readonly string[] = ['63049'];
+
 /**
  * Whether Meta's policy kept a WhatsApp message from its recipient. Twilio reports 63049 as `failed` and, as seen in
  * the field, as `undelivered`.

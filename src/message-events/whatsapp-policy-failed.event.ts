@@ -1,4 +1,5 @@
 import type { DomainEvent } from '../domain-events/domain-events.js';
+import type { MessageStatusReport } from './message-status-report.js';
 
 /** A WhatsApp message was not delivered, because of Meta's policy. */
 export interface WhatsappPolicyFailed extends DomainEvent {
@@ -20,4 +21,28 @@ declare module '../domain-events/domain-events.js' {
   interface DomainEvents {
     'whatsapp.policy_failed': WhatsappPolicyFailed;
   }
+}
+
+type FailureReport = Pick<
+  MessageStatusReport,
+  'messageSid' | 'accountSid' | 'messageStatus' | 'errorCode' | 'toNumber' | 'callbackUrl'
+>;
+
+/** The domain event of a policy failure; its id is the event's in `message_events`, each time it is published. */
+export function whatsappPolicyFailed(
+  messageEventId: string,
+  { messageSid, accountSid, messageStatus, errorCode, toNumber, callbackUrl }: FailureReport,
+  occurredAt: Date,
+): WhatsappPolicyFailed {
+  return {
+    id: messageEventId,
+    occurredAt: occurredAt.toISOString(),
+    messageEventId,
+    messageSid,
+    accountSid,
+    messageStatus,
+    errorCode: errorCode ?? '',
+    toNumber,
+    callbackUrl,
+  };
 }

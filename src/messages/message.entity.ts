@@ -2,6 +2,7 @@ import {
   Column,
   CreateDateColumn,
   Entity,
+  Index,
   JoinColumn,
   ManyToOne,
   PrimaryGeneratedColumn,
@@ -12,6 +13,7 @@ import { Conversation } from './conversation.entity.js';
 /** A message that was sent or received. The application's own table, of which these columns are needed. */
 @Entity('messages')
 @Unique('messages_twilio_sid_key', ['twilioSid'])
+@Index('messages_created_at_idx', ['createdAt'])
 export class Message {
   @PrimaryGeneratedColumn('uuid', { primaryKeyConstraintName: 'messages_pkey' })
   id!: string;

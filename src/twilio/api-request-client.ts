@@ -1,6 +1,9 @@
 import twilio from 'twilio';
 import type { TwilioModuleOptions } from './twilio.module-definition.js';
 
+/** A longer wait would be a fault of the header's. */
+const LONGEST_RETRY_AFTER_SECONDS = 3_600;
+
 const TWILIO_API = 'https://api.twilio.com';
 
 /** Twilio's HTTP client with a base URL and a timeout of our choice, and with the Retry-After of a 429. */
@@ -32,5 +35,5 @@ export class TwilioRateLimitedError extends Error {
 
 function seconds(header: unknown): number | null {
   const value = Number(header);
-  return Number.isFinite(value) && value > 0 ? value : null;
+  return value > 0 ? Math.min(value, LONGEST_RETRY_AFTER_SECONDS) : null;
 }

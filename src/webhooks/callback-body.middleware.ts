@@ -27,10 +27,16 @@ export class CallbackBodyMiddleware implements NestMiddleware<CallbackRequest, R
       return;
     }
     this.readBytes(request, response, (error?: unknown) => {
-      request.rawBody = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+      request.rawBody = readBody(request.body);
       next(error);
     });
   }
+}
+
+/** @returns undefined for a body that something parsed before: its bytes are gone. */
+function readBody(body: unknown): Buffer | undefined {
+  if (body === undefined) return Buffer.alloc(0);
+  return Buffer.isBuffer(body) ? body : undefined;
 }
 
 export function isJson(request: CallbackRequest): boolean {

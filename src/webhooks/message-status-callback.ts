@@ -1,9 +1,10 @@
 import { z } from 'zod';
-import type { MessageStatusReport } from '../message-events/message-status-report.js';
+import { parseAddress } from '../message-events/channel-address.js';
+import {
+  type MessageStatusReport,
+  SMS_FALLBACK_ID_PARAMETER,
+} from '../message-events/message-status-report.js';
 import type { CallbackParameters } from './callback-request.js';
-
-/** Name of the query parameter with which a fallback's SMS tells whose it is. */
-export const SMS_FALLBACK_ID_PARAMETER = 'sms_fallback_id';
 
 /** MessageSid and MessageStatus together are an index key. Real ones have 34 and at most 19 characters. */
 const key = z
@@ -27,9 +28,9 @@ export function toMessageStatusReport(
   payload: CallbackParameters,
   url: string,
 ): MessageStatusReport {
-  const to = address(parameters, 'To');
-  const from = address(parameters, 'From');
-  const [callbackUrl = url, query] = url.split('?', 2);
+  const to = parseAddress(text(parameters, 'To'));
+  const from = parseAddress(text(parameters, 'From'));
+  const [callbackUrl = url] = url.split('?', 1);
   return {
     messageSid: parameters.MessageSid,
     messageStatus: parameters.MessageStatus,
@@ -37,19 +38,14 @@ export function toMessageStatusReport(
     toNumber: to.number,
     fromNumber: from.number,
     // Twilio's codes have five digits; the column is indexed, and an index holds no long text.
-    errorCode: text(parameters, 'ErrorCode')?.slice(0, 64) ?? null,
+    errorCode: text(parameters, 'ErrorCode')?.slice(0, 64).toWellFormed() ?? null,
     errorMessage: text(parameters, 'ErrorMessage'),
     accountSid: parameters.AccountSid,
     payload,
-    smsFallbackId: smsFallbackId(query),
+    source: 'callback',
+    smsFallbackId: smsFallbackId(url.slice(callbackUrl.length)),
     callbackUrl,
   };
-}
-
-function address(parameters: CallbackParameters, name: 'To' | 'From') {
-  const value = text(parameters, name);
-  const [, channel, number] = /^([a-z][a-z0-9_-]*):(.*)$/is.exec(value ?? '') ?? [];
-  return { channel: channel?.toLowerCase() ?? null, number: number ?? value };
 }
 
 /** A parameter's text, the first one where it is repeated; null where it is missing or empty. */
@@ -60,7 +56,7 @@ function text(parameters: CallbackParameters, name: string): string | null {
   return typeof first === 'string' && first !== '' ? first : null;
 }
 
-function smsFallbackId(query: string | undefined): string | null {
+function smsFallbackId(query: string): string | null {
   const id = new URLSearchParams(query).get(SMS_FALLBACK_ID_PARAMETER);
   return z.uuid().safeParse(id).data ?? null;
 }

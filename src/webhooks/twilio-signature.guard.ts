@@ -92,6 +92,7 @@ export class TwilioSignatureGuard implements CanActivate {
       checkedUrl: url.split('?', 1)[0],
       ip: request.ip,
     });
-    throw new ForbiddenException(`The request is refused: ${fault}`);
+    // Which of them it was is for the log: a stranger shall not learn which accounts are configured.
+    throw new ForbiddenException('The request is not signed by a configured Twilio account');
   }
 }

@@ -47,12 +47,19 @@ export class TestApplication {
       rewriteUrl: (url) => url.replace(PUBLIC_BASE_URL, target.origin ?? PUBLIC_BASE_URL),
       ...options.simulator,
     });
-    const logs = new CollectedLogs();
-    const app = await createApplication(options, database, twilio, logs);
-    await app.listen(0, '127.0.0.1');
-    const { port } = app.getHttpServer().address() as AddressInfo;
-    target.origin = `http://127.0.0.1:${port}`;
-    return new TestApplication(app, twilio, logs, options.database === undefined ? database : null);
+    const ownedDatabase = options.database === undefined ? database : null;
+    try {
+      const logs = new CollectedLogs();
+      const app = await createApplication(options, database, twilio, logs);
+      await app.listen(0, '127.0.0.1');
+      const { port } = app.getHttpServer().address() as AddressInfo;
+      target.origin = `http://127.0.0.1:${port}`;
+      return new TestApplication(app, twilio, logs, ownedDatabase);
+    } catch (error) {
+      await twilio.close();
+      await ownedDatabase?.close();
+      throw error;
+    }
   }
 
   get origin(): string {
@@ -88,6 +95,8 @@ async function createApplication(
       TWILIO_PHONE_NUMBER_REMINDERS: '+15550009999',
       TWILIO_API_BASE_URL: twilio.baseUrl,
       PUBLIC_BASE_URL,
+      // Rounds are run by the specs that are about them.
+      STATUS_POLL_AFTER_MINUTES: '0',
       ...options.env,
     },
     envSchema,

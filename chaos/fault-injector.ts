@@ -1,0 +1,127 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { FAULT_DESCRIPTIONS, type FaultKind, SENDING_FAULTS, type SendingFaultKind } from './fault-kinds.js';
+import type { ScheduledFault } from './fault-schedule.js';
+import type { World } from './world.js';
+
+/** How often a fault was planned and could be done. A replica that is down at that moment cannot be killed. */
+export interface FaultCount {
+  planned: number;
+  done: number;
+}
+
+/** Makes the scheduled faults happen, each in its time. */
+export class FaultInjector {
+  readonly counts = new Map<FaultKind, FaultCount>();
+  readonly #underWay = new Set<Promise<void>>();
+  #failure: unknown;
+
+  /** @param until ends every fault that is under way. */
+  constructor(
+    private readonly world: World,
+    private readonly until: AbortSignal,
+    private readonly say: (text: string) => void,
+  ) {}
+
+  /** Resolves when every fault is over. @throws what kept one from being undone. */
+  async run(schedule: readonly ScheduledFault[]): Promise<void> {
+    const startedAt = Date.now();
+    for (const fault of schedule) {
+      await this.#wait(startedAt + fault.at - Date.now());
+      if (this.until.aborted) break;
+      this.#begin(fault);
+    }
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+    if (this.#failure !== undefined) throw new Error('A fault could not be undone', { cause: this.#failure });
+  }
+
+  #begin(fault: ScheduledFault): void {
+    const count = this.counts.get(fault.kind) ?? { planned: 0, done: 0 };
+    this.counts.set(fault.kind, count);
+    count.planned += 1;
+    const happening = this.#happen(fault)
+      .then((done) => {
+        if (done) count.done += 1;
+      })
+      .catch((error: unknown) => {
+        this.#failure = error;
+      })
+      .finally(() => this.#underWay.delete(happening));
+    this.#underWay.add(happening);
+  }
+
+  /** @returns false where there was nothing that the fault could befall. */
+  async #happen(fault: ScheduledFault): Promise<boolean> {
+    const { kind, duration, requests } = fault;
+    const isOfSending = isSendingFault(kind);
+    const where = fault.replica === null ? '' : ` ${fault.replica}`;
+    const bound = isOfSending ? `, ${String(requests)} requests at the most` : '';
+    this.say(`${FAULT_DESCRIPTIONS[kind]}${where} (${String(duration)} ms${bound})`);
+    if (isOfSending) {
+      const end = Date.now() + duration;
+      const when = () => Date.now() < end;
+      this.world.twilio.failNext({ on: 'create', times: requests, when, fault: SENDING_FAULTS[kind] });
+      return true;
+    }
+    switch (kind) {
+      case 'kill':
+      case 'terminate':
+      case 'freeze':
+        return this.#befallReplica(kind, fault);
+      case 'stop_postgres':
+        await this.world.postgres.stopAtOnce();
+        await this.#wait(duration);
+        await this.world.postgres.startAgain();
+        return true;
+      case 'cut_connections':
+        await this.world.database.query(
+          `select pg_terminate_backend(pid) from pg_stat_activity
+            where backend_type = 'client backend' and application_name <> 'chaos'`,
+        );
+        return true;
+      case 'twilio_reads_fail':
+        this.#failReads(duration);
+        return true;
+      case 'twilio_slow_list':
+        return this.#delayList(duration);
+    }
+  }
+
+  async #befallReplica(kind: 'kill' | 'terminate' | 'freeze', fault: ScheduledFault): Promise<boolean> {
+    const replica = this.world.replicas.find(({ name }) => name === fault.replica);
+    if (replica?.isRunning !== true) return false;
+    if (kind === 'freeze') {
+      replica.freeze();
+      await this.#wait(fault.duration);
+      replica.unfreeze();
+      return true;
+    }
+    if (kind === 'kill') replica.kill();
+    else this.say(`replica ${replica.name} has stopped after ${String(await replica.stop())} ms`);
+    await this.#wait(fault.duration);
+    replica.start();
+    return true;
+  }
+
+  #failReads(duration: number): void {
+    const end = Date.now() + duration;
+    const fault = { type: 'error', status: 500, code: 20500 } as const;
+    for (const on of ['list', 'fetch'] as const) {
+      this.world.twilio.failNext({ on, times: Infinity, when: () => Date.now() < end, fault });
+    }
+  }
+
+  async #delayList(duration: number): Promise<boolean> {
+    this.world.twilio.listDelayMilliseconds = duration;
+    await this.#wait(duration * 2);
+    this.world.twilio.listDelayMilliseconds = 0;
+    return true;
+  }
+
+  async #wait(milliseconds: number): Promise<void> {
+    await delay(Math.max(0, milliseconds), undefined, { signal: this.until }).catch(() => undefined);
+  }
+}
+
+function isSendingFault(kind: FaultKind): kind is SendingFaultKind {
+  return kind in SENDING_FAULTS;
+}

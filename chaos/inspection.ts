@@ -1,0 +1,82 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ApplicationDatabase } from './application-database.js';
+import type { FallbackRow } from './findings.js';
+import type { AcknowledgedCallback } from './ledger.js';
+
+const CHUNK = 5_000;
+const CONNECTIONS_LIMIT_MILLISECONDS = 5_000;
+
+/** What is still to be done, by the service's own tables. */
+export interface OpenWork {
+  readonly openFallbacks: number;
+  readonly jobs: number;
+}
+
+export async function openWork(database: ApplicationDatabase): Promise<OpenWork> {
+  const [row] = await database.query<OpenWork & Record<string, unknown>>(
+    `select count(*) filter (where state not in ('sent', 'skipped', 'failed'))::int as "openFallbacks",
+            (select count(*) from graphile_worker.jobs)::int as jobs
+       from sms_fallbacks`,
+  );
+  if (row === undefined) throw new Error('A count has a row');
+  return row;
+}
+
+/** How many of these messages have no fallback. */
+export async function countWithoutFallback(
+  database: ApplicationDatabase,
+  messageSids: readonly string[],
+): Promise<number> {
+  const [row] = await database.query<{ count: number }>(
+    `select count(*)::int from unnest($1::text[]) as sid
+      where not exists (select from sms_fallbacks where original_message_sid = sid)`,
+    [messageSids],
+  );
+  return row?.count ?? 0;
+}
+
+/** Those of the acknowledged callbacks that are not in `message_events`. */
+export async function findLostCallbacks(
+  database: ApplicationDatabase,
+  acknowledged: readonly AcknowledgedCallback[],
+): Promise<string[]> {
+  const lost: string[] = [];
+  for (let start = 0; start < acknowledged.length; start += CHUNK) {
+    const chunk = acknowledged.slice(start, start + CHUNK);
+    const rows = await database.query<{ sid: string; status: string }>(
+      `select sid, status from unnest($1::text[], $2::text[]) as acknowledged (sid, status)
+        where not exists (select from message_events where message_sid = sid and message_status = status)`,
+      [chunk.map(({ messageSid }) => messageSid), chunk.map(({ status }) => status)],
+    );
+    lost.push(...rows.map(({ sid, status }) => `${status} of ${sid}`));
+  }
+  return lost;
+}
+
+export async function readFallbacks(database: ApplicationDatabase): Promise<FallbackRow[]> {
+  return database.query<FallbackRow & Record<string, unknown>>(
+    `select id, original_message_sid, state, reason, attempts, sms_message_sid from sms_fallbacks`,
+  );
+}
+
+export async function findJobs(database: ApplicationDatabase): Promise<string[]> {
+  const rows = await database.query<{ job: string }>(
+    `select concat_ws(' ', id, task_identifier, 'attempts', attempts, 'at', run_at, left(last_error, 120)) as job
+       from graphile_worker.jobs`,
+  );
+  return rows.map(({ job }) => job);
+}
+
+/** The connections of the service. A process that has ended takes a moment to lose its own. */
+export async function findConnections(database: ApplicationDatabase, allowed: number): Promise<string[]> {
+  const end = Date.now() + CONNECTIONS_LIMIT_MILLISECONDS;
+  for (;;) {
+    const rows = await database.query<{ connection: string }>(
+      `select concat_ws(' ', pid, application_name, state, state_change) as connection
+         from pg_stat_activity where backend_type = 'client backend' and application_name <> 'chaos'`,
+    );
+    if (rows.length <= allowed) return [];
+    if (Date.now() > end) return rows.map(({ connection }) => connection);
+    await delay(100);
+  }
+}

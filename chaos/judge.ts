@@ -1,0 +1,49 @@
+import { judgeSms } from './findings.js';
+import { findConnections, findJobs, findLostCallbacks, readFallbacks } from './inspection.js';
+import type { Ledger } from './ledger.js';
+import type { Load } from './load.js';
+import type { Obligations } from './obligations.js';
+import type { World } from './world.js';
+
+/** Each replica has two pools of ten. */
+const CONNECTIONS_OF_TWO_REPLICAS = 40;
+
+/** What is wrong, by what it is; a run is good where every list is empty. */
+export type Verdict = ReadonlyMap<string, readonly string[]>;
+
+/** Counts from the outside, then stops the replicas and looks at what they leave. */
+export async function judge(
+  world: World,
+  load: Load,
+  ledger: Ledger,
+  obligations: Obligations,
+  unready: readonly string[],
+): Promise<Verdict> {
+  const { database, twilio, ends } = world;
+  const lostCallbacks = await findLostCallbacks(database, ledger.acknowledged());
+  const jobs = await findJobs(database);
+  const tooManyConnections = await findConnections(database, CONNECTIONS_OF_TWO_REPLICAS);
+  const sms = judgeSms({
+    originals: load.messages,
+    isTold: (sid) => obligations.isTold(sid),
+    sms: twilio.messages,
+    fallbacks: await readFallbacks(database),
+  });
+  await Promise.all(world.replicas.map((replica) => replica.stop()));
+  return new Map([
+    ['callbacks acknowledged and not stored', lostCallbacks],
+    ['callbacks answered neither 2xx nor 503', ledger.otherAnswers],
+    ['policy failures without their SMS', sms.missingSms],
+    ['people with an SMS too many', sms.secondSms],
+    ['SMS with a wrong text, recipient, sender or account', sms.wrongSms],
+    ['fallbacks that are not at an end', sms.openFallbacks],
+    ['fallbacks at a wrong end', sms.wrongEnds],
+    ['SMS and records that do not fit', sms.unrecordedSms],
+    ['jobs left in the queue', jobs],
+    ['replicas that did not recover', unready],
+    ['processes that died by themselves', ends.deaths],
+    ['stops by SIGTERM that were not clean or took over 10 s', ends.uncleanStops],
+    ['database connections beyond the pools', tooManyConnections],
+    ['database connections left by stopped replicas', await findConnections(database, 0)],
+  ]);
+}

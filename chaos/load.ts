@@ -1,0 +1,70 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { TwilioSimulator } from '../simulator/twilio-simulator.js';
+import type { ApplicationDatabase } from './application-database.js';
+import { WEBHOOK_URL } from './balancer.js';
+import type { MessagePlanner, PlannedMessage } from './planned-message.js';
+
+const TICK_MILLISECONDS = 100;
+
+/** The application's stream of WhatsApp messages. */
+export class Load {
+  /** Every message that was sent, by its SID. */
+  readonly messages = new Map<string, PlannedMessage>();
+  readonly #storing = new Set<Promise<void>>();
+  #failure: unknown;
+
+  constructor(
+    private readonly planner: MessagePlanner,
+    private readonly database: ApplicationDatabase,
+    private readonly twilio: TwilioSimulator,
+  ) {}
+
+  /** Sends until the signal, and resolves when every message is stored too. */
+  async run(messagesPerSecond: number, until: AbortSignal): Promise<void> {
+    const startedAt = Date.now();
+    let due = 0;
+    while (!until.aborted) {
+      due = ((Date.now() - startedAt) / 1000) * messagesPerSecond;
+      while (this.messages.size < due) {
+        for (const message of this.planner.next()) this.#begin(message);
+      }
+      await delay(TICK_MILLISECONDS, undefined, { signal: until }).catch(() => undefined);
+    }
+    while (this.#storing.size > 0) await Promise.all(this.#storing);
+    if (this.#failure !== undefined)
+      throw new Error('A message could not be stored', { cause: this.#failure });
+  }
+
+  #begin(message: PlannedMessage): void {
+    this.messages.set(message.sid, message);
+    const storing = this.#sendAndStore(message)
+      .catch((error: unknown) => {
+        this.#failure = error;
+      })
+      .finally(() => this.#storing.delete(storing));
+    this.#storing.add(storing);
+  }
+
+  async #sendAndStore(message: PlannedMessage): Promise<void> {
+    if (message.storedAfter === null) {
+      await this.database.addMessage(message);
+      this.#send(message);
+    } else {
+      this.#send(message);
+      await delay(message.storedAfter);
+      await this.database.addMessage(message);
+    }
+  }
+
+  #send({ sid, accountSid, to, text, steps }: PlannedMessage): void {
+    this.twilio.sendWhatsapp({
+      sid,
+      accountSid,
+      from: 'whatsapp:+14155238886',
+      to: `whatsapp:${to}`,
+      body: text,
+      statusCallback: WEBHOOK_URL,
+      steps,
+    });
+  }
+}

@@ -1,0 +1,59 @@
+import { parseArgs } from 'node:util';
+
+export interface ChaosOptions {
+  /** Decides the schedule of faults. */
+  readonly seed: number;
+  /** How long there are load and faults. The draining comes on top. */
+  readonly minutes: number;
+  readonly messagesPerSecond: number;
+  /** STATUS_POLL_AFTER_MINUTES of the service; null: it does not poll, and no callback is dropped. */
+  readonly pollAfterMinutes: number | null;
+  /** How long the queue may take to drain. */
+  readonly drainMinutes: number;
+  /** Keeps the logs even where all went well. */
+  readonly keep: boolean;
+}
+
+export const usage = `Runs the compiled service while its processes, its database and Twilio fail, and counts what is wrong after.
+
+  npm run chaos -- [options]
+
+  --seed N         the schedule of faults follows from it; default 1
+  --minutes M      of load and faults; default 2
+  --rate R         WhatsApp messages a second; default 30
+  --poll-after P   STATUS_POLL_AFTER_MINUTES of the service; with it callbacks are dropped too
+  --drain D        minutes that the queue may take to drain; default 5
+  --keep           keep the logs even where all went well
+`;
+
+/** @throws TypeError naming what is wrong with the arguments. @returns undefined where help was asked for. */
+export function readOptions(args: readonly string[]): ChaosOptions | undefined {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      seed: { type: 'string', default: '1' },
+      minutes: { type: 'string', default: '2' },
+      rate: { type: 'string', default: '30' },
+      'poll-after': { type: 'string' },
+      drain: { type: 'string', default: '5' },
+      keep: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  if (values.help) return undefined;
+  const pollAfter = values['poll-after'];
+  return {
+    seed: Math.trunc(numberOf('--seed', values.seed, 2 ** 31)),
+    minutes: numberOf('--minutes', values.minutes, 24 * 60),
+    messagesPerSecond: numberOf('--rate', values.rate, 200),
+    pollAfterMinutes: pollAfter === undefined ? null : numberOf('--poll-after', pollAfter, 60),
+    drainMinutes: numberOf('--drain', values.drain, 60),
+    keep: values.keep,
+  };
+}
+
+function numberOf(name: string, text: string, most: number): number {
+  const value = Number(text);
+  if (value > 0 && value <= most) return value;
+  throw new TypeError(`${name} is a number above 0 and up to ${most}, not ${text}`);
+}

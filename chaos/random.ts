@@ -1,0 +1,40 @@
+import { randomNumbers } from '../simulator/callback-plan.js';
+
+/** Choices that follow from a seed: the same seed, the same choices in the same order. */
+export class Random {
+  readonly #next: () => number;
+
+  constructor(seed: number) {
+    this.#next = randomNumbers(seed);
+  }
+
+  /** From `low` up to `high`, without it. */
+  between(low: number, high: number): number {
+    return low + this.#next() * (high - low);
+  }
+
+  /** A whole number from `low` to `high`, both included. */
+  integer(low: number, high: number): number {
+    return Math.floor(this.between(low, high + 1));
+  }
+
+  chance(probability: number): boolean {
+    return this.#next() < probability;
+  }
+
+  pick<Item>(items: readonly [Item, ...Item[]]): Item {
+    return items[this.integer(0, items.length - 1)] ?? items[0];
+  }
+
+  /** One of the names, as often as its weight is of all weights. */
+  weighted<Name extends string>(weights: Readonly<Record<Name, number>>): Name {
+    const entries = Object.entries<number>(weights) as [Name, number][];
+    const total = entries.reduce((sum, [, weight]) => sum + weight, 0);
+    let rest = this.between(0, total);
+    for (const [name, weight] of entries) {
+      rest -= weight;
+      if (rest < 0) return name;
+    }
+    throw new RangeError('There is nothing to choose from');
+  }
+}

@@ -1,0 +1,161 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { openSync, closeSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { ReplicaName } from './fault-schedule.js';
+
+/** `docker stop` kills after 10 s. */
+const STOP_LIMIT_MILLISECONDS = 10_000;
+
+const RESTART_DELAY_MILLISECONDS = 1_000;
+
+export interface ReplicaOptions {
+  readonly name: ReplicaName;
+  readonly port: number;
+  readonly env: Readonly<Record<string, string>>;
+  readonly folder: string;
+  /** Where its output goes. */
+  readonly logFile: string;
+  /** Whether a start since that time, in milliseconds since 1970, could not reach the database. */
+  readonly databaseWasAwaySince: (time: number) => boolean;
+}
+
+/** How processes ended that nobody killed. */
+export interface ReplicaEnds {
+  readonly uncleanStops: string[];
+  readonly deaths: string[];
+  /** Starts that ended because the database was away; whoever supervises the service tries again. */
+  refusedStarts: number;
+  slowestStopMilliseconds: number;
+}
+
+/** The compiled service as a process, started again whenever it has ended, as an operator's supervisor does. */
+export class Replica {
+  isUp = false;
+  #child: ChildProcess | undefined;
+  #startedAt = 0;
+  #stopAskedAt: number | undefined;
+  #isKilled = false;
+  #isRetired = false;
+
+  constructor(
+    private readonly options: ReplicaOptions,
+    private readonly ends: ReplicaEnds,
+  ) {}
+
+  get name(): ReplicaName {
+    return this.options.name;
+  }
+
+  get origin(): string {
+    return `http://127.0.0.1:${String(this.options.port)}`;
+  }
+
+  get isRunning(): boolean {
+    return this.#child !== undefined;
+  }
+
+  start(): void {
+    if (this.#child !== undefined || this.#isRetired) return;
+    const log = openSync(this.options.logFile, 'a');
+    this.#child = spawn(process.execPath, [fileURLToPath(new URL('../src/main.js', import.meta.url))], {
+      cwd: this.options.folder,
+      env: { PATH: process.env.PATH, ...this.options.env, PORT: String(this.options.port) },
+      stdio: ['ignore', log, log],
+      // Ctrl-C in the terminal is for this program, which ends its processes itself.
+      detached: true,
+    });
+    closeSync(log);
+    this.#startedAt = Date.now();
+    this.#stopAskedAt = undefined;
+    this.#isKilled = false;
+    const child = this.#child;
+    child.once('exit', (code, signal) => {
+      this.#onExit(code, signal);
+    });
+    void this.#watchStart(child);
+  }
+
+  /** kill -9. */
+  kill(): void {
+    this.#isKilled = true;
+    this.#child?.kill('SIGKILL');
+  }
+
+  /** SIGTERM, and kill -9 where that takes too long. @returns how long it took to end, in milliseconds. */
+  async stop(): Promise<number> {
+    const child = this.#child;
+    if (child === undefined) return 0;
+    const askedAt = Date.now();
+    this.#stopAskedAt = askedAt;
+    const ended = once(child, 'exit');
+    child.kill('SIGTERM');
+    const limit = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MILLISECONDS);
+    await ended;
+    clearTimeout(limit);
+    return Date.now() - askedAt;
+  }
+
+  freeze(): void {
+    this.#child?.kill('SIGSTOP');
+  }
+
+  unfreeze(): void {
+    this.#child?.kill('SIGCONT');
+  }
+
+  /** Ends it for good. */
+  async retire(): Promise<void> {
+    this.#isRetired = true;
+    const child = this.#child;
+    if (child === undefined) return;
+    const ended = once(child, 'exit');
+    this.kill();
+    await ended;
+  }
+
+  async isReady(): Promise<boolean> {
+    return isOk(`${this.origin}/health/ready`);
+  }
+
+  #onExit(code: number | null, signal: NodeJS.Signals | null): void {
+    const wasUp = this.isUp;
+    this.isUp = false;
+    this.#child = undefined;
+    if (this.#isKilled) return;
+    const how = `replica ${this.options.name} ended with ${signal ?? String(code)}`;
+    if (this.#stopAskedAt !== undefined) {
+      const took = Date.now() - this.#stopAskedAt;
+      this.ends.slowestStopMilliseconds = Math.max(this.ends.slowestStopMilliseconds, took);
+      // Node itself ends on a signal that comes before the program has begun.
+      const isClean = code === 0 || (!wasUp && signal === 'SIGTERM');
+      if (!isClean) this.ends.uncleanStops.push(`${how} ${String(took)} ms after SIGTERM`);
+      return;
+    }
+    if (!wasUp && code === 1 && this.options.databaseWasAwaySince(this.#startedAt))
+      this.ends.refusedStarts += 1;
+    else this.ends.deaths.push(`${how} by itself at ${new Date().toISOString()}`);
+    setTimeout(() => {
+      this.start();
+    }, RESTART_DELAY_MILLISECONDS);
+  }
+
+  async #watchStart(child: ChildProcess): Promise<void> {
+    while (this.#child === child && !this.isUp) {
+      const isUp = await isOk(`${this.origin}/health/live`);
+      if (this.#child === child) this.isUp = isUp;
+      await delay(100);
+    }
+  }
+}
+
+async function isOk(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
+    await response.arrayBuffer();
+    return response.ok;
+  } catch {
+    return false;
+  }
+}

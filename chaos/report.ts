@@ -1,0 +1,91 @@
+import { FAULT_DESCRIPTIONS } from './fault-kinds.js';
+import type { Verdict } from './judge.js';
+import type { ChaosOptions } from './options.js';
+import { expectedSms } from './planned-message.js';
+import type { ChaosRun } from './run-chaos.js';
+import type { World } from './world.js';
+
+/** Cases of each kind that are printed; the rest is a number. */
+const PRINTED_CASES = 8;
+
+/** The tables at the end of a run. */
+export function report(options: ChaosOptions, world: World, run: ChaosRun, verdict: Verdict): string {
+  const { seed, minutes, messagesPerSecond, pollAfterMinutes } = options;
+  const poll = pollAfterMinutes === null ? '' : ` --poll-after ${pollAfterMinutes}`;
+  return [
+    '',
+    `npm run chaos -- --seed ${seed} --minutes ${minutes} --rate ${messagesPerSecond}${poll}`,
+    '',
+    ...faultLines(run),
+    '',
+    ...loadLines(world, run),
+    '',
+    ...[...verdict].flatMap(verdictLines),
+    '',
+  ].join('\n');
+}
+
+function faultLines({ injector }: ChaosRun): string[] {
+  const counts = [...injector.counts].sort(([, left], [, right]) => right.done - left.done);
+  const lines = counts.map(([kind, { planned, done }]) =>
+    line(FAULT_DESCRIPTIONS[kind], done, planned === done ? '' : `of ${planned}`),
+  );
+  const total = counts.reduce((sum, [, { done }]) => sum + done, 0);
+  return ['Faults', ...lines, line('all', total)];
+}
+
+function loadLines({ twilio, ends }: World, { load, ledger, drainMilliseconds }: ChaosRun): string[] {
+  const { attempts, policyFailures } = ledger;
+  const delays = smsDelays(load.messages, policyFailures, twilio.messages);
+  return [
+    'Load',
+    line('WhatsApp messages', load.messages.size),
+    line('requests with a callback, acknowledged', attempts.acknowledged),
+    line('… answered 503', attempts.unavailable),
+    line('… not answered', attempts.unanswered),
+    line('different statuses acknowledged', ledger.acknowledged().length),
+    line('policy failures acknowledged', policyFailures.size),
+    line('SMS accepted', twilio.messages.length),
+    line('seconds from acknowledgement to SMS, median', seconds(delays, 0.5)),
+    line('… 99 of 100 are below', seconds(delays, 0.99)),
+    line('… the longest', seconds(delays, 1)),
+    line('starts refused while the database was away', ends.refusedStarts),
+    line('the slowest stop by SIGTERM, seconds', toSeconds(ends.slowestStopMilliseconds)),
+    line('draining, seconds', toSeconds(drainMilliseconds)),
+  ];
+}
+
+/** In milliseconds, the shortest first; of people with one message only. */
+function smsDelays(
+  originals: ChaosRun['load']['messages'],
+  acknowledgedAt: ReadonlyMap<string, number>,
+  sms: World['twilio']['messages'],
+): number[] {
+  const sentAt = new Map(sms.map(({ to, dateCreated }) => [to, dateCreated.getTime()]));
+  return [...acknowledgedAt]
+    .flatMap(([sid, at]) => {
+      const original = originals.get(sid);
+      const sent = original && expectedSms(original) ? sentAt.get(original.to) : undefined;
+      return sent === undefined ? [] : [Math.max(0, sent - at)];
+    })
+    .sort((left, right) => left - right);
+}
+
+function seconds(sorted: readonly number[], share: number): string {
+  const index = Math.min(sorted.length - 1, Math.floor(sorted.length * share));
+  return toSeconds(sorted[index] ?? 0);
+}
+
+function toSeconds(milliseconds: number): string {
+  return (milliseconds / 1000).toFixed(1);
+}
+
+function verdictLines([what, cases]: [string, readonly string[]]): string[] {
+  const mark = cases.length === 0 ? '✔' : '✖';
+  const printed = cases.slice(0, PRINTED_CASES).map((item) => `      ${item}`);
+  return [line(`${mark} ${what}`, cases.length).trimEnd(), ...printed];
+}
+
+function line(what: string, value: number | string, note = ''): string {
+  return `  ${what.padEnd(58)}${String(value).padStart(9)} ${note}`.trimEnd();
+}

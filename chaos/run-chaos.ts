@@ -1,0 +1,147 @@
+import { setMaxListeners } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { FaultInjector } from './fault-injector.js';
+import { scheduleFaults } from './fault-schedule.js';
+import { judge, type Verdict } from './judge.js';
+import { countWithoutFallback, openWork } from './inspection.js';
+import { Obligations } from './obligations.js';
+import { Ledger } from './ledger.js';
+import { Load } from './load.js';
+import type { ChaosOptions } from './options.js';
+import { MessagePlanner } from './planned-message.js';
+import { Random } from './random.js';
+import type { World } from './world.js';
+
+const COMPANIES = 10;
+const START_LIMIT_MILLISECONDS = 60_000;
+const PROGRESS_MILLISECONDS = 10_000;
+
+/** Looks in a row at which there has to be nothing to do. */
+const CALM_LOOKS = 3;
+
+/** One run: load and faults, then none, then the draining, then the counts. */
+export class ChaosRun {
+  readonly injector: FaultInjector;
+  readonly ledger: Ledger;
+  readonly load: Load;
+  drainMilliseconds = 0;
+  readonly #obligations: Obligations;
+  readonly #ending = new AbortController();
+
+  private constructor(
+    private readonly world: World,
+    private readonly options: ChaosOptions,
+    planner: MessagePlanner,
+    private readonly interrupted: AbortSignal,
+    private readonly say: (text: string) => void,
+  ) {
+    setMaxListeners(0, this.#ending.signal);
+    this.injector = new FaultInjector(world, this.#ending.signal, say);
+    this.ledger = new Ledger(world.twilio);
+    this.load = new Load(planner, world.database, world.twilio);
+    const asksTwilio = options.pollAfterMinutes !== null;
+    this.#obligations = new Obligations(this.load, this.ledger, world.twilio, asksTwilio);
+  }
+
+  /** @throws the reason of `interrupted`, and whatever keeps the run from being made. */
+  static async play(
+    world: World,
+    options: ChaosOptions,
+    interrupted: AbortSignal,
+    say: (text: string) => void,
+  ): Promise<{ run: ChaosRun; verdict: Verdict }> {
+    const companies = await world.database.addCompanies(COMPANIES);
+    const random = new Random(options.seed + 2);
+    const planner = new MessagePlanner(random, companies, options.pollAfterMinutes !== null);
+    for (const replica of world.replicas) replica.start();
+    await untilReady(world, interrupted);
+    const run = new ChaosRun(world, options, planner, interrupted, say);
+    await run.#disturb();
+    const unready = await run.#recover();
+    await run.#drain();
+    say('counting');
+    const verdict = await judge(world, run.load, run.ledger, run.#obligations, unready);
+    return { run, verdict };
+  }
+
+  async #disturb(): Promise<void> {
+    const { seed, minutes, messagesPerSecond } = this.options;
+    const schedule = scheduleFaults(seed, minutes * 60_000);
+    this.say(`load and ${String(schedule.length)} faults begin`);
+    const progress = setInterval(() => {
+      this.#report();
+    }, PROGRESS_MILLISECONDS);
+    const end = (): void => {
+      this.#ending.abort();
+    };
+    const timer = setTimeout(end, minutes * 60_000);
+    this.interrupted.addEventListener('abort', end);
+    try {
+      await Promise.all([this.load.run(messagesPerSecond, this.#ending.signal), this.injector.run(schedule)]);
+    } finally {
+      clearTimeout(timer);
+      clearInterval(progress);
+    }
+    this.interrupted.throwIfAborted();
+  }
+
+  /** @returns the replicas that do not recover although nothing disturbs them any more. */
+  async #recover(): Promise<string[]> {
+    this.say('no more load and faults');
+    for (const replica of this.world.replicas) replica.start();
+    try {
+      await untilReady(this.world, this.interrupted);
+      return [];
+    } catch (error) {
+      this.interrupted.throwIfAborted();
+      return [error instanceof Error ? error.message : String(error)];
+    }
+  }
+
+  async #drain(): Promise<void> {
+    const startedAt = Date.now();
+    const end = startedAt + this.options.drainMinutes * 60_000;
+    let nextReport = 0;
+    for (let calm = 0; calm < CALM_LOOKS && Date.now() < end;) {
+      await delay(1_000, undefined, { signal: this.interrupted });
+      const { openFallbacks, jobs } = await openWork(this.world.database);
+      const notBegun = await countWithoutFallback(this.world.database, this.#obligations.told());
+      calm = openFallbacks + jobs + notBegun === 0 ? calm + 1 : 0;
+      if (Date.now() >= nextReport) {
+        this.say(
+          `draining: ${String(openFallbacks)} fallbacks open, ${String(notBegun)} not begun, ` +
+            `${String(jobs)} jobs in the queue`,
+        );
+        nextReport = Date.now() + PROGRESS_MILLISECONDS;
+      }
+    }
+    this.drainMilliseconds = Date.now() - startedAt;
+    await this.world.twilio.settled();
+    this.interrupted.throwIfAborted();
+  }
+
+  #report(): void {
+    const { attempts, policyFailures } = this.ledger;
+    this.say(
+      [
+        `${String(this.load.messages.size)} messages`,
+        `callbacks: ${String(attempts.acknowledged)} acknowledged, ${String(attempts.unavailable)} answered 503, ` +
+          `${String(attempts.unanswered)} not answered`,
+        `${String(policyFailures.size)} policy failures, ${String(this.world.twilio.messages.length)} SMS`,
+      ].join('; '),
+    );
+  }
+}
+
+async function untilReady(world: World, interrupted: AbortSignal): Promise<void> {
+  const end = Date.now() + START_LIMIT_MILLISECONDS;
+  for (;;) {
+    const ready = await Promise.all(world.replicas.map((replica) => replica.isReady()));
+    if (ready.every(Boolean)) return;
+    if (Date.now() > end) {
+      const unready = world.replicas.filter((_, index) => ready[index] !== true).map(({ name }) => name);
+      throw new Error(`Not ready within a minute: replica ${unready.join(' and ')}`);
+    }
+    await delay(200, undefined, { signal: interrupted });
+  }
+}

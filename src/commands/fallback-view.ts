@@ -1,0 +1,61 @@
+import type { SmsFallback } from '../fallback/sms-fallback.entity.js';
+import type { MessageEvent } from '../message-events/message-event.entity.js';
+import { maskNumber, maskNumbersIn } from '../messages/masked-number.js';
+
+/** What is shown of a fallback, and what `--json` prints: times in ISO 8601. */
+export function fallbackView(fallback: SmsFallback, showNumbers: boolean) {
+  const { number, text } = masks(showNumbers);
+  return {
+    id: fallback.id,
+    originalMessageSid: fallback.originalMessageSid,
+    state: fallback.state,
+    reason: fallback.reason,
+    errorCode: fallback.lastErrorCode,
+    error: text(fallback.lastError),
+    attempts: fallback.attempts,
+    accountSid: fallback.accountSid,
+    to: number(fallback.toNumber),
+    from: number(fallback.fromNumber),
+    messagingServiceSid: fallback.messagingServiceSid,
+    smsMessageSid: fallback.smsMessageSid,
+    createdAt: fallback.createdAt,
+    attemptStartedAt: fallback.attemptStartedAt,
+    nextAttemptAt: fallback.nextAttemptAt,
+    retriedAt: fallback.retriedAt,
+    sentAt: fallback.sentAt,
+    duplicateDeliveryAt: fallback.duplicateDeliveryAt,
+  };
+}
+
+/** The text of an SMS, which is a person's: for one fallback, not for a list. */
+export function smsTextView({ body, truncated }: SmsFallback, showNumbers: boolean) {
+  return { text: masks(showNumbers).text(body), truncated };
+}
+
+/** An event of the original message or of the SMS. */
+export function eventView(event: MessageEvent, fallback: SmsFallback, showNumbers: boolean) {
+  const { number, text } = masks(showNumbers);
+  return {
+    id: event.id,
+    message: event.messageSid === fallback.originalMessageSid ? ('original' as const) : ('sms' as const),
+    messageSid: event.messageSid,
+    channel: event.channel,
+    status: event.messageStatus,
+    errorCode: event.errorCode,
+    error: text(event.errorMessage),
+    to: number(event.toNumber),
+    from: number(event.fromNumber),
+    source: event.source,
+    createdAt: event.createdAt,
+  };
+}
+
+type Mask = (value: string | null) => string | null;
+
+function masks(showNumbers: boolean): { readonly number: Mask; readonly text: Mask } {
+  if (showNumbers) return { number: (value) => value, text: (value) => value };
+  return {
+    number: (value) => value && maskNumber(value),
+    text: (value) => value && maskNumbersIn(value),
+  };
+}

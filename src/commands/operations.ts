@@ -1,0 +1,66 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { dataSourceOptions } from '../database/data-source-options.js';
+import type { DatabaseConnection } from '../database/database-connection.js';
+import { openMigrated } from '../database/open-migrated.js';
+import { DomainEventsModule } from '../domain-events/domain-events.module.js';
+import { FallbackOperationsModule } from '../fallback/fallback-operations.module.js';
+import { FallbackRecords } from '../fallback/fallback-records.js';
+import { FallbackRetries } from '../fallback/fallback-retries.js';
+import { MessageEventsModule } from '../message-events/message-events.module.js';
+import { PolicyFailureReplay } from '../message-events/policy-failure-replay.js';
+
+/** What the commands do their work with. */
+export interface Operations {
+  readonly records: FallbackRecords;
+  readonly retries: FallbackRetries;
+  readonly policyFailures: PolicyFailureReplay;
+  /** Closes what was opened here, which the connection was not. */
+  close(): Promise<void>;
+}
+
+export interface OperationsOptions {
+  /** As the service has them. */
+  readonly policyFailureErrorCodes?: readonly string[];
+}
+
+/**
+ * The parts of the service that the commands need, on its database. Nothing here listens, takes jobs or calls Twilio.
+ * @throws StartupError when a migration is missing.
+ */
+export async function openOperations(
+  connection: DatabaseConnection,
+  options: OperationsOptions = {},
+): Promise<Operations> {
+  const context = await NestFactory.createApplicationContext(OperationsModule.on(connection, options), {
+    abortOnError: false,
+  });
+  return {
+    records: context.get(FallbackRecords, { strict: false }),
+    retries: context.get(FallbackRetries, { strict: false }),
+    policyFailures: context.get(PolicyFailureReplay, { strict: false }),
+    close: () => context.close(),
+  };
+}
+
+@Module({})
+class OperationsModule {
+  static on(connection: DatabaseConnection, options: OperationsOptions): DynamicModule {
+    const typeOrm = TypeOrmModule.forRootAsync({
+      useFactory: () => ({ ...dataSourceOptions(connection), toRetry: () => false }),
+      dataSourceFactory: openMigrated,
+    });
+    // It publishes only: the service is who sends.
+    const domainEvents = DomainEventsModule.forRoot({ connection: connection.client, concurrency: 0 });
+    return {
+      module: OperationsModule,
+      imports: [
+        typeOrm,
+        domainEvents,
+        MessageEventsModule.forRootAsync({ imports: [domainEvents], useFactory: () => options }),
+        FallbackOperationsModule.forDomainEvents(domainEvents),
+      ],
+    };
+  }
+}

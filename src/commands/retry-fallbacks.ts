@@ -1,0 +1,115 @@
+import { retryInWords } from '../fallback/fallback-in-words.js';
+import type { FallbackFilter } from '../fallback/fallback-records.js';
+import type { RetriedFallback } from '../fallback/fallback-retries.js';
+import type { RetryDecision } from '../fallback/retry-decision.js';
+import type { Terminal } from './command.js';
+import type { RetryOptions } from './fallbacks-options.js';
+import type { Operations } from './operations.js';
+import { noFallback } from './show-fallback.js';
+import { counted } from './table.js';
+
+type Retry = Pick<Operations, 'records' | 'retries'>;
+type Tally = ReadonlyMap<RetryDecision, number>;
+
+/** The decisions after which the service has something to do. */
+const EFFECTIVE: readonly RetryDecision[] = ['claimed_again', 'settled_first', 'due_now'];
+
+const THE_SERVICE_DOES_IT = 'The running service does it; if it is not running, when it is started.';
+
+export function retryFallbacks(
+  options: RetryOptions,
+  operations: Retry,
+  terminal: Terminal,
+): Promise<number> {
+  return 'names' in options.target
+    ? retryNamed(options.target.names, options, operations, terminal)
+    : retryMatching(options.target.filter, options, operations, terminal);
+}
+
+async function retryNamed(
+  names: readonly string[],
+  { dryRun, json }: RetryOptions,
+  { records, retries }: Retry,
+  { print, complain }: Terminal,
+): Promise<number> {
+  const retried: RetriedFallback[] = [];
+  for (const name of names) {
+    const fallback = await records.find(name);
+    if (fallback === null) complain(`✖ ${noFallback(name)}`);
+    else retried.push(...(await (dryRun ? retries.preview([fallback.id]) : retries.retry([fallback.id]))));
+  }
+  if (json) {
+    print(JSON.stringify(retried, null, 2));
+  } else {
+    for (const { originalMessageSid, smsMessageSid, decision } of retried) {
+      const sms = smsMessageSid === null ? '' : ` (${smsMessageSid})`;
+      print(`${originalMessageSid}  ${retryInWords(decision)}${sms}`);
+    }
+    if (retried.length > 0) print(conclusion(dryRun, tallyOf(retried)));
+  }
+  return retried.length === names.length ? 0 : 1;
+}
+
+async function retryMatching(
+  filter: FallbackFilter,
+  { dryRun, json, yes }: RetryOptions,
+  operations: Retry,
+  terminal: Terminal,
+): Promise<number> {
+  const expected = await tally(operations, filter, true);
+  const effective = effectiveIn(expected);
+  if (!json) terminal.print(inWords(expected));
+  if (!dryRun && !yes && effective > 0 && !(await isConfirmed(effective, json, terminal))) return 1;
+  const done = dryRun ? expected : await tally(operations, filter, false);
+  if (json) terminal.print(JSON.stringify({ dryRun, decisions: Object.fromEntries(done) }, null, 2));
+  else terminal.print(conclusion(dryRun, done));
+  return 0;
+}
+
+async function isConfirmed(count: number, json: boolean, { confirm, complain }: Terminal): Promise<boolean> {
+  if (json || confirm === undefined) {
+    complain(
+      '✖ Nothing was changed, because nobody can be asked: add --yes to do it, or --dry-run to look only.',
+    );
+    return false;
+  }
+  if (await confirm(`Try ${counted(count, 'fallback')} again?`)) return true;
+  complain('Nothing was changed.');
+  return false;
+}
+
+async function tally({ records, retries }: Retry, filter: FallbackFilter, preview: boolean): Promise<Tally> {
+  const counts = new Map<RetryDecision, number>();
+  for await (const ids of records.ids(filter)) {
+    const retried = await (preview ? retries.preview(ids) : retries.retry(ids));
+    for (const [decision, count] of tallyOf(retried))
+      counts.set(decision, (counts.get(decision) ?? 0) + count);
+  }
+  return counts;
+}
+
+function tallyOf(retried: readonly RetriedFallback[]): Tally {
+  const counts = new Map<RetryDecision, number>();
+  for (const { decision } of retried) counts.set(decision, (counts.get(decision) ?? 0) + 1);
+  return counts;
+}
+
+function effectiveIn(counts: Tally): number {
+  return EFFECTIVE.reduce((sum, decision) => sum + (counts.get(decision) ?? 0), 0);
+}
+
+function inWords(counts: Tally): string {
+  if (counts.size === 0) return 'There is no such fallback.';
+  const width = Math.max(...[...counts.values()].map((count) => String(count).length));
+  return [...counts]
+    .map(([decision, count]) => `${String(count).padStart(width)}  ${retryInWords(decision)}`)
+    .join('\n');
+}
+
+function conclusion(dryRun: boolean, counts: Tally): string {
+  if (dryRun) return 'A dry run: nothing was changed.';
+  const effective = effectiveIn(counts);
+  return effective === 0
+    ? 'Nothing was changed.'
+    : `${counted(effective, 'fallback')} to be tried again. ${THE_SERVICE_DOES_IT}`;
+}

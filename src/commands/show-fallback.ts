@@ -1,0 +1,79 @@
+import { fallbackInWords } from '../fallback/fallback-in-words.js';
+import type { FallbackRecords } from '../fallback/fallback-records.js';
+import type { Terminal } from './command.js';
+import { eventView, fallbackView, smsTextView } from './fallback-view.js';
+import type { ShowOptions } from './fallbacks-options.js';
+import { shortTime, table } from './table.js';
+
+type FallbackDetails = ReturnType<typeof fallbackView> & ReturnType<typeof smsTextView>;
+type EventDetails = ReturnType<typeof eventView>;
+
+export async function showFallback(
+  { name, json, numbers }: ShowOptions,
+  records: FallbackRecords,
+  { print, complain }: Terminal,
+): Promise<number> {
+  const fallback = await records.find(name);
+  if (fallback === null) {
+    complain(`✖ ${noFallback(name)}`);
+    return 1;
+  }
+  const details = { ...fallbackView(fallback, numbers), ...smsTextView(fallback, numbers) };
+  const events = (await records.findEvents(fallback)).map((event) => eventView(event, fallback, numbers));
+  if (json) print(JSON.stringify({ ...details, meaning: fallbackInWords(fallback), events }, null, 2));
+  else print(`${inWords(details)}\n\n${eventsInWords(events)}`);
+  return 0;
+}
+
+export function noFallback(name: string): string {
+  return `There is no fallback of ${name}. Is it the id of a fallback, or the SID of a message that one belongs to?`;
+}
+
+function inWords(fallback: FallbackDetails): string {
+  const lines = linesOf(fallback)
+    .filter(([, value]) => value !== null)
+    .map(([label, value]) => `  ${label.padEnd(12)}${(value ?? '').replaceAll('\n', `\n${' '.repeat(14)}`)}`);
+  return [`Fallback ${fallback.id} of the message ${fallback.originalMessageSid}`, ...lines].join('\n');
+}
+
+function linesOf(fallback: FallbackDetails): [label: string, value: string | null][] {
+  const { state, reason, errorCode, error, attempts, attemptStartedAt, text, smsMessageSid } = fallback;
+  const isOpen = state === 'claimed' || state === 'sending' || state === 'uncertain';
+  const isUnsent = state === 'failed' || state === 'skipped';
+  return [
+    ['state', reason === null ? state : `${state}: ${reason}`],
+    ['', fallbackInWords(fallback)],
+    ['', isUnsent ? `To try again: npm run fallbacks -- retry ${fallback.id}` : null],
+    ['last error', errorCode === null && error === null ? null : `${errorCode ?? '-'}: ${error ?? '-'}`],
+    [
+      'attempts',
+      `${attempts}${attemptStartedAt === null ? '' : `, the last one ${shortTime(attemptStartedAt)}`}`,
+    ],
+    ['SMS', smsMessageSid === null ? null : `${smsMessageSid}, accepted ${shortTime(fallback.sentAt)}`],
+    ['to', fallback.to],
+    ['from', fallback.messagingServiceSid ?? fallback.from],
+    ['text', text === null ? null : text + (fallback.truncated ? ' (cut to fit)' : '')],
+    ['account', fallback.accountSid],
+    ['claimed', shortTime(fallback.createdAt)],
+    ['tried again', fallback.retriedAt && shortTime(fallback.retriedAt)],
+    ['next step', isOpen ? shortTime(fallback.nextAttemptAt) : null],
+    [
+      'delivered',
+      fallback.duplicateDeliveryAt && `by WhatsApp after all, ${shortTime(fallback.duplicateDeliveryAt)}`,
+    ],
+  ];
+}
+
+function eventsInWords(events: readonly EventDetails[]): string {
+  if (events.length === 0) return 'No event of the message or of its SMS is stored.';
+  const rows = events.map(({ createdAt, message, messageSid, channel, status, errorCode, error, source }) => [
+    shortTime(createdAt),
+    message === 'sms' ? 'SMS' : 'original',
+    messageSid,
+    channel,
+    status,
+    source,
+    [errorCode, error].filter((part) => part !== null).join(': ') || '-',
+  ]);
+  return table(['received', 'of', 'message', 'channel', 'status', 'source', 'error'], rows);
+}

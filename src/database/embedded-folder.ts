@@ -1,0 +1,93 @@
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { StartupError } from '../startup-error.js';
+
+const LOCK_NAME = 'in-use';
+
+/** The folder of an embedded database's socket, which only this user can enter. */
+export interface SocketFolder {
+  readonly path: string;
+  /** Removes it, and lets another process have the data. */
+  release(): Promise<void>;
+}
+
+/** For data in memory, which nobody else has. */
+export async function temporarySocketFolder(): Promise<SocketFolder> {
+  const path = await mkdtemp(join(tmpdir(), 'whatsapp-sms-fallback-'));
+  return { path, release: () => rm(path, { recursive: true, force: true }) };
+}
+
+/**
+ * For data in a folder. The socket's folder follows from the data's, so that a second process finds the first one
+ * there. It is not inside the data's folder because a socket's path may have 107 bytes at most.
+ * @throws StartupError when another process has the data open.
+ */
+export async function claimSocketFolder(dataDir: string): Promise<SocketFolder> {
+  const digest = createHash('sha256').update(resolve(dataDir)).digest('hex').slice(0, 16);
+  const path = join(tmpdir(), `whatsapp-sms-fallback-${digest}`);
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  if ((await stat(path)).uid !== process.getuid?.()) {
+    throw new StartupError(`The folder ${path} belongs to another user. Remove it or set EMBEDDED_DATA_DIR.`);
+  }
+  const unlock = await lock(join(path, LOCK_NAME));
+  if (unlock === null) {
+    throw new StartupError(
+      `The embedded database in ${dataDir} is in use by another process.\n` +
+        'Stop that process, name another folder in EMBEDDED_DATA_DIR, or set DATABASE_URL to a PostgreSQL server, which serves many.',
+    );
+  }
+  return {
+    path,
+    release: async () => {
+      await unlock();
+      await rm(path, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Node has no file locks. A socket has one listener at most, and none once its process is gone. */
+async function lock(path: string): Promise<(() => Promise<void>) | null> {
+  const listening = await listen(path);
+  if (listening !== null) return listening;
+  if (await isListening(path)) return null;
+  // Left over by a process that was killed.
+  await rm(path, { force: true });
+  return listen(path);
+}
+
+/** @returns null where the path is taken. */
+function listen(path: string): Promise<(() => Promise<void>) | null> {
+  return new Promise((done, fail) => {
+    const server = createServer((socket) => socket.destroy()).unref();
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') done(null);
+      else fail(error);
+    });
+    server.listen(path, () => {
+      done(
+        () =>
+          new Promise((closed) => {
+            server.close(() => {
+              closed();
+            });
+          }),
+      );
+    });
+  });
+}
+
+function isListening(path: string): Promise<boolean> {
+  return new Promise((done) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      done(true);
+    });
+    socket.once('error', () => {
+      done(false);
+    });
+  });
+}

@@ -1,0 +1,23 @@
+import { Client, type QueryResult } from 'pg';
+
+/**
+ * A connection that is given up when an answer does not come in time (`query_timeout`). node-postgres would use it
+ * again, perhaps in the middle of a transaction whose ROLLBACK was never sent: what is written there is never committed.
+ */
+export class ReliableClient extends Client {
+  override query: Client['query'] = (...parameters: unknown[]): never => {
+    const query = super.query.bind(this) as (...parameters: unknown[]) => unknown;
+    const result = query(...parameters);
+    if (result instanceof Promise) {
+      (result as Promise<QueryResult>).catch((error: unknown) => {
+        // With a query under way, this closes the socket at once.
+        if (isReadTimeout(error)) this.end().catch(() => undefined);
+      });
+    }
+    return result as never;
+  };
+}
+
+function isReadTimeout(error: unknown): boolean {
+  return error instanceof Error && error.message === 'Query read timeout';
+}

@@ -1,0 +1,39 @@
+import { Pool, type PoolClient, type PoolConfig } from 'pg';
+
+type Release = (error?: Error | boolean) => void;
+
+/** There is nothing to release where there is an error. */
+type Connected = (error: Error | undefined, client: PoolClient | undefined, release?: Release) => void;
+
+/** The connections of graphile-worker. One that breaks is replaced, and never ends the process. */
+export class JobQueuePool extends Pool {
+  constructor(connection: PoolConfig) {
+    super({ connectionTimeoutMillis: 4_000, ...connection });
+    // Without a listener the error of a connection that breaks would be thrown.
+    this.on('error', ignore);
+    this.on('connect', (client) => client.on('error', ignore));
+  }
+
+  /**
+   * graphile-worker releases a connection twice that breaks before its LISTEN is answered. The pool throws then, and
+   * the rejection, which nobody handles, would end the process.
+   */
+  override connect(): Promise<PoolClient>;
+  override connect(connected: Connected): void;
+  override connect(connected?: Connected): Promise<PoolClient> | undefined {
+    if (connected === undefined) return super.connect();
+    super.connect((error, client, release?: Release) => {
+      let released = false;
+      connected(error, client, (problem) => {
+        if (released) return;
+        released = true;
+        release?.(problem);
+      });
+    });
+    return undefined;
+  }
+}
+
+function ignore(): void {
+  // The query that was under way fails, and tells whoever asked.
+}

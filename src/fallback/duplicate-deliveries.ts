@@ -1,0 +1,127 @@
+import {
+  type BeforeApplicationShutdown,
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
+import { setTimeout as delay } from 'node:timers/promises';
+import { DataSource } from 'typeorm';
+
+const INTERVAL_MILLISECONDS = 60_000;
+
+/** Fallbacks that one statement looks at. It bounds the statement's time, however many there are. */
+const LOOKED_AT_ROWS = 1_000;
+
+interface DuplicateDelivery {
+  smsFallbackId: string;
+  originalMessageSid: string;
+  duplicateDeliveryAt: Date;
+}
+
+/** Where a look ended, for the next one to go on from. */
+interface Position {
+  readonly createdAt: string;
+  readonly id: string;
+}
+
+interface Look {
+  readonly position: Position | null;
+  readonly recorded: readonly DuplicateDelivery[];
+}
+
+/**
+ * Records on a fallback that WhatsApp delivered the original after all, so that the person has the text twice.
+ * It looks at the fallbacks instead of listening to the events: these are few, and callbacks are not slowed down.
+ */
+@Injectable()
+export class DuplicateDeliveries implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly logger = new Logger(DuplicateDeliveries.name);
+  private readonly stopping = new AbortController();
+  private rounds: Promise<void> = Promise.resolve();
+  private isFailing = false;
+
+  constructor(private readonly dataSource: DataSource) {}
+
+  onApplicationBootstrap(): void {
+    this.rounds = this.runUntilStopped();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.stopping.abort();
+    await this.rounds;
+  }
+
+  /**
+   * Looks at every fallback younger than two days. Replicas may do so at the same time: one of them records it.
+   * @throws when the database is away.
+   */
+  async runOnce(): Promise<void> {
+    let position: Position | null = { createdAt: '-infinity', id: '00000000-0000-0000-0000-000000000000' };
+    while (position !== null && !this.stopping.signal.aborted) {
+      const look: Look = await this.look(position);
+      for (const duplicate of look.recorded) {
+        this.logger.warn('WhatsApp delivered the message after its SMS fallback', duplicate);
+      }
+      position = look.position;
+    }
+  }
+
+  private async look({ createdAt, id }: Position): Promise<Look> {
+    const [look] = await this.dataSource.query<Look[]>(RECORD_DUPLICATE_DELIVERIES, [
+      createdAt,
+      id,
+      LOOKED_AT_ROWS,
+    ]);
+    return look ?? { position: null, recorded: [] };
+  }
+
+  private async runUntilStopped(): Promise<void> {
+    const { signal } = this.stopping;
+    for (;;) {
+      await delay(INTERVAL_MILLISECONDS, undefined, { signal, ref: false }).catch(() => undefined);
+      if (signal.aborted) return;
+      try {
+        await this.runOnce();
+        this.isFailing = false;
+      } catch (error) {
+        this.logger[this.isFailing ? 'debug' : 'warn']('Duplicate deliveries cannot be looked for now', {
+          error,
+        });
+        this.isFailing = true;
+      }
+    }
+  }
+}
+
+/** A fallback in `sending` or `uncertain` may have been sent: its delivery can come before the record of that. */
+const RECORD_DUPLICATE_DELIVERIES = `
+with candidates as (
+  select id, original_message_sid, created_at from sms_fallbacks
+  where created_at > now() - interval '2 days' and (created_at, id) > ($1::timestamptz, $2::uuid)
+    and duplicate_delivery_at is null and state in ('sending', 'uncertain', 'sent')
+  order by created_at, id limit $3
+),
+delivered as (
+  select candidates.id, min(message_events.created_at) as at
+  from candidates join message_events on message_sid = original_message_sid
+  where message_status in ('delivered', 'read')
+  group by candidates.id
+),
+recorded as (
+  update sms_fallbacks set duplicate_delivery_at = delivered.at, updated_at = now()
+  from delivered where sms_fallbacks.id = delivered.id and duplicate_delivery_at is null
+  returning sms_fallbacks.id, original_message_sid, duplicate_delivery_at
+)
+select
+  (
+    select json_build_object('createdAt', created_at, 'id', id) from candidates
+    where (select count(*) from candidates) = $3 order by created_at desc, id desc limit 1
+  ) as position,
+  coalesce(
+    (
+      select json_agg(json_build_object(
+        'smsFallbackId', id, 'originalMessageSid', original_message_sid, 'duplicateDeliveryAt', duplicate_delivery_at
+      )) from recorded
+    ),
+    '[]'
+  ) as recorded`;

@@ -1,0 +1,51 @@
+import type { RetryDecision } from './retry-decision.js';
+import type { SmsFallback, SmsFallbackState } from './sms-fallback.entity.js';
+
+/** For a state with a reason first, then for the reason in any state, then for the state. */
+const MEANINGS: Readonly<Record<string, string>> = {
+  'claimed twilio_unavailable': 'Twilio does not take the SMS at this time; it is tried again.',
+  'failed twilio_unavailable': 'Twilio did not take the SMS for so long that it would have come too late.',
+  'uncertain no_answer_from_twilio':
+    'The answer to the sending was lost; whether Twilio accepted the SMS is being found out.',
+  'failed no_answer_from_twilio':
+    'Twilio never answered, and whether it accepted the SMS could not be found out.',
+  waiting_for_original_message: 'The message is not stored yet; it is looked for.',
+  sms_taken_by_another_fallback:
+    'The SMS that was found belongs to another fallback with the same text; its own is being looked for.',
+  rejected_by_twilio: 'Twilio rejected the SMS.',
+  original_message_not_found:
+    'No message has this SID in messages.twilio_sid. Store it, then try the fallback again.',
+  conversation_without_company:
+    'The message belongs to no company. Set conversations.company_id, then try the fallback again.',
+  no_sender_number:
+    'There is no number to send from. Set companies.phone_number or TWILIO_PHONE_NUMBER_REMINDERS, then try the fallback again.',
+  no_recipient: 'Neither the callback nor Twilio names the recipient.',
+  no_text: 'Neither messages.body nor Twilio has a text, e.g. for a picture.',
+  claimed: 'The SMS is to be sent.',
+  sending: 'The SMS is being handed to Twilio.',
+  uncertain: 'Whether Twilio accepted the SMS is being found out.',
+  sent: 'Twilio accepted the SMS.',
+};
+
+/** What the state of a fallback means, and what to do where something can be done. */
+export function fallbackInWords({ state, reason }: Pick<SmsFallback, 'state' | 'reason'>): string {
+  return MEANINGS[`${state} ${reason ?? ''}`] ?? MEANINGS[reason ?? state] ?? otherwise(state, reason);
+}
+
+function otherwise(state: SmsFallbackState, reason: string | null): string {
+  return `It is ${state}${reason === null ? '' : `: ${reason}`}.`;
+}
+
+const DECISIONS: Readonly<Record<RetryDecision, string>> = {
+  claimed_again: 'claimed again: the SMS is composed anew and sent',
+  settled_first: 'an SMS may have gone: that is found out first, and one is sent only if not',
+  due_now: 'was not at an end: its next step is taken now',
+  in_progress: 'is being worked on at this moment: nothing changed',
+  sent_before: 'its SMS was sent before: nothing is sent',
+  delivered_by_whatsapp: 'WhatsApp delivered the message after all: nothing is sent',
+};
+
+/** What trying again comes to, as the end of a sentence about the fallback. */
+export function retryInWords(decision: RetryDecision): string {
+  return DECISIONS[decision];
+}

@@ -1,0 +1,92 @@
+import { Injectable } from '@nestjs/common';
+import { And, DataSource, type FindOptionsWhere, In, LessThan, MoreThan, MoreThanOrEqual } from 'typeorm';
+import { validate as isUuid } from 'uuid';
+import { MessageEvent } from '../message-events/message-event.entity.js';
+import { SmsFallback, type SmsFallbackState } from './sms-fallback.entity.js';
+
+const BATCH = 100;
+
+/** Which fallbacks: those for which all that is given holds. */
+export interface FallbackFilter {
+  readonly states?: readonly SmsFallbackState[];
+  readonly reasons?: readonly string[];
+  /** Claimed at this time or later. */
+  readonly since?: Date;
+  /** Claimed before this time. */
+  readonly until?: Date;
+}
+
+/** What is known of fallbacks, for people to read. */
+@Injectable()
+export class FallbackRecords {
+  constructor(private readonly dataSource: DataSource) {}
+
+  /** The newest first. */
+  list(filter: FallbackFilter, limit: number): Promise<SmsFallback[]> {
+    return this.dataSource.manager.find(SmsFallback, {
+      where: where(filter),
+      order: { createdAt: 'desc', id: 'desc' },
+      take: limit,
+    });
+  }
+
+  count(filter: FallbackFilter): Promise<number> {
+    return this.dataSource.manager.countBy(SmsFallback, where(filter));
+  }
+
+  /** The ids of all of them in batches. One that is added or changes meanwhile may be missed, none comes twice. */
+  async *ids(filter: FallbackFilter): AsyncGenerator<string[]> {
+    let after: string | undefined;
+    for (;;) {
+      const rows = await this.dataSource.manager.find(SmsFallback, {
+        select: { id: true },
+        where: { ...where(filter), ...(after !== undefined && { id: MoreThan(after) }) },
+        order: { id: 'asc' },
+        take: BATCH,
+      });
+      if (rows.length > 0) yield rows.map(({ id }) => id);
+      if (rows.length < BATCH) return;
+      after = rows.at(-1)?.id;
+    }
+  }
+
+  /** @param name its id, or the SID of the original message or of its SMS. */
+  find(name: string): Promise<SmsFallback | null> {
+    return this.dataSource.manager.findOne(SmsFallback, {
+      where: isUuid(name) ? { id: name } : [{ originalMessageSid: name }, { smsMessageSid: name }],
+    });
+  }
+
+  /** The events of its original message and of its SMS, in the order in which they came. */
+  findEvents({ id, originalMessageSid, smsMessageSid }: SmsFallback): Promise<MessageEvent[]> {
+    return this.dataSource.manager.find(MessageEvent, {
+      where: [
+        { messageSid: originalMessageSid },
+        { smsFallbackId: id },
+        ...(smsMessageSid === null ? [] : [{ messageSid: smsMessageSid }]),
+      ],
+      order: { createdAt: 'asc', id: 'asc' },
+    });
+  }
+
+  /** Those of the original messages that have a fallback. */
+  async findClaimed(messageSids: readonly string[]): Promise<Set<string>> {
+    const rows = await this.dataSource.query<{ sid: string }[]>(
+      'select original_message_sid as sid from sms_fallbacks where original_message_sid = any($1)',
+      [messageSids],
+    );
+    return new Set(rows.map(({ sid }) => sid));
+  }
+}
+
+function where({ states, reasons, since, until }: FallbackFilter): FindOptionsWhere<SmsFallback> {
+  const times = [
+    ...(since === undefined ? [] : [MoreThanOrEqual(since)]),
+    ...(until === undefined ? [] : [LessThan(until)]),
+  ];
+  return {
+    ...(states !== undefined && { state: In(states) }),
+    ...(reasons !== undefined && { reason: In(reasons) }),
+    ...(times.length > 0 && { createdAt: And(...times) }),
+  };
+}

@@ -1,0 +1,96 @@
+import { Injectable } from '@nestjs/common';
+import { DataSource, type EntityManager } from 'typeorm';
+import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
+import { decideRetry, type RetryCandidate, type RetryDecision } from './retry-decision.js';
+import { smsFallbackAttemptDue } from './sms-fallback-attempt-due.event.js';
+import type { SmsFallback, SmsFallbackState } from './sms-fallback.entity.js';
+
+export interface RetriedFallback extends Pick<SmsFallback, 'id' | 'originalMessageSid' | 'smsMessageSid'> {
+  readonly decision: RetryDecision;
+}
+
+type CandidateRow = RetryCandidate & Omit<RetriedFallback, 'decision'>;
+
+/** Tries fallbacks again on purpose. It only puts them back into the state machine; the service does the rest. */
+@Injectable()
+export class FallbackRetries {
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly publisher: DomainEventPublisher,
+  ) {}
+
+  /**
+   * In one transaction, so give it a bounded number of ids. Waits and limits of what is tried again begin anew.
+   * @returns what it came to for each fallback that exists, in the order of their ids.
+   */
+  async retry(ids: readonly string[]): Promise<RetriedFallback[]> {
+    return this.dataSource.transaction(async (manager) => {
+      const retried = await decide(manager, ids);
+      const idsOf = (decision: RetryDecision) =>
+        retried.filter((fallback) => fallback.decision === decision).map(({ id }) => id);
+      const [claimed, uncertain, due] = [idsOf('claimed_again'), idsOf('settled_first'), idsOf('due_now')];
+      await reopen(manager, 'claimed', claimed);
+      await reopen(manager, 'uncertain', uncertain);
+      await makeDue(manager, due);
+      await this.publishDue(manager, [...claimed, ...uncertain, ...due]);
+      return retried;
+    });
+  }
+
+  /** What `retry` would come to at this moment. Nothing is changed. */
+  async preview(ids: readonly string[]): Promise<RetriedFallback[]> {
+    return this.dataSource.transaction((manager) => decide(manager, ids));
+  }
+
+  private async publishDue(manager: EntityManager, ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return;
+    const events = ids.map((id) => smsFallbackAttemptDue(id, new Date()));
+    await this.publisher.publish(manager, 'sms_fallback.attempt_due', events);
+  }
+}
+
+/** In the order of their ids, so that two retries at once cannot block each other. */
+const LOCK_CANDIDATES = `
+select id, original_message_sid as "originalMessageSid", sms_message_sid as "smsMessageSid", state, reason, attempts,
+       coalesce(locked_until > now(), false) as "isLocked",
+       exists (select from message_events where sms_fallback_id = sms_fallbacks.id) as "isReported",
+       exists (
+         select from message_events
+          where message_sid = original_message_sid and message_status in ('delivered', 'read')
+       ) as "isDelivered"
+  from sms_fallbacks
+ where id = any($1::uuid[])
+ order by id
+   for update`;
+
+async function decide(manager: EntityManager, ids: readonly string[]): Promise<RetriedFallback[]> {
+  const candidates = await manager.query<CandidateRow[]>(LOCK_CANDIDATES, [ids]);
+  return candidates.map((candidate) => {
+    const { id, originalMessageSid, smsMessageSid } = candidate;
+    return { id, originalMessageSid, smsMessageSid, decision: decideRetry(candidate) };
+  });
+}
+
+async function reopen(
+  manager: EntityManager,
+  state: Extract<SmsFallbackState, 'claimed' | 'uncertain'>,
+  ids: readonly string[],
+): Promise<void> {
+  if (ids.length === 0) return;
+  await manager.query(
+    `update sms_fallbacks
+        set state = $2, reason = null, retried_at = now(), unanswered_attempts = 0,
+            next_attempt_at = now(), locked_until = null, updated_at = now()
+      where id = any($1::uuid[]) and state in ('failed', 'skipped')`,
+    [ids, state],
+  );
+}
+
+async function makeDue(manager: EntityManager, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return;
+  await manager.query(
+    `update sms_fallbacks set next_attempt_at = now(), updated_at = now()
+      where id = any($1::uuid[]) and state in ('claimed', 'sending', 'uncertain')`,
+    [ids],
+  );
+}

@@ -1,0 +1,47 @@
+import type { SmsFallback } from './sms-fallback.entity.js';
+
+/**
+ * What trying a fallback again comes to:
+ * - `claimed_again`: it is claimed anew, and its SMS composed and sent;
+ * - `settled_first`: an SMS of it may have been accepted; that is found out before one is sent;
+ * - `due_now`: it was not at an end; its next step is taken now;
+ * - `in_progress`: a worker has it at this moment; nothing is changed;
+ * - `sent_before`: its SMS was sent; nothing is changed;
+ * - `delivered_by_whatsapp`: the person has got the WhatsApp message after all; nothing is changed.
+ */
+export type RetryDecision =
+  'claimed_again' | 'settled_first' | 'due_now' | 'in_progress' | 'sent_before' | 'delivered_by_whatsapp';
+
+export interface RetryCandidate extends Pick<SmsFallback, 'state' | 'reason' | 'attempts'> {
+  /** A worker has it at this moment. */
+  readonly isLocked: boolean;
+  /** A callback of an SMS has named it. */
+  readonly isReported: boolean;
+  /** WhatsApp has reported the original as delivered or read. */
+  readonly isDelivered: boolean;
+}
+
+/** The failures that leave no doubt: Twilio has not taken the last attempt. */
+const CERTAIN_FAILURES: ReadonlySet<string | null> = new Set(['rejected_by_twilio', 'twilio_unavailable']);
+
+/** Decides what trying again may do without ever sending a second SMS. */
+export function decideRetry(candidate: RetryCandidate): RetryDecision {
+  switch (candidate.state) {
+    case 'sent':
+      return 'sent_before';
+    case 'claimed':
+    case 'sending':
+    case 'uncertain':
+      return candidate.isLocked ? 'in_progress' : 'due_now';
+    case 'skipped':
+    case 'failed':
+      if (candidate.isDelivered) return 'delivered_by_whatsapp';
+      return isInDoubt(candidate) ? 'settled_first' : 'claimed_again';
+  }
+}
+
+/** A reason that is not known to be certain counts as doubt. */
+function isInDoubt({ state, reason, attempts, isReported }: RetryCandidate): boolean {
+  if (attempts === 0) return false;
+  return isReported || (state === 'failed' && !CERTAIN_FAILURES.has(reason));
+}

@@ -1,0 +1,89 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
+import { MODULE_OPTIONS_TOKEN, type MessageEventsModuleOptions } from './message-events.module-definition.js';
+import { DEFAULT_POLICY_FAILURE_ERROR_CODES, isPolicyFailure } from './policy-failure.js';
+import { type WhatsappPolicyFailed, whatsappPolicyFailed } from './whatsapp-policy-failed.event.js';
+
+const BATCH = 500;
+
+/** Below every id of an event. */
+const NIL_UUID = '00000000-0000-0000-0000-000000000000';
+
+/** Events that were stored at `since` or later and before `until`. */
+export interface ReplayRange {
+  readonly since: Date;
+  readonly until: Date;
+}
+
+interface FailureRow {
+  id: string;
+  messageSid: string;
+  accountSid: string;
+  channel: string;
+  messageStatus: string;
+  errorCode: string;
+  toNumber: string | null;
+  createdAt: Date;
+  /** `created_at` with its microseconds, which a Date does not have. */
+  position: string;
+}
+
+/** Stored policy failures, to publish again: e.g. when their error code has become one only now. */
+@Injectable()
+export class PolicyFailureReplay {
+  readonly errorCodes: readonly string[];
+
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly publisher: DomainEventPublisher,
+    @Inject(MODULE_OPTIONS_TOKEN) { policyFailureErrorCodes }: MessageEventsModuleOptions,
+  ) {
+    this.errorCodes = policyFailureErrorCodes ?? DEFAULT_POLICY_FAILURE_ERROR_CODES;
+  }
+
+  /**
+   * The policy failures of that time in batches, by error code and the oldest first. The URL at which a callback came
+   * is not stored, so `callbackUrl` is null.
+   */
+  async *find({ since, until }: ReplayRange): AsyncGenerator<WhatsappPolicyFailed[]> {
+    const counted = new Set(this.errorCodes);
+    for (const errorCode of counted) {
+      let after = { position: since.toISOString(), id: NIL_UUID };
+      for (;;) {
+        const rows = await this.findRows(errorCode, after, until);
+        const failures = rows.filter((row) => isPolicyFailure(row, counted));
+        if (failures.length > 0) yield failures.map(policyFailed);
+        const last = rows.at(-1);
+        if (last === undefined || rows.length < BATCH) break;
+        after = last;
+      }
+    }
+  }
+
+  /** Publishes them, all or none. Listeners get each again with the id that it had the first time. */
+  async publish(failures: readonly WhatsappPolicyFailed[]): Promise<void> {
+    await this.publisher.publish(this.dataSource.manager, 'whatsapp.policy_failed', failures);
+  }
+
+  /** By the index message_events_failures_idx. */
+  private findRows(
+    errorCode: string,
+    after: Pick<FailureRow, 'position' | 'id'>,
+    until: Date,
+  ): Promise<FailureRow[]> {
+    return this.dataSource.query<FailureRow[]>(
+      `select id, message_sid as "messageSid", account_sid as "accountSid", channel, message_status as "messageStatus",
+              error_code as "errorCode", to_number as "toNumber", created_at as "createdAt", created_at::text as position
+         from message_events
+        where message_status in ('failed', 'undelivered') and error_code = $1
+          and (created_at, id) > ($2::timestamptz, $3::uuid) and created_at < $4
+        order by created_at, id limit ${BATCH}`,
+      [errorCode, after.position, after.id, until],
+    );
+  }
+}
+
+function policyFailed(row: FailureRow): WhatsappPolicyFailed {
+  return whatsappPolicyFailed(row.id, { ...row, callbackUrl: null }, row.createdAt);
+}

@@ -1,0 +1,17 @@
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+
+/** How far a table was looked through for messages to ask about, by `created_at` and then by key. */
+@Entity('message_poll_watermarks')
+export class MessagePollWatermark {
+  @PrimaryColumn('text', { primaryKeyConstraintName: 'message_poll_watermarks_pkey' })
+  source!: 'message_events' | 'messages';
+
+  @Column('timestamptz', { name: 'created_at' })
+  createdAt!: Date;
+
+  @Column('text', {
+    default: '',
+    comment: 'among rows of one created_at: message_events.id, or messages.twilio_sid',
+  })
+  key!: string;
+}

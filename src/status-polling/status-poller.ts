@@ -1,0 +1,113 @@
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import twilio from 'twilio';
+import type { MessageInstance } from 'twilio/lib/rest/api/v2010/account/message.js';
+import { isFinal } from '../message-events/message-status.js';
+import { MessageEventsService } from '../message-events/message-events.service.js';
+import { TwilioRateLimitedError } from '../twilio/api-request-client.js';
+import { classifySendError } from '../twilio/send-error.js';
+import { TwilioAccounts, UnknownTwilioAccountError } from '../twilio/twilio-accounts.js';
+import { type ClaimedPoll, MessagePollsStore } from './message-polls.store.js';
+import { toMessageStatusReport } from './polled-status.js';
+import { MODULE_OPTIONS_TOKEN, type StatusPollingModuleOptions } from './status-polling.module-definition.js';
+
+/** How long to leave Twilio alone where it asks for less traffic and does not say for how long. */
+const RATE_LIMIT_PAUSE_MILLISECONDS = 60_000;
+
+/** What became of one question, in the words of the log. */
+type Outcome = 'newStatus' | 'sameStatus' | 'unknownToTwilio' | 'accountNotConfigured' | 'notAnswered';
+
+/** Asks Twilio about the messages that are due. */
+@Injectable()
+export class StatusPoller {
+  private readonly logger = new Logger(StatusPoller.name);
+  private pausedUntil = 0;
+
+  constructor(
+    private readonly store: MessagePollsStore,
+    private readonly accounts: TwilioAccounts,
+    private readonly messageEvents: MessageEventsService,
+    @Inject(MODULE_OPTIONS_TOKEN) private readonly options: StatusPollingModuleOptions,
+  ) {}
+
+  /**
+   * Asks about one batch of messages and records the answers.
+   * @param signal ends it early; what was not asked about is due again at once.
+   * @returns whether more may be due.
+   * @throws when the database is away.
+   */
+  async pollDue(signal: AbortSignal): Promise<boolean> {
+    if (this.isPaused()) return false;
+    const { claimed, more } = await this.store.claim();
+    const waiting = [...claimed];
+    const outcomes = new Map<Outcome, number>();
+    const askInTurn = async (): Promise<void> => {
+      while (!signal.aborted && !this.isPaused()) {
+        const poll = waiting.shift();
+        if (poll === undefined) return;
+        const outcome = await this.poll(poll);
+        if (outcome === 'rateLimited') waiting.push(poll);
+        else outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+      }
+    };
+    const turns = await Promise.allSettled(Array.from({ length: this.options.concurrency ?? 5 }, askInTurn));
+    if (outcomes.size > 0) this.logger.log('Twilio was asked for statuses', Object.fromEntries(outcomes));
+    const failed = turns.find((turn) => turn.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+    if (waiting.length === 0) return more;
+    await this.store.giveBack(
+      waiting.map(({ messageSid }) => messageSid),
+      Math.max(0, this.pausedUntil - Date.now()),
+    );
+    return false;
+  }
+
+  private async poll(poll: ClaimedPoll): Promise<Outcome | 'rateLimited'> {
+    let message: MessageInstance;
+    try {
+      message = await this.accounts.client(poll.accountSid).messages(poll.messageSid).fetch();
+    } catch (error) {
+      return this.handle(poll, error);
+    }
+    const { repeated } = await this.messageEvents.record(toMessageStatusReport(message));
+    if (poll.isLast || isFinal(message.status)) await this.store.forget(poll.messageSid);
+    return repeated ? 'sameStatus' : 'newStatus';
+  }
+
+  /** What cannot be answered later either is forgotten; of the rest, the next poll is planned already. */
+  private async handle(poll: ClaimedPoll, error: unknown): Promise<Outcome | 'rateLimited'> {
+    if (error instanceof TwilioRateLimitedError) {
+      this.pause(error.retryAfterSeconds);
+      return 'rateLimited';
+    }
+    const { messageSid, accountSid, isLast } = poll;
+    if (error instanceof UnknownTwilioAccountError) {
+      await this.store.forget(messageSid);
+      this.logger.warn('The account of a message is not configured', { messageSid, accountSid });
+      return 'accountNotConfigured';
+    }
+    if (error instanceof twilio.RestException && error.status === 404) {
+      await this.store.forget(messageSid);
+      this.logger.warn('Twilio does not know a message', { messageSid, accountSid });
+      return 'unknownToTwilio';
+    }
+    if (isLast) await this.store.forget(messageSid);
+    const { code, message } = classifySendError(error);
+    this.logger.debug('Twilio did not answer about a message', { messageSid, accountSid, code, message });
+    return 'notAnswered';
+  }
+
+  private pause(retryAfterSeconds: number | null): void {
+    const pause = retryAfterSeconds === null ? RATE_LIMIT_PAUSE_MILLISECONDS : retryAfterSeconds * 1_000;
+    const until = Date.now() + pause;
+    if (!this.isPaused()) {
+      this.logger.warn('Twilio limits the rate of requests; statuses are not asked for until then', {
+        until: new Date(until),
+      });
+    }
+    this.pausedUntil = Math.max(this.pausedUntil, until);
+  }
+
+  private isPaused(): boolean {
+    return Date.now() < this.pausedUntil;
+  }
+}

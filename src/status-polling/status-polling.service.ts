@@ -1,0 +1,84 @@
+import {
+  type BeforeApplicationShutdown,
+  Inject,
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
+import { setTimeout as delay } from 'node:timers/promises';
+import { MessagePollsStore } from './message-polls.store.js';
+import { StatusPoller } from './status-poller.js';
+import { MODULE_OPTIONS_TOKEN, type StatusPollingModuleOptions } from './status-polling.module-definition.js';
+
+/** A question that is not answered by then is asked again after the message's next gap, by any replica. */
+const SHUTDOWN_LIMIT_MILLISECONDS = 2_000;
+
+/** Closes the gap that callbacks leave which never came: Twilio is asked about messages without a final status. */
+@Injectable()
+export class StatusPollingService implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  private readonly logger = new Logger(StatusPollingService.name);
+  private readonly stopping = new AbortController();
+  private readonly intervalMilliseconds: number;
+  private rounds: Promise<void> = Promise.resolve();
+  private isFailing = false;
+  private knowsThatMessagesAreNotIndexed = false;
+
+  constructor(
+    private readonly store: MessagePollsStore,
+    private readonly poller: StatusPoller,
+    @Inject(MODULE_OPTIONS_TOKEN) options: StatusPollingModuleOptions,
+  ) {
+    this.intervalMilliseconds = options.intervalMilliseconds ?? 15_000;
+  }
+
+  onApplicationBootstrap(): void {
+    if (this.intervalMilliseconds > 0) this.rounds = this.runUntilStopped();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    this.stopping.abort();
+    await Promise.race([this.rounds, delay(SHUTDOWN_LIMIT_MILLISECONDS, undefined, { ref: false })]);
+  }
+
+  /**
+   * One round: looks through what has come since the last one, on any replica, and asks Twilio about every message that
+   * is due, in batches.
+   * @throws when the database is away.
+   */
+  async runOnce(): Promise<void> {
+    const { signal } = this.stopping;
+    let more = true;
+    while (more && !signal.aborted) {
+      const moreEvents = await this.store.enrolFromEvents();
+      const moreMessages = await this.enrolFromMessages();
+      const moreDue = await this.poller.pollDue(signal);
+      more = moreEvents || moreMessages || moreDue;
+    }
+  }
+
+  private async runUntilStopped(): Promise<void> {
+    const { signal } = this.stopping;
+    for (;;) {
+      try {
+        await this.runOnce();
+        this.isFailing = false;
+      } catch (error) {
+        this.logger[this.isFailing ? 'debug' : 'warn']('Statuses cannot be asked for now', { error });
+        this.isFailing = true;
+      }
+      await delay(this.intervalMilliseconds, undefined, { signal, ref: false }).catch(() => undefined);
+      if (signal.aborted) return;
+    }
+  }
+
+  private async enrolFromMessages(): Promise<boolean> {
+    if (await this.store.areMessagesIndexed()) return this.store.enrolFromMessages();
+    if (!this.knowsThatMessagesAreNotIndexed) {
+      this.logger.warn(
+        'messages has no index on a created_at with a time zone: a message without any callback is not asked about',
+      );
+      this.knowsThatMessagesAreNotIndexed = true;
+    }
+    return false;
+  }
+}

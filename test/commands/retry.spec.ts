@@ -1,0 +1,223 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { whatsappStatusParameters } from '../../simulator/callback-parameters.js';
+import { fallbacksCommand } from '../../src/commands/fallbacks-command.js';
+import type { DatabaseConnection } from '../../src/database/database-connection.js';
+import type { SmsFallback } from '../../src/fallback/sms-fallback.entity.js';
+import { TestApplication, WEBHOOK_URL } from '../support/application.js';
+import {
+  attemptNow,
+  attemptsFor,
+  policyFailure,
+  recipientOf,
+  smsFor,
+  untilAllIsDone,
+  untilFallbackEnds,
+  untilFallbackIs,
+} from '../support/fallbacks.js';
+import { untilQueueIsEmpty } from '../support/job-queue.js';
+import { randomMessageSid, seedMessage } from '../support/seed.js';
+import { createTestDatabase } from '../support/test-database.js';
+import { until } from '../support/until.js';
+import { addFallback, minutesAgo, seedFallback } from './ended-fallback.js';
+import { runCommand } from './run-command.js';
+
+describe('npm run fallbacks -- retry <name>', () => {
+  let database: DatabaseConnection;
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    application = await TestApplication.start({ database });
+  });
+
+  afterAll(async () => {
+    await application.close();
+    await database.close();
+  });
+
+  const retry = (...args: string[]) => runCommand(database, fallbacksCommand, ['retry', ...args]);
+
+  /** The SMS was sent once, and the row and Twilio agree about it. */
+  async function expectOneSms(messageSid: string): Promise<SmsFallback> {
+    const fallback = await untilAllIsDone(application, messageSid);
+    expect(fallback).toMatchObject({ state: 'sent', reason: null, lockedUntil: null });
+    expect(smsFor(application, messageSid).map(({ sid }) => sid)).toEqual([fallback.smsMessageSid]);
+    return fallback;
+  }
+
+  it('sends the SMS of one that had failed, once, from the number that is right now', async () => {
+    const { twilioSid } = await seedMessage(application.dataSource);
+    const fault = { type: 'error', status: 400, code: 21606 } as const;
+    application.twilio.failNext({ on: 'create', fault });
+    await policyFailure(application, twilioSid);
+    const failed = await untilAllIsDone(application, twilioSid);
+    expect(failed).toMatchObject({ state: 'failed', lastErrorCode: '21606', attempts: 1 });
+    await application.query(
+      `update companies set phone_number = '+15550002222' where id in (
+         select company_id from conversations join messages on conversation_id = conversations.id where twilio_sid = $1)`,
+      [twilioSid],
+    );
+    const run = await retry(failed.id);
+    expect(run).toMatchObject({ exitCode: 0, complaints: '', questions: [] });
+    expect(run.output).toContain(`${twilioSid}  claimed again`);
+    expect(run.output).toContain('1 fallback to be tried again. The running service does it');
+    const sent = await expectOneSms(twilioSid);
+    expect(sent).toMatchObject({ id: failed.id, attempts: 2 });
+    expect(sent.retriedAt?.getTime()).toBeGreaterThanOrEqual(failed.updatedAt.getTime());
+    expect(smsFor(application, twilioSid)).toMatchObject([{ from: '+15550002222' }]);
+  });
+
+  it('sends nothing for one that was sent, and says so', async () => {
+    const { twilioSid } = await seedMessage(application.dataSource);
+    await policyFailure(application, twilioSid);
+    const sent = await untilAllIsDone(application, twilioSid);
+    for (const name of [sent.id, twilioSid, sent.smsMessageSid ?? '']) {
+      const run = await retry(name);
+      expect(run.exitCode).toBe(0);
+      expect(run.output).toContain(`its SMS was sent before: nothing is sent (${sent.smsMessageSid ?? ''})`);
+      expect(run.output).toContain('Nothing was changed.');
+    }
+    expect(await expectOneSms(twilioSid)).toEqual(sent);
+    expect(attemptsFor(application, twilioSid)).toHaveLength(1);
+  });
+
+  it('sends the SMS of one that was skipped, after the cause was removed', async () => {
+    const { twilioSid, conversationId } = await seedMessage(application.dataSource, { company: false });
+    await policyFailure(application, twilioSid);
+    const skipped = await untilAllIsDone(application, twilioSid);
+    expect(skipped).toMatchObject({ state: 'skipped', reason: 'conversation_without_company' });
+    await retry(twilioSid);
+    expect(await untilAllIsDone(application, twilioSid)).toMatchObject({
+      state: 'skipped',
+      reason: 'conversation_without_company',
+    });
+    await application.query(
+      `with company as (insert into companies (name) values ('Example Clinic') returning id)
+       update conversations set company_id = company.id from company where conversations.id = $1`,
+      [conversationId],
+    );
+    await retry(twilioSid);
+    expect(await expectOneSms(twilioSid)).toMatchObject({ attempts: 1 });
+  });
+
+  it('waits anew for an original message that had not been found', async () => {
+    const twilioSid = randomMessageSid();
+    const body = 'Stored at last';
+    const id = await addFallback(
+      application,
+      { twilioSid, companyPhoneNumber: null, body },
+      { state: 'skipped', reason: 'original_message_not_found' },
+    );
+    await retry(twilioSid);
+    await until('the message to be waited for', async () => {
+      const fallback = await untilFallbackIs(application, twilioSid, 'claimed');
+      return fallback.reason === 'waiting_for_original_message' && fallback.lockedUntil === null;
+    });
+    await seedMessage(application.dataSource, { twilioSid, body });
+    await attemptNow(application, id);
+    await expectOneSms(twilioSid);
+    expect(smsFor(application, twilioSid)).toMatchObject([{ body }]);
+  });
+
+  it('gives Twilio its time anew, where it had been out of reach for too long', async () => {
+    const { twilioSid } = await seedFallback(application, {
+      state: 'failed',
+      reason: 'twilio_unavailable',
+      attempts: 9,
+    });
+    application.twilio.failNext({ on: 'create', fault: { type: 'error', status: 429, code: 20429 } });
+    await retry(twilioSid);
+    const waiting = await until('the try that Twilio did not take', async () => {
+      const fallback = await untilFallbackIs(application, twilioSid, 'claimed', 'sent');
+      return fallback.attempts === 10 && fallback.state === 'claimed' && fallback;
+    });
+    expect(waiting.reason).toBe('twilio_unavailable');
+    // The pauses of a first try: about a second, not a minute.
+    expect(waiting.nextAttemptAt.getTime() - waiting.updatedAt.getTime()).toBeLessThanOrEqual(2_000);
+    expect(await expectOneSms(twilioSid)).toMatchObject({ attempts: 11 });
+  });
+
+  it('takes the next step of one that waits now', async () => {
+    const { twilioSid } = await seedFallback(application, {
+      state: 'claimed',
+      reason: 'twilio_unavailable',
+      nextAttemptAt: minutesAgo(-60),
+      createdAt: minutesAgo(1),
+    });
+    const run = await retry(twilioSid);
+    expect(run.output).toContain('was not at an end: its next step is taken now');
+    expect(await expectOneSms(twilioSid)).toMatchObject({ retriedAt: null });
+  });
+
+  it('leaves one alone that a worker has at this moment', async () => {
+    const { twilioSid, fallbackId } = await seedFallback(application, {
+      state: 'sending',
+      attempts: 1,
+      lockedUntil: minutesAgo(-60),
+    });
+    const run = await retry(twilioSid);
+    expect(run.output).toContain('is being worked on at this moment');
+    await untilQueueIsEmpty(application);
+    expect(await untilFallbackIs(application, twilioSid, 'sending')).toMatchObject({
+      id: fallbackId,
+      attempts: 1,
+    });
+  });
+
+  it('sends nothing where WhatsApp has delivered the message after all', async () => {
+    const { twilioSid } = await seedFallback(application, {
+      state: 'failed',
+      reason: 'rejected_by_twilio',
+      attempts: 1,
+    });
+    await application.twilio.sendCallback({
+      url: WEBHOOK_URL,
+      parameters: whatsappStatusParameters({
+        messageSid: twilioSid,
+        status: 'delivered',
+        to: recipientOf(twilioSid),
+        from: '+15550001111',
+      }),
+    });
+    const run = await retry(twilioSid);
+    expect(run.output).toContain('WhatsApp delivered the message after all: nothing is sent');
+    await untilQueueIsEmpty(application);
+    expect(await untilFallbackEnds(application, twilioSid)).toMatchObject({ state: 'failed' });
+    expect(attemptsFor(application, twilioSid)).toEqual([]);
+  });
+
+  it('sends one SMS, however many retries and callbacks come at once', async () => {
+    const { twilioSid } = await seedFallback(application, {
+      state: 'failed',
+      reason: 'rejected_by_twilio',
+      attempts: 1,
+    });
+    await Promise.all([
+      retry(twilioSid),
+      policyFailure(application, twilioSid, { status: 'failed' }),
+      retry(twilioSid),
+      policyFailure(application, twilioSid, { status: 'undelivered' }),
+      retry(twilioSid),
+    ]);
+    expect(await expectOneSms(twilioSid)).toMatchObject({ attempts: 2 });
+    expect(attemptsFor(application, twilioSid)).toHaveLength(1);
+  });
+
+  it('changes nothing in a dry run, and ends with 1 where a name is unknown', async () => {
+    const { twilioSid, fallbackId } = await seedFallback(application, {
+      state: 'skipped',
+      reason: 'no_text',
+    });
+    const run = await retry('SMunknown', twilioSid, '--dry-run', '--json');
+    expect(run.exitCode).toBe(1);
+    expect(run.complaints).toContain('There is no fallback of SMunknown');
+    expect(JSON.parse(run.output)).toEqual([
+      { id: fallbackId, originalMessageSid: twilioSid, smsMessageSid: null, decision: 'claimed_again' },
+    ]);
+    await untilQueueIsEmpty(application);
+    expect(await untilFallbackEnds(application, twilioSid)).toMatchObject({
+      state: 'skipped',
+      retriedAt: null,
+    });
+  });
+});

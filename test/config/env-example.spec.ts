@@ -1,0 +1,61 @@
+import { describe, expect, it } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import { parseEnv as parseEnvFile } from 'node:util';
+import { envSchema, parseEnv } from '../../src/config/env.js';
+
+const text = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8');
+const lines = text.split('\n');
+
+interface Entry {
+  readonly name: string;
+  readonly value: string;
+  readonly commentedOut: boolean;
+  readonly explanation: string;
+}
+
+const entries = lines.flatMap((line, index): Entry[] => {
+  const [, mark, name = '', value = ''] = /^(# )?([A-Z][A-Z0-9_]*)=(.*)$/.exec(line) ?? [];
+  if (name === '') return [];
+  return [{ name, value, commentedOut: mark !== undefined, explanation: lines[index - 1] ?? '' }];
+});
+
+const credentials = { TWILIO_ACCOUNT_SID: 'AC0', TWILIO_AUTH_TOKEN: 'token' };
+
+describe('.env.example', () => {
+  it('has every variable of the schema once, and no other', () => {
+    expect(entries.map(({ name }) => name).toSorted()).toEqual(Object.keys(envSchema.shape).toSorted());
+  });
+
+  it('explains each variable in the line above it', () => {
+    const unexplained = entries.filter(
+      ({ explanation }) => !/^# .{15,}/.test(explanation) || /^# [A-Z_]+=/.test(explanation),
+    );
+    expect(unexplained).toEqual([]);
+  });
+
+  it('marks the variables that are required, and comments out the others', () => {
+    const required = Object.entries(envSchema.shape)
+      .filter(([, schema]) => !schema.safeParse(undefined).success)
+      .map(([name]) => name);
+    expect(required).toEqual(Object.keys(credentials));
+    for (const { name, commentedOut, explanation } of entries) {
+      const isRequired = required.includes(name);
+      expect({ name, commentedOut, marked: explanation.startsWith('# Required.') }).toEqual({
+        name,
+        commentedOut: !isRequired,
+        marked: isRequired,
+      });
+    }
+  });
+
+  it('names the two required variables to whoever copies it and fills in nothing', () => {
+    expect(() => parseEnv(parseEnvFile(text), envSchema)).toThrow(
+      'TWILIO_ACCOUNT_SID is required and not set\n  TWILIO_AUTH_TOKEN is required and not set\nEach',
+    );
+  });
+
+  it('shows the defaults: uncommenting every line changes nothing', () => {
+    const uncommented = Object.fromEntries(entries.map(({ name, value }) => [name, value]));
+    expect(parseEnv({ ...uncommented, ...credentials }, envSchema)).toEqual(parseEnv(credentials, envSchema));
+  });
+});

@@ -1,0 +1,144 @@
+import { describe, expect, it } from '@jest/globals';
+import { type Env, envSchema, parseEnv } from '../../src/config/env.js';
+
+const required = { TWILIO_ACCOUNT_SID: 'AC0123', TWILIO_AUTH_TOKEN: 'the-token' };
+
+function parse(variables: Record<string, string | undefined>): Env {
+  return parseEnv({ ...required, ...variables }, envSchema);
+}
+
+function refusal(variables: Record<string, string | undefined>): string {
+  try {
+    parse(variables);
+  } catch (error) {
+    if (error instanceof Error && error.name === 'EnvironmentError') return error.message;
+    throw error;
+  }
+  throw new Error('The environment was accepted');
+}
+
+const defaults = {
+  TWILIO_SUBACCOUNTS: [],
+  TWILIO_API_BASE_URL: 'https://api.twilio.com',
+  EMBEDDED_DATA_DIR: '.data/',
+  TRUST_PROXY: false,
+  FALLBACK_ERROR_CODES: ['63049'],
+  STATUS_POLL_AFTER_MINUTES: 10,
+  PORT: 3000,
+  HOST: '0.0.0.0',
+  LOG_LEVEL: 'log',
+  NODE_ENV: 'development',
+};
+
+describe('the environment', () => {
+  it('needs an account and its token, and has a default or an absence for all else', () => {
+    expect(parse({})).toEqual({ ...required, ...defaults });
+  });
+
+  it('counts a variable that is set to nothing or to white space as not set', () => {
+    const nothing = Object.fromEntries(
+      Object.keys(envSchema.shape).map((name, index) => [name, ' '.repeat(index % 2)]),
+    );
+    expect(parse({ ...nothing, ...required })).toEqual({ ...required, ...defaults });
+    expect(() => parseEnv(nothing, envSchema)).toThrow('TWILIO_ACCOUNT_SID is required and not set');
+  });
+
+  it('takes white space around a value off, such as the line feed at the end of a secret', () => {
+    const env = parse({ TWILIO_AUTH_TOKEN: 'the-token\n', TWILIO_ACCOUNT_SID: ' AC0123', PORT: ' 80 ' });
+    expect(env).toMatchObject({ ...required, PORT: 80 });
+  });
+
+  it('ignores variables that are not its own', () => {
+    expect(parse({ PATH: '/bin', TWILIO_AUTHTOKEN: 'misspelt' })).toEqual({ ...required, ...defaults });
+  });
+
+  it('reads only the part that a command needs', () => {
+    const url = 'postgresql://user:password@db.example.com:5432/app';
+    expect(parseEnv({ DATABASE_URL: url }, envSchema.pick({ DATABASE_URL: true }))).toEqual({
+      DATABASE_URL: url,
+    });
+  });
+
+  const readings: [string, string, unknown][] = [
+    ['TWILIO_AUTH_TOKEN_SECONDARY', 'another', 'another'],
+    ['TWILIO_SUBACCOUNTS', 'AC1:one', [{ accountSid: 'AC1', authToken: 'one' }]],
+    [
+      'TWILIO_SUBACCOUNTS',
+      'AC1:one, AC2:two',
+      [
+        { accountSid: 'AC1', authToken: 'one' },
+        { accountSid: 'AC2', authToken: 'two' },
+      ],
+    ],
+    ['TWILIO_PHONE_NUMBER_REMINDERS', '+15551234567', '+15551234567'],
+    ['TWILIO_MESSAGING_SERVICE_SID', 'MG0123', 'MG0123'],
+    ['TWILIO_API_BASE_URL', 'http://127.0.0.1:4010/', 'http://127.0.0.1:4010'],
+    [
+      'DATABASE_URL',
+      'postgres://user:p%40ss@host/db?sslmode=verify-full',
+      'postgres://user:p%40ss@host/db?sslmode=verify-full',
+    ],
+    ['EMBEDDED_DATA_DIR', '/var/lib/fallback', '/var/lib/fallback'],
+    ['PUBLIC_BASE_URL', 'https://hooks.example.com/', 'https://hooks.example.com'],
+    ['PUBLIC_BASE_URL', 'https://example.com/hooks//', 'https://example.com/hooks'],
+    ['TRUST_PROXY', 'true', true],
+    ['TRUST_PROXY', 'false', false],
+    ['TRUST_PROXY', '2', 2],
+    ['TRUST_PROXY', 'loopback, 10.0.0.0/8', 'loopback, 10.0.0.0/8'],
+    ['FALLBACK_ERROR_CODES', '63049, 63024 ,63003', ['63049', '63024', '63003']],
+    ['STATUS_POLL_AFTER_MINUTES', '0', 0],
+    ['STATUS_POLL_AFTER_MINUTES', '0.5', 0.5],
+    ['PORT', '0', 0],
+    ['PORT', '65535', 65535],
+    ['HOST', '::1', '::1'],
+    ['LOG_LEVEL', 'info', 'log'],
+    ['LOG_LEVEL', 'WARN', 'warn'],
+    ['LOG_LEVEL', 'verbose', 'verbose'],
+    ['NODE_ENV', 'production', 'production'],
+  ];
+
+  it.each(readings)('reads %s=%s', (name, value, expected) => {
+    expect(parse({ [name]: value })).toEqual({ ...required, ...defaults, [name]: expected });
+  });
+
+  const refusals: [string, string, string][] = [
+    ['TWILIO_ACCOUNT_SID', 'SM0123', 'must be an account SID (AC…)'],
+    ['TWILIO_SUBACCOUNTS', 'AC1', 'must be pairs of account SID and token: ACxxx:token,ACyyy:token'],
+    ['TWILIO_SUBACCOUNTS', 'AC1:one,AC2:', 'must be pairs of account SID and token: ACxxx:token,ACyyy:token'],
+    ['TWILIO_SUBACCOUNTS', 'AC1:one:more', 'must be pairs of account SID and token: ACxxx:token,ACyyy:token'],
+    ['TWILIO_PHONE_NUMBER_REMINDERS', '0155512345', 'must be a phone number in E.164, e.g. +15551234567'],
+    ['TWILIO_MESSAGING_SERVICE_SID', 'AC0123', 'must be a Messaging Service SID (MG…)'],
+    ['TWILIO_API_BASE_URL', 'api.twilio.com', 'must be an http or https URL without a query'],
+    ['TWILIO_API_BASE_URL', 'ftp://api.twilio.com', 'must be an http or https URL without a query'],
+    ['DATABASE_URL', 'mysql://host/db', 'must be a PostgreSQL URL, special characters percent-encoded'],
+    [
+      'DATABASE_URL',
+      'postgresql://user:100%@host/db',
+      'must be a PostgreSQL URL, special characters percent-encoded',
+    ],
+    ['PUBLIC_BASE_URL', 'hooks.example.com', 'must be the https origin that Twilio calls'],
+    ['PUBLIC_BASE_URL', 'https://hooks.example.com/?a=b', 'must be the https origin that Twilio calls'],
+    [
+      'TRUST_PROXY',
+      'the-proxy',
+      'must be true, false, a number of hops, or addresses and subnets separated by commas',
+    ],
+    ['FALLBACK_ERROR_CODES', '63049;63024', 'must be error codes separated by commas: 63049,63024'],
+    ['FALLBACK_ERROR_CODES', 'all', 'must be error codes separated by commas: 63049,63024'],
+    ['STATUS_POLL_AFTER_MINUTES', '-1', 'must be a number of minutes from 0 to 1440; 0 switches it off'],
+    ['STATUS_POLL_AFTER_MINUTES', '1441', 'must be a number of minutes from 0 to 1440; 0 switches it off'],
+    ['STATUS_POLL_AFTER_MINUTES', 'never', 'must be a number of minutes from 0 to 1440; 0 switches it off'],
+    ['PORT', '65536', 'must be a port number from 0 to 65535'],
+    ['PORT', '-1', 'must be a port number from 0 to 65535'],
+    ['PORT', 'http', 'must be a port number from 0 to 65535'],
+    ['LOG_LEVEL', 'loud', 'must be one of fatal, error, warn, log, debug, verbose'],
+  ];
+
+  it.each(refusals)('refuses %s=%s and says what it expects', (name, value, expectation) => {
+    const [heading, problem, ...rest] = refusal({ [name]: value }).split('\n');
+    expect(heading).toBe('The environment is not complete:');
+    expect(problem).toMatch(new RegExp(`^  ${name} `));
+    expect(problem).toContain(expectation);
+    expect(rest).toEqual(['Each variable is explained in .env.example.']);
+  });
+});

@@ -1,0 +1,37 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { DatabaseConnection } from '../../src/database/database-connection.js';
+import { migrateDatabase } from '../../src/database/migrate-database.js';
+import { createEmptyDatabase } from '../support/test-database.js';
+import { APPLICATION_TABLES, execute } from './application-tables.js';
+
+describe('the tables of an application that the service cannot work with', () => {
+  let database: DatabaseConnection;
+
+  beforeEach(async () => {
+    database = await createEmptyDatabase();
+  });
+
+  afterEach(async () => {
+    await database.close();
+  });
+
+  it('are refused by the migration where columns are missing, naming them', async () => {
+    await execute(
+      database,
+      'create table messages (id bigserial primary key, twilio_sid text unique, text text)',
+    );
+    await expect(migrateDatabase(database)).rejects.toThrow(
+      'lack columns that the service needs: messages.conversation_id, messages.direction, messages.channel, messages.body, messages.status, messages.created_at',
+    );
+  });
+
+  it('are refused by the migration where messages.twilio_sid is not unique', async () => {
+    const notUnique = APPLICATION_TABLES.replace('varchar(34) unique', 'varchar(34)');
+    await execute(database, notUnique);
+    await expect(migrateDatabase(database)).rejects.toThrow('messages.twilio_sid must be unique');
+    await execute(database, 'create unique index only_some on messages (twilio_sid) where body is not null');
+    await expect(migrateDatabase(database)).rejects.toThrow('messages.twilio_sid must be unique');
+    await execute(database, 'create unique index on messages (twilio_sid)');
+    expect(await migrateDatabase(database)).not.toEqual([]);
+  });
+});

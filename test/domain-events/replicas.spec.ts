@@ -1,0 +1,69 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { DomainEventDispatcher } from '../../src/domain-events/domain-event-dispatcher.js';
+import type { DatabaseConnection } from '../../src/database/database-connection.js';
+import { TestApplication } from '../support/application.js';
+import { policyFailure, smsFor, untilAllIsDone } from '../support/fallbacks.js';
+import { jobsOf, untilQueueIsEmpty, withDomainEventsOptions } from '../support/job-queue.js';
+import { seedMessage } from '../support/seed.js';
+import { createTestDatabase } from '../support/test-database.js';
+import { ParcelListener, Parcels, ParcelsModule } from './parcels.js';
+
+describe('domain events with several processes on one database', () => {
+  let database: DatabaseConnection;
+  let web: TestApplication;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    web = await TestApplication.start({
+      database,
+      imports: [ParcelsModule],
+      override: withDomainEventsOptions(database, { concurrency: 0 }),
+    });
+  });
+
+  afterAll(async () => {
+    await web.close();
+    await database.close();
+  });
+
+  it('a process with concurrency 0 publishes only, and is healthy without a worker', async () => {
+    await web.app.get(Parcels).deliver('published only');
+    const worker = await TestApplication.start({ database, imports: [ParcelsModule] });
+    try {
+      await untilQueueIsEmpty(worker);
+      expect(worker.app.get(ParcelListener).delivered).toMatchObject([{ parcel: 'published only' }]);
+      expect(web.app.get(ParcelListener).delivered).toEqual([]);
+      expect(web.app.get(DomainEventDispatcher).isHealthy()).toBe(true);
+    } finally {
+      await worker.close();
+    }
+  });
+
+  it('another process takes over what the first could not do before it ended', async () => {
+    const { twilioSid } = await seedMessage(web.dataSource);
+    await policyFailure(web, twilioSid);
+    expect(await jobsOf(web, 'whatsapp.policy_failed')).toHaveLength(1);
+    const worker = await TestApplication.start({ database, imports: [ParcelsModule] });
+    try {
+      expect(await untilAllIsDone(worker, twilioSid)).toMatchObject({ state: 'sent' });
+      expect(smsFor(worker, twilioSid)).toHaveLength(1);
+    } finally {
+      await worker.close();
+    }
+  });
+
+  it('a job whose worker died is freed and done by another process, not four hours later (trap 14)', async () => {
+    await web.app.get(Parcels).deliver('left locked');
+    await web.query(
+      `update graphile_worker._private_jobs
+          set locked_at = now() - interval '3 minutes', locked_by = 'worker-that-died', attempts = 1`,
+    );
+    const worker = await TestApplication.start({ database, imports: [ParcelsModule] });
+    try {
+      await untilQueueIsEmpty(worker);
+      expect(worker.app.get(ParcelListener).delivered).toMatchObject([{ parcel: 'left locked' }]);
+    } finally {
+      await worker.close();
+    }
+  });
+});

@@ -1,0 +1,102 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
+import { DomainEventPublisher } from '../../src/domain-events/domain-event-publisher.js';
+import { demoAccount } from '../../simulator/demo-account.js';
+import { TestApplication, WEBHOOK_URL } from '../support/application.js';
+import { attemptNow, attemptsFor, recipientOf, smsFor, untilAllIsDone } from '../support/fallbacks.js';
+import { type SeededMessage, seedMessage } from '../support/seed.js';
+import { leaveBehind, minutesAgo } from './leave-behind.js';
+
+describe('after a crash', () => {
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start();
+  });
+
+  afterAll(() => application.close());
+
+  /** The domain event as its job delivers it, for the first time or again. */
+  async function publishPolicyFailed({ twilioSid }: SeededMessage): Promise<void> {
+    const id = randomUUID();
+    const event = {
+      id,
+      occurredAt: new Date().toISOString(),
+      messageEventId: id,
+      messageSid: twilioSid,
+      accountSid: demoAccount.sid,
+      messageStatus: 'undelivered',
+      errorCode: '63049',
+      toNumber: recipientOf(twilioSid),
+      callbackUrl: WEBHOOK_URL,
+    };
+    const { manager } = application.dataSource;
+    await application.app.get(DomainEventPublisher).publish(manager, 'whatsapp.policy_failed', [event]);
+  }
+
+  async function expectOneSms({ twilioSid }: SeededMessage, attempts: number): Promise<void> {
+    const fallback = await untilAllIsDone(application, twilioSid);
+    expect(fallback).toMatchObject({ state: 'sent', attempts, lockedUntil: null });
+    const sids = application.twilio.messages.filter(({ to }) => to === recipientOf(twilioSid));
+    expect(sids.length).toBeLessThanOrEqual(1);
+    expect(application.twilio.findMessage(fallback.smsMessageSid ?? '')).toMatchObject({
+      to: recipientOf(twilioSid),
+    });
+  }
+
+  it('between the event and the claim, the SMS is sent (trap 5)', async () => {
+    const message = await seedMessage(application.dataSource);
+    await publishPolicyFailed(message);
+    await expectOneSms(message, 1);
+  });
+
+  it('between the claim and the intent to send, the SMS is sent (trap 5)', async () => {
+    const message = await seedMessage(application.dataSource);
+    await leaveBehind(application, message, { state: 'claimed' });
+    await publishPolicyFailed(message);
+    await expectOneSms(message, 1);
+  });
+
+  it('between the intent and Twilio, the SMS is sent, because Twilio does not know it (trap 6)', async () => {
+    const message = await seedMessage(application.dataSource);
+    const left = { state: 'sending', attempts: 1, attemptStartedAt: minutesAgo(5) } as const;
+    await leaveBehind(application, message, left);
+    await publishPolicyFailed(message);
+    await expectOneSms(message, 2);
+    expect(smsFor(application, message.twilioSid)).toHaveLength(1);
+  });
+
+  it('between Twilio and the record of it, the SMS is found and not sent again (trap 6)', async () => {
+    const message = await seedMessage(application.dataSource);
+    const left = { state: 'sending', attempts: 1, attemptStartedAt: minutesAgo(5) } as const;
+    const id = await leaveBehind(application, message, left);
+    application.twilio.addMessage({
+      to: recipientOf(message.twilioSid),
+      from: message.companyPhoneNumber ?? '',
+      body: message.body ?? '',
+      dateCreated: minutesAgo(5),
+    });
+    await Promise.all([publishPolicyFailed(message), attemptNow(application, id)]);
+    await expectOneSms(message, 1);
+    expect(attemptsFor(application, message.twilioSid)).toEqual([]);
+  });
+
+  it('between the record and the end of the job, the event comes again and changes nothing', async () => {
+    const message = await seedMessage(application.dataSource);
+    await publishPolicyFailed(message);
+    const { id } = await untilAllIsDone(application, message.twilioSid);
+    await Promise.all([publishPolicyFailed(message), attemptNow(application, id)]);
+    await expectOneSms(message, 1);
+    expect(attemptsFor(application, message.twilioSid)).toHaveLength(1);
+  });
+
+  it('another worker waits until the lock of the dead one has run out', async () => {
+    const message = await seedMessage(application.dataSource);
+    const lockedUntil = new Date(Date.now() + 1_500);
+    await leaveBehind(application, message, { state: 'claimed', lockedUntil });
+    await publishPolicyFailed(message);
+    await expectOneSms(message, 1);
+    const [attempt] = attemptsFor(application, message.twilioSid);
+    expect(attempt?.time.getTime()).toBeGreaterThanOrEqual(lockedUntil.getTime());
+  });
+});

@@ -1,0 +1,131 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { whatsappStatusParameters } from '../../simulator/callback-parameters.js';
+import { DuplicateDeliveries } from '../../src/fallback/duplicate-deliveries.js';
+import type { SmsFallbackState } from '../../src/fallback/sms-fallback.entity.js';
+import { TestApplication, WEBHOOK_URL } from '../support/application.js';
+import { findFallback, policyFailure, recipientOf, untilAllIsDone } from '../support/fallbacks.js';
+import { seedMessage } from '../support/seed.js';
+
+const MESSAGE = 'WhatsApp delivered the message after its SMS fallback';
+
+describe('a delivery by WhatsApp after its failure', () => {
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start();
+  });
+
+  afterAll(() => application.close());
+
+  async function fallBack(): Promise<string> {
+    const { twilioSid } = await seedMessage(application.dataSource);
+    await policyFailure(application, twilioSid);
+    await untilAllIsDone(application, twilioSid);
+    return twilioSid;
+  }
+
+  async function report(messageSid: string, status: string): Promise<Date> {
+    const to = recipientOf(messageSid);
+    const parameters = whatsappStatusParameters({ messageSid, status, to, from: '+15550001111' });
+    await application.twilio.sendCallback({ url: WEBHOOK_URL, parameters });
+    const [row] = await application.query<{ at: Date }>(
+      'select created_at as at from message_events where message_sid = $1 and message_status = $2',
+      [messageSid, status],
+    );
+    if (row === undefined) throw new Error('The callback was not stored');
+    return row.at;
+  }
+
+  function look(): Promise<void> {
+    return application.app.get(DuplicateDeliveries).runOnce();
+  }
+
+  function linesOf(messageSid: string) {
+    return application.logs.lines.filter(
+      ({ message, fields }) => message === MESSAGE && JSON.stringify(fields).includes(messageSid),
+    );
+  }
+
+  it('is recorded on the fallback with its time, and logged once', async () => {
+    const sid = await fallBack();
+    const deliveredAt = await report(sid, 'delivered');
+    await report(sid, 'read');
+    await Promise.all([look(), look()]);
+    await look();
+    expect(await findFallback(application, sid)).toMatchObject({
+      state: 'sent',
+      duplicateDeliveryAt: deliveredAt,
+    });
+    expect(linesOf(sid)).toHaveLength(1);
+  });
+
+  it('is recorded from read where delivered never came', async () => {
+    const sid = await fallBack();
+    const readAt = await report(sid, 'read');
+    await look();
+    expect(await findFallback(application, sid)).toMatchObject({ duplicateDeliveryAt: readAt });
+  });
+
+  it.each(['delivered', 'read'])(
+    'that came as %s before the SMS was recorded is recorded too',
+    async (status) => {
+      const { twilioSid } = await seedMessage(application.dataSource);
+      const deliveredAt = await report(twilioSid, status);
+      await policyFailure(application, twilioSid);
+      await untilAllIsDone(application, twilioSid);
+      await look();
+      expect(await findFallback(application, twilioSid)).toMatchObject({ duplicateDeliveryAt: deliveredAt });
+    },
+  );
+
+  it.each<[SmsFallbackState, boolean]>([
+    ['sending', true],
+    ['uncertain', true],
+    ['sent', true],
+    ['claimed', false],
+    ['skipped', false],
+    ['failed', false],
+  ])('of a fallback that is %s: recorded %s', async (state, isRecorded) => {
+    const sid = await fallBack();
+    await application.query(
+      `update sms_fallbacks set state = $1, reason = 'changed by hand' where original_message_sid = $2`,
+      [state, sid],
+    );
+    await report(sid, 'delivered');
+    await look();
+    const fallback = await findFallback(application, sid);
+    expect(fallback?.duplicateDeliveryAt !== null).toBe(isRecorded);
+    // Else it would be open, and be gone on with.
+    await application.query(`update sms_fallbacks set state = 'sent' where original_message_sid = $1`, [sid]);
+  });
+
+  it('is nothing to record while the message has only been sent', async () => {
+    const sid = await fallBack();
+    await report(sid, 'sent');
+    await look();
+    expect(await findFallback(application, sid)).toMatchObject({ duplicateDeliveryAt: null });
+    expect(linesOf(sid)).toEqual([]);
+  });
+
+  it('is not looked for after two days', async () => {
+    const sid = await fallBack();
+    await report(sid, 'delivered');
+    await application.query(
+      `update sms_fallbacks set created_at = now() - interval '49 hours' where original_message_sid = $1`,
+      [sid],
+    );
+    await look();
+    expect(await findFallback(application, sid)).toMatchObject({ duplicateDeliveryAt: null });
+  });
+
+  it('is found among thousands of fallbacks', async () => {
+    await application.query(
+      `insert into sms_fallbacks (original_message_sid, message_event_id, account_sid, state)
+       select 'SMthousands' || number, gen_random_uuid(), 'AC1', 'sent' from generate_series(1, 2500) as number`,
+    );
+    const sid = await fallBack();
+    const deliveredAt = await report(sid, 'delivered');
+    await look();
+    expect(await findFallback(application, sid)).toMatchObject({ duplicateDeliveryAt: deliveredAt });
+  });
+});

@@ -1,0 +1,87 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { DatabaseConnection } from '../../src/database/database-connection.js';
+import { TestApplication } from '../support/application.js';
+import { policyFailure, smsFor, untilAllIsDone } from '../support/fallbacks.js';
+import { seedMessage } from '../support/seed.js';
+import { createTestDatabase } from '../support/test-database.js';
+
+/** Two replicas on one database and one Twilio. Callbacks reach the replica whose name is first in a call. */
+describe('one SMS for one message', () => {
+  let database: DatabaseConnection;
+  let first: TestApplication;
+  let second: TestApplication;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    first = await TestApplication.start({ database });
+    second = await TestApplication.start({
+      database,
+      env: { TWILIO_API_BASE_URL: first.twilio.baseUrl },
+    });
+  });
+
+  afterAll(async () => {
+    await second.close();
+    await first.close();
+    await database.close();
+  });
+
+  async function expectOneSms(messageSid: string, events: number): Promise<void> {
+    const fallback = await untilAllIsDone(first, messageSid);
+    expect(fallback).toMatchObject({ state: 'sent', attempts: 1 });
+    expect(smsFor(first, messageSid).map(({ sid }) => sid)).toEqual([fallback.smsMessageSid]);
+    expect(second.twilio.messages).toEqual([]);
+    const [counted] = await first.query(
+      `select (select count(*)::int from message_events where message_sid = $1) as events,
+              (select count(*)::int from sms_fallbacks where original_message_sid = $1) as fallbacks`,
+      [messageSid],
+    );
+    expect(counted).toEqual({ events, fallbacks: 1 });
+  }
+
+  it('is sent when Twilio reports failed and later undelivered (trap 1)', async () => {
+    const { twilioSid } = await seedMessage(first.dataSource);
+    await policyFailure(first, twilioSid, { status: 'failed' });
+    await untilAllIsDone(first, twilioSid);
+    await policyFailure(first, twilioSid, { status: 'undelivered' });
+    await expectOneSms(twilioSid, 2);
+  });
+
+  it('is sent when failed and undelivered arrive at once (trap 1)', async () => {
+    const { twilioSid } = await seedMessage(first.dataSource);
+    await Promise.all([
+      policyFailure(first, twilioSid, { status: 'failed' }),
+      policyFailure(first, twilioSid, { status: 'undelivered' }),
+    ]);
+    await expectOneSms(twilioSid, 2);
+  });
+
+  it('is sent when failed and undelivered arrive at once on two replicas (trap 1)', async () => {
+    const { twilioSid } = await seedMessage(first.dataSource);
+    await Promise.all([
+      policyFailure(first, twilioSid, { status: 'failed' }),
+      policyFailure(second, twilioSid, { status: 'undelivered' }),
+    ]);
+    await expectOneSms(twilioSid, 2);
+  });
+
+  it('is sent when Twilio repeats the callback, to either replica', async () => {
+    const { twilioSid } = await seedMessage(first.dataSource);
+    for (const replica of [first, second, first]) await policyFailure(replica, twilioSid);
+    await Promise.all([first, second, first, second].map((replica) => policyFailure(replica, twilioSid)));
+    await expectOneSms(twilioSid, 1);
+    await policyFailure(second, twilioSid);
+    await expectOneSms(twilioSid, 1);
+  });
+
+  it('is sent for each of many messages whose callbacks arrive at once on both replicas', async () => {
+    const messages = await Promise.all(Array.from({ length: 20 }, () => seedMessage(first.dataSource)));
+    await Promise.all(
+      messages.flatMap(({ twilioSid }) => [
+        policyFailure(first, twilioSid, { status: 'failed' }),
+        policyFailure(second, twilioSid, { status: 'undelivered' }),
+      ]),
+    );
+    for (const { twilioSid } of messages) await expectOneSms(twilioSid, 2);
+  });
+});

@@ -1,0 +1,68 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { FallbackStore, LockLostError } from '../../src/fallback/fallback.store.js';
+import { TestApplication } from '../support/application.js';
+import { type SeededMessage, seedMessage } from '../support/seed.js';
+import { leaveBehind } from './leave-behind.js';
+
+describe('a slow worker whose lock has run out', () => {
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start();
+  });
+
+  afterAll(() => application.close());
+
+  const sms = {
+    toNumber: '+15557654321',
+    fromNumber: '+15550001111',
+    messagingServiceSid: null,
+    body: 'Hello',
+    truncated: false,
+  };
+
+  async function lock(message: SeededMessage) {
+    const store = application.app.get(FallbackStore);
+    const id = await leaveBehind(application, message, { state: 'claimed' });
+    const locked = await store.lock(id);
+    if (locked === null) throw new Error('The fallback could not be locked');
+    return { store, locked };
+  }
+
+  it.each([
+    ['too little of it is left to wait for Twilio’s answer', `now() + interval '10 seconds'`],
+    ['another worker has taken over', `now() + interval '59 seconds'`],
+  ])('may not send when %s', async (_, lockedUntil) => {
+    const { store, locked } = await lock(await seedMessage(application.dataSource));
+    const [row] = await application.query<{ lock: string }>(
+      `with changed as (update sms_fallbacks set locked_until = ${lockedUntil} where id = $1 returning locked_until)
+       select locked_until::text as lock from changed`,
+      [locked.id],
+    );
+    // Only in the first case is the lock still its own.
+    const proof = lockedUntil.includes('10') ? { ...locked, lock: row?.lock ?? '' } : locked;
+    await expect(store.beginSending(proof, sms)).rejects.toThrow(LockLostError);
+    const [after] = await application.query('select state, attempts from sms_fallbacks where id = $1', [
+      locked.id,
+    ]);
+    expect(after).toEqual({ state: 'claimed', attempts: 0 });
+  });
+
+  it('may not end or postpone the fallback, and publishes nothing', async () => {
+    const { store, locked } = await lock(await seedMessage(application.dataSource));
+    await application.query(
+      `update sms_fallbacks set locked_until = now() + interval '59 seconds' where id = $1`,
+      [locked.id],
+    );
+    await expect(store.end(locked, 'failed', 'rejected_by_twilio', null)).rejects.toThrow(LockLostError);
+    const later = new Date(Date.now() + 3_600_000);
+    await expect(store.postpone(locked, 'claimed', 'twilio_unavailable', null, later)).rejects.toThrow(
+      LockLostError,
+    );
+    const jobs = await application.query(
+      `select 1 from graphile_worker._private_jobs where payload->'event'->>'smsFallbackId' = $1`,
+      [locked.id],
+    );
+    expect(jobs).toEqual([]);
+  });
+});

@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { smsStatusParameters } from '../../simulator/callback-parameters.js';
+import { silent } from '../../simulator/callback-plan.js';
+import type { Fault } from '../../simulator/faults.js';
+import { TestApplication } from '../support/application.js';
+import {
+  attemptNow,
+  attemptsFor,
+  policyFailure,
+  recipientOf,
+  smsFor,
+  untilAllIsDone,
+  untilFallbackEnds,
+  untilFallbackIs,
+  withFallbackOptions,
+  withTwilioTimeout,
+} from '../support/fallbacks.js';
+import { untilQueueIsEmpty } from '../support/job-queue.js';
+import { type SeededMessage, seedMessage } from '../support/seed.js';
+
+/** SMS with the same text to the same number, of which Twilio’s list says no more than that. */
+describe('an SMS without an answer is not taken for', () => {
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start({
+      simulator: { callbackPlan: silent },
+      override: (builder) =>
+        withTwilioTimeout(300)(withFallbackOptions({ settlingMilliseconds: 1_500 })(builder)),
+    });
+  });
+
+  afterAll(() => application.close());
+
+  /** A policy failure of another message to the same person, with the same text. */
+  async function fallBack(to: string, fault?: Fault): Promise<SeededMessage> {
+    const message = await seedMessage(application.dataSource);
+    if (fault !== undefined) application.twilio.failNext({ on: 'create', fault });
+    await policyFailure(application, message.twilioSid, { to: `whatsapp:${recipientOf(to)}` });
+    return message;
+  }
+
+  it('the SMS of another fallback', async () => {
+    const first = await fallBack('a1');
+    const sent = await untilAllIsDone(application, first.twilioSid);
+    const second = await fallBack('a1', { type: 'resetBeforeAccepting' });
+    const fallback = await untilAllIsDone(application, second.twilioSid);
+    expect(smsFor(application, 'a1').map(({ sid }) => sid)).toEqual([
+      sent.smsMessageSid,
+      fallback.smsMessageSid,
+    ]);
+    expect(attemptsFor(application, 'a1')).toHaveLength(3);
+  });
+
+  it('an SMS that the application sent itself', async () => {
+    const own = await seedMessage(application.dataSource);
+    application.twilio.addMessage({
+      sid: own.twilioSid,
+      to: recipientOf('a2'),
+      from: own.companyPhoneNumber ?? '',
+      body: own.body ?? '',
+    });
+    const message = await fallBack('a2', { type: 'resetBeforeAccepting' });
+    const fallback = await untilAllIsDone(application, message.twilioSid);
+    expect(fallback).toMatchObject({ state: 'sent', attempts: 2 });
+    expect(smsFor(application, 'a2').map(({ sid }) => sid)).toEqual([fallback.smsMessageSid]);
+  });
+
+  it('an SMS with another text, from another number, or of another time', async () => {
+    const message = await seedMessage(application.dataSource);
+    const { body, companyPhoneNumber } = message;
+    const alike = { to: recipientOf('a3'), from: companyPhoneNumber ?? '', body: body ?? '' };
+    application.twilio.addMessage({ ...alike, body: `${alike.body}!` });
+    application.twilio.addMessage({ ...alike, from: '+15550007777' });
+    application.twilio.addMessage({ ...alike, dateCreated: new Date(Date.now() - 120_000) });
+    application.twilio.failNext({ on: 'create', fault: { type: 'resetBeforeAccepting' } });
+    await policyFailure(application, message.twilioSid, { to: `whatsapp:${alike.to}` });
+    const fallback = await untilAllIsDone(application, message.twilioSid);
+    expect(fallback).toMatchObject({ state: 'sent', attempts: 2 });
+    expect(smsFor(application, 'a3').map(({ sid }) => sid)).toEqual([fallback.smsMessageSid]);
+  });
+
+  it('the same SMS as another one without an answer: each gets one', async () => {
+    const first = await fallBack('a4', { type: 'resetAfterAccepting' });
+    const second = await fallBack('a4', { type: 'resetAfterAccepting' });
+    const ends = [
+      await untilFallbackEnds(application, first.twilioSid),
+      await untilFallbackEnds(application, second.twilioSid),
+    ];
+    await untilQueueIsEmpty(application);
+    expect(attemptsFor(application, 'a4')).toHaveLength(2);
+    const sids = smsFor(application, 'a4').map(({ sid }) => sid);
+    expect(ends.map(({ smsMessageSid }) => smsMessageSid).toSorted()).toEqual(sids.toSorted());
+  });
+
+  it('one that another fallback has taken by its looks, although a callback says whose it was', async () => {
+    const lost = await fallBack('a5', { type: 'resetBeforeAccepting' });
+    const { id: lostId } = await untilFallbackIs(application, lost.twilioSid, 'uncertain');
+    const owner = await fallBack('a5', { type: 'hangAfterAccepting' });
+    await untilFallbackIs(application, owner.twilioSid, 'sending', 'uncertain');
+    await attemptNow(application, lostId);
+    const taker = await untilFallbackEnds(application, lost.twilioSid);
+    const [sms] = smsFor(application, 'a5');
+    expect(taker.smsMessageSid).toBe(sms?.sid);
+    const { statusCallback: url = '', sid: messageSid = '', to = '', from = '' } = sms ?? {};
+    await application.twilio.sendCallback({
+      url,
+      parameters: smsStatusParameters({ messageSid, status: 'delivered', to, from }),
+    });
+    const fallback = await untilAllIsDone(application, owner.twilioSid);
+    expect(fallback.state).toBe('sent');
+    expect(smsFor(application, 'a5').map(({ sid }) => sid)).toEqual([
+      taker.smsMessageSid,
+      fallback.smsMessageSid,
+    ]);
+  });
+});

@@ -1,0 +1,42 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { STATUSES_BY_RANK } from '../../src/message-events/message-status.js';
+import { isPolicyFailure } from '../../src/message-events/policy-failure.js';
+
+const report = fc.record({
+  channel: fc.constantFrom('whatsapp', 'sms', 'rcs', 'messenger', 'WhatsApp', ''),
+  messageStatus: fc.oneof(fc.constantFrom(...STATUSES_BY_RANK), fc.string()),
+  errorCode: fc.option(fc.constantFrom('63049', '63024', '63016', '30005', '')),
+});
+
+describe('isPolicyFailure', () => {
+  it.each(['failed', 'undelivered'])(
+    'is true for WhatsApp, %s, and a code that counts (trap 2)',
+    (messageStatus) => {
+      const failure = { channel: 'whatsapp', messageStatus, errorCode: '63049' };
+      expect(isPolicyFailure(failure, new Set(['63049']))).toBe(true);
+      expect(isPolicyFailure({ ...failure, errorCode: '63024' }, new Set(['63049', '63024']))).toBe(true);
+    },
+  );
+
+  it('is true for nothing else', () => {
+    fc.assert(
+      fc.property(report, (any) => {
+        const fits =
+          any.channel === 'whatsapp' &&
+          ['failed', 'undelivered'].includes(any.messageStatus) &&
+          any.errorCode === '63049';
+        expect(isPolicyFailure(any, new Set(['63049']))).toBe(fits);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('is never true where no code counts', () => {
+    fc.assert(
+      fc.property(report, (any) => {
+        expect(isPolicyFailure(any, new Set())).toBe(false);
+      }),
+    );
+  });
+});

@@ -1,0 +1,129 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { delivered, inOrder } from '../../simulator/callback-plan.js';
+import { Message } from '../../src/messages/message.entity.js';
+import { TestApplication, WEBHOOK_URL } from '../support/application.js';
+import { policyFailure, smsFor, untilAllIsDone } from '../support/fallbacks.js';
+import { seedMessage } from '../support/seed.js';
+
+describe('the SMS at Twilio and in the tables', () => {
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start();
+  });
+
+  afterEach(() => {
+    application.twilio.callbackPlan = delivered;
+  });
+
+  afterAll(() => application.close());
+
+  async function smsMessage(messageSid: string): Promise<Message> {
+    const sid = smsFor(application, messageSid)[0]?.sid;
+    return application.dataSource.manager.findOneByOrFail(Message, { twilioSid: sid });
+  }
+
+  it('asks for callbacks that name the fallback and are retried, and for delivery within four hours', async () => {
+    const { twilioSid } = await seedMessage(application.dataSource);
+    await policyFailure(application, twilioSid);
+    const { id } = await untilAllIsDone(application, twilioSid);
+    expect(smsFor(application, twilioSid)[0]?.parameters).toMatchObject({
+      StatusCallback: `${WEBHOOK_URL}?sms_fallback_id=${id}#rc=5&rp=all`,
+      ValidityPeriod: '14400',
+    });
+  });
+
+  it('is a row of messages in the original’s conversation, linked from the event and the fallback', async () => {
+    const original = await seedMessage(application.dataSource);
+    await policyFailure(application, original.twilioSid, { status: 'failed' });
+    await untilAllIsDone(application, original.twilioSid);
+    await policyFailure(application, original.twilioSid, { status: 'undelivered' });
+    const fallback = await untilAllIsDone(application, original.twilioSid);
+    const sms = await smsMessage(original.twilioSid);
+    expect(sms).toMatchObject({
+      conversationId: original.conversationId,
+      channel: 'sms',
+      direction: 'outbound',
+      body: original.body,
+      status: 'delivered',
+    });
+    expect(fallback).toMatchObject({
+      state: 'sent',
+      reason: null,
+      messageId: sms.id,
+      smsMessageSid: sms.twilioSid,
+      lockedUntil: null,
+    });
+    expect(fallback.sentAt).not.toBeNull();
+    const events = await application.query(
+      `select message_status, message_id, fallback_sms_message_id from message_events
+        where message_sid = $1 order by message_status`,
+      [original.twilioSid],
+    );
+    expect(events).toEqual([
+      { message_status: 'failed', message_id: original.id, fallback_sms_message_id: sms.id },
+      { message_status: 'undelivered', message_id: original.id, fallback_sms_message_id: null },
+    ]);
+  });
+
+  it('has the events of its own callbacks, which name its row and its fallback', async () => {
+    const { twilioSid } = await seedMessage(application.dataSource);
+    await policyFailure(application, twilioSid);
+    const { id } = await untilAllIsDone(application, twilioSid);
+    const sms = await smsMessage(twilioSid);
+    const events = await application.query(
+      `select channel, message_status, message_id, sms_fallback_id from message_events
+        where message_sid = $1 order by message_status desc`,
+      [sms.twilioSid],
+    );
+    const common = { channel: 'sms', message_id: sms.id, sms_fallback_id: id };
+    expect(events).toEqual([
+      { ...common, message_status: 'sent' },
+      { ...common, message_status: 'delivered' },
+    ]);
+  });
+
+  it('has the status and the events of callbacks that came before Twilio’s answer (trap 8)', async () => {
+    const { twilioSid } = await seedMessage(application.dataSource);
+    application.twilio.failNext({ on: 'create', fault: { type: 'answerAfterCallbacks' } });
+    await policyFailure(application, twilioSid);
+    await untilAllIsDone(application, twilioSid);
+    const sms = await smsMessage(twilioSid);
+    expect(sms.status).toBe('delivered');
+    const events = await application.query('select message_id from message_events where message_sid = $1', [
+      sms.twilioSid,
+    ]);
+    expect(events).toEqual([{ message_id: sms.id }, { message_id: sms.id }]);
+  });
+
+  it('has them whatever the moment at which the callbacks come', async () => {
+    const originals = await Promise.all(
+      Array.from({ length: 20 }, () => seedMessage(application.dataSource)),
+    );
+    await Promise.all(originals.map(({ twilioSid }) => policyFailure(application, twilioSid)));
+    for (const { twilioSid } of originals) await untilAllIsDone(application, twilioSid);
+    const [row] = await application.query(
+      `select count(*) filter (where message_events.message_id is null)::int as unlinked,
+              count(distinct messages.status) filter (where messages.status <> 'delivered')::int as behind
+         from messages join message_events on message_sid = twilio_sid where messages.channel = 'sms'`,
+    );
+    expect(row).toEqual({ unlinked: 0, behind: 0 });
+  });
+
+  it.each([63049, 30005])(
+    'triggers nothing when it is undelivered with %i itself, and says so in messages (trap 10)',
+    async (errorCode) => {
+      const { twilioSid } = await seedMessage(application.dataSource);
+      application.twilio.callbackPlan = inOrder({ status: 'sent' }, { status: 'undelivered', errorCode });
+      await policyFailure(application, twilioSid);
+      const fallback = await untilAllIsDone(application, twilioSid);
+      expect(smsFor(application, twilioSid)).toHaveLength(1);
+      expect(await smsMessage(twilioSid)).toMatchObject({ status: 'undelivered' });
+      const fallbacks = await application.query(
+        'select id from sms_fallbacks where original_message_sid in ($1, $2)',
+        [twilioSid, fallback.smsMessageSid],
+      );
+      expect(fallbacks).toEqual([{ id: fallback.id }]);
+    },
+  );
+});

@@ -1,0 +1,39 @@
+import { describe, expect, it } from '@jest/globals';
+import { decideRetry, type RetryCandidate, type RetryDecision } from '../../src/fallback/retry-decision.js';
+
+const failed: RetryCandidate = {
+  state: 'failed',
+  reason: 'rejected_by_twilio',
+  attempts: 1,
+  isLocked: false,
+  isReported: false,
+  isDelivered: false,
+};
+
+const cases: [what: string, candidate: Partial<RetryCandidate>, decision: RetryDecision][] = [
+  ['sent', { state: 'sent', reason: null }, 'sent_before'],
+  ['sent, and delivered by WhatsApp too', { state: 'sent', reason: null, isDelivered: true }, 'sent_before'],
+  ['rejected', {}, 'claimed_again'],
+  ['not taken by Twilio', { reason: 'twilio_unavailable', attempts: 7 }, 'claimed_again'],
+  ['skipped', { state: 'skipped', reason: 'no_text', attempts: 0 }, 'claimed_again'],
+  [
+    'skipped after an attempt that Twilio did not take',
+    { state: 'skipped', reason: 'no_text' },
+    'claimed_again',
+  ],
+  ['unanswered', { reason: 'no_answer_from_twilio' }, 'settled_first'],
+  ['failed for a reason that is not known here', { reason: 'something_new' }, 'settled_first'],
+  ['failed for such a reason before any attempt', { reason: 'something_new', attempts: 0 }, 'claimed_again'],
+  ['rejected, but an SMS has called back', { isReported: true }, 'settled_first'],
+  ['failed, but delivered by WhatsApp', { isDelivered: true }, 'delivered_by_whatsapp'],
+  ['waiting', { state: 'claimed', reason: null }, 'due_now'],
+  ['being settled', { state: 'uncertain', reason: 'no_answer_from_twilio' }, 'due_now'],
+  ['left behind while sending', { state: 'sending', reason: null }, 'due_now'],
+  ['sending', { state: 'sending', reason: null, isLocked: true }, 'in_progress'],
+];
+
+describe('trying a fallback again', () => {
+  it.each(cases)('that is %s', (_, candidate, decision) => {
+    expect(decideRetry({ ...failed, ...candidate })).toBe(decision);
+  });
+});

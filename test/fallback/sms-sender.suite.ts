@@ -1,0 +1,127 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Sms, SmsSender } from '../../src/fallback/sms-sender.js';
+
+/** What the suite needs to know of, and to do to, the provider behind an SmsSender. */
+export interface SmsSenderHarness {
+  readonly sender: SmsSender;
+  /** An SMS that the provider accepts, but for its text and recipient. */
+  readonly sms: Omit<Sms, 'body' | 'to'>;
+  /** The texts that the provider accepted for this recipient, the oldest first. */
+  acceptedFor(to: string): readonly string[];
+  /** The provider refuses the next SMS for ever. */
+  rejectNext(): void;
+  /** The provider refuses the next SMS for now, e.g. because there were too many. */
+  refuseNextForNow(): void;
+  /** The provider accepts the next SMS, and its answer is lost. */
+  loseNextAnswer(): void;
+  /** The provider neither accepts nor answers the next SMS. */
+  hangNext(): void;
+  /** The provider cannot be asked next what it accepted. */
+  failNextLook(): void;
+  close(): Promise<void>;
+}
+
+/** What the fallback relies on: run it for every implementation of the port SmsSender. */
+export function smsSenderSuite(name: string, open: () => Promise<SmsSenderHarness>): void {
+  describe(`${name} as an SmsSender`, () => {
+    let harness: SmsSenderHarness;
+    let recipients = 0;
+
+    beforeAll(async () => {
+      harness = await open();
+    });
+
+    afterAll(() => harness.close());
+
+    function newSms(body = 'Hello Ada'): Sms {
+      recipients += 1;
+      return { ...harness.sms, to: `+1555${String(recipients).padStart(7, '0')}`, body };
+    }
+
+    const aMinuteAgo = () => new Date(Date.now() - 60_000);
+
+    it('sends an SMS once, and tells its SID and status', async () => {
+      const sms = newSms();
+      const result = await harness.sender.send(sms);
+      expect(result.outcome).toBe('accepted');
+      if (result.outcome !== 'accepted') return;
+      expect(result.messageSid).not.toBe('');
+      expect(result.status).not.toBe('');
+      expect(harness.acceptedFor(sms.to)).toEqual([sms.body]);
+    });
+
+    it('sends the text as it is, at its full length', async () => {
+      const sms = newSms('Grüße 👋\n'.padEnd(1_600, 'é'));
+      expect(await harness.sender.send(sms)).toMatchObject({ outcome: 'accepted' });
+      expect(harness.acceptedFor(sms.to)).toEqual([sms.body]);
+    });
+
+    it('gives each SMS a SID of its own, even where two are alike', async () => {
+      const sms = newSms();
+      const [first, second] = [await harness.sender.send(sms), await harness.sender.send(sms)];
+      expect(first).toMatchObject({ outcome: 'accepted' });
+      expect(second).toMatchObject({ outcome: 'accepted' });
+      expect(first).not.toEqual(second);
+      expect(harness.acceptedFor(sms.to)).toHaveLength(2);
+    });
+
+    it('says rejected, with a code, only of an SMS that does not go out', async () => {
+      harness.rejectNext();
+      const sms = newSms();
+      const result = await harness.sender.send(sms);
+      expect(result).toMatchObject({ outcome: 'rejected', code: expect.stringMatching(/./) as unknown });
+      expect(harness.acceptedFor(sms.to)).toEqual([]);
+      expect(await harness.sender.findAccepted(sms, aMinuteAgo())).toEqual([]);
+    });
+
+    it('says not_processed of an SMS that may be sent again, and does not send it again by itself', async () => {
+      harness.refuseNextForNow();
+      const sms = newSms();
+      expect(await harness.sender.send(sms)).toMatchObject({ outcome: 'not_processed' });
+      expect(harness.acceptedFor(sms.to)).toEqual([]);
+      expect(await harness.sender.send(sms)).toMatchObject({ outcome: 'accepted' });
+      expect(harness.acceptedFor(sms.to)).toHaveLength(1);
+    });
+
+    it('says ambiguous where the answer was lost, does not send again, and finds the SMS', async () => {
+      harness.loseNextAnswer();
+      const sms = newSms();
+      expect(await harness.sender.send(sms)).toMatchObject({ outcome: 'ambiguous' });
+      expect(harness.acceptedFor(sms.to)).toHaveLength(1);
+      expect(await harness.sender.findAccepted(sms, aMinuteAgo())).toMatchObject([{ outcome: 'accepted' }]);
+    });
+
+    it('says ambiguous, within 15 seconds, where no answer comes', async () => {
+      harness.hangNext();
+      const sms = newSms();
+      const began = Date.now();
+      expect(await harness.sender.send(sms)).toMatchObject({ outcome: 'ambiguous' });
+      expect(Date.now() - began).toBeLessThan(15_000);
+      expect(await harness.sender.findAccepted(sms, aMinuteAgo())).toEqual([]);
+    });
+
+    it('finds every SMS that is alike, with the SIDs that were told', async () => {
+      const sms = newSms();
+      const sent = [await harness.sender.send(sms), await harness.sender.send(sms)];
+      const sids = sent.map((result) => (result.outcome === 'accepted' ? result.messageSid : undefined));
+      const found = await harness.sender.findAccepted(sms, aMinuteAgo());
+      expect(found.map(({ messageSid }) => messageSid).toSorted()).toEqual(sids.toSorted());
+    });
+
+    it('finds no SMS with another text or to another recipient, and none from before', async () => {
+      const sms = newSms();
+      await harness.sender.send(sms);
+      expect(await harness.sender.findAccepted({ ...sms, body: 'Hello' }, aMinuteAgo())).toEqual([]);
+      expect(await harness.sender.findAccepted(newSms(), aMinuteAgo())).toEqual([]);
+      const later = new Date(Date.now() + 300_000);
+      expect(await harness.sender.findAccepted(sms, later)).toEqual([]);
+    });
+
+    it('rejects where it cannot find out, which is not the same as finding none', async () => {
+      const sms = newSms();
+      harness.failNextLook();
+      await expect(harness.sender.findAccepted(sms, aMinuteAgo())).rejects.toBeDefined();
+      expect(await harness.sender.findAccepted(sms, aMinuteAgo())).toEqual([]);
+    });
+  });
+}

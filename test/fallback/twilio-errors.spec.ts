@@ -1,0 +1,145 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { TwilioSimulator } from '../../simulator/twilio-simulator.js';
+import { TestApplication } from '../support/application.js';
+import {
+  attemptNow,
+  attemptsFor,
+  findFallback,
+  policyFailure,
+  smsFor,
+  untilAllIsDone,
+  withFallbackOptions,
+} from '../support/fallbacks.js';
+import { seedMessage } from '../support/seed.js';
+import { until } from '../support/until.js';
+
+describe('an SMS that Twilio does not take', () => {
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start();
+  });
+
+  afterAll(() => application.close());
+
+  it.each([21211, 21408, 21606, 21610, 21612, 21614, 21617])(
+    'is not sent again, and the fallback has failed with its code: %i',
+    async (code) => {
+      const { twilioSid } = await seedMessage(application.dataSource);
+      const fault = { type: 'error', status: 400, code, message: `Refused with ${code}` } as const;
+      application.twilio.failNext({ on: 'create', fault });
+      await policyFailure(application, twilioSid);
+      const fallback = await untilAllIsDone(application, twilioSid);
+      expect(fallback).toMatchObject({
+        state: 'failed',
+        reason: 'rejected_by_twilio',
+        lastErrorCode: String(code),
+        attempts: 1,
+        smsMessageSid: null,
+      });
+      expect(fallback.lastError).toContain(`Refused with ${code}`);
+      expect(attemptsFor(application, twilioSid)).toHaveLength(1);
+    },
+  );
+
+  it('for now is sent again after the time that Twilio’s Retry-After asks for', async () => {
+    const { twilioSid } = await seedMessage(application.dataSource);
+    const fault = { type: 'error', status: 429, code: 20429, retryAfterSeconds: 90 } as const;
+    application.twilio.failNext({ on: 'create', fault });
+    await policyFailure(application, twilioSid);
+    const waiting = await postponed(twilioSid);
+    expect(waiting).toMatchObject({
+      state: 'claimed',
+      reason: 'twilio_unavailable',
+      lastErrorCode: '20429',
+      attempts: 1,
+    });
+    const pause = waiting.nextAttemptAt.getTime() - waiting.updatedAt.getTime();
+    expect(pause).toBeGreaterThan(89_000);
+    expect(pause).toBeLessThan(91_000);
+    await attemptNow(application, waiting.id);
+    await expectSentInTheEnd(twilioSid);
+  });
+
+  it.each([
+    { status: 429, code: 20429 },
+    { status: 400, code: 21611 },
+    { status: 400, code: 30001 },
+    { status: 401, code: 20003 },
+  ])('for now, with HTTP $status and code $code, is sent again', async (error) => {
+    const { twilioSid } = await seedMessage(application.dataSource);
+    application.twilio.failNext({ on: 'create', fault: { type: 'error', ...error } });
+    await policyFailure(application, twilioSid);
+    const waiting = await postponed(twilioSid);
+    expect(waiting.lastErrorCode).toBe(String(error.code));
+    await expectSentInTheEnd(twilioSid);
+  });
+
+  function postponed(messageSid: string) {
+    return until('the fallback to be postponed', async () => {
+      const fallback = await findFallback(application, messageSid);
+      return fallback?.reason === 'twilio_unavailable' && fallback;
+    });
+  }
+
+  async function expectSentInTheEnd(messageSid: string): Promise<void> {
+    const fallback = await untilAllIsDone(application, messageSid);
+    expect(fallback).toMatchObject({ state: 'sent', attempts: 2, reason: null });
+    expect(attemptsFor(application, messageSid)).toHaveLength(2);
+    expect(smsFor(application, messageSid)).toHaveLength(1);
+  }
+});
+
+describe('while Twilio is out of reach, an SMS', () => {
+  it('is tried again until Twilio is back, and sent once', async () => {
+    const gone = await TwilioSimulator.start();
+    const { baseUrl } = gone;
+    await gone.close();
+    const application = await TestApplication.start({ env: { TWILIO_API_BASE_URL: baseUrl } });
+    try {
+      const { twilioSid } = await seedMessage(application.dataSource);
+      await policyFailure(application, twilioSid);
+      await until('the connection to be refused', async () => {
+        const fallback = await findFallback(application, twilioSid);
+        return fallback?.reason === 'twilio_unavailable' && fallback.lastErrorCode === 'ECONNREFUSED';
+      });
+      const back = await TwilioSimulator.start({
+        port: Number(new URL(baseUrl).port),
+        rewriteUrl: (url) => url.replace('https://hooks.example.com', application.origin),
+      });
+      try {
+        const fallback = await untilAllIsDone(application, twilioSid);
+        await back.settled();
+        expect(back.messages.map(({ sid }) => sid)).toEqual([fallback.smsMessageSid]);
+        expect(fallback.state).toBe('sent');
+      } finally {
+        await back.close();
+      }
+    } finally {
+      await application.close();
+    }
+  });
+
+  it('is given up after the configured time, with Twilio’s last error', async () => {
+    const application = await TestApplication.start({
+      override: withFallbackOptions({ giveUpAfterMilliseconds: 1_200 }),
+    });
+    try {
+      const fault = { type: 'error', status: 429, code: 20429 } as const;
+      application.twilio.failNext({ on: 'create', times: Infinity, fault });
+      const { twilioSid } = await seedMessage(application.dataSource);
+      await policyFailure(application, twilioSid);
+      const fallback = await untilAllIsDone(application, twilioSid);
+      expect(fallback).toMatchObject({
+        state: 'failed',
+        reason: 'twilio_unavailable',
+        lastErrorCode: '20429',
+      });
+      expect(fallback.updatedAt.getTime() - fallback.createdAt.getTime()).toBeGreaterThanOrEqual(1_200);
+      expect(fallback.attempts).toBeGreaterThanOrEqual(2);
+      expect(attemptsFor(application, twilioSid)).toHaveLength(fallback.attempts);
+    } finally {
+      await application.close();
+    }
+  });
+});

@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { STATUSES_BY_RANK } from '../../src/message-events/message-status.js';
+import { MessageEventsService } from '../../src/message-events/message-events.service.js';
+import { TestApplication } from '../support/application.js';
+import { randomMessageSid, seedMessage } from '../support/seed.js';
+import { postCallback, statusParameters } from '../webhooks/post-callback.js';
+
+describe("a message's row", () => {
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start();
+  });
+
+  afterAll(async () => {
+    await application.close();
+  });
+
+  async function report(messageSid: string, ...statuses: string[]): Promise<void> {
+    for (const status of statuses) {
+      const parameters = statusParameters({ MessageSid: messageSid, MessageStatus: status });
+      expect((await postCallback(application, { parameters })).status).toBe(204);
+    }
+  }
+
+  async function statusOf(messageSid: string): Promise<string | null | undefined> {
+    const [row] = await application.query<{ status: string | null }>(
+      'select status from messages where twilio_sid = $1',
+      [messageSid],
+    );
+    return row?.status;
+  }
+
+  function linksOf(messageSid: string) {
+    return application.query<{ message_id: string | null }>(
+      'select message_id from message_events where message_sid = $1',
+      [messageSid],
+    );
+  }
+
+  it.each([
+    ['sent', ['sent'], 'queued'],
+    ['read', ['sent', 'delivered', 'read'], 'queued'],
+    ['delivered', ['delivered', 'sent'], 'queued'],
+    ['read', ['read', 'delivered', 'sent', 'queued'], null],
+    ['delivered', ['failed', 'delivered'], 'sent'],
+    ['delivered', ['delivered', 'failed'], 'sent'],
+    ['undelivered', ['undelivered', 'failed'], 'accepted'],
+    ['sent', ['sent'], "the application's own word"],
+    ['delivered', ['sent'], 'delivered'],
+  ])('has the status %s after the callbacks %j, where it was %s', async (status, statuses, before) => {
+    const { twilioSid } = await seedMessage(application.dataSource, { status: before });
+    await report(twilioSid, ...statuses);
+    expect(await statusOf(twilioSid)).toBe(status);
+  });
+
+  it.each(['sent', null, "the application's own word"])(
+    'keeps its status %s when a status comes that is not known',
+    async (before) => {
+      const { twilioSid } = await seedMessage(application.dataSource, { status: before });
+      await report(twilioSid, 'teleported');
+      expect(await statusOf(twilioSid)).toBe(before);
+    },
+  );
+
+  it('has the same status in the end, whatever the order of the callbacks', async () => {
+    const order = fc.shuffledSubarray([...STATUSES_BY_RANK, 'teleported'], { minLength: 3, maxLength: 6 });
+    const together = fc.boolean();
+    await fc.assert(
+      fc.asyncProperty(order, together, async (statuses, atOnce) => {
+        const { twilioSid } = await seedMessage(application.dataSource);
+        if (atOnce) await Promise.all(statuses.map((status) => report(twilioSid, status)));
+        else await report(twilioSid, ...statuses);
+        const expected = STATUSES_BY_RANK.findLast((status) => ['queued', ...statuses].includes(status));
+        expect(await statusOf(twilioSid)).toBe(expected);
+      }),
+      { numRuns: 15 },
+    );
+  });
+
+  it('is named by its events, and no other row is touched', async () => {
+    const [message, other] = [
+      await seedMessage(application.dataSource),
+      await seedMessage(application.dataSource),
+    ];
+    await report(message.twilioSid, 'sent', 'delivered');
+    expect(await linksOf(message.twilioSid)).toEqual([
+      { message_id: message.id },
+      { message_id: message.id },
+    ]);
+    expect(await statusOf(other.twilioSid)).toBe('queued');
+  });
+
+  it('is tied to the events that were there before it by linkMessage, and gets their status', async () => {
+    const twilioSid = randomMessageSid();
+    await report(twilioSid, 'delivered', 'sent', 'teleported');
+    expect(await linksOf(twilioSid)).toEqual(Array(3).fill({ message_id: null }));
+    const { id } = await seedMessage(application.dataSource, { twilioSid });
+    await application.app.get(MessageEventsService).linkMessage(twilioSid);
+    expect(await linksOf(twilioSid)).toEqual(Array(3).fill({ message_id: id }));
+    expect(await statusOf(twilioSid)).toBe('delivered');
+  });
+
+  it('keeps a higher status when linkMessage finds a lower one, and linkMessage may be repeated', async () => {
+    const twilioSid = randomMessageSid();
+    await report(twilioSid, 'sent');
+    await seedMessage(application.dataSource, { twilioSid, status: 'read' });
+    for (let times = 0; times < 2; times += 1) {
+      await application.app.get(MessageEventsService).linkMessage(twilioSid);
+    }
+    expect(await statusOf(twilioSid)).toBe('read');
+  });
+
+  it('may be deleted; its events stay', async () => {
+    const { twilioSid, id } = await seedMessage(application.dataSource);
+    await report(twilioSid, 'sent');
+    await application.query('delete from messages where id = $1', [id]);
+    expect(await linksOf(twilioSid)).toEqual([{ message_id: null }]);
+  });
+});

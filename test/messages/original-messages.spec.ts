@@ -1,0 +1,88 @@
+import { describe, expect, it } from '@jest/globals';
+import { Module } from '@nestjs/common';
+import { randomUUID } from 'node:crypto';
+import { DataSource } from 'typeorm';
+import { dataSourceOptions } from '../../src/database/data-source-options.js';
+import { MessagesModule } from '../../src/messages/messages.module.js';
+import { Message } from '../../src/messages/message.entity.js';
+import { type OriginalMessage, OriginalMessages } from '../../src/messages/original-messages.js';
+import { TypeOrmOriginalMessages } from '../../src/messages/typeorm-original-messages.js';
+import { TestApplication } from '../support/application.js';
+import { policyFailure, smsFor, untilAllIsDone } from '../support/fallbacks.js';
+import { randomMessageSid, seedMessage } from '../support/seed.js';
+import { createTestDatabase } from '../support/test-database.js';
+import { originalMessagesSuite, type StoredMessage } from './original-messages.suite.js';
+
+originalMessagesSuite('TypeOrmOriginalMessages', async () => {
+  const database = await createTestDatabase();
+  const dataSource = await new DataSource(dataSourceOptions(database)).initialize();
+  return {
+    originalMessages: new TypeOrmOriginalMessages(dataSource.getRepository(Message)),
+    store: async ({ twilioSid, body, company }) => {
+      const companyPhoneNumber = company?.phoneNumber ?? null;
+      await seedMessage(dataSource, { twilioSid, body, company: company !== null, companyPhoneNumber });
+    },
+    close: async () => {
+      await dataSource.destroy();
+      await database.close();
+    },
+  };
+});
+
+/** An application that keeps its messages in no table of ours. */
+class InMemoryOriginalMessages extends OriginalMessages {
+  private readonly messages = new Map<string, OriginalMessage>();
+
+  findByTwilioSid(messageSid: string): Promise<OriginalMessage | null> {
+    return Promise.resolve(this.messages.get(messageSid) ?? null);
+  }
+
+  store({ twilioSid, body, company }: StoredMessage): void {
+    this.messages.set(twilioSid, {
+      id: randomUUID(),
+      body,
+      conversationId: null,
+      company: company && { id: randomUUID(), ...company },
+    });
+  }
+}
+
+originalMessagesSuite('InMemoryOriginalMessages', () => {
+  const originalMessages = new InMemoryOriginalMessages();
+  return Promise.resolve({
+    originalMessages,
+    store: (message) => {
+      originalMessages.store(message);
+      return Promise.resolve();
+    },
+    close: () => Promise.resolve(),
+  });
+});
+
+describe('an OriginalMessages of another team', () => {
+  it('is asked in the place of the tables, and the SMS says what it knows', async () => {
+    const tickets = new InMemoryOriginalMessages();
+
+    @Module({
+      providers: [{ provide: OriginalMessages, useValue: tickets }],
+      exports: [OriginalMessages],
+    })
+    class TicketsModule {}
+
+    const application = await TestApplication.start({
+      override: (builder) => builder.overrideModule(MessagesModule).useModule(TicketsModule),
+    });
+    try {
+      const twilioSid = randomMessageSid();
+      const company = { phoneNumber: '+15550004444' };
+      tickets.store({ twilioSid, body: 'Your ticket is ready.', company });
+      await policyFailure(application, twilioSid);
+      const fallback = await untilAllIsDone(application, twilioSid);
+      expect(smsFor(application, twilioSid)).toMatchObject([
+        { body: 'Your ticket is ready.', from: '+15550004444', sid: fallback.smsMessageSid },
+      ]);
+    } finally {
+      await application.close();
+    }
+  });
+});

@@ -1,0 +1,71 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { migrations } from '../../src/database/data-source-options.js';
+import type { DatabaseConnection } from '../../src/database/database-connection.js';
+import { APPLICATION_TABLES, execute } from '../database/application-tables.js';
+import { CuttableConnection } from '../support/network.js';
+import { endServices, type ServiceEnv, ServiceProcess } from '../support/service-process.js';
+import { createEmptyDatabase } from '../support/test-database.js';
+
+async function migrate(env: ServiceEnv): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const command = ServiceProcess.run('database/migrate', env);
+  const { code } = await command.ended;
+  expect(command.output).not.toMatch(/^\s+at /m);
+  expect(command.output).not.toContain('s3cr3t');
+  return { code, stdout: command.stdout, stderr: command.stderr };
+}
+
+describe('npm run migrate', () => {
+  let empty: DatabaseConnection;
+  let database: CuttableConnection;
+
+  beforeEach(async () => {
+    empty = await createEmptyDatabase();
+    database = await CuttableConnection.to(empty);
+  });
+
+  afterEach(async () => {
+    await endServices();
+    await database.close();
+  });
+
+  it('needs DATABASE_URL only, says what it did, and does nothing the second time', async () => {
+    const env = { DATABASE_URL: database.url };
+    expect(await migrate(env)).toEqual({
+      code: 0,
+      stdout: [...migrations.map(({ name }) => `✔ ${name}`), 'The database is up to date now.', ''].join(
+        '\n',
+      ),
+      stderr: '',
+    });
+    expect(await migrate(env)).toEqual({
+      code: 0,
+      stdout: 'The database was up to date already.\n',
+      stderr: '',
+    });
+  });
+
+  it('says what is wrong with DATABASE_URL', async () => {
+    const { code, stderr } = await migrate({ DATABASE_URL: 'postgresql//user:s3cr3t@host/db' });
+    expect(code).toBe(1);
+    expect(stderr).toBe(
+      '✖ The environment is not complete:\n' +
+        '  DATABASE_URL must be a PostgreSQL URL, special characters percent-encoded: postgresql://user:password@host:5432/database\n' +
+        'Each variable is explained in .env.example.\n',
+    );
+  });
+
+  it('says that nobody listens at DATABASE_URL', async () => {
+    const { code, stderr } = await migrate({ DATABASE_URL: 'postgresql://user:s3cr3t@localhost:1/db' });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^✖ The database cannot be reached: connect ECONNREFUSED .*\n$/);
+  });
+
+  it('says what the tables of an application lack', async () => {
+    await execute(empty, APPLICATION_TABLES.replace('varchar(34) unique', 'varchar(34)'));
+    const { code, stderr } = await migrate({ DATABASE_URL: database.url });
+    expect(code).toBe(1);
+    expect(stderr).toBe(
+      '✖ The database cannot be migrated: messages.twilio_sid must be unique: alter table messages add unique (twilio_sid)\n',
+    );
+  });
+});

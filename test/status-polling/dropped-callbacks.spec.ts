@@ -1,0 +1,133 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { MessageEvent } from '../../src/message-events/message-event.entity.js';
+import { TestApplication } from '../support/application.js';
+import { findFallback, policyFailure, recipientOf, smsFor, untilAllIsDone } from '../support/fallbacks.js';
+import { untilQueueIsEmpty } from '../support/job-queue.js';
+import { seedMessage } from '../support/seed.js';
+import { asked, pass, POLICY_FAILURE, runOnce, sendWhatsapp, sourcesOf, waiting } from './polling.js';
+
+/** The real application on a real database; only Twilio is fake. */
+describe('a callback that never came', () => {
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start();
+  });
+
+  afterAll(() => application.close());
+
+  async function seedAndSend(...steps: Parameters<typeof sendWhatsapp>[1]): Promise<string> {
+    const { twilioSid } = await seedMessage(application.dataSource);
+    await sendWhatsapp(application, steps, twilioSid);
+    return twilioSid;
+  }
+
+  it.each(['undelivered', 'failed'])(
+    'of the status %s with 63049 leads to one SMS all the same',
+    async (status) => {
+      const sid = await seedAndSend({ status: 'sent' }, { ...POLICY_FAILURE, status, dropped: true });
+      await pass(application, 10);
+      await runOnce(application);
+      expect(await untilAllIsDone(application, sid)).toMatchObject({ state: 'sent', attempts: 1 });
+      expect(smsFor(application, sid)).toHaveLength(1);
+      expect(await sourcesOf(application, sid)).toEqual({ sent: 'callback', [status]: 'poll' });
+      expect(await waiting(application)).toEqual([]);
+    },
+  );
+
+  it('has its SMS report to the configured URL, because no callback named one', async () => {
+    const sid = await seedAndSend({ status: 'sent' }, { ...POLICY_FAILURE, dropped: true });
+    await pass(application, 10);
+    await runOnce(application);
+    const { id, statusCallbackUrl } = await untilAllIsDone(application, sid);
+    expect(statusCallbackUrl).toBeNull();
+    const [sms] = smsFor(application, sid);
+    expect(sms?.statusCallback).toContain(`/message-status?sms_fallback_id=${id}#`);
+  });
+
+  it('is in the log as an event with every column, and without the text', async () => {
+    const sid = await seedAndSend({ status: 'sent' }, { ...POLICY_FAILURE, dropped: true });
+    await pass(application, 10);
+    await runOnce(application);
+    const event = await application.dataSource.manager.findOneByOrFail(MessageEvent, {
+      messageSid: sid,
+      messageStatus: 'undelivered',
+    });
+    expect(event).toMatchObject({
+      channel: 'whatsapp',
+      toNumber: recipientOf(sid),
+      fromNumber: '+15550001111',
+      errorCode: '63049',
+      errorMessage: 'Meta chose not to',
+      source: 'poll',
+      payload: { sid, status: 'undelivered', to: `whatsapp:${recipientOf(sid)}`, errorCode: 63049 },
+    });
+    expect(event.messageId).not.toBeNull();
+    expect(JSON.stringify(event.payload)).not.toContain('appointment');
+    const [row] = await application.query('select status from messages where twilio_sid = $1', [sid]);
+    expect(row).toEqual({ status: 'undelivered' });
+  });
+
+  it('makes one event and one SMS with the same status when it comes after all', async () => {
+    const sid = await seedAndSend({ status: 'sent' }, { ...POLICY_FAILURE, dropped: true });
+    await pass(application, 10);
+    await Promise.all([runOnce(application), policyFailure(application, sid)]);
+    await untilAllIsDone(application, sid);
+    await policyFailure(application, sid);
+    await untilQueueIsEmpty(application);
+    expect(Object.keys(await sourcesOf(application, sid)).toSorted()).toEqual(['sent', 'undelivered']);
+    expect(smsFor(application, sid)).toHaveLength(1);
+  });
+
+  it('makes one SMS when the poll says failed and the late callback undelivered', async () => {
+    const sid = await seedAndSend({ status: 'sent' }, { ...POLICY_FAILURE, status: 'failed', dropped: true });
+    await pass(application, 10);
+    await runOnce(application);
+    await policyFailure(application, sid);
+    await untilAllIsDone(application, sid);
+    expect(smsFor(application, sid)).toHaveLength(1);
+  });
+
+  it('is found out for a row of messages that nothing was ever reported about', async () => {
+    const sid = await seedAndSend({ status: 'sent', dropped: true }, { ...POLICY_FAILURE, dropped: true });
+    expect(await sourcesOf(application, sid)).toEqual({});
+    await pass(application, 10);
+    await runOnce(application);
+    await untilAllIsDone(application, sid);
+    expect(await sourcesOf(application, sid)).toEqual({ undelivered: 'poll' });
+    expect(smsFor(application, sid)).toHaveLength(1);
+  });
+
+  it('is found out where the application knows of the failure and this service does not', async () => {
+    const { twilioSid } = await seedMessage(application.dataSource, { status: 'failed' });
+    await sendWhatsapp(application, [{ ...POLICY_FAILURE, dropped: true }], twilioSid);
+    await pass(application, 10);
+    await runOnce(application);
+    await untilAllIsDone(application, twilioSid);
+    expect(smsFor(application, twilioSid)).toHaveLength(1);
+  });
+
+  it('of a delivery is recorded, and nothing is sent', async () => {
+    const sid = await seedAndSend({ status: 'sent' }, { status: 'delivered', dropped: true });
+    await pass(application, 10);
+    await runOnce(application);
+    expect(await sourcesOf(application, sid)).toEqual({ sent: 'callback', delivered: 'poll' });
+    expect(await findFallback(application, sid)).toBeNull();
+  });
+
+  it.each([
+    ['an incoming message', { direction: 'inbound' }],
+    ['an SMS', { channel: 'sms' }],
+    ['a message that was delivered', { status: 'delivered' }],
+    ['a message that was not sent yet', { twilio_sid: null }],
+  ])('is not looked for with %s', async (_, changes) => {
+    const { id, twilioSid } = await seedMessage(application.dataSource);
+    for (const [column, value] of Object.entries(changes)) {
+      await application.query(`update messages set ${column} = $1 where id = $2`, [value, id]);
+    }
+    await pass(application, 10);
+    await runOnce(application);
+    expect(asked(application, twilioSid)).toEqual([]);
+    expect(await waiting(application)).toEqual([]);
+  });
+});

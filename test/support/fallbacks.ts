@@ -1,0 +1,121 @@
+import type { TestingModuleBuilder } from '@nestjs/testing';
+import { randomUUID } from 'node:crypto';
+import { type StatusCallback, whatsappStatusParameters } from '../../simulator/callback-parameters.js';
+import type { ApiRequest } from '../../simulator/api-request.js';
+import { demoAccount } from '../../simulator/demo-account.js';
+import type { SimulatedMessage } from '../../simulator/message.js';
+import type { Env } from '../../src/config/env.js';
+import { ENV } from '../../src/config/env.module.js';
+import { DomainEventPublisher } from '../../src/domain-events/domain-event-publisher.js';
+import {
+  type FallbackModuleOptions,
+  MODULE_OPTIONS_TOKEN as FALLBACK_OPTIONS,
+} from '../../src/fallback/fallback.module-definition.js';
+import { SmsFallback } from '../../src/fallback/sms-fallback.entity.js';
+import {
+  MODULE_OPTIONS_TOKEN as TWILIO_OPTIONS,
+  type TwilioModuleOptions,
+} from '../../src/twilio/twilio.module-definition.js';
+import { type TestApplication, WEBHOOK_URL } from './application.js';
+import { untilQueueIsEmpty } from './job-queue.js';
+import { until } from './until.js';
+
+export const DEFAULT_FROM = '+15550009999';
+
+type Override = (builder: TestingModuleBuilder) => TestingModuleBuilder;
+
+/** The fallback's options, with what AppModule would have made of the usual environment. */
+export function withFallbackOptions(options: FallbackModuleOptions): Override {
+  const usual = { defaultFrom: DEFAULT_FROM, statusCallbackUrl: WEBHOOK_URL };
+  return (builder) => builder.overrideProvider(FALLBACK_OPTIONS).useValue({ ...usual, ...options });
+}
+
+/** Calls to Twilio time out as soon as this. */
+export function withTwilioTimeout(timeoutMilliseconds: number): Override {
+  return (builder) =>
+    builder.overrideProvider(TWILIO_OPTIONS).useFactory({
+      inject: [ENV],
+      factory: (env: Env): TwilioModuleOptions => ({
+        accounts: [{ accountSid: demoAccount.sid, authTokens: [demoAccount.authToken] }],
+        apiBaseUrl: env.TWILIO_API_BASE_URL,
+        timeoutMilliseconds,
+      }),
+    });
+}
+
+/** A telephone number of its own for each message, so that a test sees which SMS were meant for it. */
+export function recipientOf(messageSid: string): string {
+  return `+1555${String(Number.parseInt(messageSid.slice(-10), 16) % 10 ** 7).padStart(7, '0')}`;
+}
+
+/** The SMS that Twilio accepted for the recipient of this message. */
+export function smsFor(application: TestApplication, messageSid: string): SimulatedMessage[] {
+  return application.twilio.messages.filter(({ to }) => to === recipientOf(messageSid));
+}
+
+/** Every attempt to send an SMS to the recipient of this message, whatever became of it. */
+export function attemptsFor(application: TestApplication, messageSid: string): ApiRequest[] {
+  return application.twilio.requests.filter(
+    ({ method, parameters }) => method === 'POST' && parameters['To'] === recipientOf(messageSid),
+  );
+}
+
+/** Twilio's signed callback that the message was not delivered, because of Meta's policy. Answered with 204. */
+export async function policyFailure(
+  application: TestApplication,
+  messageSid: string,
+  overrides: Partial<StatusCallback> = {},
+): Promise<void> {
+  const answer = await application.twilio.sendCallback({
+    url: WEBHOOK_URL,
+    parameters: whatsappStatusParameters({
+      messageSid,
+      status: 'undelivered',
+      errorCode: 63049,
+      to: `whatsapp:${recipientOf(messageSid)}`,
+      from: 'whatsapp:+15550001111',
+      ...overrides,
+    }),
+  });
+  if (answer.status !== 204) throw new Error(`The callback was answered with ${answer.status}`);
+}
+
+export function findFallback(application: TestApplication, messageSid: string): Promise<SmsFallback | null> {
+  return application.dataSource.manager.findOneBy(SmsFallback, { originalMessageSid: messageSid });
+}
+
+/** Waits until the message's fallback is in one of these states. */
+export function untilFallbackIs(
+  application: TestApplication,
+  messageSid: string,
+  ...states: readonly SmsFallback['state'][]
+): Promise<SmsFallback> {
+  return until(`the fallback of ${messageSid} to be ${states.join(' or ')}`, async () => {
+    const fallback = await findFallback(application, messageSid);
+    return fallback !== null && states.includes(fallback.state) && fallback;
+  });
+}
+
+export function untilFallbackEnds(application: TestApplication, messageSid: string): Promise<SmsFallback> {
+  return untilFallbackIs(application, messageSid, 'sent', 'skipped', 'failed');
+}
+
+/** Waits until nothing more can happen: the fallback is at an end, no job is left, and Twilio has called back. */
+export async function untilAllIsDone(application: TestApplication, messageSid: string): Promise<SmsFallback> {
+  await untilFallbackEnds(application, messageSid);
+  await untilQueueIsEmpty(application);
+  await application.twilio.settled();
+  const fallback = await findFallback(application, messageSid);
+  if (fallback === null) throw new Error(`The fallback of ${messageSid} is gone`);
+  return fallback;
+}
+
+/** Publishes that an attempt is due, as a worker's look at the clock would after the wait. */
+export async function attemptNow(application: TestApplication, smsFallbackId: string): Promise<void> {
+  await application.query('update sms_fallbacks set next_attempt_at = now() where id = $1', [smsFallbackId]);
+  await application.app
+    .get(DomainEventPublisher)
+    .publish(application.dataSource.manager, 'sms_fallback.attempt_due', [
+      { id: randomUUID(), occurredAt: new Date().toISOString(), smsFallbackId },
+    ]);
+}

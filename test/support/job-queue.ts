@@ -1,0 +1,56 @@
+import type { TestingModuleBuilder } from '@nestjs/testing';
+import type { DatabaseConnection } from '../../src/database/database-connection.js';
+import {
+  type DomainEventsModuleOptions,
+  MODULE_OPTIONS_TOKEN,
+} from '../../src/domain-events/domain-events.module-definition.js';
+import type { TestApplication } from './application.js';
+import { until } from './until.js';
+
+/** A job as it is in the queue. */
+export interface QueuedJob {
+  id: string;
+  name: string;
+  event: Record<string, unknown>;
+  attempts: number;
+  last_error: string | null;
+  run_at: Date;
+  locked_at: Date | null;
+}
+
+/** The jobs of the domain events with this name. */
+export function jobsOf(application: TestApplication, name: string): Promise<QueuedJob[]> {
+  return application.query<QueuedJob>(
+    `select id, payload->>'name' as name, payload->'event' as event, attempts, last_error, run_at, locked_at
+       from graphile_worker._private_jobs where payload->>'name' = $1 order by id`,
+    [name],
+  );
+}
+
+/** The jobs that wait are made due, as if their time had come. */
+export async function runWaitingJobs(application: TestApplication): Promise<void> {
+  await application.query(
+    `select graphile_worker.reschedule_jobs(array_agg(id), run_at => now())
+       from graphile_worker.jobs where run_at > now() having count(*) > 0`,
+  );
+}
+
+/** Waits until every job is done; those that wait for a time are run at once. */
+export async function untilQueueIsEmpty(application: TestApplication): Promise<void> {
+  await until('the queue to be empty', async () => {
+    await runWaitingJobs(application);
+    const [row] = await application.query<{ jobs: string }>(
+      'select count(*) as jobs from graphile_worker.jobs',
+    );
+    return row?.jobs === '0';
+  });
+}
+
+/** The options of the domain events, with what AppModule makes of this database. */
+export function withDomainEventsOptions(
+  database: DatabaseConnection,
+  options: Partial<DomainEventsModuleOptions>,
+): (builder: TestingModuleBuilder) => TestingModuleBuilder {
+  const usual = { connection: database.client, noPreparedStatements: database.embedded };
+  return (builder) => builder.overrideProvider(MODULE_OPTIONS_TOKEN).useValue({ ...usual, ...options });
+}

@@ -1,0 +1,62 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DataSource } from 'typeorm';
+import { dataSourceOptions } from '../../src/database/data-source-options.js';
+import type { DatabaseConnection } from '../../src/database/database-connection.js';
+import { EmbeddedPostgres } from '../../src/database/embedded-postgres.js';
+import { migrateDatabase } from '../../src/database/migrate-database.js';
+import { createEmptyDatabase } from './test-database.js';
+
+/** A migrated database for processes of the service. */
+export interface ServiceDatabase {
+  /** What tells a process where it is. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Works on it from here; where it is embedded, only while no process has it open. */
+  use<Result>(work: (dataSource: DataSource) => Promise<Result>): Promise<Result>;
+  remove(): Promise<void>;
+}
+
+/** On the server of `TEST_DATABASE_URL`, or embedded where that is not set. */
+export async function createServiceDatabase(): Promise<ServiceDatabase> {
+  return process.env.TEST_DATABASE_URL === undefined ? createInFolder() : createOnServer();
+}
+
+/** An embedded one in a temporary folder. */
+export async function createInFolder(): Promise<ServiceDatabase> {
+  const folder = await mkdtemp(join(tmpdir(), 'whatsapp-sms-fallback-data-'));
+  return {
+    env: { EMBEDDED_DATA_DIR: folder },
+    use: async (work) => {
+      const connection = await EmbeddedPostgres.start({ dataDir: folder });
+      try {
+        return await withDataSource(connection, work);
+      } finally {
+        await connection.close();
+      }
+    },
+    remove: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+async function createOnServer(): Promise<ServiceDatabase> {
+  const connection = await createEmptyDatabase();
+  return {
+    env: { DATABASE_URL: connection.client.connectionString ?? '' },
+    use: (work) => withDataSource(connection, work),
+    remove: () => connection.close(),
+  };
+}
+
+async function withDataSource<Result>(
+  connection: DatabaseConnection,
+  work: (dataSource: DataSource) => Promise<Result>,
+): Promise<Result> {
+  await migrateDatabase(connection);
+  const dataSource = await new DataSource(dataSourceOptions(connection)).initialize();
+  try {
+    return await work(dataSource);
+  } finally {
+    await dataSource.destroy();
+  }
+}

@@ -1,0 +1,139 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { demoAccount } from '../../simulator/demo-account.js';
+import { formatForm, type FormParameters } from '../../simulator/form-parameters.js';
+import { TestApplication, WEBHOOK_PATH } from '../support/application.js';
+import { type CallbackPost, errorBody, postCallback, statusParameters } from './post-callback.js';
+
+const OTHER_TOKEN = '0123456789abcdef0123456789abcdef';
+
+describe('the answers of the webhook', () => {
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start();
+  });
+
+  afterAll(async () => {
+    await application.close();
+  });
+
+  function eventsOf(messageSid: unknown) {
+    return application.query<{ id: string }>('select id from message_events where message_sid = $1', [
+      messageSid,
+    ]);
+  }
+
+  it('are 204 with no body for a signed callback, which is a row by then', async () => {
+    const parameters = statusParameters();
+    const answer = await postCallback(application, { parameters });
+    expect(answer).toMatchObject({ status: 204, text: '' });
+    expect(await eventsOf(parameters.MessageSid)).toHaveLength(1);
+  });
+
+  it('are the same for a repeated callback, whose log line names the row of the first', async () => {
+    const parameters = statusParameters();
+    await postCallback(application, { parameters });
+    const before = application.logs.lines.length;
+    const answer = await postCallback(application, { parameters });
+    expect(answer).toMatchObject({ status: 204, text: '' });
+    const [event, ...others] = await eventsOf(parameters.MessageSid);
+    expect(others).toEqual([]);
+    const lines = application.logs.lines.slice(before).filter(({ level }) => level !== 'debug');
+    expect(lines.at(-1)).toMatchObject({
+      message: `✅ [WEBHOOK] Message event logged: ${event?.id}`,
+      fields: [{ messageSid: parameters.MessageSid, repeated: true }],
+    });
+  });
+
+  it.each([
+    ['has no signature', { signature: null }],
+    ['has an empty signature', { signature: '' }],
+    ['has a signature that is none', { signature: 'bm90IGEgc2lnbmF0dXJl' }],
+    ['has two signatures', { headers: { 'X-Twilio-Signature': ['a', 'b'] } }],
+    ['is signed with another token', { token: OTHER_TOKEN }],
+    ['is signed for another URL', { signedUrl: `https://hooks.example.org${WEBHOOK_PATH}` }],
+    ['is signed for http', { signedUrl: `http://hooks.example.com${WEBHOOK_PATH}` }],
+    ['names no account', { parameters: { MessageSid: 'SM1', MessageStatus: 'sent' } }],
+    ['names an unknown account', { parameters: statusParameters({ AccountSid: 'AC0' }) }],
+    [
+      'names an inherited property as its account',
+      { parameters: statusParameters({ AccountSid: '__proto__' }) },
+    ],
+    ['names two accounts', { parameters: statusParameters({ AccountSid: [demoAccount.sid, 'AC0'] }) }],
+    [
+      'names one account twice',
+      { parameters: statusParameters({ AccountSid: [demoAccount.sid, demoAccount.sid] }) },
+    ],
+    ['is empty', { body: '' }],
+  ])('are 403 where the request %s', async (_, refused: CallbackPost) => {
+    const post = { parameters: statusParameters(), ...refused };
+    const answer = await postCallback(application, post);
+    expect(answer.status).toBe(403);
+    expect(errorBody(answer).message).toBe('The request is not signed by a configured Twilio account');
+    expect(await eventsOf(post.parameters.MessageSid)).toEqual([]);
+  });
+
+  it('are 404 for GET, so that a browser finds nothing', async () => {
+    const answer = await fetch(application.origin + WEBHOOK_PATH);
+    expect(answer.status).toBe(404);
+    expect(await answer.json()).toMatchObject({ statusCode: 404 });
+  });
+
+  it.each([`${WEBHOOK_PATH}/`, WEBHOOK_PATH.toUpperCase()])(
+    'are 204 at %s too, which Express takes for the same route',
+    async (target) => {
+      expect((await postCallback(application, { target })).status).toBe(204);
+    },
+  );
+
+  describe('by the size of the body', () => {
+    const limit = 64 * 1024;
+
+    function parametersOfSize(bytes: number): FormParameters {
+      const parameters = statusParameters({ Body: '' });
+      const missing = bytes - formatForm(parameters).length;
+      return { ...parameters, Body: 'x'.repeat(missing) };
+    }
+
+    it('are 204 for 64 KiB', async () => {
+      const parameters = parametersOfSize(limit);
+      expect((await postCallback(application, { parameters })).status).toBe(204);
+      expect(await eventsOf(parameters.MessageSid)).toHaveLength(1);
+    });
+
+    it('are 413 for a byte more, signed or not', async () => {
+      const parameters = parametersOfSize(limit + 1);
+      const answer = await postCallback(application, { parameters });
+      expect(answer.status).toBe(413);
+      errorBody(answer);
+      expect((await postCallback(application, { parameters, signature: null })).status).toBe(413);
+      expect(await eventsOf(parameters.MessageSid)).toEqual([]);
+    });
+
+    it('are 413 for a byte more in chunks, whose length nobody announced', async () => {
+      const body = formatForm(parametersOfSize(limit + 1));
+      const answer = await fetch(application.origin + WEBHOOK_PATH, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
+        body: new Blob([body]).stream(),
+        duplex: 'half',
+      });
+      expect(answer.status).toBe(413);
+    });
+  });
+
+  it.each(['text/plain', 'multipart/form-data; boundary=x', 'application/jsonp', '', null])(
+    'are 415 for a body of type %j, even a signed one',
+    async (contentType) => {
+      const answer = await postCallback(application, { contentType });
+      expect(answer.status).toBe(415);
+      errorBody(answer);
+    },
+  );
+
+  it.each(['gzip', 'deflate', 'br', 'nonsense'])('are 415 for a body in %s', async (encoding) => {
+    const answer = await postCallback(application, { headers: { 'Content-Encoding': encoding } });
+    expect(answer.status).toBe(415);
+    errorBody(answer);
+  });
+});

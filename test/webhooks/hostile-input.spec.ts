@@ -1,0 +1,108 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { demoAccount } from '../../simulator/demo-account.js';
+import { formatForm } from '../../simulator/form-parameters.js';
+import { TestApplication } from '../support/application.js';
+import { randomMessageSid } from '../support/seed.js';
+import { jsonTextCallback } from './json-callback.js';
+import { postCallback, statusParameters } from './post-callback.js';
+
+const REPLACED = '\uFFFD';
+
+describe('a signed callback with text that PostgreSQL cannot hold', () => {
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start();
+  });
+
+  afterAll(async () => {
+    await application.close();
+  });
+
+  async function payloadOf(messageSid: unknown): Promise<Record<string, unknown> | undefined> {
+    const [row] = await application.query<{ payload: Record<string, unknown> }>(
+      'select payload from message_events where message_sid = $1',
+      [messageSid],
+    );
+    return row?.payload;
+  }
+
+  it('is stored with U+FFFD for each NUL, in names and values', async () => {
+    const parameters = statusParameters({ 'a\0b': 'c\0d', Several: ['\0', 'x\0\0'] });
+    expect((await postCallback(application, { parameters })).status).toBe(204);
+    expect(await payloadOf(parameters.MessageSid)).toMatchObject({
+      [`a${REPLACED}b`]: `c${REPLACED}d`,
+      Several: [REPLACED, `x${REPLACED}${REPLACED}`],
+    });
+  });
+
+  it('is stored where the NUL is in what becomes a column or the key', async () => {
+    const sid = randomMessageSid();
+    const parameters = statusParameters({
+      MessageSid: `${sid}\0`,
+      MessageStatus: 'se\0nt',
+      To: 'whatsapp:+1\0' + '555',
+      ErrorCode: '\0',
+      ErrorMessage: '\0',
+    });
+    expect((await postCallback(application, { parameters })).status).toBe(204);
+    const rows = await application.query('select * from message_events where message_sid = $1', [
+      `${sid}${REPLACED}`,
+    ]);
+    expect(rows).toMatchObject([
+      { message_status: `se${REPLACED}nt`, to_number: `+1${REPLACED}555`, error_code: REPLACED },
+    ]);
+  });
+
+  it('is stored with U+FFFD for raw bytes that are no UTF-8', async () => {
+    const parameters = statusParameters();
+    const odd = Buffer.from([0x61, 0xff, 0xc3, 0x28, 0x00, 0x62]);
+    const body = Buffer.concat([Buffer.from(`${formatForm(parameters)}&Odd=`), odd]);
+    const signed = { ...parameters, Odd: odd.toString('utf8') };
+    expect((await postCallback(application, { parameters: signed, body })).status).toBe(204);
+    expect(await payloadOf(parameters.MessageSid)).toMatchObject({
+      Odd: `a${REPLACED}${REPLACED}(${REPLACED}b`,
+    });
+  });
+
+  it.each([
+    ['a NUL', '"a\\u0000b"', `a${REPLACED}b`],
+    ['a lone surrogate', '"a\\ud800b\\udc00"', `a${REPLACED}b${REPLACED}`],
+    ['a whole pair', '"\\ud83c\\udf89"', '🎉'],
+    ['a NUL in a name', '{"a\\u0000":1}', { [`a${REPLACED}`]: 1 }],
+    ['a number with many digits', '1e300', 1e300],
+    ['a name called __proto__', '{"__proto__":{"x":1}}', JSON.parse('{"__proto__":{"x":1}}')],
+    ['50 levels', `${'['.repeat(50)}${']'.repeat(50)}`, JSON.parse(`${'['.repeat(50)}${']'.repeat(50)}`)],
+  ])('is stored where a JSON body has %s', async (_, json, value: unknown) => {
+    const parameters = statusParameters();
+    const body = JSON.stringify(parameters).replace(/}$/, `,"Odd":${json}}`);
+    expect((await postCallback(application, jsonTextCallback(body))).status).toBe(204);
+    expect((await payloadOf(parameters.MessageSid))?.Odd).toEqual(value);
+  });
+
+  it.each([
+    ['an ErrorCode of 30 KB', { ErrorCode: '6'.repeat(30_000) }],
+    ['an ErrorMessage of 30 KB', { ErrorMessage: 'e'.repeat(30_000) }],
+    ['a To of 30 KB', { To: `whatsapp:${'5'.repeat(30_000)}` }],
+    ['a channel of 30 KB', { To: `${'c'.repeat(30_000)}:5` }],
+    ['a name of 30 KB', { ['n'.repeat(30_000)]: 'v' }],
+    ['what looks like SQL', { To: "'); drop table message_events; --", ErrorCode: '$1' }],
+  ])('is stored, every parameter of it, with %s', async (_, extra) => {
+    const parameters = statusParameters({ MessageStatus: 'failed', ...(extra as Record<string, string>) });
+    expect((await postCallback(application, { parameters })).status).toBe(204);
+    expect(await payloadOf(parameters.MessageSid)).toEqual(parameters);
+  });
+
+  it('does not fail the callbacks that arrive with it', async () => {
+    const posts = Array.from({ length: 60 }, (_, index) =>
+      statusParameters(index % 3 === 0 ? { Body: '\0', MessageStatus: 'se\0nt', 'x\0': '\0' } : {}),
+    );
+    const answers = await Promise.all(posts.map((parameters) => postCallback(application, { parameters })));
+    expect(answers.map(({ status }) => status)).toEqual(Array(60).fill(204));
+    const rows = await application.query('select from message_events where message_sid = any ($1)', [
+      posts.map(({ MessageSid }) => MessageSid),
+    ]);
+    expect(rows).toHaveLength(60);
+    expect(posts[0]?.AccountSid).toBe(demoAccount.sid);
+  });
+});

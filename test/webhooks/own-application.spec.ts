@@ -1,0 +1,107 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { Logger, Module, type Type } from '@nestjs/common';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { Test } from '@nestjs/testing';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import type { AddressInfo } from 'node:net';
+import { DataSource } from 'typeorm';
+import { demoAccount } from '../../simulator/demo-account.js';
+import { dataSourceOptions } from '../../src/database/data-source-options.js';
+import type { DatabaseConnection } from '../../src/database/database-connection.js';
+import { DomainEventsModule } from '../../src/domain-events/domain-events.module.js';
+import { MessageEventsModule } from '../../src/message-events/message-events.module.js';
+import { TwilioModule } from '../../src/twilio/twilio.module.js';
+import { WebhooksModule } from '../../src/webhooks/webhooks.module.js';
+import { PUBLIC_BASE_URL, WEBHOOK_PATH } from '../support/application.js';
+import { CollectedLogs } from '../support/collected-logs.js';
+import { createTestDatabase } from '../support/test-database.js';
+import { jsonCallback } from './json-callback.js';
+import { errorBody, nextAddress, postCallback, statusParameters } from './post-callback.js';
+
+/** An application of another team, with none of our environment variables. */
+function teamModule(database: DatabaseConnection) {
+  const { client, embedded } = database;
+  const domainEvents = DomainEventsModule.forRoot({ connection: client, noPreparedStatements: embedded });
+  const twilio = TwilioModule.forRoot({
+    accounts: [{ accountSid: demoAccount.sid, authTokens: [demoAccount.authToken] }],
+  });
+  const messageEvents = MessageEventsModule.forRootAsync({ imports: [domainEvents], useFactory: () => ({}) });
+  const webhooks = WebhooksModule.forRootAsync({
+    imports: [messageEvents, twilio],
+    useFactory: () => ({ publicBaseUrl: PUBLIC_BASE_URL, refusalsPerMinute: 2 }),
+  });
+  @Module({ imports: [TypeOrmModule.forRoot(dataSourceOptions(database)), webhooks] })
+  class TeamModule {}
+  return TeamModule;
+}
+
+describe('the webhook in an application of another team', () => {
+  let database: DatabaseConnection;
+  let module: Type;
+  let app: NestExpressApplication;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    // TypeORM warns of the second default data source in this process; the first is the AppModule's.
+    Logger.overrideLogger(false);
+    module = teamModule(database);
+  });
+
+  afterEach(async () => {
+    await app.close();
+  });
+
+  afterAll(async () => {
+    await database.close();
+  });
+
+  async function start(options: { rawBody?: boolean }, prefix = ''): Promise<{ origin: string }> {
+    const testingModule = await Test.createTestingModule({ imports: [module] })
+      .setLogger(new CollectedLogs())
+      .compile();
+    app = testingModule.createNestApplication<NestExpressApplication>(options);
+    app.setGlobalPrefix(prefix);
+    await app.listen(0, '127.0.0.1');
+    const { port } = app.getHttpServer().address() as AddressInfo;
+    return { origin: `http://127.0.0.1:${port}` };
+  }
+
+  function payloads(messageSid: unknown) {
+    return app
+      .get(DataSource)
+      .query('select payload from message_events where message_sid = $1', [messageSid]);
+  }
+
+  it("works behind Nest's own body parser with rawBody: true", async () => {
+    const own = await start({ rawBody: true });
+    const parameters = statusParameters({ 'Meta[x]': '1', Media: Array.from({ length: 30 }, String) });
+    expect((await postCallback(own, { parameters })).status).toBe(204);
+    expect(await payloads(parameters.MessageSid)).toEqual([{ payload: parameters }]);
+    expect((await postCallback(own, jsonCallback(statusParameters()))).status).toBe(204);
+    expect((await postCallback(own, { signature: 'forged' })).status).toBe(403);
+    expect((await postCallback(own, { body: '' })).status).toBe(403);
+  });
+
+  it('works under a global prefix', async () => {
+    const own = await start({ rawBody: true }, 'v1');
+    expect((await postCallback(own, { target: `/v1${WEBHOOK_PATH}` })).status).toBe(204);
+    expect((await postCallback(own)).status).toBe(404);
+  });
+
+  it('says what is missing where the body was parsed without rawBody', async () => {
+    const own = await start({});
+    const answer = await postCallback(own);
+    expect(answer.status).toBe(500);
+    expect(errorBody(answer).message).toContain('rawBody: true');
+  });
+
+  it('takes the number of refusals a minute as an option', async () => {
+    const own = await start({ rawBody: true });
+    const from = nextAddress();
+    const statuses = [];
+    for (let sent = 0; sent < 3; sent += 1) {
+      statuses.push((await postCallback(own, { signature: null, from })).status);
+    }
+    expect(statuses).toEqual([403, 403, 429]);
+  });
+});
