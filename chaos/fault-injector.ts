@@ -95,7 +95,7 @@ export class FaultInjector {
       replica.unfreeze();
       return true;
     }
-    if (kind === 'kill') replica.kill();
+    if (kind === 'kill') await replica.kill();
     else this.say(`replica ${replica.name} has stopped after ${String(await replica.stop())} ms`);
     await this.#wait(fault.duration);
     replica.start();

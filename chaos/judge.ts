@@ -11,14 +11,26 @@ const CONNECTIONS_OF_TWO_REPLICAS = 40;
 /** What is wrong, by what it is; a run is good where every list is empty. */
 export type Verdict = ReadonlyMap<string, readonly string[]>;
 
+export interface Case {
+  readonly world: World;
+  readonly load: Load;
+  readonly ledger: Ledger;
+  readonly obligations: Obligations;
+  /** Times in which nobody worked. */
+  readonly standstills: readonly string[];
+  /** Replicas that did not recover when nothing disturbed them any more. */
+  readonly unready: readonly string[];
+}
+
 /** Counts from the outside, then stops the replicas and looks at what they leave. */
-export async function judge(
-  world: World,
-  load: Load,
-  ledger: Ledger,
-  obligations: Obligations,
-  unready: readonly string[],
-): Promise<Verdict> {
+export async function judge({
+  world,
+  load,
+  ledger,
+  obligations,
+  standstills,
+  unready,
+}: Case): Promise<Verdict> {
   const { database, twilio, ends } = world;
   const lostCallbacks = await findLostCallbacks(database, ledger.acknowledged());
   const jobs = await findJobs(database);
@@ -40,6 +52,7 @@ export async function judge(
     ['fallbacks at a wrong end', sms.wrongEnds],
     ['SMS and records that do not fit', sms.unrecordedSms],
     ['jobs left in the queue', jobs],
+    ['standstills of the queue over 25 s', standstills],
     ['replicas that did not recover', unready],
     ['processes that died by themselves', ends.deaths],
     ['stops by SIGTERM that were not clean or took over 10 s', ends.uncleanStops],

@@ -4,6 +4,7 @@ import { openSync, closeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { ReplicaName } from './fault-schedule.js';
+import { isOk } from './readiness.js';
 
 /** `docker stop` kills after 10 s. */
 const STOP_LIMIT_MILLISECONDS = 10_000;
@@ -32,7 +33,7 @@ export interface ReplicaEnds {
 
 /** The compiled service as a process, started again whenever it has ended, as an operator's supervisor does. */
 export class Replica {
-  isUp = false;
+  #upSince: number | null = null;
   #child: ChildProcess | undefined;
   #startedAt = 0;
   #stopAskedAt: number | undefined;
@@ -50,6 +51,15 @@ export class Replica {
 
   get origin(): string {
     return `http://127.0.0.1:${String(this.options.port)}`;
+  }
+
+  /** When it began to answer, in milliseconds since 1970. */
+  get upSince(): number | null {
+    return this.#upSince;
+  }
+
+  get isUp(): boolean {
+    return this.#upSince !== null;
   }
 
   get isRunning(): boolean {
@@ -77,10 +87,14 @@ export class Replica {
     void this.#watchStart(child);
   }
 
-  /** kill -9. */
-  kill(): void {
+  /** kill -9. Resolves when it has ended. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined) return;
     this.#isKilled = true;
-    this.#child?.kill('SIGKILL');
+    const ended = once(child, 'exit');
+    child.kill('SIGKILL');
+    await ended;
   }
 
   /** SIGTERM, and kill -9 where that takes too long. @returns how long it took to end, in milliseconds. */
@@ -108,11 +122,7 @@ export class Replica {
   /** Ends it for good. */
   async retire(): Promise<void> {
     this.#isRetired = true;
-    const child = this.#child;
-    if (child === undefined) return;
-    const ended = once(child, 'exit');
-    this.kill();
-    await ended;
+    await this.kill();
   }
 
   async isReady(): Promise<boolean> {
@@ -121,7 +131,7 @@ export class Replica {
 
   #onExit(code: number | null, signal: NodeJS.Signals | null): void {
     const wasUp = this.isUp;
-    this.isUp = false;
+    this.#upSince = null;
     this.#child = undefined;
     if (this.#isKilled) return;
     const how = `replica ${this.options.name} ended with ${signal ?? String(code)}`;
@@ -144,18 +154,8 @@ export class Replica {
   async #watchStart(child: ChildProcess): Promise<void> {
     while (this.#child === child && !this.isUp) {
       const isUp = await isOk(`${this.origin}/health/live`);
-      if (this.#child === child) this.isUp = isUp;
+      if (isUp && this.#child === child) this.#upSince = Date.now();
       await delay(100);
     }
-  }
-}
-
-async function isOk(url: string): Promise<boolean> {
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
-    await response.arrayBuffer();
-    return response.ok;
-  } catch {
-    return false;
   }
 }

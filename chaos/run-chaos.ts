@@ -9,11 +9,11 @@ import { Ledger } from './ledger.js';
 import { Load } from './load.js';
 import type { ChaosOptions } from './options.js';
 import { MessagePlanner } from './planned-message.js';
+import { QueueWatch } from './queue-watch.js';
 import { Random } from './random.js';
 import type { World } from './world.js';
 
 const COMPANIES = 10;
-const START_LIMIT_MILLISECONDS = 60_000;
 const PROGRESS_MILLISECONDS = 10_000;
 
 /** Looks in a row at which there has to be nothing to do. */
@@ -26,6 +26,7 @@ export class ChaosRun {
   readonly load: Load;
   drainMilliseconds = 0;
   readonly #obligations: Obligations;
+  readonly #watch: QueueWatch;
   readonly #ending = new AbortController();
 
   private constructor(
@@ -39,6 +40,7 @@ export class ChaosRun {
     this.injector = new FaultInjector(world, this.#ending.signal, say);
     this.ledger = new Ledger(world.twilio);
     this.load = new Load(planner, world.database, world.twilio);
+    this.#watch = new QueueWatch(world);
     const asksTwilio = options.pollAfterMinutes !== null;
     this.#obligations = new Obligations(this.load, this.ledger, world.twilio, asksTwilio);
   }
@@ -54,13 +56,21 @@ export class ChaosRun {
     const random = new Random(options.seed + 2);
     const planner = new MessagePlanner(random, companies, options.pollAfterMinutes !== null);
     for (const replica of world.replicas) replica.start();
-    await untilReady(world, interrupted);
+    await untilReady(world.replicas, interrupted);
     const run = new ChaosRun(world, options, planner, interrupted, say);
     await run.#disturb();
     const unready = await run.#recover();
     await run.#drain();
     say('counting');
-    const verdict = await judge(world, run.load, run.ledger, run.#obligations, unready);
+    const { load, ledger } = run;
+    const verdict = await judge({
+      world,
+      load,
+      ledger,
+      obligations: run.#obligations,
+      standstills: run.#watch.standstills,
+      unready,
+    });
     return { run, verdict };
   }
 
@@ -77,7 +87,11 @@ export class ChaosRun {
     const timer = setTimeout(end, minutes * 60_000);
     this.interrupted.addEventListener('abort', end);
     try {
-      await Promise.all([this.load.run(messagesPerSecond, this.#ending.signal), this.injector.run(schedule)]);
+      await Promise.all([
+        this.load.run(messagesPerSecond, this.#ending.signal),
+        this.injector.run(schedule),
+        this.#watch.run(this.#ending.signal),
+      ]);
     } finally {
       clearTimeout(timer);
       clearInterval(progress);
@@ -90,7 +104,7 @@ export class ChaosRun {
     this.say('no more load and faults');
     for (const replica of this.world.replicas) replica.start();
     try {
-      await untilReady(this.world, this.interrupted);
+      await untilReady(this.world.replicas, this.interrupted);
       return [];
     } catch (error) {
       this.interrupted.throwIfAborted();
@@ -130,18 +144,5 @@ export class ChaosRun {
         `${String(policyFailures.size)} policy failures, ${String(this.world.twilio.messages.length)} SMS`,
       ].join('; '),
     );
-  }
-}
-
-async function untilReady(world: World, interrupted: AbortSignal): Promise<void> {
-  const end = Date.now() + START_LIMIT_MILLISECONDS;
-  for (;;) {
-    const ready = await Promise.all(world.replicas.map((replica) => replica.isReady()));
-    if (ready.every(Boolean)) return;
-    if (Date.now() > end) {
-      const unready = world.replicas.filter((_, index) => ready[index] !== true).map(({ name }) => name);
-      throw new Error(`Not ready within a minute: replica ${unready.join(' and ')}`);
-    }
-    await delay(200, undefined, { signal: interrupted });
   }
 }

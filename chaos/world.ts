@@ -21,13 +21,20 @@ export class World {
   readonly replicas: Replica[] = [];
   readonly ends: ReplicaEnds = { uncleanStops: [], deaths: [], refusedStarts: 0, slowestStopMilliseconds: 0 };
 
+  /** How many requests to send an SMS the fake Twilio has got. */
+  creates = 0;
+
   private constructor(
     /** Logs, and the database. */
     readonly folder: string,
     readonly postgres: PostgresServer,
     readonly twilio: TwilioSimulator,
     readonly database: ApplicationDatabase,
-  ) {}
+  ) {
+    twilio.on('request', ({ method }) => {
+      if (method === 'POST') this.creates += 1;
+    });
+  }
 
   static async start(options: ChaosOptions): Promise<World> {
     const folder = await mkdtemp(join(tmpdir(), 'whatsapp-sms-fallback-chaos-'));

@@ -13,10 +13,14 @@ import type { Pool } from 'pg';
 import { freeAbandonedJobs } from './abandoned-jobs.js';
 import type { DomainEventsModuleOptions } from './domain-events.module-definition.js';
 import { JobQueuePool } from './job-queue-pool.js';
+import { endOfRunner } from './runner-end.js';
 
 const RESTART_DELAY_MILLISECONDS = 1_000;
 const SWEEP_INTERVAL_MILLISECONDS = 5_000;
 const POOL_END_LIMIT_MILLISECONDS = 2_000;
+
+/** How long graphile-worker may take to end when it gives up. Jobs at work then come again: nobody hears of their end. */
+const GIVING_UP_LIMIT_MILLISECONDS = 5_000;
 
 /** No worker that lives holds a job for longer than its time limit and the moment that it takes to give it back. */
 const ABANDONED_AFTER_TIME_LIMIT_MILLISECONDS = 5_000;
@@ -59,10 +63,11 @@ export class JobQueueWorker {
     const runner = this.runner;
     if (runner !== undefined) {
       const limit = new AbortController();
-      const stopped = runner.stop().finally(() => {
+      // The supervision ends first where graphile-worker was about to give up already.
+      const stopped = Promise.race([runner.stop(), this.supervision]).finally(() => {
         limit.abort();
       });
-      const timeout = this.options.shutdownTimeoutMilliseconds ?? 8_000;
+      const timeout = this.shutdownTimeoutMilliseconds;
       await Promise.race([stopped, delay(timeout, undefined, { signal: limit.signal })]).catch(ignore);
       if (!limit.signal.aborted) {
         this.logger.warn('Jobs still at work at the end of the shutdown are given back to the queue');
@@ -94,7 +99,7 @@ export class JobQueueWorker {
         });
         // `stop` could not, while there was no runner yet.
         if (this.isStopping()) await this.runner.stop();
-        await this.freeAbandonedJobsUntil(this.runner.promise, pool);
+        await this.freeAbandonedJobsUntil(this.endOfRunner(this.runner), pool);
       } catch (error) {
         if (!this.isStopping()) {
           this.logger.error('The job queue stopped and will be started again', { error: messageOf(error) });
@@ -107,6 +112,17 @@ export class JobQueueWorker {
       );
       await delay(RESTART_DELAY_MILLISECONDS, undefined, { signal: this.stopping.signal }).catch(ignore);
     }
+  }
+
+  private endOfRunner(runner: Runner): Promise<void> {
+    return endOfRunner(runner, () => {
+      const timeout = this.isStopping() ? this.shutdownTimeoutMilliseconds : 0;
+      return timeout + GIVING_UP_LIMIT_MILLISECONDS;
+    });
+  }
+
+  private get shutdownTimeoutMilliseconds(): number {
+    return this.options.shutdownTimeoutMilliseconds ?? 8_000;
   }
 
   /** A worker that was killed leaves its jobs locked; graphile-worker by itself frees them after four hours. */

@@ -75,10 +75,10 @@ describe('npm run replay', () => {
     expect(run.output).toContain('0 messages had none');
     await untilQueueIsEmpty(application);
     expect(await untilAllIsDone(application, sid)).toMatchObject({ state: 'sent', attempts: 1 });
-    const rows = await application.query<{ sid: string; messages: number }>(
-      `select original_message_sid as sid, 1 as messages from sms_fallbacks`,
+    const rows = await application.query<{ sid: string }>(
+      'select original_message_sid as sid from sms_fallbacks',
     );
-    for (const row of rows) expect(smsFor(application, row.sid)).toHaveLength(row.messages);
+    expect(rows.map((row) => smsFor(application, row.sid).length)).toEqual(rows.map(() => 1));
   });
 
   it('does not revive a fallback that has failed', async () => {

@@ -5,20 +5,17 @@ import type { DatabaseConnection } from '../../src/database/database-connection.
 import type { SmsFallback } from '../../src/fallback/sms-fallback.entity.js';
 import { TestApplication, WEBHOOK_URL } from '../support/application.js';
 import {
-  attemptNow,
   attemptsFor,
   policyFailure,
   recipientOf,
   smsFor,
   untilAllIsDone,
   untilFallbackEnds,
-  untilFallbackIs,
 } from '../support/fallbacks.js';
 import { untilQueueIsEmpty } from '../support/job-queue.js';
-import { randomMessageSid, seedMessage } from '../support/seed.js';
+import { seedMessage } from '../support/seed.js';
 import { createTestDatabase } from '../support/test-database.js';
-import { until } from '../support/until.js';
-import { addFallback, minutesAgo, seedFallback } from './ended-fallback.js';
+import { seedFallback } from './ended-fallback.js';
 import { runCommand } from './run-command.js';
 
 describe('npm run fallbacks -- retry <name>', () => {
@@ -98,70 +95,6 @@ describe('npm run fallbacks -- retry <name>', () => {
     );
     await retry(twilioSid);
     expect(await expectOneSms(twilioSid)).toMatchObject({ attempts: 1 });
-  });
-
-  it('waits anew for an original message that had not been found', async () => {
-    const twilioSid = randomMessageSid();
-    const body = 'Stored at last';
-    const id = await addFallback(
-      application,
-      { twilioSid, companyPhoneNumber: null, body },
-      { state: 'skipped', reason: 'original_message_not_found' },
-    );
-    await retry(twilioSid);
-    await until('the message to be waited for', async () => {
-      const fallback = await untilFallbackIs(application, twilioSid, 'claimed');
-      return fallback.reason === 'waiting_for_original_message' && fallback.lockedUntil === null;
-    });
-    await seedMessage(application.dataSource, { twilioSid, body });
-    await attemptNow(application, id);
-    await expectOneSms(twilioSid);
-    expect(smsFor(application, twilioSid)).toMatchObject([{ body }]);
-  });
-
-  it('gives Twilio its time anew, where it had been out of reach for too long', async () => {
-    const { twilioSid } = await seedFallback(application, {
-      state: 'failed',
-      reason: 'twilio_unavailable',
-      attempts: 9,
-    });
-    application.twilio.failNext({ on: 'create', fault: { type: 'error', status: 429, code: 20429 } });
-    await retry(twilioSid);
-    const waiting = await until('the try that Twilio did not take', async () => {
-      const fallback = await untilFallbackIs(application, twilioSid, 'claimed', 'sent');
-      return fallback.attempts === 10 && fallback.state === 'claimed' && fallback;
-    });
-    expect(waiting.reason).toBe('twilio_unavailable');
-    // The pauses of a first try: about a second, not a minute.
-    expect(waiting.nextAttemptAt.getTime() - waiting.updatedAt.getTime()).toBeLessThanOrEqual(2_000);
-    expect(await expectOneSms(twilioSid)).toMatchObject({ attempts: 11 });
-  });
-
-  it('takes the next step of one that waits now', async () => {
-    const { twilioSid } = await seedFallback(application, {
-      state: 'claimed',
-      reason: 'twilio_unavailable',
-      nextAttemptAt: minutesAgo(-60),
-      createdAt: minutesAgo(1),
-    });
-    const run = await retry(twilioSid);
-    expect(run.output).toContain('was not at an end: its next step is taken now');
-    expect(await expectOneSms(twilioSid)).toMatchObject({ retriedAt: null });
-  });
-
-  it('leaves one alone that a worker has at this moment', async () => {
-    const { twilioSid, fallbackId } = await seedFallback(application, {
-      state: 'sending',
-      attempts: 1,
-      lockedUntil: minutesAgo(-60),
-    });
-    const run = await retry(twilioSid);
-    expect(run.output).toContain('is being worked on at this moment');
-    await untilQueueIsEmpty(application);
-    expect(await untilFallbackIs(application, twilioSid, 'sending')).toMatchObject({
-      id: fallbackId,
-      attempts: 1,
-    });
   });
 
   it('sends nothing where WhatsApp has delivered the message after all', async () => {
