@@ -4,6 +4,7 @@ import { openSync, closeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { ReplicaName } from './fault-schedule.js';
+import type { ReplicaEnds } from './replica-ends.js';
 import { isOk } from './readiness.js';
 
 /** `docker stop` kills after 10 s. */
@@ -20,15 +21,6 @@ export interface ReplicaOptions {
   readonly logFile: string;
   /** Whether a start since that time, in milliseconds since 1970, could not reach the database. */
   readonly databaseWasAwaySince: (time: number) => boolean;
-}
-
-/** How processes ended that nobody killed. */
-export interface ReplicaEnds {
-  readonly uncleanStops: string[];
-  readonly deaths: string[];
-  /** Starts that ended because the database was away; whoever supervises the service tries again. */
-  refusedStarts: number;
-  slowestStopMilliseconds: number;
 }
 
 /** The compiled service as a process, started again whenever it has ended, as an operator's supervisor does. */
@@ -134,18 +126,12 @@ export class Replica {
     this.#upSince = null;
     this.#child = undefined;
     if (this.#isKilled) return;
-    const how = `replica ${this.options.name} ended with ${signal ?? String(code)}`;
+    const end = { name: this.name, code, signal, wasUp };
     if (this.#stopAskedAt !== undefined) {
-      const took = Date.now() - this.#stopAskedAt;
-      this.ends.slowestStopMilliseconds = Math.max(this.ends.slowestStopMilliseconds, took);
-      // Node itself ends on a signal that comes before the program has begun.
-      const isClean = code === 0 || (!wasUp && signal === 'SIGTERM');
-      if (!isClean) this.ends.uncleanStops.push(`${how} ${String(took)} ms after SIGTERM`);
+      this.ends.addStop(end, Date.now() - this.#stopAskedAt);
       return;
     }
-    if (!wasUp && code === 1 && this.options.databaseWasAwaySince(this.#startedAt))
-      this.ends.refusedStarts += 1;
-    else this.ends.deaths.push(`${how} by itself at ${new Date().toISOString()}`);
+    this.ends.addOther(end, this.options.databaseWasAwaySince(this.#startedAt));
     setTimeout(() => {
       this.start();
     }, RESTART_DELAY_MILLISECONDS);

@@ -11,6 +11,7 @@ import type { ChaosOptions } from './options.js';
 import { MessagePlanner } from './planned-message.js';
 import { QueueWatch } from './queue-watch.js';
 import { Random } from './random.js';
+import { untilReady } from './readiness.js';
 import type { World } from './world.js';
 
 const COMPANIES = 10;

@@ -13,13 +13,14 @@ import { freePort } from './free-port.js';
 import type { ChaosOptions } from './options.js';
 import { PostgresServer } from './postgres-server.js';
 import { Random } from './random.js';
-import { Replica, type ReplicaEnds } from './replica.js';
+import { Replica } from './replica.js';
+import { ReplicaEnds } from './replica-ends.js';
 import { smsSteps } from './status-steps.js';
 
 /** Everything that runs: a PostgreSQL server, the fake Twilio, two replicas of the service, and the application. */
 export class World {
   readonly replicas: Replica[] = [];
-  readonly ends: ReplicaEnds = { uncleanStops: [], deaths: [], refusedStarts: 0, slowestStopMilliseconds: 0 };
+  readonly ends = new ReplicaEnds();
 
   /** How many requests to send an SMS the fake Twilio has got. */
   creates = 0;

@@ -1,0 +1,34 @@
+export interface ProcessEnd {
+  /** Of the replica. */
+  readonly name: string;
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** Whether it had begun to answer. */
+  readonly wasUp: boolean;
+}
+
+/** How processes ended that were not killed. */
+export class ReplicaEnds {
+  readonly uncleanStops: string[] = [];
+  readonly deaths: string[] = [];
+  /** Starts that ended because the database was away; whoever supervises the service tries again. */
+  refusedStarts = 0;
+  slowestStopMilliseconds = 0;
+
+  /** @param took from SIGTERM to the end, in milliseconds. */
+  addStop(end: ProcessEnd, took: number): void {
+    this.slowestStopMilliseconds = Math.max(this.slowestStopMilliseconds, took);
+    // Node itself ends on a signal that comes before the program has begun.
+    const isClean = end.code === 0 || (!end.wasUp && end.signal === 'SIGTERM');
+    if (!isClean) this.uncleanStops.push(`${describe(end)} ${String(took)} ms after SIGTERM`);
+  }
+
+  addOther(end: ProcessEnd, databaseWasAway: boolean): void {
+    if (!end.wasUp && end.code === 1 && databaseWasAway) this.refusedStarts += 1;
+    else this.deaths.push(`${describe(end)} by itself at ${new Date().toISOString()}`);
+  }
+}
+
+function describe({ name, code, signal }: ProcessEnd): string {
+  return `replica ${name} ended with ${signal ?? String(code)}`;
+}
