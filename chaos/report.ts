@@ -34,7 +34,8 @@ function faultLines({ injector }: ChaosRun): string[] {
   return ['Faults', ...lines, line('all', total)];
 }
 
-function loadLines({ twilio, ends }: World, { load, ledger, drainMilliseconds }: ChaosRun): string[] {
+function loadLines({ twilio, ends }: World, run: ChaosRun): string[] {
+  const { load, ledger, drainMilliseconds } = run;
   const { attempts, policyFailures } = ledger;
   const delays = smsDelays(load.messages, policyFailures, twilio.messages);
   return [
@@ -45,6 +46,7 @@ function loadLines({ twilio, ends }: World, { load, ledger, drainMilliseconds }:
     line('… not answered', attempts.unanswered),
     line('different statuses acknowledged', ledger.acknowledged().length),
     line('policy failures acknowledged', policyFailures.size),
+    line('policy failures that were not, but that Twilio was asked for', learntByAsking(run)),
     line('SMS accepted', twilio.messages.length),
     line('seconds from acknowledgement to SMS, median', seconds(delays, 0.5)),
     line('… 99 of 100 are below', seconds(delays, 0.99)),
@@ -53,6 +55,10 @@ function loadLines({ twilio, ends }: World, { load, ledger, drainMilliseconds }:
     line('the slowest stop by SIGTERM, seconds', toSeconds(ends.slowestStopMilliseconds)),
     line('draining, seconds', toSeconds(drainMilliseconds)),
   ];
+}
+
+function learntByAsking({ obligations, ledger }: ChaosRun): number {
+  return obligations.told().filter((sid) => !ledger.policyFailures.has(sid)).length;
 }
 
 /** In milliseconds, the shortest first; of people with one message only. */

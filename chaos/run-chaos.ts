@@ -26,7 +26,7 @@ export class ChaosRun {
   readonly ledger: Ledger;
   readonly load: Load;
   drainMilliseconds = 0;
-  readonly #obligations: Obligations;
+  readonly obligations: Obligations;
   readonly #watch: QueueWatch;
   readonly #ending = new AbortController();
 
@@ -43,7 +43,7 @@ export class ChaosRun {
     this.load = new Load(planner, world.database, world.twilio);
     this.#watch = new QueueWatch(world);
     const asksTwilio = options.pollAfterMinutes !== null;
-    this.#obligations = new Obligations(this.load, this.ledger, world.twilio, asksTwilio);
+    this.obligations = new Obligations(this.load, this.ledger, world.twilio, asksTwilio);
   }
 
   /** @throws the reason of `interrupted`, and whatever keeps the run from being made. */
@@ -63,12 +63,12 @@ export class ChaosRun {
     const unready = await run.#recover();
     await run.#drain();
     say('counting');
-    const { load, ledger } = run;
+    const { load, ledger, obligations } = run;
     const verdict = await judge({
       world,
       load,
       ledger,
-      obligations: run.#obligations,
+      obligations,
       standstills: run.#watch.standstills,
       unready,
     });
@@ -120,7 +120,7 @@ export class ChaosRun {
     for (let calm = 0; calm < CALM_LOOKS && Date.now() < end;) {
       await delay(1_000, undefined, { signal: this.interrupted });
       const { openFallbacks, jobs } = await openWork(this.world.database);
-      const notBegun = await countWithoutFallback(this.world.database, this.#obligations.told());
+      const notBegun = await countWithoutFallback(this.world.database, this.obligations.told());
       calm = openFallbacks + jobs + notBegun === 0 ? calm + 1 : 0;
       if (Date.now() >= nextReport) {
         this.say(
