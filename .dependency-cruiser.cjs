@@ -4,13 +4,14 @@
 const allowed = {
   config: [],
   database: ['config'],
+  rounds: [],
   twilio: [],
   'domain-events': [],
   messages: [],
   'message-events': ['domain-events', 'messages'],
   webhooks: ['message-events', 'twilio'],
-  fallback: ['domain-events', 'message-events', 'messages', 'twilio'],
-  'status-polling': ['message-events', 'twilio'],
+  fallback: ['domain-events', 'message-events', 'messages', 'rounds', 'twilio'],
+  'status-polling': ['message-events', 'rounds', 'twilio'],
   health: ['domain-events'],
   commands: ['config', 'database', 'domain-events', 'fallback', 'message-events', 'messages'],
 };

@@ -47,9 +47,19 @@ declare
       where attrelid = needed.name::regclass and attname = needed.attribute and not attisdropped
     )
   );
+  -- An enum would refuse what Twilio reports some day; category S is text and its kin.
+  not_text text := (
+    select string_agg('messages.' || attname, ', ' order by attnum)
+    from pg_attribute join pg_type on pg_type.oid = atttypid
+    where attrelid = 'messages'::regclass and not attisdropped and typcategory <> 'S'
+      and attname in ('twilio_sid', 'direction', 'channel', 'body', 'status')
+  );
 begin
   if missing is not null then
     raise exception 'the application''s tables lack columns that the service needs: %', missing;
+  end if;
+  if not_text is not null then
+    raise exception 'columns that must be text, varchar or citext, because Twilio adds values: %', not_text;
   end if;
   if not exists (
     select from pg_index

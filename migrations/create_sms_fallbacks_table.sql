@@ -53,6 +53,9 @@ create index if not exists sms_fallbacks_open_idx on sms_fallbacks (next_attempt
   where state in ('claimed', 'sending', 'uncertain');
 -- The newest fallbacks first.
 create index if not exists sms_fallbacks_created_at_idx on sms_fallbacks (created_at, id);
+-- Those that were tried again of late: a delivery of their original after all is still looked for.
+create index if not exists sms_fallbacks_retried_at_idx on sms_fallbacks (retried_at)
+  where retried_at is not null;
 -- The foreign key's check when a row of messages is deleted.
 create index if not exists sms_fallbacks_message_id_idx on sms_fallbacks (message_id)
   where message_id is not null;

@@ -103,6 +103,8 @@ const statusPolling = StatusPollingModule.forRootAsync({
     HealthModule.forDomainEvents(domainEvents),
   ],
   providers: [StartupSummary],
+  // For a module that is added beside this one and imports it: it can publish, look things up, and call Twilio.
+  exports: [domainEvents, messageEvents, twilio],
 })
 export class AppModule {}
 

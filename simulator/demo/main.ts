@@ -1,7 +1,6 @@
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,27 +23,30 @@ async function main(): Promise<void> {
   const { values } = parseArgs({ options: { once: { type: 'boolean', default: false } } });
   const narrator = new Narrator();
   narrator.title('whatsapp-sms-fallback: the service, an embedded PostgreSQL and a fake Twilio');
-  const dataFolder = await mkdtemp(join(tmpdir(), 'whatsapp-sms-fallback-demo-'));
+  const dataFolder = temporaryFolder();
   const twilio = await TwilioSimulator.start({ callbackPlan: paced(delivered, 500) });
   narrator.say('demo', `the fake Twilio is at ${twilio.baseUrl}`);
   const app = await startService(dataFolder, twilio, narrator);
-  const stop = async () => {
-    await twilio.close();
-    await app.close();
-    await rm(dataFolder, { recursive: true, force: true });
-  };
   const origin = await listen(app, values.once ? 0 : Number(process.env.PORT ?? 3000));
   narrator.say('demo', `the service is at ${origin}, its database in ${dataFolder}`);
 
   const wentWell = await play(app, twilio, narrator, origin);
   if (values.once || !wentWell) {
-    await stop();
+    await twilio.close();
+    await app.close();
     process.exitCode = wentWell ? 0 : 1;
     return;
   }
   await invite(app.get(DataSource), narrator, origin);
-  process.once('SIGINT', () => void stop());
-  process.once('SIGTERM', () => void stop());
+}
+
+/** Ctrl-C makes Nest close the service and exit. The folder goes whatever ends the demo. */
+function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'whatsapp-sms-fallback-demo-'));
+  process.once('exit', () => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return folder;
 }
 
 async function startService(

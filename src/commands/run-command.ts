@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
-import { type Env, envSchema, parseEnv } from '../config/env.js';
+import { type Env, envVariables, parseEnv } from '../config/env.js';
 import { loadEnvFile } from '../config/load-env-file.js';
 import type { DatabaseConnection } from '../database/database-connection.js';
 import { openDatabase } from '../database/open-database.js';
@@ -10,7 +10,7 @@ import { type Command, execute, type Terminal } from './command.js';
 import { type Operations, openOperations } from './operations.js';
 
 /** All that the commands read of the environment. */
-const commandEnvSchema = envSchema.pick({
+const commandEnvSchema = envVariables.pick({
   DATABASE_URL: true,
   EMBEDDED_DATA_DIR: true,
   FALLBACK_ERROR_CODES: true,

@@ -4,6 +4,9 @@ import { z } from 'zod';
 /** Nest's level names; `info` is accepted too, because most operators write that. */
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose'] as const;
 
+/** The recipient blocked the sender or opted out. Source: Twilio's error page 63014. */
+const OPTED_OUT = '63014';
+
 const accountSid = z.string().regex(/^AC[0-9a-zA-Z]+$/, 'must be an account SID (AC…)');
 const authToken = z.string().min(1, 'must not be empty');
 const phoneNumber = z
@@ -14,18 +17,27 @@ const subaccounts = z
   .string()
   .transform((value) => value.split(',').map((pair) => pair.trim().split(':')))
   .pipe(z.array(z.tuple([accountSid, authToken])))
-  .transform((pairs) => pairs.map(([sid, token]) => ({ accountSid: sid, authToken: token })));
+  .transform((pairs) => pairs.map(([sid, token]) => ({ accountSid: sid, authToken: token })))
+  .refine(
+    (accounts) => new Set(accounts.map((account) => account.accountSid)).size === accounts.length,
+    'must name each account once',
+  );
 
 const errorCodes = z
   .string()
   .transform((value) => value.split(',').map((code) => code.trim()))
-  .pipe(z.array(z.string().regex(/^\d+$/)));
+  .pipe(z.array(z.string().regex(/^\d+$/)))
+  .refine(
+    (codes) => !codes.includes(OPTED_OUT),
+    'must not name 63014: the recipient has opted out or blocked the sender',
+  );
 
 /** Up to the day after which a message is given up. */
 const minutes = z.coerce.number().min(0).max(1_440);
 
 const httpUrl = z
   .url({ protocol: /^https?$/ })
+  .refine((value) => !value.includes('@'), 'must have no user name and no password')
   .refine((value) => !/[?#]/.test(value), 'must have no query string and no fragment')
   .transform((value) => value.replace(/\/+$/, ''));
 
@@ -54,7 +66,7 @@ function isProxy(value: string): boolean {
 }
 
 /** Every variable that the service reads. The keys are the contract with the operator, see README. */
-export const envSchema = z.object({
+export const envVariables = z.object({
   TWILIO_ACCOUNT_SID: accountSid,
   TWILIO_AUTH_TOKEN: authToken,
   TWILIO_AUTH_TOKEN_SECONDARY: authToken.optional(),
@@ -82,6 +94,15 @@ export const envSchema = z.object({
   NODE_ENV: z.string().default('development'),
 });
 
+/** All of them together, for the service. A command picks those of `envVariables` that it needs. */
+export const envSchema = envVariables.refine(
+  (env) => env.TWILIO_SUBACCOUNTS.every((account) => account.accountSid !== env.TWILIO_ACCOUNT_SID),
+  {
+    path: ['TWILIO_SUBACCOUNTS'],
+    message: 'must not name the account of TWILIO_ACCOUNT_SID, whose token is TWILIO_AUTH_TOKEN',
+  },
+);
+
 export type Env = z.output<typeof envSchema>;
 
 /** The environment is missing something or is malformed. The message names variables, never a value. */
@@ -92,7 +113,7 @@ export class EnvironmentError extends Error {
 /**
  * Reads the service's configuration from a record such as `process.env`.
  * White space around a value is no part of it, and a variable that is set to nothing counts as not set.
- * @param schema `envSchema`, or the part of it that a command needs.
+ * @param schema `envSchema`, or the part of `envVariables` that a command needs.
  * @throws EnvironmentError naming every variable that is missing or malformed.
  */
 export function parseEnv<Schema extends z.ZodObject>(
@@ -139,5 +160,6 @@ function describe(name: string, issue: z.core.$ZodIssue, isSet: boolean): string
     STATUS_POLL_AFTER_MINUTES: 'must be a number of minutes from 0 to 1440; 0 switches it off',
     PORT: 'must be a port number from 0 to 65535',
   };
-  return `  ${name} ${expectations[name] ?? issue.message}`;
+  // A check of our own has a message of its own.
+  return `  ${name} ${issue.code === 'custom' ? issue.message : (expectations[name] ?? issue.message)}`;
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
+import { chmod, lstat, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -29,9 +29,12 @@ export async function claimSocketFolder(dataDir: string): Promise<SocketFolder> 
   const digest = createHash('sha256').update(resolve(dataDir)).digest('hex').slice(0, 16);
   const path = join(tmpdir(), `whatsapp-sms-fallback-${digest}`);
   await mkdir(path, { recursive: true, mode: 0o700 });
-  if ((await stat(path)).uid !== process.getuid?.()) {
+  // Not `stat`: in a folder that all may write to, somebody may have put a link here.
+  const folder = await lstat(path);
+  if (!folder.isDirectory() || folder.uid !== process.getuid?.()) {
     throw new StartupError(`The folder ${path} belongs to another user. Remove it or set EMBEDDED_DATA_DIR.`);
   }
+  await chmod(path, 0o700);
   const unlock = await lock(join(path, LOCK_NAME));
   if (unlock === null) {
     throw new StartupError(

@@ -9,7 +9,7 @@ import { withWholePipelines } from './whole-pipelines.js';
 const SOCKET_NAME = '.s.PGSQL.5432';
 
 export interface EmbeddedPostgresOptions {
-  /** Folder of the data; in memory where it is left out. */
+  /** Folder of the data, made for this user only where it is not there; in memory where it is left out. */
   dataDir?: string;
   /** A dump of `EmbeddedPostgres.dump()` to start from. */
   loadFrom?: Blob;
@@ -35,7 +35,7 @@ export class EmbeddedPostgres implements DatabaseConnection {
   static async start({ dataDir, loadFrom }: EmbeddedPostgresOptions = {}): Promise<EmbeddedPostgres> {
     const folder = dataDir === undefined ? await temporarySocketFolder() : await claimSocketFolder(dataDir);
     try {
-      if (dataDir !== undefined) await mkdir(dataDir, { recursive: true });
+      if (dataDir !== undefined) await mkdir(dataDir, { recursive: true, mode: 0o700 });
       const database = await PGlite.create({ dataDir, loadDataDir: loadFrom });
       const path = join(folder.path, SOCKET_NAME);
       await rm(path, { force: true });

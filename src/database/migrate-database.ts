@@ -22,7 +22,7 @@ export async function migrateDatabase(connection: DatabaseConnection): Promise<s
     return await migrateTables(connection);
   } finally {
     // Closing the connection gives the lock back, but the embedded database has one session for all.
-    await holder.query('select pg_advisory_unlock($1)', [MIGRATION_LOCK]);
+    await holder.query('select pg_advisory_unlock($1)', [MIGRATION_LOCK]).catch(() => undefined);
     holder.release();
     await pool.end();
   }

@@ -1,4 +1,4 @@
-import { envSchema, parseEnv } from '../config/env.js';
+import { envVariables, parseEnv } from '../config/env.js';
 import { loadEnvFile } from '../config/load-env-file.js';
 import { exitWithError } from '../startup-error.js';
 import { openDatabase } from './open-database.js';
@@ -7,7 +7,7 @@ import { migrateDatabase } from './migrate-database.js';
 /** `npm run migrate`: needs nothing of the environment but the database. */
 try {
   loadEnvFile();
-  const env = parseEnv(process.env, envSchema.pick({ DATABASE_URL: true, EMBEDDED_DATA_DIR: true }));
+  const env = parseEnv(process.env, envVariables.pick({ DATABASE_URL: true, EMBEDDED_DATA_DIR: true }));
   const connection = await openDatabase(env);
   try {
     const applied = await migrateDatabase(connection);

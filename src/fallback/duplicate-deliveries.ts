@@ -4,8 +4,8 @@ import {
   Logger,
   type OnApplicationBootstrap,
 } from '@nestjs/common';
-import { setTimeout as delay } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
+import { Rounds } from '../rounds/rounds.js';
 
 const INTERVAL_MILLISECONDS = 60_000;
 
@@ -36,28 +36,29 @@ interface Look {
 @Injectable()
 export class DuplicateDeliveries implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(DuplicateDeliveries.name);
-  private readonly stopping = new AbortController();
-  private rounds: Promise<void> = Promise.resolve();
-  private isFailing = false;
+  private readonly rounds = new Rounds(() => this.runOnce(), {
+    intervalMilliseconds: INTERVAL_MILLISECONDS,
+    logger: this.logger,
+    failure: 'Duplicate deliveries cannot be looked for now',
+  });
 
   constructor(private readonly dataSource: DataSource) {}
 
   onApplicationBootstrap(): void {
-    this.rounds = this.runUntilStopped();
+    this.rounds.start();
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    this.stopping.abort();
-    await this.rounds;
+    await this.rounds.stop();
   }
 
   /**
-   * Looks at every fallback younger than two days. Replicas may do so at the same time: one of them records it.
+   * Looks at every fallback that was begun, or tried again, within two days. Replicas may do so at the same time: one of them records it.
    * @throws when the database is away.
    */
   async runOnce(): Promise<void> {
     let position: Position | null = { createdAt: '-infinity', id: '00000000-0000-0000-0000-000000000000' };
-    while (position !== null && !this.stopping.signal.aborted) {
+    while (position !== null && !this.rounds.signal.aborted) {
       const look: Look = await this.look(position);
       for (const duplicate of look.recorded) {
         this.logger.warn('WhatsApp delivered the message after its SMS fallback', duplicate);
@@ -74,30 +75,14 @@ export class DuplicateDeliveries implements OnApplicationBootstrap, BeforeApplic
     ]);
     return look ?? { position: null, recorded: [] };
   }
-
-  private async runUntilStopped(): Promise<void> {
-    const { signal } = this.stopping;
-    for (;;) {
-      await delay(INTERVAL_MILLISECONDS, undefined, { signal, ref: false }).catch(() => undefined);
-      if (signal.aborted) return;
-      try {
-        await this.runOnce();
-        this.isFailing = false;
-      } catch (error) {
-        this.logger[this.isFailing ? 'debug' : 'warn']('Duplicate deliveries cannot be looked for now', {
-          error,
-        });
-        this.isFailing = true;
-      }
-    }
-  }
 }
 
 /** A fallback in `sending` or `uncertain` may have been sent: its delivery can come before the record of that. */
 const RECORD_DUPLICATE_DELIVERIES = `
 with candidates as (
   select id, original_message_sid, created_at from sms_fallbacks
-  where created_at > now() - interval '2 days' and (created_at, id) > ($1::timestamptz, $2::uuid)
+  where (created_at > now() - interval '2 days' or retried_at > now() - interval '2 days')
+    and (created_at, id) > ($1::timestamptz, $2::uuid)
     and duplicate_delivery_at is null and state in ('sending', 'uncertain', 'sent')
   order by created_at, id limit $3
 ),

@@ -1,12 +1,15 @@
 import { Module } from '@nestjs/common';
 import { DuplicateDeliveries } from './duplicate-deliveries.js';
 import { FallbackListener } from './fallback.listener.js';
+import { FallbackOutcomes } from './fallback-outcomes.js';
 import { ConfigurableModuleClass } from './fallback.module-definition.js';
 import { FallbackService } from './fallback.service.js';
 import { FallbackStore } from './fallback.store.js';
+import { SentSmsStore } from './sent-sms.store.js';
 import { SmsComposer } from './sms-composer.js';
 import { SmsFinder } from './sms-finder.js';
 import { SmsSender } from './sms-sender.js';
+import { StalledFallbacks } from './stalled-fallbacks.js';
 import { TwilioSmsSender } from './twilio-sms-sender.js';
 
 /** Give it a DomainEventsModule, a TwilioModule, a MessageEventsModule and a MessagesModule in `imports`. */
@@ -14,10 +17,13 @@ import { TwilioSmsSender } from './twilio-sms-sender.js';
   providers: [
     DuplicateDeliveries,
     FallbackListener,
+    FallbackOutcomes,
     FallbackService,
     FallbackStore,
+    SentSmsStore,
     SmsComposer,
     SmsFinder,
+    StalledFallbacks,
     { provide: SmsSender, useClass: TwilioSmsSender },
   ],
 })

@@ -1,12 +1,12 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
-import { OriginalMessages } from '../messages/original-messages.js';
+import { Inject, Injectable } from '@nestjs/common';
 import { MessageEventsService } from '../message-events/message-events.service.js';
 import { SMS_FALLBACK_ID_PARAMETER } from '../message-events/message-status-report.js';
 import type { WhatsappPolicyFailed } from '../message-events/whatsapp-policy-failed.event.js';
 import type { SendError } from '../twilio/send-error.js';
 import { earliestAcceptance, lookingSince, tryStartedAt } from './current-try.js';
+import { FallbackOutcomes } from './fallback-outcomes.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
-import { type FallbackProblem, FallbackStore, type LockedFallback } from './fallback.store.js';
+import { FallbackStore, type LockedFallback } from './fallback.store.js';
 import { growingDelay } from './retry-delay.js';
 import { type ComposedSms, SmsComposer } from './sms-composer.js';
 import { SmsFinder } from './sms-finder.js';
@@ -20,15 +20,13 @@ const SHORTEST_LOOK_MILLISECONDS = 1_000;
 /** The fallback's state machine: claimed → sending → sent, with each step committed before the next. */
 @Injectable()
 export class FallbackService {
-  private readonly logger = new Logger(FallbackService.name);
-
   constructor(
     private readonly store: FallbackStore,
+    private readonly outcomes: FallbackOutcomes,
     private readonly composer: SmsComposer,
     private readonly sender: SmsSender,
     private readonly finder: SmsFinder,
     private readonly messageEvents: MessageEventsService,
-    private readonly originalMessages: OriginalMessages,
     @Inject(MODULE_OPTIONS_TOKEN) private readonly options: FallbackModuleOptions,
   ) {}
 
@@ -41,7 +39,7 @@ export class FallbackService {
   async attempt(id: string): Promise<void> {
     const fallback = await this.store.lock(id);
     if (fallback === null) {
-      await this.store.lookAgain(id);
+      await this.store.planNextLook(id);
     } else if (fallback.state === 'claimed') {
       await this.composeAndSend(fallback);
     } else {
@@ -59,7 +57,7 @@ export class FallbackService {
         await this.send(fallback, composition.sms);
         break;
       case 'skipped':
-        await this.end(fallback, 'skipped', composition.reason);
+        await this.outcomes.skipped(fallback, composition.reason);
         break;
       case 'original_message_missing':
         await this.waitForOriginalMessage(fallback);
@@ -82,7 +80,7 @@ export class FallbackService {
         await this.retryUnlessRejected(fallback, result);
         break;
       case 'ambiguous':
-        await this.postpone(
+        await this.outcomes.postponed(
           fallback,
           'uncertain',
           'no_answer_from_twilio',
@@ -110,26 +108,26 @@ export class FallbackService {
   private async waitForOriginalMessage(fallback: LockedFallback): Promise<void> {
     const age = fallback.now().getTime() - tryStartedAt(fallback).getTime();
     if (age >= (this.options.originalMessageWaitMilliseconds ?? 5 * 60_000)) {
-      await this.end(fallback, 'skipped', 'original_message_not_found');
+      await this.outcomes.skipped(fallback, 'original_message_not_found');
     } else {
       const delay = growingDelay(age, SHORTEST_LOOK_MILLISECONDS);
-      await this.postpone(fallback, 'claimed', 'waiting_for_original_message', delay);
+      await this.outcomes.postponed(fallback, 'claimed', 'waiting_for_original_message', delay, null);
     }
   }
 
   private async retryUnlessRejected(fallback: LockedFallback, problem: SendError): Promise<void> {
     if (problem.outcome === 'rejected') {
-      await this.end(fallback, 'failed', 'rejected_by_twilio', problem);
+      await this.outcomes.failed(fallback, 'rejected_by_twilio', problem);
       return;
     }
     const age = fallback.now().getTime() - tryStartedAt(fallback).getTime();
     if (age >= this.giveUpAfterMilliseconds) {
-      await this.end(fallback, 'failed', 'twilio_unavailable', problem);
+      await this.outcomes.failed(fallback, 'twilio_unavailable', problem);
       return;
     }
     const asked = (problem.retryAfterSeconds ?? 0) * 1_000;
     const delay = Math.max(asked, growingDelay(age, SHORTEST_LOOK_MILLISECONDS));
-    await this.postpone(fallback, 'claimed', 'twilio_unavailable', delay, problem);
+    await this.outcomes.postponed(fallback, 'claimed', 'twilio_unavailable', delay, problem);
   }
 
   /** Finds out whether the SMS was accepted. It is sent again only when that is known not to be so. */
@@ -150,7 +148,7 @@ export class FallbackService {
     } else if (found.outcome === 'unknown' || elapsed < (this.options.settlingMilliseconds ?? 30_000)) {
       await this.keepLooking(fallback, elapsed, found.problem);
     } else if (fallback.unansweredAttempts >= MAXIMUM_UNANSWERED_ATTEMPTS) {
-      await this.end(fallback, 'failed', 'no_answer_from_twilio');
+      await this.outcomes.failed(fallback, 'no_answer_from_twilio', null);
     } else {
       await this.send(fallback, composed);
     }
@@ -162,68 +160,26 @@ export class FallbackService {
     problem: SendError | null,
   ): Promise<void> {
     if (elapsed >= this.giveUpAfterMilliseconds) {
-      await this.end(fallback, 'failed', 'no_answer_from_twilio', problem);
+      await this.outcomes.failed(fallback, 'no_answer_from_twilio', problem);
     } else {
       const delay = growingDelay(elapsed, SHORTEST_LOOK_MILLISECONDS);
-      await this.postpone(fallback, 'uncertain', 'no_answer_from_twilio', delay, problem);
+      await this.outcomes.postponed(fallback, 'uncertain', 'no_answer_from_twilio', delay, problem);
     }
   }
 
-  private async markSent(
-    fallback: LockedFallback,
-    { body, truncated }: ComposedSms,
-    sms: AcceptedSms,
-  ): Promise<void> {
-    const original = await this.originalMessages.findByTwilioSid(fallback.originalMessageSid);
-    const record = await this.store.markSent(fallback, sms, body, original?.conversationId ?? null);
-    if (record === 'taken') {
-      // Another fallback without an answer saw it in Twilio's list first. It left this one its own, or none.
-      await this.postpone(fallback, 'uncertain', 'sms_taken_by_another_fallback', SHORTEST_LOOK_MILLISECONDS);
-      return;
-    }
-    this.logger.log(
-      record === 'recorded' ? 'SMS fallback sent' : 'SMS fallback was recorded as sent already',
-      {
-        ...described(fallback),
-        smsMessageSid: sms.messageSid,
-        truncated,
-      },
+  private async markSent(fallback: LockedFallback, composed: ComposedSms, sms: AcceptedSms): Promise<void> {
+    if (await this.outcomes.sent(fallback, composed, sms)) return;
+    // Another fallback without an answer saw it in Twilio's list first. It left this one its own, or none.
+    await this.outcomes.postponed(
+      fallback,
+      'uncertain',
+      'sms_taken_by_another_fallback',
+      SHORTEST_LOOK_MILLISECONDS,
+      null,
     );
-  }
-
-  private async end(
-    fallback: LockedFallback,
-    state: 'skipped' | 'failed',
-    reason: string,
-    problem: FallbackProblem | null = null,
-  ): Promise<void> {
-    await this.store.end(fallback, state, reason, problem);
-    this.logger.warn(`SMS fallback ${state}`, { ...described(fallback), reason, code: problem?.code });
-  }
-
-  private async postpone(
-    fallback: LockedFallback,
-    state: 'claimed' | 'uncertain',
-    reason: string,
-    delayMilliseconds: number,
-    problem: FallbackProblem | null = null,
-  ): Promise<void> {
-    const until = new Date(fallback.now().getTime() + delayMilliseconds);
-    await this.store.postpone(fallback, state, reason, problem, until);
-    this.logger.log('SMS fallback postponed', {
-      ...described(fallback),
-      state,
-      reason,
-      code: problem?.code,
-      until,
-    });
   }
 
   private get giveUpAfterMilliseconds(): number {
     return this.options.giveUpAfterMilliseconds ?? 4 * 60 * 60_000;
   }
-}
-
-function described({ id, originalMessageSid }: LockedFallback) {
-  return { smsFallbackId: id, originalMessageSid };
 }

@@ -1,13 +1,12 @@
-import { Injectable, Logger } from '@nestjs/common';
-import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
+import { Injectable } from '@nestjs/common';
+import { DataSource, type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
-import { MessageEventsService } from '../message-events/message-events.service.js';
 import type { WhatsappPolicyFailed } from '../message-events/whatsapp-policy-failed.event.js';
+import type { EndReason, WaitReason } from './fallback-reasons.js';
 import { smsFallbackAttemptDue } from './sms-fallback-attempt-due.event.js';
 import { SmsFallback, type SmsFallbackState } from './sms-fallback.entity.js';
 import type { ComposedSms } from './sms-composer.js';
-import type { AcceptedSms } from './sms-sender.js';
 
 /** How long a worker has a fallback to itself. Longer than everything it does with it can take. */
 const LOCK_SECONDS = 30;
@@ -32,15 +31,12 @@ export class LockLostError extends Error {
   override readonly name = 'LockLostError';
 }
 
-/** The SQL of `sms_fallbacks`: each method is one committed step of the state machine. */
+/** The steps of the state machine up to the end, each of them committed. SentSmsStore has the last one. */
 @Injectable()
 export class FallbackStore {
-  private readonly logger = new Logger(FallbackStore.name);
-
   constructor(
     private readonly dataSource: DataSource,
     private readonly publisher: DomainEventPublisher,
-    private readonly messageEvents: MessageEventsService,
   ) {}
 
   /** Claims the original message. @returns the id of its one fallback, whoever claimed it first. */
@@ -78,7 +74,7 @@ export class FallbackStore {
   }
 
   /** Plans another look at a fallback that is open but could not be locked, so that it is never forgotten. */
-  async lookAgain(id: string): Promise<void> {
+  async planNextLook(id: string): Promise<void> {
     const [open] = await this.dataSource.query<{ at: Date }[]>(
       `select greatest(locked_until, next_attempt_at) as at from sms_fallbacks
         where id = $1 and state in ('claimed', 'sending', 'uncertain')`,
@@ -116,33 +112,11 @@ export class FallbackStore {
     assertLocked(rows, fallback);
   }
 
-  /**
-   * Records the accepted SMS: its row in `messages`, the link of the triggering event, and the end of the fallback.
-   * It does not ask for the lock: an SMS that Twilio has accepted is a fact, even where the worker was slow.
-   * @returns `taken` where the SMS is another fallback's, which had the same text for the same person.
-   */
-  async markSent(
-    fallback: SmsFallback,
-    sms: AcceptedSms,
-    body: string,
-    conversationId: string | null,
-  ): Promise<'recorded' | 'ended_before' | 'taken'> {
-    try {
-      const recorded = await this.recordSent(fallback, sms, body, conversationId);
-      // After the commit: a callback of the SMS that is being stored now links it, or is seen here.
-      await this.messageEvents.linkMessage(sms.messageSid);
-      return recorded ? 'recorded' : 'ended_before';
-    } catch (error) {
-      if (isTaken(error)) return 'taken';
-      throw error;
-    }
-  }
-
   /** @throws LockLostError */
   async end(
     fallback: LockedFallback,
     state: 'skipped' | 'failed',
-    reason: string,
+    reason: EndReason,
     problem: FallbackProblem | null,
   ): Promise<void> {
     await this.change(this.dataSource.manager, fallback, state, reason, problem, new Date());
@@ -155,7 +129,7 @@ export class FallbackStore {
   async postpone(
     fallback: LockedFallback,
     state: 'claimed' | 'uncertain',
-    reason: string,
+    reason: WaitReason,
     problem: FallbackProblem | null,
     until: Date,
   ): Promise<void> {
@@ -165,89 +139,11 @@ export class FallbackStore {
     });
   }
 
-  /** The SID of the SMS as told by a callback of it, which names its fallback, unless another one has taken it. */
-  async findReportedSid(id: string): Promise<string | null> {
-    const [row] = await this.dataSource.query<{ sid: string }[]>(
-      `select message_sid as sid from message_events
-        where sms_fallback_id = $1
-          and not exists (select from sms_fallbacks where sms_message_sid = message_sid and id <> $1)
-        order by created_at limit 1`,
-      [id],
-    );
-    return row?.sid ?? null;
-  }
-
-  /**
-   * Those of the SIDs that are another fallback's, or a message that the application had sent before. A row of
-   * `messages` that is younger tells nothing: the application may copy every message of its account there.
-   */
-  async findSidsOfOthers(id: string, since: Date, sids: readonly string[]): Promise<Set<string>> {
-    const rows = await this.dataSource.query<{ sid: string }[]>(
-      `select sms_message_sid as sid from sms_fallbacks where sms_message_sid = any ($3) and id <> $1
-       union select message_sid from message_events where message_sid = any ($3) and sms_fallback_id <> $1
-       union select twilio_sid from messages where twilio_sid = any ($3) and created_at < $2`,
-      [id, since, sids],
-    );
-    return new Set(rows.map(({ sid }) => sid));
-  }
-
-  private async recordSent(
-    fallback: SmsFallback,
-    sms: AcceptedSms,
-    body: string,
-    conversationId: string | null,
-  ): Promise<boolean> {
-    return this.dataSource.transaction(async (manager) => {
-      const ended = await manager.query<unknown[]>(
-        `with ended as (
-           update sms_fallbacks
-              set state = 'sent', reason = null, sms_message_sid = $2, sent_at = now(), updated_at = now(), locked_until = null
-            where id = $1 and state in ('claimed', 'sending', 'uncertain', 'failed')
-           returning id
-         )
-         select id from ended`,
-        [fallback.id, sms.messageSid],
-      );
-      if (ended.length === 0) return false;
-      await this.addMessage(manager, fallback, sms, body, conversationId);
-      return true;
-    });
-  }
-
-  /** The table is the application's: if it refuses the row, the SMS was sent all the same, and that is recorded. */
-  private async addMessage(
-    manager: EntityManager,
-    fallback: SmsFallback,
-    sms: AcceptedSms,
-    body: string,
-    conversationId: string | null,
-  ): Promise<void> {
-    try {
-      await manager.transaction(async (savepoint) => {
-        await savepoint.query(ADD_MESSAGE, [
-          conversationId,
-          sms.messageSid,
-          body,
-          sms.status,
-          fallback.messageEventId,
-          fallback.id,
-        ]);
-      });
-    } catch (error) {
-      const message = `The SMS could not be added to messages: ${String(error)}`;
-      await manager.query('update sms_fallbacks set last_error = $2 where id = $1', [fallback.id, message]);
-      this.logger.error('The SMS was sent but could not be added to messages', {
-        smsFallbackId: fallback.id,
-        error: String(error),
-      });
-    }
-  }
-
   private async change(
     manager: EntityManager,
     fallback: LockedFallback,
     state: SmsFallbackState,
-    reason: string,
+    reason: EndReason | WaitReason,
     problem: FallbackProblem | null,
     nextAttemptAt: Date,
   ): Promise<void> {
@@ -281,24 +177,6 @@ export class FallbackStore {
   }
 }
 
-const ADD_MESSAGE = `
-with sms as (
-  insert into messages (conversation_id, twilio_sid, direction, channel, body, status)
-  values ($1, $2, 'outbound', 'sms', $3, $4)
-  on conflict (twilio_sid) do update set twilio_sid = excluded.twilio_sid
-  returning id
-),
-event as (
-  update message_events set fallback_sms_message_id = sms.id from sms where message_events.id = $5
-)
-update sms_fallbacks set message_id = sms.id from sms where sms_fallbacks.id = $6`;
-
 function assertLocked(changed: readonly unknown[], fallback: LockedFallback): void {
   if (changed.length === 0) throw new LockLostError(`The lock of the fallback ${fallback.id} has run out`);
-}
-
-function isTaken(error: unknown): boolean {
-  if (!(error instanceof QueryFailedError)) return false;
-  const { constraint } = error.driverError as { constraint?: unknown };
-  return constraint === 'sms_fallbacks_sms_message_sid_key';
 }

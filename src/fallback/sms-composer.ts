@@ -3,17 +3,10 @@ import twilio from 'twilio';
 import { type OriginalMessage, OriginalMessages } from '../messages/original-messages.js';
 import { classifySendError, type SendError } from '../twilio/send-error.js';
 import { TwilioAccounts } from '../twilio/twilio-accounts.js';
+import type { SkipReason } from './fallback-reasons.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
 import type { SmsFallback } from './sms-fallback.entity.js';
 import { toSmsText } from './sms-text.js';
-
-/** Why a fallback ends without an SMS. */
-export type SkipReason =
-  | 'original_message_not_found'
-  | 'conversation_without_company'
-  | 'no_sender_number'
-  | 'no_recipient'
-  | 'no_text';
 
 export interface ComposedSms {
   readonly toNumber: string;

@@ -19,7 +19,7 @@ import { Message } from '../messages/message.entity.js';
  */
 export type SmsFallbackState = 'claimed' | 'sending' | 'uncertain' | 'sent' | 'skipped' | 'failed';
 
-/** What became of the SMS for one WhatsApp message. Rows are written by FallbackStore. */
+/** What became of the SMS for one WhatsApp message. Rows are written by FallbackStore and SentSmsStore. */
 @Entity('sms_fallbacks')
 @Unique('sms_fallbacks_original_message_sid_key', ['originalMessageSid'])
 @Unique('sms_fallbacks_sms_message_sid_key', ['smsMessageSid'])
@@ -32,6 +32,7 @@ export type SmsFallbackState = 'claimed' | 'sending' | 'uncertain' | 'sent' | 's
   where: `state in ('claimed', 'sending', 'uncertain')`,
 })
 @Index('sms_fallbacks_created_at_idx', ['createdAt', 'id'])
+@Index('sms_fallbacks_retried_at_idx', ['retriedAt'], { where: 'retried_at is not null' })
 @Index('sms_fallbacks_message_id_idx', ['messageId'], { where: 'message_id is not null' })
 export class SmsFallback {
   @PrimaryGeneratedColumn('uuid', { primaryKeyConstraintName: 'sms_fallbacks_pkey' })

@@ -10,7 +10,10 @@ import {
 } from 'typeorm';
 import { Message } from '../messages/message.entity.js';
 
-/** One status of one message, as Twilio reported it. Rows are added by MessageEventsStore and never changed. */
+/**
+ * One status of one message, as Twilio reported it. Rows are added by MessageEventsStore; after that only the two
+ * links to `messages` are set.
+ */
 @Entity('message_events')
 @Unique('message_events_message_sid_message_status_key', ['messageSid', 'messageStatus'])
 @Index('message_events_created_at_idx', ['createdAt'])

@@ -6,6 +6,7 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Rounds } from '../rounds/rounds.js';
 import { MessagePollsStore } from './message-polls.store.js';
 import { StatusPoller } from './status-poller.js';
 import { MODULE_OPTIONS_TOKEN, type StatusPollingModuleOptions } from './status-polling.module-definition.js';
@@ -17,10 +18,8 @@ const SHUTDOWN_LIMIT_MILLISECONDS = 2_000;
 @Injectable()
 export class StatusPollingService implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(StatusPollingService.name);
-  private readonly stopping = new AbortController();
   private readonly intervalMilliseconds: number;
-  private rounds: Promise<void> = Promise.resolve();
-  private isFailing = false;
+  private readonly rounds: Rounds;
   private knowsThatMessagesAreNotIndexed = false;
 
   constructor(
@@ -29,15 +28,19 @@ export class StatusPollingService implements OnApplicationBootstrap, BeforeAppli
     @Inject(MODULE_OPTIONS_TOKEN) options: StatusPollingModuleOptions,
   ) {
     this.intervalMilliseconds = options.intervalMilliseconds ?? 15_000;
+    this.rounds = new Rounds(() => this.runOnce(), {
+      intervalMilliseconds: this.intervalMilliseconds,
+      logger: this.logger,
+      failure: 'Statuses cannot be asked for now',
+    });
   }
 
   onApplicationBootstrap(): void {
-    if (this.intervalMilliseconds > 0) this.rounds = this.runUntilStopped();
+    if (this.intervalMilliseconds > 0) this.rounds.start();
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    this.stopping.abort();
-    await Promise.race([this.rounds, delay(SHUTDOWN_LIMIT_MILLISECONDS, undefined, { ref: false })]);
+    await Promise.race([this.rounds.stop(), delay(SHUTDOWN_LIMIT_MILLISECONDS, undefined, { ref: false })]);
   }
 
   /**
@@ -46,28 +49,13 @@ export class StatusPollingService implements OnApplicationBootstrap, BeforeAppli
    * @throws when the database is away.
    */
   async runOnce(): Promise<void> {
-    const { signal } = this.stopping;
+    const { signal } = this.rounds;
     let more = true;
     while (more && !signal.aborted) {
       const moreEvents = await this.store.enrolFromEvents();
       const moreMessages = await this.enrolFromMessages();
       const moreDue = await this.poller.pollDue(signal);
       more = moreEvents || moreMessages || moreDue;
-    }
-  }
-
-  private async runUntilStopped(): Promise<void> {
-    const { signal } = this.stopping;
-    for (;;) {
-      try {
-        await this.runOnce();
-        this.isFailing = false;
-      } catch (error) {
-        this.logger[this.isFailing ? 'debug' : 'warn']('Statuses cannot be asked for now', { error });
-        this.isFailing = true;
-      }
-      await delay(this.intervalMilliseconds, undefined, { signal, ref: false }).catch(() => undefined);
-      if (signal.aborted) return;
     }
   }
 

@@ -18,17 +18,22 @@ export class ApiRequestClient extends twilio.RequestClient {
       return request;
     });
     this.axios.interceptors.response.use((response) => {
-      if (response.status === 429) throw new TwilioRateLimitedError(seconds(response.headers['retry-after']));
-      return response;
+      if (response.status !== 429) return response;
+      const { code } = new twilio.RestException({ statusCode: 429, body: response.data as unknown });
+      throw new TwilioRateLimitedError(seconds(response.headers['retry-after']), code?.toString());
     });
   }
 }
 
-/** HTTP 429, error 20429: Twilio did not process the request. The library's own error leaves out Retry-After. */
+/** HTTP 429: Twilio did not process the request. The library's own error leaves out Retry-After. */
 export class TwilioRateLimitedError extends Error {
   override readonly name = 'TwilioRateLimitedError';
 
-  constructor(readonly retryAfterSeconds: number | null) {
+  /** @param code Twilio's: 20429 is too many requests in all, 21611 a full queue of one sender. */
+  constructor(
+    readonly retryAfterSeconds: number | null,
+    readonly code = '20429',
+  ) {
     super('Twilio answered 429, too many requests');
   }
 }

@@ -49,7 +49,7 @@ const CONNECTION_ERRORS: ReadonlySet<string> = new Set([
 /** Classifies what `messages.create` rejected with. An error that is not known is ambiguous. */
 export function classifySendError(error: unknown): SendError {
   if (error instanceof TwilioRateLimitedError) {
-    return sendError('not_processed', '20429', error.message, error.retryAfterSeconds);
+    return sendError('not_processed', error.code, error.message, error.retryAfterSeconds);
   }
   if (error instanceof UnknownTwilioAccountError) {
     return sendError('not_processed', 'UNKNOWN_ACCOUNT', error.message);

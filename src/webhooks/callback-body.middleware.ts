@@ -43,8 +43,8 @@ export function isJson(request: CallbackRequest): boolean {
   return contentType(request) === JSON_TYPE;
 }
 
-/** @returns null for a JSON body that is no object. */
-export function readParameters(request: CallbackRequest, body: string): CallbackParameters | null {
+/** A JSON body that is no object has none, and so it names no account whose token could have signed it. */
+export function readParameters(request: CallbackRequest, body: string): CallbackParameters {
   return isJson(request) ? readJson(body) : readForm(body);
 }
 
@@ -58,12 +58,12 @@ function readForm(body: string): CallbackParameters {
   return parameters;
 }
 
-function readJson(body: string): CallbackParameters | null {
+function readJson(body: string): CallbackParameters {
   try {
     const value: unknown = JSON.parse(body);
-    return isObject(value) ? value : null;
+    return isObject(value) ? value : {};
   } catch {
-    return null;
+    return {};
   }
 }
 

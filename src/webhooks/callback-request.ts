@@ -13,8 +13,8 @@ export interface CallbackRequest extends Request {
 
 /** A request that Twilio signed. */
 export interface SignedCallback {
-  /** Every parameter as received; null where the JSON body is no object. */
-  readonly parameters: CallbackParameters | null;
+  /** Every parameter as received. */
+  readonly parameters: CallbackParameters;
   /** The body as text. */
   readonly body: string;
   /** The URL that Twilio called, with its query string as sent. */

@@ -12,9 +12,7 @@ export class MessageStatusReportPipe implements PipeTransform<SignedCallback, Pr
 
   async transform({ parameters, body, url }: SignedCallback): Promise<MessageStatusReport> {
     const payload = storableOrNull(parameters);
-    if (payload === null) {
-      return this.reject(['the body is no JSON object, or is nested too deep'], { body: storable(body) });
-    }
+    if (payload === null) return this.reject(['the body is nested too deep'], { body: storable(body) });
     const result = messageStatusCallbackSchema.safeParse(payload);
     if (result.success) return toMessageStatusReport(result.data, payload, url);
     return this.reject(

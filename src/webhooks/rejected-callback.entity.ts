@@ -13,7 +13,7 @@ export class RejectedCallback {
   @Column('text')
   reason!: string;
 
-  /** Every parameter as received; `{ body }` where there are none. */
+  /** Every parameter as received; `{ body }` where they are nested too deep. */
   @Column('jsonb')
   payload!: Record<string, unknown>;
 

@@ -60,13 +60,13 @@ export class TwilioSignatureGuard implements CanActivate {
   private findFault(request: CallbackRequest, { parameters, body, url }: SignedCallback): string | null {
     const signature = request.get('X-Twilio-Signature');
     if (signature === undefined) return 'there is no X-Twilio-Signature header';
-    const accountSid = parameters?.AccountSid;
+    const accountSid = parameters.AccountSid;
     const tokens = typeof accountSid === 'string' ? this.accounts.authTokens(accountSid) : [];
     if (tokens.length === 0) return 'its AccountSid is not one of the configured accounts';
     const isValid = (token: string) =>
       isJson(request)
         ? twilio.validateRequestWithBody(token, signature, url, body)
-        : twilio.validateRequest(token, signature, url, parameters ?? {});
+        : twilio.validateRequest(token, signature, url, parameters);
     try {
       return tokens.some(isValid) ? null : 'its signature does not match: compare the URL and the auth token';
     } catch {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { type Env, envSchema, parseEnv } from '../../src/config/env.js';
+import { type Env, envSchema, envVariables, parseEnv } from '../../src/config/env.js';
 
 const required = { TWILIO_ACCOUNT_SID: 'AC0123', TWILIO_AUTH_TOKEN: 'the-token' };
 
@@ -54,7 +54,7 @@ describe('the environment', () => {
 
   it('reads only the part that a command needs', () => {
     const url = 'postgresql://user:password@db.example.com:5432/app';
-    expect(parseEnv({ DATABASE_URL: url }, envSchema.pick({ DATABASE_URL: true }))).toEqual({
+    expect(parseEnv({ DATABASE_URL: url }, envVariables.pick({ DATABASE_URL: true }))).toEqual({
       DATABASE_URL: url,
     });
   });
@@ -105,25 +105,26 @@ describe('the environment', () => {
     ['TWILIO_ACCOUNT_SID', 'SM0123', 'must be an account SID (AC…)'],
     ['TWILIO_SUBACCOUNTS', 'AC1', 'must be pairs of account SID and token: ACxxx:token,ACyyy:token'],
     ['TWILIO_SUBACCOUNTS', 'AC1:one,AC2:', 'must be pairs of account SID and token: ACxxx:token,ACyyy:token'],
+    ['TWILIO_SUBACCOUNTS', 'AC1:one,AC1:two', 'must name each account once'],
+    ['TWILIO_SUBACCOUNTS', 'AC1:one,AC0123:two', 'must not name the account of TWILIO_ACCOUNT_SID'],
     ['TWILIO_SUBACCOUNTS', 'AC1:one:more', 'must be pairs of account SID and token: ACxxx:token,ACyyy:token'],
     ['TWILIO_PHONE_NUMBER_REMINDERS', '0155512345', 'must be a phone number in E.164, e.g. +15551234567'],
     ['TWILIO_MESSAGING_SERVICE_SID', 'AC0123', 'must be a Messaging Service SID (MG…)'],
     ['TWILIO_API_BASE_URL', 'api.twilio.com', 'must be an http or https URL without a query'],
     ['TWILIO_API_BASE_URL', 'ftp://api.twilio.com', 'must be an http or https URL without a query'],
     ['DATABASE_URL', 'mysql://host/db', 'must be a PostgreSQL URL, special characters percent-encoded'],
-    [
-      'DATABASE_URL',
-      'postgresql://user:100%@host/db',
-      'must be a PostgreSQL URL, special characters percent-encoded',
-    ],
+    ['DATABASE_URL', 'postgresql://user:100%@host/db', 'must have its special characters percent-encoded'],
     ['PUBLIC_BASE_URL', 'hooks.example.com', 'must be the https origin that Twilio calls'],
-    ['PUBLIC_BASE_URL', 'https://hooks.example.com/?a=b', 'must be the https origin that Twilio calls'],
+    ['PUBLIC_BASE_URL', 'https://hooks.example.com/?a=b', 'must have no query string and no fragment'],
+    ['PUBLIC_BASE_URL', 'https://user:password@hooks.example.com', 'must have no user name and no password'],
+    ['TWILIO_API_BASE_URL', 'https://user@api.twilio.com', 'must have no user name and no password'],
     [
       'TRUST_PROXY',
       'the-proxy',
       'must be true, false, a number of hops, or addresses and subnets separated by commas',
     ],
     ['FALLBACK_ERROR_CODES', '63049;63024', 'must be error codes separated by commas: 63049,63024'],
+    ['FALLBACK_ERROR_CODES', '63049,63014', 'must not name 63014'],
     ['FALLBACK_ERROR_CODES', 'all', 'must be error codes separated by commas: 63049,63024'],
     ['STATUS_POLL_AFTER_MINUTES', '-1', 'must be a number of minutes from 0 to 1440; 0 switches it off'],
     ['STATUS_POLL_AFTER_MINUTES', '1441', 'must be a number of minutes from 0 to 1440; 0 switches it off'],

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
@@ -33,6 +33,13 @@ describe('the embedded PostgreSQL in a folder', () => {
     const second = await EmbeddedPostgres.start({ dataDir });
     expect(await query(second, 'select * from kept')).toEqual([{ value: 'a value' }]);
     await second.close();
+  });
+
+  it('lets no other user in, because PGlite makes its files readable by all', async () => {
+    const database = await EmbeddedPostgres.start({ dataDir });
+    const modes = await Promise.all([dataDir, database.client.host ?? ''].map((path) => stat(path)));
+    expect(modes.map(({ mode }) => mode & 0o777)).toEqual([0o700, 0o700]);
+    await database.close();
   });
 
   it('is opened once when it is started twice at the same time, and again once it is closed', async () => {

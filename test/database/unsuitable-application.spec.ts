@@ -25,6 +25,17 @@ describe('the tables of an application that the service cannot work with', () =>
     );
   });
 
+  it('are refused by the migration where a text is of a type that cannot hold every value', async () => {
+    await execute(database, "create type message_status as enum ('queued', 'sent', 'delivered')");
+    await execute(database, APPLICATION_TABLES);
+    await execute(database, 'alter table messages alter status type message_status using null');
+    await expect(migrateDatabase(database)).rejects.toThrow(
+      'columns that must be text, varchar or citext, because Twilio adds values: messages.status',
+    );
+    await execute(database, 'alter table messages alter status type varchar(40) using null');
+    expect(await migrateDatabase(database)).not.toEqual([]);
+  });
+
   it('are refused by the migration where messages.twilio_sid is not unique', async () => {
     const notUnique = APPLICATION_TABLES.replace('varchar(34) unique', 'varchar(34)');
     await execute(database, notUnique);

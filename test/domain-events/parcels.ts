@@ -1,7 +1,7 @@
-import { Injectable, Module, type OnModuleInit } from '@nestjs/common';
-import { ModuleRef } from '@nestjs/core';
+import { Injectable, Module } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import { DataSource, type EntityManager } from 'typeorm';
+import { AppModule } from '../../src/app.module.js';
 import { DomainEventPublisher } from '../../src/domain-events/domain-event-publisher.js';
 import type { DomainEvent } from '../../src/domain-events/domain-events.js';
 import { OnDomainEvent } from '../../src/domain-events/on-domain-event.decorator.js';
@@ -53,17 +53,11 @@ export class ParcelStatistics {
 }
 
 @Injectable()
-export class Parcels implements OnModuleInit {
-  private publisher!: DomainEventPublisher;
-
+export class Parcels {
   constructor(
-    private readonly modules: ModuleRef,
+    private readonly publisher: DomainEventPublisher,
     private readonly dataSource: DataSource,
   ) {}
-
-  onModuleInit(): void {
-    this.publisher = this.modules.get(DomainEventPublisher, { strict: false });
-  }
 
   async deliver(parcel: string, manager: EntityManager = this.dataSource.manager): Promise<ParcelDelivered> {
     const event = { id: randomUUID(), occurredAt: new Date().toISOString(), parcel };
@@ -77,5 +71,5 @@ export class Parcels implements OnModuleInit {
   }
 }
 
-@Module({ providers: [Parcels, ParcelListener, ParcelStatistics] })
+@Module({ imports: [AppModule], providers: [Parcels, ParcelListener, ParcelStatistics] })
 export class ParcelsModule {}

@@ -66,6 +66,16 @@ describe('an SMS without an answer is not taken for', () => {
     expect(smsFor(application, 'a2').map(({ sid }) => sid)).toEqual([fallback.smsMessageSid]);
   });
 
+  it('one of the application’s although it is its own, where the application copies all messages of its account', async () => {
+    const message = await fallBack('a6', { type: 'resetAfterAccepting' });
+    await untilFallbackIs(application, message.twilioSid, 'uncertain');
+    const [sms] = smsFor(application, 'a6');
+    await seedMessage(application.dataSource, { twilioSid: sms?.sid });
+    const fallback = await untilAllIsDone(application, message.twilioSid);
+    expect(fallback).toMatchObject({ state: 'sent', attempts: 1, smsMessageSid: sms?.sid });
+    expect(attemptsFor(application, 'a6')).toHaveLength(1);
+  });
+
   it('an SMS with another text, from another number, or of another time', async () => {
     const message = await seedMessage(application.dataSource);
     const { body, companyPhoneNumber } = message;

@@ -2,8 +2,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { delivered, inOrder } from '../../simulator/callback-plan.js';
 import { Message } from '../../src/messages/message.entity.js';
 import { TestApplication, WEBHOOK_URL } from '../support/application.js';
-import { policyFailure, smsFor, untilAllIsDone } from '../support/fallbacks.js';
-import { seedMessage } from '../support/seed.js';
+import { policyFailure, smsFor, untilAllIsDone, untilFallbackIs } from '../support/fallbacks.js';
+import { randomMessageSid, seedMessage } from '../support/seed.js';
 
 describe('the SMS at Twilio and in the tables', () => {
   let application: TestApplication;
@@ -64,6 +64,24 @@ describe('the SMS at Twilio and in the tables', () => {
       { message_status: 'failed', message_id: original.id, fallback_sms_message_id: sms.id },
       { message_status: 'undelivered', message_id: original.id, fallback_sms_message_id: null },
     ]);
+  });
+
+  it('is told of by the events of the original, too, where that is stored after its callbacks (trap 8)', async () => {
+    const messageSid = randomMessageSid();
+    await policyFailure(application, messageSid);
+    await untilFallbackIs(application, messageSid, 'claimed');
+    const { id } = await seedMessage(application.dataSource, { twilioSid: messageSid });
+    await untilAllIsDone(application, messageSid);
+    const sms = await smsMessage(messageSid);
+    expect(
+      await application.query(
+        'select message_id, fallback_sms_message_id from message_events where message_sid = $1',
+        [messageSid],
+      ),
+    ).toEqual([{ message_id: id, fallback_sms_message_id: sms.id }]);
+    expect(await application.dataSource.manager.findOneBy(Message, { id })).toMatchObject({
+      status: 'undelivered',
+    });
   });
 
   it('has the events of its own callbacks, which name its row and its fallback', async () => {

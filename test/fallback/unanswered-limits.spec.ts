@@ -37,6 +37,19 @@ describe('an SMS that Twilio never answers and never lists', () => {
     expect(attemptsFor(application, twilioSid)).toHaveLength(5);
   });
 
+  it('is sent more often than that where Twilio refuses it in between: a refusal is an answer', async () => {
+    const { twilioSid } = await seedMessage(application.dataSource);
+    const unanswered = { type: 'resetBeforeAccepting' } as const;
+    const refused = { type: 'error', status: 429, code: 20429 } as const;
+    for (const fault of [unanswered, unanswered, unanswered, refused, unanswered, unanswered, unanswered]) {
+      application.twilio.failNext({ on: 'create', fault });
+    }
+    await policyFailure(application, twilioSid);
+    const fallback = await untilAllIsDone(application, twilioSid);
+    expect(fallback).toMatchObject({ state: 'sent', attempts: 8 });
+    expect(smsFor(application, twilioSid)).toHaveLength(1);
+  });
+
   it('has failed when Twilio could not be asked for so long, and is not sent again', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     application.twilio.failNext({ on: 'create', fault: { type: 'resetAfterAccepting' } });

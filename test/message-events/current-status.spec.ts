@@ -3,7 +3,9 @@ import fc from 'fast-check';
 import { STATUSES_BY_RANK } from '../../src/message-events/message-status.js';
 import { MessageEventsService } from '../../src/message-events/message-events.service.js';
 import { TestApplication } from '../support/application.js';
+import { jobsOf, runWaitingJobs } from '../support/job-queue.js';
 import { randomMessageSid, seedMessage } from '../support/seed.js';
+import { until } from '../support/until.js';
 import { postCallback, statusParameters } from '../webhooks/post-callback.js';
 
 describe("a message's row", () => {
@@ -118,4 +120,28 @@ describe("a message's row", () => {
     await application.query('delete from messages where id = $1', [id]);
     expect(await linksOf(twilioSid)).toEqual([{ message_id: null }]);
   });
+
+  // The embedded database serves one transaction at a time: there nothing can be locked by another one.
+  if (process.env.TEST_DATABASE_URL !== undefined) {
+    it('holds up no callback while the application has it locked, and follows once it is free', async () => {
+      const locked = await seedMessage(application.dataSource);
+      const free = await seedMessage(application.dataSource);
+      const owner = application.dataSource.createQueryRunner();
+      await owner.startTransaction();
+      try {
+        await owner.query('select from messages where id = $1 for update', [locked.id]);
+        await Promise.all([report(locked.twilioSid, 'delivered'), report(free.twilioSid, 'delivered')]);
+        expect(await statusOf(free.twilioSid)).toBe('delivered');
+        expect(await statusOf(locked.twilioSid)).toBe('queued');
+        expect(await jobsOf(application, 'message_link.postponed')).toHaveLength(1);
+      } finally {
+        await owner.commitTransaction();
+        await owner.release();
+      }
+      await until('the row to follow its events', async () => {
+        await runWaitingJobs(application);
+        return (await statusOf(locked.twilioSid)) === 'delivered';
+      });
+    });
+  }
 });

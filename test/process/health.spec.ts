@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Client } from 'pg';
 import { TestApplication } from '../support/application.js';
-import { CuttableConnection } from '../support/network.js';
+import { DatabaseLine } from '../support/database-line.js';
 import { createTestDatabase } from '../support/test-database.js';
 import { until } from '../support/until.js';
 
@@ -11,11 +11,11 @@ interface Health {
 }
 
 describe('the health of the service', () => {
-  let database: CuttableConnection;
+  let database: DatabaseLine;
   let application: TestApplication;
 
   beforeEach(async () => {
-    database = await CuttableConnection.to(await createTestDatabase());
+    database = await DatabaseLine.open(await createTestDatabase());
     application = await TestApplication.start({ database });
     await untilReady();
   });
@@ -53,7 +53,7 @@ describe('the health of the service', () => {
   });
 
   it('is live and not ready while the database is away, says no more, and is ready again by itself', async () => {
-    await database.cut();
+    database.cut();
     const answer = await untilNotReady();
     expect(answer.body).toEqual({
       status: 'error',
@@ -61,16 +61,16 @@ describe('the health of the service', () => {
       worker: expect.stringMatching(/^(up|down)$/) as unknown,
     });
     expect(await health('live')).toEqual({ status: 200, body: { status: 'ok' } });
-    await database.mend();
+    database.mend();
     expect((await untilReady()).body).toEqual({ status: 'ok', database: 'up', worker: 'up' });
   });
 
   it('is not ready where the database accepts everything and answers nothing', async () => {
-    database.freeze();
+    database.hold();
     const started = Date.now();
     expect(await health('ready')).toMatchObject({ status: 503, body: { database: 'down' } });
     expect(Date.now() - started).toBeLessThan(12_000);
-    await database.cut();
+    database.cut();
   });
 
   // The embedded database cannot refuse connections of its own accord.

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { migrations } from '../../src/database/data-source-options.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { APPLICATION_TABLES, execute } from '../database/application-tables.js';
-import { CuttableConnection } from '../support/network.js';
+import { DatabaseLine } from '../support/database-line.js';
 import { endServices, type ServiceEnv, ServiceProcess } from '../support/service-process.js';
 import { createEmptyDatabase } from '../support/test-database.js';
 
@@ -16,11 +16,11 @@ async function migrate(env: ServiceEnv): Promise<{ code: number | null; stdout: 
 
 describe('npm run migrate', () => {
   let empty: DatabaseConnection;
-  let database: CuttableConnection;
+  let database: DatabaseLine;
 
   beforeEach(async () => {
     empty = await createEmptyDatabase();
-    database = await CuttableConnection.to(empty);
+    database = await DatabaseLine.open(empty);
   });
 
   afterEach(async () => {

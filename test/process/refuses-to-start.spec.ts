@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { CuttableConnection } from '../support/network.js';
+import { DatabaseLine } from '../support/database-line.js';
 import { createServiceDatabase, type ServiceDatabase } from '../support/service-database.js';
 import { endServices, requiredEnv, type ServiceEnv, ServiceProcess } from '../support/service-process.js';
 import { createEmptyDatabase } from '../support/test-database.js';
@@ -96,7 +96,7 @@ describe('the service refuses to start with a database server', () => {
 
 describe('the service refuses to start on a database', () => {
   it('that is not migrated, and says how to migrate it', async () => {
-    const database = await CuttableConnection.to(await createEmptyDatabase());
+    const database = await DatabaseLine.open(await createEmptyDatabase());
     const text = await refusal({ DATABASE_URL: database.url });
     expect(text).toMatch(
       /^✖ The database is not migrated: CreateMessageEventsTable\d+, .*\nRun: npm run migrate\n$/,

@@ -5,8 +5,7 @@ import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../../src/database/data-source-options.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { EmbeddedPostgres } from '../../src/database/embedded-postgres.js';
-import { migrateDatabase } from '../../src/database/migrate-database.js';
-import { createEmptyDatabase } from './test-database.js';
+import { createEmbedded, createTestDatabase } from './test-database.js';
 
 /** A migrated database for processes of the service. */
 export interface ServiceDatabase {
@@ -25,6 +24,7 @@ export async function createServiceDatabase(): Promise<ServiceDatabase> {
 /** An embedded one in a temporary folder. */
 export async function createInFolder(): Promise<ServiceDatabase> {
   const folder = await mkdtemp(join(tmpdir(), 'whatsapp-sms-fallback-data-'));
+  await (await createEmbedded('migrated', folder)).close();
   return {
     env: { EMBEDDED_DATA_DIR: folder },
     use: async (work) => {
@@ -40,7 +40,7 @@ export async function createInFolder(): Promise<ServiceDatabase> {
 }
 
 async function createOnServer(): Promise<ServiceDatabase> {
-  const connection = await createEmptyDatabase();
+  const connection = await createTestDatabase();
   return {
     env: { DATABASE_URL: connection.client.connectionString ?? '' },
     use: (work) => withDataSource(connection, work),
@@ -52,7 +52,6 @@ async function withDataSource<Result>(
   connection: DatabaseConnection,
   work: (dataSource: DataSource) => Promise<Result>,
 ): Promise<Result> {
-  await migrateDatabase(connection);
   const dataSource = await new DataSource(dataSourceOptions(connection)).initialize();
   try {
     return await work(dataSource);

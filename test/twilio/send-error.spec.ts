@@ -55,7 +55,11 @@ describe('classifySendError', () => {
       code: '20429',
       retryAfterSeconds: 7,
     });
-    expect(classifySendError(new TwilioRateLimitedError(null))).toMatchObject({ retryAfterSeconds: null });
+    expect(classifySendError(new TwilioRateLimitedError(null, '21611'))).toMatchObject({
+      outcome: 'not_processed',
+      code: '21611',
+      retryAfterSeconds: null,
+    });
   });
 
   it.each([

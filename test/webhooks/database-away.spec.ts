@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { TestApplication } from '../support/application.js';
 import { createTestDatabase } from '../support/test-database.js';
 import { until } from '../support/until.js';
-import { DatabaseLine } from './database-line.js';
+import { DatabaseLine } from '../support/database-line.js';
 import { errorBody, postCallback, statusParameters } from './post-callback.js';
 
 describe('while the database is away, the webhook', () => {

@@ -1,0 +1,19 @@
+/** Why a fallback ends without an SMS although nothing went wrong in sending. */
+export type SkipReason =
+  | 'original_message_not_found'
+  | 'conversation_without_company'
+  | 'no_sender_number'
+  | 'no_recipient'
+  | 'no_text';
+
+/** Why the SMS could not be sent. */
+export type FailureReason = 'rejected_by_twilio' | 'twilio_unavailable' | 'no_answer_from_twilio';
+
+export type EndReason = SkipReason | FailureReason;
+
+/** What an open fallback waits for. */
+export type WaitReason =
+  | 'waiting_for_original_message'
+  | 'twilio_unavailable'
+  | 'no_answer_from_twilio'
+  | 'sms_taken_by_another_fallback';
