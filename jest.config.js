@@ -1,8 +1,12 @@
+import { availableParallelism } from 'node:os';
+
 /** Native ESM: `npm test` runs Jest with --experimental-vm-modules. */
 export default {
   testEnvironment: 'node',
   globalSetup: '<rootDir>/test/support/global-setup.mjs',
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
+  // Specs wait more than they compute: for databases, processes and time-outs. Jest would leave a core idle.
+  maxWorkers: availableParallelism() + 1,
   testMatch: ['<rootDir>/test/**/*.spec.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },

@@ -37,19 +37,6 @@ describe('an SMS that Twilio never answers and never lists', () => {
     expect(attemptsFor(application, twilioSid)).toHaveLength(5);
   });
 
-  it('is sent more often than that where Twilio refuses it in between: a refusal is an answer', async () => {
-    const { twilioSid } = await seedMessage(application.dataSource);
-    const unanswered = { type: 'resetBeforeAccepting' } as const;
-    const refused = { type: 'error', status: 429, code: 20429 } as const;
-    for (const fault of [unanswered, unanswered, unanswered, refused, unanswered, unanswered, unanswered]) {
-      application.twilio.failNext({ on: 'create', fault });
-    }
-    await policyFailure(application, twilioSid);
-    const fallback = await untilAllIsDone(application, twilioSid);
-    expect(fallback).toMatchObject({ state: 'sent', attempts: 8 });
-    expect(smsFor(application, twilioSid)).toHaveLength(1);
-  });
-
   it('has failed when Twilio could not be asked for so long, and is not sent again', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     application.twilio.failNext({ on: 'create', fault: { type: 'resetAfterAccepting' } });
@@ -65,6 +52,29 @@ describe('an SMS that Twilio never answers and never lists', () => {
     });
     expect(smsFor(application, twilioSid)).toHaveLength(1);
     expect(attemptsFor(application, twilioSid)).toHaveLength(1);
+  });
+});
+
+describe('an SMS that Twilio refuses now and then, and now and then does not answer', () => {
+  it('is sent more than five times in all', async () => {
+    const application = await TestApplication.start({
+      simulator: { callbackPlan: silent },
+      override: withFallbackOptions({ settlingMilliseconds: 0 }),
+    });
+    try {
+      const { twilioSid } = await seedMessage(application.dataSource);
+      const unanswered = { type: 'resetBeforeAccepting' } as const;
+      const refused = { type: 'error', status: 429, code: 20429 } as const;
+      for (const fault of [unanswered, unanswered, unanswered, refused, unanswered, unanswered, unanswered]) {
+        application.twilio.failNext({ on: 'create', fault });
+      }
+      await policyFailure(application, twilioSid);
+      const fallback = await untilAllIsDone(application, twilioSid);
+      expect(fallback).toMatchObject({ state: 'sent', attempts: 8 });
+      expect(smsFor(application, twilioSid)).toHaveLength(1);
+    } finally {
+      await application.close();
+    }
   });
 });
 

@@ -66,7 +66,7 @@ describe("a message's row", () => {
     },
   );
 
-  it('has the same status in the end, whatever the order of the callbacks', async () => {
+  it('has the same status in the end, whatever the order of the callbacks (trap 9)', async () => {
     const order = fc.shuffledSubarray([...STATUSES_BY_RANK, 'teleported'], { minLength: 3, maxLength: 6 });
     const together = fc.boolean();
     await fc.assert(

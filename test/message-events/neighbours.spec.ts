@@ -50,7 +50,7 @@ describe('reports that are committed together', () => {
     ['a NUL in the key', { messageSid: 'SM\0' }],
     ['an id that is none', { smsFallbackId: 'not-a-uuid' }],
     ['a column left out', { channel: undefined }],
-  ])('are all kept but the one that PostgreSQL refuses, with %s', async (_, fault) => {
+  ])('are all kept but the one that PostgreSQL refuses, with %s (trap 13)', async (_, fault) => {
     const bad = report(fault);
     const good = Array.from({ length: 8 }, () => report());
     const outcomes = await Promise.allSettled(

@@ -19,7 +19,7 @@ async function refusal(env: ServiceEnv): Promise<string> {
 afterEach(endServices);
 
 describe('the service refuses to start', () => {
-  it('without an account and its token, whatever else is set', async () => {
+  it('without an account and its token, whatever else is set (trap 11)', async () => {
     const text = await refusal({ TWILIO_ACCOUNT_SID: undefined, TWILIO_AUTH_TOKEN: ' ', NODE_ENV: 'test' });
     expect(text).toBe(
       '✖ The environment is not complete:\n' +

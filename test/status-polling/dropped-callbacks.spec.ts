@@ -23,7 +23,7 @@ describe('a callback that never came', () => {
   }
 
   it.each(['undelivered', 'failed'])(
-    'of the status %s with 63049 leads to one SMS all the same',
+    'of the status %s with 63049 leads to one SMS all the same: Twilio does not send it again (trap 4)',
     async (status) => {
       const sid = await seedAndSend({ status: 'sent' }, { ...POLICY_FAILURE, status, dropped: true });
       await pass(application, 10);

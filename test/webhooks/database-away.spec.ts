@@ -34,7 +34,7 @@ describe('while the database is away, the webhook', () => {
     ]);
   }
 
-  it('answers 503 with Retry-After, and stores the same callback once the database is back', async () => {
+  it('answers 503 with Retry-After, and stores the same callback once the database is back (trap 3)', async () => {
     await untilStored();
     line.cut();
     const parameters = statusParameters();
@@ -76,7 +76,7 @@ describe('while the database is away, the webhook', () => {
     expect((await postCallback(application, { signature: null })).status).toBe(403);
   });
 
-  it('answers 503 well before Twilio gives up where the commit is not confirmed', async () => {
+  it('answers 503 well before Twilio gives up where the commit is not confirmed (trap 3)', async () => {
     await untilStored();
     line.hold();
     const parameters = statusParameters();

@@ -54,7 +54,7 @@ describe('an address that sends requests without a valid signature again and aga
     expect(application.logs.messages()).toEqual(before);
   });
 
-  it('still gets 204 for what Twilio signed, and its forgeries still get 429', async () => {
+  it('still gets 204 for what Twilio signed, and its forgeries still get 429 (trap 15)', async () => {
     await refused(LIMIT + 1);
     const signed = await Promise.all(Array.from({ length: 30 }, () => postCallback(application, { from })));
     expect(signed.map(({ status }) => status)).toEqual(Array(30).fill(204));
