@@ -3,9 +3,8 @@ import { demoAccount } from '../../simulator/demo-account.js';
 import { SmsFallback } from '../../src/fallback/sms-fallback.entity.js';
 import { type TestApplication, WEBHOOK_URL } from '../support/application.js';
 import { recipientOf } from '../support/fallbacks.js';
+import { minutesAgo } from '../support/minutes-ago.js';
 import { type SeededMessage, type SeedOptions, seedMessage } from '../support/seed.js';
-
-export const minutesAgo = (minutes: number) => new Date(Date.now() - minutes * 60_000);
 
 /** A message, and the row of its fallback as it was left some time ago. */
 export async function seedFallback(

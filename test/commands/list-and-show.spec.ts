@@ -5,7 +5,8 @@ import { TestApplication } from '../support/application.js';
 import { policyFailure, recipientOf, untilAllIsDone } from '../support/fallbacks.js';
 import { seedMessage } from '../support/seed.js';
 import { createTestDatabase } from '../support/test-database.js';
-import { minutesAgo, seedFallback } from './ended-fallback.js';
+import { minutesAgo } from '../support/minutes-ago.js';
+import { seedFallback } from './ended-fallback.js';
 import { runCommand } from './run-command.js';
 
 describe('npm run fallbacks -- list and show', () => {

@@ -5,7 +5,8 @@ import { TestApplication } from '../support/application.js';
 import { findFallback, smsFor, untilAllIsDone } from '../support/fallbacks.js';
 import { untilQueueIsEmpty } from '../support/job-queue.js';
 import { createTestDatabase } from '../support/test-database.js';
-import { minutesAgo, seedFallback } from './ended-fallback.js';
+import { minutesAgo } from '../support/minutes-ago.js';
+import { seedFallback } from './ended-fallback.js';
 import { type CommandSurroundings, runCommand } from './run-command.js';
 
 describe('npm run fallbacks -- retry <filter>', () => {

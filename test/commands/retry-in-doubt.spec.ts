@@ -15,7 +15,8 @@ import {
 } from '../support/fallbacks.js';
 import { seedMessage } from '../support/seed.js';
 import { createTestDatabase } from '../support/test-database.js';
-import { minutesAgo, seedFallback } from './ended-fallback.js';
+import { minutesAgo } from '../support/minutes-ago.js';
+import { seedFallback } from './ended-fallback.js';
 import { runCommand } from './run-command.js';
 
 const SETTLING_MILLISECONDS = 500;

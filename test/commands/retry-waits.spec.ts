@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { fallbacksCommand } from '../../src/commands/fallbacks-command.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
-import type { SmsFallback } from '../../src/fallback/sms-fallback.entity.js';
 import { TestApplication } from '../support/application.js';
-import { attemptNow, smsFor, untilAllIsDone, untilFallbackIs } from '../support/fallbacks.js';
+import { attemptNow, expectOneSms, smsFor, untilFallbackIs } from '../support/fallbacks.js';
 import { untilQueueIsEmpty } from '../support/job-queue.js';
 import { randomMessageSid, seedMessage } from '../support/seed.js';
 import { createTestDatabase } from '../support/test-database.js';
 import { until } from '../support/until.js';
-import { addFallback, minutesAgo, seedFallback } from './ended-fallback.js';
+import { minutesAgo } from '../support/minutes-ago.js';
+import { addFallback, seedFallback } from './ended-fallback.js';
 import { runCommand } from './run-command.js';
 
 describe('npm run fallbacks -- retry, of one that waits or has waited', () => {
@@ -27,14 +27,6 @@ describe('npm run fallbacks -- retry, of one that waits or has waited', () => {
 
   const retry = (...args: string[]) => runCommand(database, fallbacksCommand, ['retry', ...args]);
 
-  /** The SMS was sent once, and the row and Twilio agree about it. */
-  async function expectOneSms(messageSid: string): Promise<SmsFallback> {
-    const fallback = await untilAllIsDone(application, messageSid);
-    expect(fallback).toMatchObject({ state: 'sent', reason: null, lockedUntil: null });
-    expect(smsFor(application, messageSid).map(({ sid }) => sid)).toEqual([fallback.smsMessageSid]);
-    return fallback;
-  }
-
   it('waits anew for an original message that had not been found', async () => {
     const twilioSid = randomMessageSid();
     const body = 'Stored at last';
@@ -50,7 +42,7 @@ describe('npm run fallbacks -- retry, of one that waits or has waited', () => {
     });
     await seedMessage(application.dataSource, { twilioSid, body });
     await attemptNow(application, id);
-    await expectOneSms(twilioSid);
+    await expectOneSms(application, twilioSid);
     expect(smsFor(application, twilioSid)).toMatchObject([{ body }]);
   });
 
@@ -69,7 +61,7 @@ describe('npm run fallbacks -- retry, of one that waits or has waited', () => {
     expect(waiting.reason).toBe('twilio_unavailable');
     // The pauses of a first try: about a second, not a minute.
     expect(waiting.nextAttemptAt.getTime() - waiting.updatedAt.getTime()).toBeLessThanOrEqual(2_000);
-    expect(await expectOneSms(twilioSid)).toMatchObject({ attempts: 11 });
+    expect(await expectOneSms(application, twilioSid)).toMatchObject({ attempts: 11 });
   });
 
   it('takes the next step of one that waits now', async () => {
@@ -81,7 +73,7 @@ describe('npm run fallbacks -- retry, of one that waits or has waited', () => {
     });
     const run = await retry(twilioSid);
     expect(run.output).toContain('was not at an end: its next step is taken now');
-    expect(await expectOneSms(twilioSid)).toMatchObject({ retriedAt: null });
+    expect(await expectOneSms(application, twilioSid)).toMatchObject({ retriedAt: null });
   });
 
   it('leaves one alone that a worker has at this moment', async () => {

@@ -2,10 +2,10 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { whatsappStatusParameters } from '../../simulator/callback-parameters.js';
 import { fallbacksCommand } from '../../src/commands/fallbacks-command.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
-import type { SmsFallback } from '../../src/fallback/sms-fallback.entity.js';
 import { TestApplication, WEBHOOK_URL } from '../support/application.js';
 import {
   attemptsFor,
+  expectOneSms,
   policyFailure,
   recipientOf,
   smsFor,
@@ -34,14 +34,6 @@ describe('npm run fallbacks -- retry <name>', () => {
 
   const retry = (...args: string[]) => runCommand(database, fallbacksCommand, ['retry', ...args]);
 
-  /** The SMS was sent once, and the row and Twilio agree about it. */
-  async function expectOneSms(messageSid: string): Promise<SmsFallback> {
-    const fallback = await untilAllIsDone(application, messageSid);
-    expect(fallback).toMatchObject({ state: 'sent', reason: null, lockedUntil: null });
-    expect(smsFor(application, messageSid).map(({ sid }) => sid)).toEqual([fallback.smsMessageSid]);
-    return fallback;
-  }
-
   it('sends the SMS of one that had failed, once, from the number that is right now', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     const fault = { type: 'error', status: 400, code: 21606 } as const;
@@ -58,7 +50,7 @@ describe('npm run fallbacks -- retry <name>', () => {
     expect(run).toMatchObject({ exitCode: 0, complaints: '', questions: [] });
     expect(run.output).toContain(`${twilioSid}  claimed again`);
     expect(run.output).toContain('1 fallback to be tried again. The running service does it');
-    const sent = await expectOneSms(twilioSid);
+    const sent = await expectOneSms(application, twilioSid);
     expect(sent).toMatchObject({ id: failed.id, attempts: 2 });
     expect(sent.retriedAt?.getTime()).toBeGreaterThanOrEqual(failed.updatedAt.getTime());
     expect(smsFor(application, twilioSid)).toMatchObject([{ from: '+15550002222' }]);
@@ -74,7 +66,7 @@ describe('npm run fallbacks -- retry <name>', () => {
       expect(run.output).toContain(`its SMS was sent before: nothing is sent (${sent.smsMessageSid ?? ''})`);
       expect(run.output).toContain('Nothing was changed.');
     }
-    expect(await expectOneSms(twilioSid)).toEqual(sent);
+    expect(await expectOneSms(application, twilioSid)).toEqual(sent);
     expect(attemptsFor(application, twilioSid)).toHaveLength(1);
   });
 
@@ -94,7 +86,7 @@ describe('npm run fallbacks -- retry <name>', () => {
       [conversationId],
     );
     await retry(twilioSid);
-    expect(await expectOneSms(twilioSid)).toMatchObject({ attempts: 1 });
+    expect(await expectOneSms(application, twilioSid)).toMatchObject({ attempts: 1 });
   });
 
   it('sends nothing where WhatsApp has delivered the message after all', async () => {
@@ -132,7 +124,7 @@ describe('npm run fallbacks -- retry <name>', () => {
       policyFailure(application, twilioSid, { status: 'undelivered' }),
       retry(twilioSid),
     ]);
-    expect(await expectOneSms(twilioSid)).toMatchObject({ attempts: 2 });
+    expect(await expectOneSms(application, twilioSid)).toMatchObject({ attempts: 2 });
     expect(attemptsFor(application, twilioSid)).toHaveLength(1);
   });
 

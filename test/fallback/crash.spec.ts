@@ -5,7 +5,8 @@ import { demoAccount } from '../../simulator/demo-account.js';
 import { TestApplication, WEBHOOK_URL } from '../support/application.js';
 import { attemptNow, attemptsFor, recipientOf, smsFor, untilAllIsDone } from '../support/fallbacks.js';
 import { type SeededMessage, seedMessage } from '../support/seed.js';
-import { leaveBehind, minutesAgo } from './leave-behind.js';
+import { minutesAgo } from '../support/minutes-ago.js';
+import { leaveBehind } from './leave-behind.js';
 
 describe('after a crash', () => {
   let application: TestApplication;

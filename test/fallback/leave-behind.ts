@@ -3,11 +3,8 @@ import { demoAccount } from '../../simulator/demo-account.js';
 import { SmsFallback } from '../../src/fallback/sms-fallback.entity.js';
 import { type TestApplication, WEBHOOK_URL } from '../support/application.js';
 import { recipientOf } from '../support/fallbacks.js';
+import { minutesAgo } from '../support/minutes-ago.js';
 import type { SeededMessage } from '../support/seed.js';
-
-export function minutesAgo(minutes: number): Date {
-  return new Date(Date.now() - minutes * 60_000);
-}
 
 /**
  * The row that a worker leaves when it dies, with a lock that has run out since.

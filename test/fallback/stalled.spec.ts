@@ -5,7 +5,8 @@ import { TestApplication } from '../support/application.js';
 import { findFallback, smsFor, untilAllIsDone } from '../support/fallbacks.js';
 import { jobsOf } from '../support/job-queue.js';
 import { seedMessage } from '../support/seed.js';
-import { leaveBehind, minutesAgo } from './leave-behind.js';
+import { minutesAgo } from '../support/minutes-ago.js';
+import { leaveBehind } from './leave-behind.js';
 
 describe('an open fallback that no job goes on with', () => {
   let application: TestApplication;

@@ -1,3 +1,4 @@
+import { expect } from '@jest/globals';
 import type { TestingModuleBuilder } from '@nestjs/testing';
 import { randomUUID } from 'node:crypto';
 import { type StatusCallback, whatsappStatusParameters } from '../../simulator/callback-parameters.js';
@@ -107,6 +108,14 @@ export async function untilAllIsDone(application: TestApplication, messageSid: s
   await application.twilio.settled();
   const fallback = await findFallback(application, messageSid);
   if (fallback === null) throw new Error(`The fallback of ${messageSid} is gone`);
+  return fallback;
+}
+
+/** The SMS for this message was sent once, and the row and Twilio agree about it. */
+export async function expectOneSms(application: TestApplication, messageSid: string): Promise<SmsFallback> {
+  const fallback = await untilAllIsDone(application, messageSid);
+  expect(fallback).toMatchObject({ state: 'sent', reason: null, lockedUntil: null });
+  expect(smsFor(application, messageSid).map(({ sid }) => sid)).toEqual([fallback.smsMessageSid]);
   return fallback;
 }
 
