@@ -26,6 +26,7 @@ async function main(): Promise<void> {
   const dataFolder = temporaryFolder();
   const twilio = await TwilioSimulator.start({ callbackPlan: paced(delivered, 500) });
   narrator.say('demo', `the fake Twilio is at ${twilio.baseUrl}`);
+  narrator.say('demo', 'starting an embedded PostgreSQL and the service; that takes some seconds');
   const app = await startService(dataFolder, twilio, narrator);
   const origin = await listen(app, values.once ? 0 : Number(process.env.PORT ?? 3000));
   narrator.say('demo', `the service is at ${origin}, its database in ${dataFolder}`);
