@@ -8,6 +8,7 @@ create table if not exists sms_fallbacks (
   reason text,
   attempts integer not null default 0,
   unanswered_attempts integer not null default 0,
+  unanswered_since timestamptz,
   to_number text,
   from_number text,
   messaging_service_sid text,
@@ -56,6 +57,9 @@ create index if not exists sms_fallbacks_created_at_idx on sms_fallbacks (create
 -- Those that were tried again of late: a delivery of their original after all is still looked for.
 create index if not exists sms_fallbacks_retried_at_idx on sms_fallbacks (retried_at)
   where retried_at is not null;
+-- Those that ended in doubt: a callback of their SMS may still tell that it was sent.
+create index if not exists sms_fallbacks_in_doubt_idx on sms_fallbacks (updated_at)
+  where state = 'failed' and reason = 'no_answer_from_twilio';
 -- The foreign key's check when a row of messages is deleted.
 create index if not exists sms_fallbacks_message_id_idx on sms_fallbacks (message_id)
   where message_id is not null;
@@ -66,4 +70,5 @@ comment on column sms_fallbacks.message_id is 'the row of messages of the SMS';
 comment on column sms_fallbacks.duplicate_delivery_at is 'when WhatsApp delivered the original after all';
 comment on column sms_fallbacks.locked_until is 'until then a worker has this row to itself';
 comment on column sms_fallbacks.retried_at is 'when it was last tried again on purpose; its waits are counted from then';
-comment on column sms_fallbacks.unanswered_attempts is 'how many of the last attempts in a row may have been accepted, for want of an answer';
+comment on column sms_fallbacks.unanswered_attempts is 'how many attempts may have been accepted, for want of an answer';
+comment on column sms_fallbacks.unanswered_since is 'when the first of them began';

@@ -5,6 +5,7 @@ import { AppModule } from './app.module.js';
 import { configureApp } from './app.setup.js';
 import { envSchema, parseEnv } from './config/env.js';
 import { loadEnvFile } from './config/load-env-file.js';
+import { logLibraryConsole } from './library-console.js';
 import { createLogger } from './logger.js';
 import { limitShutdown } from './shutdown-limit.js';
 import { exitWithError } from './startup-error.js';
@@ -20,6 +21,7 @@ try {
     bufferLogs: true,
     autoFlushLogs: false,
   });
+  logLibraryConsole();
   limitShutdown(app.getHttpServer());
   await configureApp(app).listen(env.PORT, env.HOST);
   app.flushLogs();

@@ -4,6 +4,7 @@ import {
   Injectable,
   Logger,
   type OnApplicationBootstrap,
+  type OnModuleDestroy,
 } from '@nestjs/common';
 import { EventEmitter2, EventEmitterReadinessWatcher } from '@nestjs/event-emitter';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -14,11 +15,14 @@ import { JobQueueWorker } from './job-queue-worker.js';
 
 /** Takes published events from the queue and hands each to its listeners through EventEmitter2. */
 @Injectable()
-export class DomainEventDispatcher implements OnApplicationBootstrap, BeforeApplicationShutdown {
+export class DomainEventDispatcher
+  implements OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown
+{
   private readonly logger = new Logger(DomainEventDispatcher.name);
   private readonly worker: JobQueueWorker;
   private readonly enabled: boolean;
   private readonly timeLimitMilliseconds: number;
+  private stopped: Promise<void> = Promise.resolve();
 
   constructor(
     @Inject(MODULE_OPTIONS_TOKEN) options: DomainEventsModuleOptions,
@@ -48,9 +52,14 @@ export class DomainEventDispatcher implements OnApplicationBootstrap, BeforeAppl
     );
   }
 
+  /** At once, because the modules' next hooks run one after the other, and all of them share the time of a shutdown. */
+  onModuleDestroy(): void {
+    this.stopped = this.worker.stop();
+  }
+
   /** Listeners still have the HTTP server, the database and everything else while they finish. */
   async beforeApplicationShutdown(): Promise<void> {
-    await this.worker.stop();
+    await this.stopped;
   }
 
   /** False while this process takes no events although it should. */

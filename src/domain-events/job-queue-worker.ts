@@ -39,6 +39,7 @@ export class JobQueueWorker {
   private runner: Runner | undefined;
   private workerPool: WorkerPool | undefined;
   private supervision: Promise<void> = Promise.resolve();
+  private isFailing = false;
 
   constructor(
     private readonly options: DomainEventsModuleOptions,
@@ -97,13 +98,17 @@ export class JobQueueWorker {
           noPreparedStatements: this.options.noPreparedStatements ?? false,
           logger: this.forwardedLogger(),
         });
+        this.isFailing = false;
         // `stop` could not, while there was no runner yet.
         if (this.isStopping()) await this.runner.stop();
         await this.freeAbandonedJobsUntil(this.endOfRunner(this.runner), pool);
       } catch (error) {
         if (!this.isStopping()) {
-          this.logger.error('The job queue stopped and will be started again', { error: messageOf(error) });
+          this.logger[this.isFailing ? 'debug' : 'error']('The job queue stopped and will be started again', {
+            error: messageOf(error),
+          });
         }
+        this.isFailing = true;
       }
       this.runner = undefined;
       // A connection whose other end is gone may never end.
@@ -154,8 +159,9 @@ export class JobQueueWorker {
 
   private forwardedLogger(): JobQueueLogger {
     return new JobQueueLogger(() => (level: string, message) => {
-      if (level === 'error') this.logger.warn(message);
-      else this.logger.debug(message);
+      // After the first line comes a stack.
+      if (level === 'error') this.logger.warn(message.split('\n', 1)[0]);
+      if (level !== 'error' || message.includes('\n')) this.logger.debug(message);
     });
   }
 }

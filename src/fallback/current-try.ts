@@ -11,11 +11,3 @@ export function tryStartedAt({ retriedAt, createdAt }: Pick<SmsFallback, 'retrie
 export function lookingSince(attemptStartedAt: Date, { retriedAt }: Pick<SmsFallback, 'retriedAt'>): Date {
   return retriedAt !== null && retriedAt > attemptStartedAt ? retriedAt : attemptStartedAt;
 }
-
-/** The earliest time at which that SMS can have been accepted. A later try takes what any earlier one has sent. */
-export function earliestAcceptance(
-  attemptStartedAt: Date,
-  { retriedAt, createdAt }: Pick<SmsFallback, 'retriedAt' | 'createdAt'>,
-): Date {
-  return retriedAt === null ? attemptStartedAt : createdAt;
-}

@@ -3,6 +3,7 @@ import {
   Injectable,
   Logger,
   type OnApplicationBootstrap,
+  type OnModuleDestroy,
 } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { Rounds } from '../rounds/rounds.js';
@@ -34,7 +35,9 @@ interface Look {
  * It looks at the fallbacks instead of listening to the events: these are few, and callbacks are not slowed down.
  */
 @Injectable()
-export class DuplicateDeliveries implements OnApplicationBootstrap, BeforeApplicationShutdown {
+export class DuplicateDeliveries
+  implements OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown
+{
   private readonly logger = new Logger(DuplicateDeliveries.name);
   private readonly rounds = new Rounds(() => this.runOnce(), {
     intervalMilliseconds: INTERVAL_MILLISECONDS,
@@ -48,12 +51,17 @@ export class DuplicateDeliveries implements OnApplicationBootstrap, BeforeApplic
     this.rounds.start();
   }
 
+  onModuleDestroy(): void {
+    this.rounds.stop();
+  }
+
   async beforeApplicationShutdown(): Promise<void> {
-    await this.rounds.stop();
+    await this.rounds.stopped();
   }
 
   /**
-   * Looks at every fallback that was begun, or tried again, within two days. Replicas may do so at the same time: one of them records it.
+   * Looks at every fallback that was begun, or tried again, within two days. Replicas may do so at the same time: one of
+   * them records it.
    * @throws when the database is away.
    */
   async runOnce(): Promise<void> {
@@ -79,12 +87,20 @@ export class DuplicateDeliveries implements OnApplicationBootstrap, BeforeApplic
 
 /** A fallback in `sending` or `uncertain` may have been sent: its delivery can come before the record of that. */
 const RECORD_DUPLICATE_DELIVERIES = `
-with candidates as (
+with young as (
+  (
+    select id, original_message_sid, created_at from sms_fallbacks
+    where (created_at, id) > (greatest($1::timestamptz, now() - interval '2 days'), $2::uuid)
+      and duplicate_delivery_at is null and state in ('sending', 'uncertain', 'sent')
+    order by created_at, id limit $3
+  )
+  union
   select id, original_message_sid, created_at from sms_fallbacks
-  where (created_at > now() - interval '2 days' or retried_at > now() - interval '2 days')
-    and (created_at, id) > ($1::timestamptz, $2::uuid)
+  where retried_at > now() - interval '2 days' and (created_at, id) > ($1::timestamptz, $2::uuid)
     and duplicate_delivery_at is null and state in ('sending', 'uncertain', 'sent')
-  order by created_at, id limit $3
+),
+candidates as (
+  select * from young order by created_at, id limit $3
 ),
 delivered as (
   select candidates.id, min(message_events.created_at) as at

@@ -1,7 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { OriginalMessages } from '../messages/original-messages.js';
-import type { FailureReason, SkipReason, WaitReason } from './fallback-reasons.js';
-import { type FallbackProblem, FallbackStore, type LockedFallback } from './fallback.store.js';
+import type { FailureReason, SkipReason } from './fallback-reasons.js';
+import { type FallbackProblem, FallbackStore, type LockedFallback, type WaitStep } from './fallback.store.js';
 import { SentSmsStore } from './sent-sms.store.js';
 import type { ComposedSms } from './sms-composer.js';
 import type { AcceptedSms } from './sms-sender.js';
@@ -14,13 +13,11 @@ export class FallbackOutcomes {
   constructor(
     private readonly store: FallbackStore,
     private readonly sentSms: SentSmsStore,
-    private readonly originalMessages: OriginalMessages,
   ) {}
 
   /** @returns false where the SMS turned out to be another fallback's. */
   async sent(fallback: LockedFallback, { body, truncated }: ComposedSms, sms: AcceptedSms): Promise<boolean> {
-    const original = await this.originalMessages.findByTwilioSid(fallback.originalMessageSid);
-    const record = await this.sentSms.record(fallback, sms, body, original?.conversationId ?? null);
+    const record = await this.sentSms.record(fallback, sms, body);
     if (record === 'taken') return false;
     const message = record === 'recorded' ? 'SMS fallback sent' : 'SMS fallback was recorded as sent already';
     this.logger.log(message, { ...described(fallback), smsMessageSid: sms.messageSid, truncated });
@@ -28,7 +25,8 @@ export class FallbackOutcomes {
   }
 
   async skipped(fallback: LockedFallback, reason: SkipReason): Promise<void> {
-    await this.store.end(fallback, 'skipped', reason, null);
+    const { unansweredAttempts } = fallback;
+    await this.store.end(fallback, { state: 'skipped', reason, unansweredAttempts, problem: null });
     this.logger.warn('SMS fallback skipped', { ...described(fallback), reason });
   }
 
@@ -37,20 +35,21 @@ export class FallbackOutcomes {
     reason: FailureReason,
     problem: FallbackProblem | null,
   ): Promise<void> {
-    await this.store.end(fallback, 'failed', reason, problem);
+    const { unansweredAttempts } = fallback;
+    await this.store.end(fallback, { state: 'failed', reason, unansweredAttempts, problem });
     this.logger.warn('SMS fallback failed', { ...described(fallback), reason, code: problem?.code });
   }
 
   /** @param delay in milliseconds. */
   async postponed(
     fallback: LockedFallback,
-    state: 'claimed' | 'uncertain',
-    reason: WaitReason,
+    step: Omit<WaitStep, 'unansweredAttempts'> & Partial<WaitStep>,
     delay: number,
-    problem: FallbackProblem | null,
   ): Promise<void> {
     const until = new Date(fallback.now().getTime() + delay);
-    await this.store.postpone(fallback, state, reason, problem, until);
+    const { unansweredAttempts } = fallback;
+    await this.store.postpone(fallback, { unansweredAttempts, ...step }, until);
+    const { state, reason, problem } = step;
     const fields = { ...described(fallback), state, reason, code: problem?.code, until };
     this.logger.log('SMS fallback postponed', fields);
   }

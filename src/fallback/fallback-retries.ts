@@ -79,7 +79,9 @@ async function reopen(
   if (ids.length === 0) return;
   await manager.query(
     `update sms_fallbacks
-        set state = $2, reason = null, retried_at = now(), unanswered_attempts = 0,
+        set state = $2, reason = null, retried_at = now(),
+            unanswered_attempts = case $2 when 'uncertain' then 1 else 0 end,
+            unanswered_since = case $2 when 'uncertain' then coalesce(unanswered_since, created_at) end,
             next_attempt_at = now(), locked_until = null, updated_at = now()
       where id = any($1::uuid[]) and state in ('failed', 'skipped')`,
     [ids, state],

@@ -2,11 +2,16 @@ import { Injectable } from '@nestjs/common';
 import { OnDomainEvent } from '../domain-events/on-domain-event.decorator.js';
 import type { WhatsappPolicyFailed } from '../message-events/whatsapp-policy-failed.event.js';
 import { FallbackService } from './fallback.service.js';
+import { SmsMessages } from './sms-messages.js';
 import type { SmsFallbackAttemptDue } from './sms-fallback-attempt-due.event.js';
+import type { SmsFallbackMessageMissing } from './sms-fallback-message-missing.event.js';
 
 @Injectable()
 export class FallbackListener {
-  constructor(private readonly fallbacks: FallbackService) {}
+  constructor(
+    private readonly fallbacks: FallbackService,
+    private readonly smsMessages: SmsMessages,
+  ) {}
 
   @OnDomainEvent('whatsapp.policy_failed')
   async onPolicyFailed(event: WhatsappPolicyFailed): Promise<void> {
@@ -16,5 +21,10 @@ export class FallbackListener {
   @OnDomainEvent('sms_fallback.attempt_due')
   async onAttemptDue({ smsFallbackId }: SmsFallbackAttemptDue): Promise<void> {
     await this.fallbacks.attempt(smsFallbackId);
+  }
+
+  @OnDomainEvent('sms_fallback.message_missing')
+  async onMessageMissing({ smsFallbackId }: SmsFallbackMessageMissing): Promise<void> {
+    await this.smsMessages.addMissing(smsFallbackId);
   }
 }

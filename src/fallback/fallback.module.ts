@@ -8,6 +8,7 @@ import { FallbackStore } from './fallback.store.js';
 import { SentSmsStore } from './sent-sms.store.js';
 import { SmsComposer } from './sms-composer.js';
 import { SmsFinder } from './sms-finder.js';
+import { SmsMessages } from './sms-messages.js';
 import { SmsSender } from './sms-sender.js';
 import { StalledFallbacks } from './stalled-fallbacks.js';
 import { TwilioSmsSender } from './twilio-sms-sender.js';
@@ -23,6 +24,7 @@ import { TwilioSmsSender } from './twilio-sms-sender.js';
     SentSmsStore,
     SmsComposer,
     SmsFinder,
+    SmsMessages,
     StalledFallbacks,
     { provide: SmsSender, useClass: TwilioSmsSender },
   ],

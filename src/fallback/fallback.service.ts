@@ -1,16 +1,15 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { MessageEventsService } from '../message-events/message-events.service.js';
-import { SMS_FALLBACK_ID_PARAMETER } from '../message-events/message-status-report.js';
 import type { WhatsappPolicyFailed } from '../message-events/whatsapp-policy-failed.event.js';
 import type { SendError } from '../twilio/send-error.js';
-import { earliestAcceptance, lookingSince, tryStartedAt } from './current-try.js';
+import { lookingSince, tryStartedAt } from './current-try.js';
 import { FallbackOutcomes } from './fallback-outcomes.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
 import { FallbackStore, type LockedFallback } from './fallback.store.js';
 import { growingDelay } from './retry-delay.js';
 import { type ComposedSms, SmsComposer } from './sms-composer.js';
 import { SmsFinder } from './sms-finder.js';
-import { type AcceptedSms, type Sms, SmsSender } from './sms-sender.js';
+import { type AcceptedSms, SmsSender } from './sms-sender.js';
 
 /** An SMS is sent again at most this often where Twilio neither answers nor lists it. */
 const MAXIMUM_UNANSWERED_ATTEMPTS = 5;
@@ -49,6 +48,7 @@ export class FallbackService {
   }
 
   private async composeAndSend(fallback: LockedFallback): Promise<void> {
+    if (await this.endIfPointless(fallback)) return;
     const composition = await this.composer.compose(fallback);
     // The original may have been stored after its callbacks.
     await this.messageEvents.linkMessage(fallback.originalMessageSid);
@@ -68,9 +68,22 @@ export class FallbackService {
     }
   }
 
+  /** After a wait the SMS may come too late, or be one too many. */
+  private async endIfPointless(fallback: LockedFallback): Promise<boolean> {
+    if (this.age(fallback) >= this.giveUpAfterMilliseconds) {
+      if (fallback.lastErrorCode === null) await this.outcomes.skipped(fallback, 'too_late');
+      else await this.outcomes.failed(fallback, 'twilio_unavailable', null);
+      return true;
+    }
+    const hasWaited = fallback.reason !== null;
+    if (!hasWaited || !(await this.store.isDelivered(fallback.originalMessageSid))) return false;
+    await this.outcomes.skipped(fallback, 'delivered_by_whatsapp');
+    return true;
+  }
+
   private async send(fallback: LockedFallback, composed: ComposedSms): Promise<void> {
     await this.store.beginSending(fallback, composed);
-    const result = await this.sender.send(this.smsOf(fallback, composed));
+    const result = await this.sender.send(this.composer.smsOf(fallback, composed));
     switch (result.outcome) {
       case 'accepted':
         await this.markSent(fallback, composed, result);
@@ -82,52 +95,47 @@ export class FallbackService {
       case 'ambiguous':
         await this.outcomes.postponed(
           fallback,
-          'uncertain',
-          'no_answer_from_twilio',
+          {
+            state: 'uncertain',
+            reason: 'no_answer_from_twilio',
+            unansweredAttempts: fallback.unansweredAttempts + 1,
+            problem: result,
+          },
           SHORTEST_LOOK_MILLISECONDS,
-          result,
         );
         break;
     }
   }
 
-  private smsOf({ id, accountSid, statusCallbackUrl }: LockedFallback, composed: ComposedSms): Sms {
-    const callbackUrl = this.options.statusCallbackUrl ?? statusCallbackUrl;
-    return {
-      accountSid,
-      to: composed.toNumber,
-      from: composed.fromNumber,
-      messagingServiceSid: composed.messagingServiceSid,
-      body: composed.body,
-      // Twilio by itself tries a callback once; the fragment asks for five retries after any failure.
-      statusCallbackUrl:
-        callbackUrl === null ? null : `${callbackUrl}?${SMS_FALLBACK_ID_PARAMETER}=${id}#rc=5&rp=all`,
-    };
-  }
-
   private async waitForOriginalMessage(fallback: LockedFallback): Promise<void> {
-    const age = fallback.now().getTime() - tryStartedAt(fallback).getTime();
+    const age = this.age(fallback);
     if (age >= (this.options.originalMessageWaitMilliseconds ?? 5 * 60_000)) {
       await this.outcomes.skipped(fallback, 'original_message_not_found');
     } else {
       const delay = growingDelay(age, SHORTEST_LOOK_MILLISECONDS);
-      await this.outcomes.postponed(fallback, 'claimed', 'waiting_for_original_message', delay, null);
+      const reason = 'waiting_for_original_message';
+      await this.outcomes.postponed(fallback, { state: 'claimed', reason, problem: null }, delay);
     }
   }
 
+  /** Nothing of this attempt is on its way, but of those before it that were not answered something may be. */
   private async retryUnlessRejected(fallback: LockedFallback, problem: SendError): Promise<void> {
+    const isInDoubt = fallback.unansweredAttempts > 0;
     if (problem.outcome === 'rejected') {
-      await this.outcomes.failed(fallback, 'rejected_by_twilio', problem);
+      const reason = isInDoubt ? 'no_answer_from_twilio' : 'rejected_by_twilio';
+      await this.outcomes.failed(fallback, reason, problem);
       return;
     }
-    const age = fallback.now().getTime() - tryStartedAt(fallback).getTime();
+    const age = this.age(fallback);
     if (age >= this.giveUpAfterMilliseconds) {
-      await this.outcomes.failed(fallback, 'twilio_unavailable', problem);
+      const reason = isInDoubt ? 'no_answer_from_twilio' : 'twilio_unavailable';
+      await this.outcomes.failed(fallback, reason, problem);
       return;
     }
     const asked = (problem.retryAfterSeconds ?? 0) * 1_000;
     const delay = Math.max(asked, growingDelay(age, SHORTEST_LOOK_MILLISECONDS));
-    await this.outcomes.postponed(fallback, 'claimed', 'twilio_unavailable', delay, problem);
+    const state = isInDoubt ? 'uncertain' : 'claimed';
+    await this.outcomes.postponed(fallback, { state, reason: 'twilio_unavailable', problem }, delay);
   }
 
   /** Finds out whether the SMS was accepted. It is sent again only when that is known not to be so. */
@@ -140,14 +148,14 @@ export class FallbackService {
     const elapsed = fallback.now().getTime() - lookingSince(attemptStartedAt, fallback).getTime();
     const found = await this.finder.find(
       fallback,
-      this.smsOf(fallback, composed),
-      earliestAcceptance(attemptStartedAt, fallback),
+      this.composer.smsOf(fallback, composed),
+      fallback.unansweredSince ?? attemptStartedAt,
     );
     if (found.outcome === 'accepted') {
       await this.markSent(fallback, composed, found);
     } else if (found.outcome === 'unknown' || elapsed < (this.options.settlingMilliseconds ?? 30_000)) {
       await this.keepLooking(fallback, elapsed, found.problem);
-    } else if (fallback.unansweredAttempts >= MAXIMUM_UNANSWERED_ATTEMPTS) {
+    } else if (this.isGivenUp(fallback)) {
       await this.outcomes.failed(fallback, 'no_answer_from_twilio', null);
     } else {
       await this.send(fallback, composed);
@@ -163,20 +171,29 @@ export class FallbackService {
       await this.outcomes.failed(fallback, 'no_answer_from_twilio', problem);
     } else {
       const delay = growingDelay(elapsed, SHORTEST_LOOK_MILLISECONDS);
-      await this.outcomes.postponed(fallback, 'uncertain', 'no_answer_from_twilio', delay, problem);
+      const reason = 'no_answer_from_twilio';
+      await this.outcomes.postponed(fallback, { state: 'uncertain', reason, problem }, delay);
     }
   }
 
   private async markSent(fallback: LockedFallback, composed: ComposedSms, sms: AcceptedSms): Promise<void> {
     if (await this.outcomes.sent(fallback, composed, sms)) return;
     // Another fallback without an answer saw it in Twilio's list first. It left this one its own, or none.
-    await this.outcomes.postponed(
-      fallback,
-      'uncertain',
-      'sms_taken_by_another_fallback',
-      SHORTEST_LOOK_MILLISECONDS,
-      null,
+    const reason = 'sms_taken_by_another_fallback';
+    const step = { state: 'uncertain', reason, problem: null } as const;
+    await this.outcomes.postponed(fallback, step, SHORTEST_LOOK_MILLISECONDS);
+  }
+
+  private isGivenUp(fallback: LockedFallback): boolean {
+    return (
+      fallback.unansweredAttempts >= MAXIMUM_UNANSWERED_ATTEMPTS ||
+      this.age(fallback) >= this.giveUpAfterMilliseconds
     );
+  }
+
+  /** Of the current try, in milliseconds. */
+  private age(fallback: LockedFallback): number {
+    return fallback.now().getTime() - tryStartedAt(fallback).getTime();
   }
 
   private get giveUpAfterMilliseconds(): number {

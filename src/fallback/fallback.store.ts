@@ -5,7 +5,7 @@ import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js
 import type { WhatsappPolicyFailed } from '../message-events/whatsapp-policy-failed.event.js';
 import type { EndReason, WaitReason } from './fallback-reasons.js';
 import { smsFallbackAttemptDue } from './sms-fallback-attempt-due.event.js';
-import { SmsFallback, type SmsFallbackState } from './sms-fallback.entity.js';
+import { SmsFallback } from './sms-fallback.entity.js';
 import type { ComposedSms } from './sms-composer.js';
 
 /** How long a worker has a fallback to itself. Longer than everything it does with it can take. */
@@ -26,6 +26,22 @@ export interface FallbackProblem {
   readonly message: string;
 }
 
+interface Step {
+  /** How many attempts may have been accepted, for want of an answer. */
+  readonly unansweredAttempts: number;
+  readonly problem: FallbackProblem | null;
+}
+
+export interface EndStep extends Step {
+  readonly state: 'skipped' | 'failed';
+  readonly reason: EndReason;
+}
+
+export interface WaitStep extends Step {
+  readonly state: 'claimed' | 'uncertain';
+  readonly reason: WaitReason;
+}
+
 /** The worker was so slow that another one may have taken over. Nothing was changed. */
 export class LockLostError extends Error {
   override readonly name = 'LockLostError';
@@ -44,7 +60,7 @@ export class FallbackStore {
     const { messageSid, messageEventId, accountSid, toNumber, callbackUrl } = event;
     await this.dataSource.query(
       `insert into sms_fallbacks (id, original_message_sid, message_event_id, account_sid, to_number, status_callback_url)
-       values ($1, $2, $3, $4, $5, $6)
+       values ($1, $2, $3, $4, $5, coalesce($6, (${LAST_CALLBACK_URL})))
        on conflict (original_message_sid) do nothing`,
       [uuidv7(), messageSid, messageEventId, accountSid, toNumber, callbackUrl],
     );
@@ -92,7 +108,8 @@ export class FallbackStore {
       `with begun as (
          update sms_fallbacks
             set state = 'sending', reason = null, attempts = attempts + 1,
-                unanswered_attempts = unanswered_attempts + 1, attempt_started_at = now(), updated_at = now(),
+                unanswered_attempts = unanswered_attempts + 1, unanswered_since = coalesce(unanswered_since, now()),
+                attempt_started_at = now(), updated_at = now(),
                 to_number = $3, from_number = $4, messaging_service_sid = $5, body = $6, truncated = $7
           where id = $1 and locked_until = $2::timestamptz and locked_until > now() + $8 * interval '1 second'
          returning id
@@ -113,47 +130,43 @@ export class FallbackStore {
   }
 
   /** @throws LockLostError */
-  async end(
-    fallback: LockedFallback,
-    state: 'skipped' | 'failed',
-    reason: EndReason,
-    problem: FallbackProblem | null,
-  ): Promise<void> {
-    await this.change(this.dataSource.manager, fallback, state, reason, problem, new Date());
+  async end(fallback: LockedFallback, step: EndStep): Promise<void> {
+    await this.change(this.dataSource.manager, fallback, step, new Date());
   }
 
   /**
    * Gives the lock back and plans the next look, in one transaction.
    * @throws LockLostError
    */
-  async postpone(
-    fallback: LockedFallback,
-    state: 'claimed' | 'uncertain',
-    reason: WaitReason,
-    problem: FallbackProblem | null,
-    until: Date,
-  ): Promise<void> {
+  async postpone(fallback: LockedFallback, step: WaitStep, until: Date): Promise<void> {
     await this.dataSource.transaction(async (manager) => {
-      await this.change(manager, fallback, state, reason, problem, until);
+      await this.change(manager, fallback, step, until);
       await this.publishAttemptDue(manager, fallback.id, until);
     });
+  }
+
+  /** Whether WhatsApp has reported this message as delivered or read. */
+  async isDelivered(messageSid: string): Promise<boolean> {
+    const rows = await this.dataSource.query<unknown[]>(
+      `select from message_events where message_sid = $1 and message_status in ('delivered', 'read') limit 1`,
+      [messageSid],
+    );
+    return rows.length > 0;
   }
 
   private async change(
     manager: EntityManager,
     fallback: LockedFallback,
-    state: SmsFallbackState,
-    reason: EndReason | WaitReason,
-    problem: FallbackProblem | null,
+    { state, reason, unansweredAttempts, problem }: EndStep | WaitStep,
     nextAttemptAt: Date,
   ): Promise<void> {
     const rows = await manager.query<unknown[]>(
       `with changed as (
          update sms_fallbacks
-            set state = $3, reason = $4,
-                unanswered_attempts = case $3 when 'claimed' then 0 else unanswered_attempts end,
-                last_error_code = coalesce($5, last_error_code),
-                last_error = coalesce($6, last_error), next_attempt_at = $7, locked_until = null, updated_at = now()
+            set state = $3, reason = $4, unanswered_attempts = $5::integer,
+                unanswered_since = case when $5::integer > 0 then unanswered_since end,
+                last_error_code = coalesce($6, last_error_code), last_error = coalesce($7, last_error),
+                next_attempt_at = $8, locked_until = null, updated_at = now()
           where id = $1 and locked_until = $2::timestamptz
          returning id
        )
@@ -163,6 +176,7 @@ export class FallbackStore {
         fallback.lock,
         state,
         reason,
+        unansweredAttempts,
         problem?.code ?? null,
         problem?.message ?? null,
         nextAttemptAt,
@@ -176,6 +190,11 @@ export class FallbackStore {
     await this.publisher.publish(manager, 'sms_fallback.attempt_due', [event], at);
   }
 }
+
+/** A policy failure that Twilio was asked for came to no URL; callbacks before it did. */
+const LAST_CALLBACK_URL = `
+  select status_callback_url from sms_fallbacks where status_callback_url is not null
+   order by created_at desc, id desc limit 1`;
 
 function assertLocked(changed: readonly unknown[], fallback: LockedFallback): void {
   if (changed.length === 0) throw new LockLostError(`The lock of the fallback ${fallback.id} has run out`);

@@ -1,105 +1,69 @@
-import { Injectable, Logger } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
 import { MessageEventsService } from '../message-events/message-events.service.js';
 import type { SmsFallback } from './sms-fallback.entity.js';
+import { SmsMessages } from './sms-messages.js';
 import type { AcceptedSms } from './sms-sender.js';
 
 /** The last step of the state machine: an SMS that Twilio has accepted is recorded. */
 @Injectable()
 export class SentSmsStore {
-  private readonly logger = new Logger(SentSmsStore.name);
-
   constructor(
     private readonly dataSource: DataSource,
+    private readonly smsMessages: SmsMessages,
     private readonly messageEvents: MessageEventsService,
   ) {}
 
   /**
-   * Records the accepted SMS: its row in `messages`, the link of the triggering event, and the end of the fallback.
-   * It does not ask for the lock: an SMS that Twilio has accepted is a fact, even where the worker was slow.
+   * Records the accepted SMS in one transaction: the end of the fallback, the row in `messages`, and the link of the
+   * triggering event. It does not ask for the lock: an SMS that Twilio has accepted is a fact, even where the worker
+   * was slow.
    * @returns `taken` where the SMS is another fallback's, which had the same text for the same person.
    */
   async record(
     fallback: SmsFallback,
-    sms: AcceptedSms,
+    { messageSid, status }: AcceptedSms,
     body: string,
-    conversationId: string | null,
   ): Promise<'recorded' | 'ended_before' | 'taken'> {
+    // Before the transaction: the embedded database serves one connection at a time.
+    const conversation = await this.smsMessages.findConversation(fallback);
     try {
-      const recorded = await this.end(fallback, sms, body, conversationId);
+      const recorded = await this.dataSource.transaction(async (manager) => {
+        if (!(await end(manager, fallback.id, messageSid))) return false;
+        const { id, messageEventId } = fallback;
+        await this.smsMessages.add(
+          manager,
+          { id, messageEventId, smsMessageSid: messageSid, body },
+          status,
+          conversation,
+        );
+        return true;
+      });
       // After the commit: a callback of the SMS that is being stored now links it, or is seen here.
-      await this.messageEvents.linkMessage(sms.messageSid);
+      await this.messageEvents.linkMessage(messageSid);
       return recorded ? 'recorded' : 'ended_before';
     } catch (error) {
       if (isTaken(error)) return 'taken';
       throw error;
     }
   }
-
-  private async end(
-    fallback: SmsFallback,
-    sms: AcceptedSms,
-    body: string,
-    conversationId: string | null,
-  ): Promise<boolean> {
-    return this.dataSource.transaction(async (manager) => {
-      const ended = await manager.query<unknown[]>(
-        `with ended as (
-           update sms_fallbacks
-              set state = 'sent', reason = null, sms_message_sid = $2, sent_at = now(), updated_at = now(), locked_until = null
-            where id = $1 and state in ('claimed', 'sending', 'uncertain', 'failed')
-           returning id
-         )
-         select id from ended`,
-        [fallback.id, sms.messageSid],
-      );
-      if (ended.length === 0) return false;
-      await this.addMessage(manager, fallback, sms, body, conversationId);
-      return true;
-    });
-  }
-
-  /** The table is the application's: if it refuses the row, the SMS was sent all the same, and that is recorded. */
-  private async addMessage(
-    manager: EntityManager,
-    fallback: SmsFallback,
-    sms: AcceptedSms,
-    body: string,
-    conversationId: string | null,
-  ): Promise<void> {
-    try {
-      await manager.transaction(async (savepoint) => {
-        await savepoint.query(ADD_MESSAGE, [
-          conversationId,
-          sms.messageSid,
-          body,
-          sms.status,
-          fallback.messageEventId,
-          fallback.id,
-        ]);
-      });
-    } catch (error) {
-      const message = `The SMS could not be added to messages: ${String(error)}`;
-      await manager.query('update sms_fallbacks set last_error = $2 where id = $1', [fallback.id, message]);
-      this.logger.error('The SMS was sent but could not be added to messages', {
-        smsFallbackId: fallback.id,
-        error: String(error),
-      });
-    }
-  }
 }
 
-const ADD_MESSAGE = `
-with sms as (
-  insert into messages (conversation_id, twilio_sid, direction, channel, body, status)
-  values ($1, $2, 'outbound', 'sms', $3, $4)
-  on conflict (twilio_sid) do update set twilio_sid = excluded.twilio_sid
-  returning id
-),
-event as (
-  update message_events set fallback_sms_message_id = sms.id from sms where message_events.id = $5
-)
-update sms_fallbacks set message_id = sms.id from sms where sms_fallbacks.id = $6`;
+/** @returns false where it was sent before. */
+async function end(manager: EntityManager, id: string, smsMessageSid: string): Promise<boolean> {
+  const ended = await manager.query<unknown[]>(
+    `with ended as (
+       update sms_fallbacks
+          set state = 'sent', reason = null, sms_message_sid = $2, sent_at = now(), updated_at = now(),
+              unanswered_attempts = 0, unanswered_since = null, locked_until = null
+        where id = $1 and state in ('claimed', 'sending', 'uncertain', 'failed')
+       returning id
+     )
+     select id from ended`,
+    [id, smsMessageSid],
+  );
+  return ended.length > 0;
+}
 
 function isTaken(error: unknown): boolean {
   if (!(error instanceof QueryFailedError)) return false;

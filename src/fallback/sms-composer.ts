@@ -1,11 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
 import twilio from 'twilio';
+import { SMS_FALLBACK_ID_PARAMETER } from '../message-events/message-status-report.js';
 import { type OriginalMessage, OriginalMessages } from '../messages/original-messages.js';
 import { classifySendError, type SendError } from '../twilio/send-error.js';
 import { TwilioAccounts } from '../twilio/twilio-accounts.js';
 import type { SkipReason } from './fallback-reasons.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
 import type { SmsFallback } from './sms-fallback.entity.js';
+import type { Sms } from './sms-sender.js';
 import { toSmsText } from './sms-text.js';
 
 export interface ComposedSms {
@@ -45,6 +47,21 @@ export class SmsComposer {
     if (body.trim() === '') return skipped('no_text');
     const { text, truncated } = toSmsText(body);
     return { kind: 'composed', sms: { toNumber: to, ...sender, body: text, truncated } };
+  }
+
+  /** What is handed to Twilio. */
+  smsOf({ id, accountSid, statusCallbackUrl }: SmsFallback, composed: ComposedSms): Sms {
+    const callbackUrl = this.options.statusCallbackUrl ?? statusCallbackUrl;
+    return {
+      accountSid,
+      to: composed.toNumber,
+      from: composed.fromNumber,
+      messagingServiceSid: composed.messagingServiceSid,
+      body: composed.body,
+      // Twilio by itself tries a callback once; the fragment asks for five retries after any failure.
+      statusCallbackUrl:
+        callbackUrl === null ? null : `${callbackUrl}?${SMS_FALLBACK_ID_PARAMETER}=${id}#rc=5&rp=all`,
+    };
   }
 
   private sender(accountSid: string, { phoneNumber }: NonNullable<OriginalMessage['company']>) {

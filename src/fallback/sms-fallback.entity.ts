@@ -33,6 +33,9 @@ export type SmsFallbackState = 'claimed' | 'sending' | 'uncertain' | 'sent' | 's
 })
 @Index('sms_fallbacks_created_at_idx', ['createdAt', 'id'])
 @Index('sms_fallbacks_retried_at_idx', ['retriedAt'], { where: 'retried_at is not null' })
+@Index('sms_fallbacks_in_doubt_idx', ['updatedAt'], {
+  where: `state = 'failed' and reason = 'no_answer_from_twilio'`,
+})
 @Index('sms_fallbacks_message_id_idx', ['messageId'], { where: 'message_id is not null' })
 export class SmsFallback {
   @PrimaryGeneratedColumn('uuid', { primaryKeyConstraintName: 'sms_fallbacks_pkey' })
@@ -66,9 +69,16 @@ export class SmsFallback {
   @Column('integer', {
     name: 'unanswered_attempts',
     default: 0,
-    comment: 'how many of the last attempts in a row may have been accepted, for want of an answer',
+    comment: 'how many attempts may have been accepted, for want of an answer',
   })
   unansweredAttempts!: number;
+
+  @Column('timestamptz', {
+    name: 'unanswered_since',
+    nullable: true,
+    comment: 'when the first of them began',
+  })
+  unansweredSince!: Date | null;
 
   @Column('text', { name: 'to_number', nullable: true })
   toNumber!: string | null;

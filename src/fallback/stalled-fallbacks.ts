@@ -3,6 +3,7 @@ import {
   Injectable,
   Logger,
   type OnApplicationBootstrap,
+  type OnModuleDestroy,
 } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
@@ -15,11 +16,12 @@ const INTERVAL_MILLISECONDS = 60_000;
 const BATCH = 100;
 
 /**
- * Takes up fallbacks that are open and whose time has passed without anything being done: the job that was to go on with
- * them has used up its attempts, or somebody has emptied the queue. Otherwise they would stay open for ever.
+ * Takes up fallbacks that nothing else would go on with:
+ * - those that are open and whose time has passed, because their job has used up its attempts or was removed;
+ * - those that failed for want of an answer, and whose SMS has reported itself since.
  */
 @Injectable()
-export class StalledFallbacks implements OnApplicationBootstrap, BeforeApplicationShutdown {
+export class StalledFallbacks implements OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown {
   private readonly logger = new Logger(StalledFallbacks.name);
   private readonly rounds = new Rounds((signal) => this.runOnce(signal), {
     intervalMilliseconds: INTERVAL_MILLISECONDS,
@@ -36,47 +38,75 @@ export class StalledFallbacks implements OnApplicationBootstrap, BeforeApplicati
     this.rounds.start();
   }
 
+  onModuleDestroy(): void {
+    this.rounds.stop();
+  }
+
   async beforeApplicationShutdown(): Promise<void> {
-    await this.rounds.stop();
+    await this.rounds.stopped();
   }
 
   /** @throws when the database is away. */
   async runOnce(signal?: AbortSignal): Promise<void> {
+    await this.takeUpAll(OPEN, 'Stalled fallbacks are taken up again', signal);
+    await this.takeUpAll(
+      REPORTED,
+      'Failed fallbacks whose SMS was sent after all are taken up again',
+      signal,
+    );
+  }
+
+  private async takeUpAll(stalled: string, message: string, signal?: AbortSignal): Promise<void> {
     let taken: number;
     do {
-      taken = await this.takeUp();
-      if (taken > 0) this.logger.warn('Stalled fallbacks are taken up again', { fallbacks: taken });
+      taken = await this.takeUp(stalled);
+      if (taken > 0) this.logger.warn(message, { fallbacks: taken });
     } while (taken === BATCH && signal?.aborted !== true);
   }
 
   /** Replicas that look at the same time share them out. */
-  private async takeUp(): Promise<number> {
+  private async takeUp(stalled: string): Promise<number> {
     return this.dataSource.transaction(async (manager) => {
-      const stalled = await manager.query<{ id: string }[]>(TAKE_UP, [BATCH]);
-      const events = stalled.map(({ id }) => smsFallbackAttemptDue(id, new Date()));
+      const taken = await manager.query<{ id: string }[]>(stalled, [BATCH]);
+      const events = taken.map(({ id }) => smsFallbackAttemptDue(id, new Date()));
       if (events.length > 0) await this.publisher.publish(manager, 'sms_fallback.attempt_due', events);
       return events.length;
     });
   }
 }
 
+/** @param stalled the ids, $1 of them at the most, locked. */
+const takeUp = (stalled: string) => `
+with stalled as (${stalled}),
+taken_up as (
+  update sms_fallbacks
+     set state = case state when 'failed' then 'uncertain' else state end, next_attempt_at = now(), updated_at = now()
+    from stalled where sms_fallbacks.id = stalled.id
+  returning sms_fallbacks.id
+)
+select id from taken_up`;
+
 /**
  * A job that failed a few times waits a few minutes; only later than that is a fallback stalled. The gaps grow with its
  * age, so that one which can never be worked on does not fill the queue.
  */
-const TAKE_UP = `
-with stalled as (
+const OPEN = takeUp(`
   select id from sms_fallbacks
    where state in ('claimed', 'sending', 'uncertain')
      and next_attempt_at < now() - interval '10 minutes'
      and next_attempt_at < now() - least((now() - coalesce(retried_at, created_at)) / 4, interval '1 hour')
      and (locked_until is null or locked_until < now())
    order by next_attempt_at limit $1
-     for update skip locked
-),
-taken_up as (
-  update sms_fallbacks set next_attempt_at = now(), updated_at = now() from stalled
-   where sms_fallbacks.id = stalled.id
-  returning sms_fallbacks.id
-)
-select id from taken_up`;
+     for update skip locked`);
+
+/** The callback of an SMS that another fallback has taken for its own tells nothing. */
+const REPORTED = takeUp(`
+  select id from sms_fallbacks
+   where state = 'failed' and reason = 'no_answer_from_twilio' and updated_at > now() - interval '2 days'
+     and exists (
+       select from message_events as reported
+        where reported.sms_fallback_id = sms_fallbacks.id
+          and not exists (select from sms_fallbacks as other where other.sms_message_sid = reported.message_sid)
+     )
+   order by updated_at limit $1
+     for update skip locked`);

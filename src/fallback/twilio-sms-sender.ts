@@ -62,9 +62,10 @@ export class TwilioSmsSender extends SmsSender {
   }
 }
 
-/** Twilio may change white space and compatible characters of a text. */
+/** Twilio may change white space and compatible characters of a text, and a trial account's SMS say that they are. */
 function comparable(body: string): string {
-  return body.normalize('NFKC').replace(/\s+/g, ' ').trim();
+  const text = body.normalize('NFKC').replace(/\s+/g, ' ').trim();
+  return text.replace(/^Sent from your Twilio trial account - /, '');
 }
 
 function accepted({ sid, status }: MessageInstance): AcceptedSms {

@@ -30,9 +30,13 @@ export class Rounds {
     this.running = this.runUntilStopped();
   }
 
-  /** @returns when the round under way has ended. */
-  async stop(): Promise<void> {
+  /** Begins no other round. */
+  stop(): void {
     this.stopping.abort();
+  }
+
+  /** Resolves when the round that was under way at the stop has ended. */
+  async stopped(): Promise<void> {
     await this.running;
   }
 

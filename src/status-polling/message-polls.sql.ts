@@ -2,6 +2,7 @@
  * One replica moves a watermark at a time; the others find it locked and go on. A message whose status has moved on
  * starts again with the shortest gap, but is left alone for the 30 seconds that a replica may be asking about it.
  * @param candidates the rows after the watermark, oldest first, of which `is_waiting` says whether to ask about them.
+ *   of which `is_unlinked` says whether an event of the message is not tied to its row in `messages`.
  *   $1: how old they are at the least, $2: and at the most, in milliseconds; $3: how many; $4: the final statuses.
  */
 const enrol = (source: string, candidates: string) => `
@@ -29,13 +30,14 @@ moved as (
   from (select created_at, key from step order by created_at desc, key desc limit 1) as newest
   where source = '${source}'
 )
-select count(*)::integer as rows from step`;
+select count(*)::integer as rows, coalesce(array_agg(distinct message_sid) filter (where is_unlinked), '{}') as unlinked
+from step`;
 
 export const ENROL_FROM_EVENTS = enrol(
   'message_events',
   `
   select id::text as key, created_at, message_sid, account_sid,
-    channel = 'whatsapp' and message_status <> all ($4) as is_waiting
+    channel = 'whatsapp' and message_status <> all ($4) as is_waiting, message_id is null as is_unlinked
   from message_events
   where created_at >= greatest(watermark.created_at, now() - $2 * interval '1 millisecond')
     and created_at <= now() - $1 * interval '1 millisecond'
@@ -53,7 +55,8 @@ export const ENROL_FROM_MESSAGES = enrol(
   select coalesce(twilio_sid::text, '') as key, created_at, twilio_sid::text as message_sid,
     coalesce((select account_sid from message_events where message_sid = twilio_sid limit 1), $5) as account_sid,
     twilio_sid is not null and channel::text = 'whatsapp' and direction::text like 'outbound%'
-      and (status is null or status::text not in ('delivered', 'read')) as is_waiting
+      and (status is null or status::text not in ('delivered', 'read')) as is_waiting,
+    exists (select from message_events where message_sid = twilio_sid and message_id is null) as is_unlinked
   from messages
   where created_at >= greatest(watermark.created_at, now() - $2 * interval '1 millisecond')
     and created_at <= now() - $1 * interval '1 millisecond'

@@ -12,7 +12,7 @@ const CLAIMED_ROWS = 50;
 
 /**
  * `created_at` is the start of a transaction, so rows become visible in another order. Those as young as a
- * transaction may last here are left for later; a statement has five seconds.
+ * transaction may last here are left for later; a statement has four seconds.
  */
 const COMMIT_DELAY_MILLISECONDS = 20_000;
 
@@ -22,6 +22,14 @@ export interface ClaimedPoll {
   readonly accountSid: string;
   /** True where the next one would come after the time at which it is given up. */
   readonly isLast: boolean;
+}
+
+/** What one step through the events or the messages came to. */
+export interface Enrolment {
+  /** Messages of which an event is not tied to a row of `messages`, if there is one. */
+  readonly unlinked: readonly string[];
+  /** Whether there may be more to look through. */
+  readonly more: boolean;
 }
 
 /** The SQL of `message_polls` and `message_poll_watermarks`: each method is one statement, and one commit. */
@@ -40,14 +48,13 @@ export class MessagePollsStore {
 
   /**
    * Looks through the next events, and takes the messages in that wait for a final status.
-   * @returns whether there may be more to look through.
    */
-  enrolFromEvents(): Promise<boolean> {
+  enrolFromEvents(): Promise<Enrolment> {
     return this.enrol(ENROL_FROM_EVENTS);
   }
 
   /** The same, for the rows of `messages`: nothing may ever have been reported about those. */
-  enrolFromMessages(): Promise<boolean> {
+  enrolFromMessages(): Promise<Enrolment> {
     return this.enrol(ENROL_FROM_MESSAGES, this.options.accountSid);
   }
 
@@ -86,14 +93,14 @@ export class MessagePollsStore {
     await this.dataSource.query('delete from message_polls where message_sid = $1', [messageSid]);
   }
 
-  private async enrol(statement: string, ...more: readonly string[]): Promise<boolean> {
-    const [row] = await this.dataSource.query<{ rows: number }[]>(statement, [
+  private async enrol(statement: string, ...more: readonly string[]): Promise<Enrolment> {
+    const [row] = await this.dataSource.query<{ rows: number; unlinked: string[] }[]>(statement, [
       this.afterMilliseconds,
       this.giveUpAfterMilliseconds,
       LOOKED_THROUGH_ROWS,
       FINAL_STATUSES,
       ...more,
     ]);
-    return row?.rows === LOOKED_THROUGH_ROWS;
+    return { unlinked: row?.unlinked ?? [], more: row?.rows === LOOKED_THROUGH_ROWS };
   }
 }

@@ -49,16 +49,26 @@ export class StatusPoller {
         else outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
       }
     };
+    // At once, because nobody waits for the answers that are under way then.
+    const giveBackAtStop = () => void this.giveBack(waiting.splice(0)).catch(() => undefined);
+    signal.addEventListener('abort', giveBackAtStop, { once: true });
     const turns = await Promise.allSettled(Array.from({ length: this.options.concurrency ?? 5 }, askInTurn));
+    signal.removeEventListener('abort', giveBackAtStop);
     if (outcomes.size > 0) this.logger.log('Twilio was asked for statuses', Object.fromEntries(outcomes));
     const failed = turns.find((turn) => turn.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
     if (waiting.length === 0) return more;
-    await this.store.giveBack(
-      waiting.map(({ messageSid }) => messageSid),
-      Math.max(0, this.pausedUntil - Date.now()),
-    );
+    await this.giveBack(waiting);
     return false;
+  }
+
+  private async giveBack(polls: readonly ClaimedPoll[]): Promise<void> {
+    if (polls.length === 0) return;
+    const pause = Math.max(0, this.pausedUntil - Date.now());
+    await this.store.giveBack(
+      polls.map(({ messageSid }) => messageSid),
+      pause,
+    );
   }
 
   private async poll(poll: ClaimedPoll): Promise<Outcome | 'rateLimited'> {

@@ -4,10 +4,12 @@ import {
   Injectable,
   Logger,
   type OnApplicationBootstrap,
+  type OnModuleDestroy,
 } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
+import { MessageEventsService } from '../message-events/message-events.service.js';
 import { Rounds } from '../rounds/rounds.js';
-import { MessagePollsStore } from './message-polls.store.js';
+import { type Enrolment, MessagePollsStore } from './message-polls.store.js';
 import { StatusPoller } from './status-poller.js';
 import { MODULE_OPTIONS_TOKEN, type StatusPollingModuleOptions } from './status-polling.module-definition.js';
 
@@ -16,7 +18,9 @@ const SHUTDOWN_LIMIT_MILLISECONDS = 2_000;
 
 /** Closes the gap that callbacks leave which never came: Twilio is asked about messages without a final status. */
 @Injectable()
-export class StatusPollingService implements OnApplicationBootstrap, BeforeApplicationShutdown {
+export class StatusPollingService
+  implements OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown
+{
   private readonly logger = new Logger(StatusPollingService.name);
   private readonly intervalMilliseconds: number;
   private readonly rounds: Rounds;
@@ -25,6 +29,7 @@ export class StatusPollingService implements OnApplicationBootstrap, BeforeAppli
   constructor(
     private readonly store: MessagePollsStore,
     private readonly poller: StatusPoller,
+    private readonly messageEvents: MessageEventsService,
     @Inject(MODULE_OPTIONS_TOKEN) options: StatusPollingModuleOptions,
   ) {
     this.intervalMilliseconds = options.intervalMilliseconds ?? 15_000;
@@ -39,8 +44,15 @@ export class StatusPollingService implements OnApplicationBootstrap, BeforeAppli
     if (this.intervalMilliseconds > 0) this.rounds.start();
   }
 
+  onModuleDestroy(): void {
+    this.rounds.stop();
+  }
+
   async beforeApplicationShutdown(): Promise<void> {
-    await Promise.race([this.rounds.stop(), delay(SHUTDOWN_LIMIT_MILLISECONDS, undefined, { ref: false })]);
+    await Promise.race([
+      this.rounds.stopped(),
+      delay(SHUTDOWN_LIMIT_MILLISECONDS, undefined, { ref: false }),
+    ]);
   }
 
   /**
@@ -52,15 +64,19 @@ export class StatusPollingService implements OnApplicationBootstrap, BeforeAppli
     const { signal } = this.rounds;
     let more = true;
     while (more && !signal.aborted) {
-      const moreEvents = await this.store.enrolFromEvents();
+      const moreEvents = await this.enrolFromEvents();
       const moreMessages = await this.enrolFromMessages();
       const moreDue = await this.poller.pollDue(signal);
       more = moreEvents || moreMessages || moreDue;
     }
   }
 
+  private async enrolFromEvents(): Promise<boolean> {
+    return this.link(await this.store.enrolFromEvents());
+  }
+
   private async enrolFromMessages(): Promise<boolean> {
-    if (await this.store.areMessagesIndexed()) return this.store.enrolFromMessages();
+    if (await this.store.areMessagesIndexed()) return this.link(await this.store.enrolFromMessages());
     if (!this.knowsThatMessagesAreNotIndexed) {
       this.logger.warn(
         'messages has no index on a created_at with a time zone: a message without any callback is not asked about',
@@ -68,5 +84,11 @@ export class StatusPollingService implements OnApplicationBootstrap, BeforeAppli
       this.knowsThatMessagesAreNotIndexed = true;
     }
     return false;
+  }
+
+  /** The application may have stored a message after the last of its callbacks, when nothing else looks for it. */
+  private async link({ unlinked, more }: Enrolment): Promise<boolean> {
+    await Promise.all(unlinked.map((messageSid) => this.messageEvents.linkMessage(messageSid)));
+    return more;
   }
 }

@@ -54,11 +54,12 @@ describe('a slow worker whose lock has run out', () => {
       `update sms_fallbacks set locked_until = now() + interval '59 seconds' where id = $1`,
       [locked.id],
     );
-    await expect(store.end(locked, 'failed', 'rejected_by_twilio', null)).rejects.toThrow(LockLostError);
+    const step = { unansweredAttempts: 0, problem: null };
+    const end = { ...step, state: 'failed', reason: 'rejected_by_twilio' } as const;
+    await expect(store.end(locked, end)).rejects.toThrow(LockLostError);
     const later = new Date(Date.now() + 3_600_000);
-    await expect(store.postpone(locked, 'claimed', 'twilio_unavailable', null, later)).rejects.toThrow(
-      LockLostError,
-    );
+    const wait = { ...step, state: 'claimed', reason: 'twilio_unavailable' } as const;
+    await expect(store.postpone(locked, wait, later)).rejects.toThrow(LockLostError);
     const jobs = await application.query(
       `select 1 from graphile_worker._private_jobs where payload->'event'->>'smsFallbackId' = $1`,
       [locked.id],

@@ -122,7 +122,7 @@ describe('while Twilio is out of reach, an SMS', () => {
 
   it('is given up after the configured time, with Twilio’s last error', async () => {
     const application = await TestApplication.start({
-      override: withFallbackOptions({ giveUpAfterMilliseconds: 1_200 }),
+      override: withFallbackOptions({ giveUpAfterMilliseconds: 2_500 }),
     });
     try {
       const fault = { type: 'error', status: 429, code: 20429 } as const;
@@ -135,7 +135,7 @@ describe('while Twilio is out of reach, an SMS', () => {
         reason: 'twilio_unavailable',
         lastErrorCode: '20429',
       });
-      expect(fallback.updatedAt.getTime() - fallback.createdAt.getTime()).toBeGreaterThanOrEqual(1_200);
+      expect(fallback.updatedAt.getTime() - fallback.createdAt.getTime()).toBeGreaterThanOrEqual(2_500);
       expect(fallback.attempts).toBeGreaterThanOrEqual(2);
       expect(attemptsFor(application, twilioSid)).toHaveLength(fallback.attempts);
     } finally {

@@ -23,20 +23,6 @@ describe('an SMS that Twilio never answers and never lists', () => {
 
   afterAll(() => application.close());
 
-  it('is sent five times at the most', async () => {
-    const { twilioSid } = await seedMessage(application.dataSource);
-    application.twilio.failNext({ on: 'create', times: 5, fault: { type: 'resetBeforeAccepting' } });
-    await policyFailure(application, twilioSid);
-    const fallback = await untilAllIsDone(application, twilioSid);
-    expect(fallback).toMatchObject({
-      state: 'failed',
-      reason: 'no_answer_from_twilio',
-      lastErrorCode: 'ECONNRESET',
-      attempts: 5,
-    });
-    expect(attemptsFor(application, twilioSid)).toHaveLength(5);
-  });
-
   it('has failed when Twilio could not be asked for so long, and is not sent again', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     application.twilio.failNext({ on: 'create', fault: { type: 'resetAfterAccepting' } });
@@ -56,25 +42,42 @@ describe('an SMS that Twilio never answers and never lists', () => {
 });
 
 describe('an SMS that Twilio refuses now and then, and now and then does not answer', () => {
-  it('is sent more than five times in all', async () => {
-    const application = await TestApplication.start({
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start({
       simulator: { callbackPlan: silent },
       override: withFallbackOptions({ settlingMilliseconds: 0 }),
     });
-    try {
-      const { twilioSid } = await seedMessage(application.dataSource);
-      const unanswered = { type: 'resetBeforeAccepting' } as const;
-      const refused = { type: 'error', status: 429, code: 20429 } as const;
-      for (const fault of [unanswered, unanswered, unanswered, refused, unanswered, unanswered, unanswered]) {
-        application.twilio.failNext({ on: 'create', fault });
-      }
-      await policyFailure(application, twilioSid);
-      const fallback = await untilAllIsDone(application, twilioSid);
-      expect(fallback).toMatchObject({ state: 'sent', attempts: 8 });
-      expect(smsFor(application, twilioSid)).toHaveLength(1);
-    } finally {
-      await application.close();
+  });
+
+  afterAll(() => application.close());
+
+  it('is sent five times at the most without an answer', async () => {
+    const { twilioSid } = await seedMessage(application.dataSource);
+    application.twilio.failNext({ on: 'create', times: 5, fault: { type: 'resetBeforeAccepting' } });
+    await policyFailure(application, twilioSid);
+    const fallback = await untilAllIsDone(application, twilioSid);
+    expect(fallback).toMatchObject({
+      state: 'failed',
+      reason: 'no_answer_from_twilio',
+      lastErrorCode: 'ECONNRESET',
+      attempts: 5,
+    });
+    expect(attemptsFor(application, twilioSid)).toHaveLength(5);
+  });
+
+  it('is sent more than five times in all: a refusal is an answer', async () => {
+    const { twilioSid } = await seedMessage(application.dataSource);
+    const unanswered = { type: 'resetBeforeAccepting' } as const;
+    const refused = { type: 'error', status: 429, code: 20429 } as const;
+    for (const fault of [unanswered, unanswered, refused, refused, refused, unanswered, unanswered]) {
+      application.twilio.failNext({ on: 'create', fault });
     }
+    await policyFailure(application, twilioSid);
+    const fallback = await untilAllIsDone(application, twilioSid);
+    expect(fallback).toMatchObject({ state: 'sent', attempts: 8 });
+    expect(smsFor(application, twilioSid)).toHaveLength(1);
   });
 });
 

@@ -32,6 +32,7 @@ describe('a service that is stopped while it sends an SMS', () => {
 
   async function untilItSends(fault: Fault): Promise<void> {
     twilio.failNext({ on: 'create', fault });
+    twilio.failNext({ on: 'fetch', times: Infinity, fault: { type: 'hangBeforeAccepting' } });
     const answer = await twilio.sendCallback({
       url: WEBHOOK_URL,
       parameters: whatsappStatusParameters({
@@ -68,6 +69,27 @@ describe('a service that is stopped while it sends an SMS', () => {
     expect(await service.ended).toEqual({ code: 0, signal: null });
     expect(await left()).toEqual({ states: [{ state: 'sent' }], jobs: [] });
     expect(twilio.messages).toHaveLength(1);
+  });
+
+  it('ends in time, with code 0, although Twilio answers neither to the SMS nor about a status', async () => {
+    await endServices();
+    await database.use(async (dataSource) => {
+      await seedMessage(dataSource);
+      await dataSource.query(`update messages set created_at = now() - interval '5 minutes'`);
+      await dataSource.query(`update message_poll_watermarks set created_at = now() - interval '1 hour'`);
+    });
+    service = await ServiceProcess.start({
+      ...database.env,
+      TWILIO_API_BASE_URL: twilio.baseUrl,
+      STATUS_POLL_AFTER_MINUTES: '1',
+    });
+    await untilItSends({ type: 'hangBeforeAccepting' });
+    await until('a status to be asked for', () => twilio.requests.some(({ method }) => method === 'GET'));
+    const before = Date.now();
+    service.signal('SIGTERM');
+    expect(await service.ended).toEqual({ code: 0, signal: null });
+    expect(Date.now() - before).toBeLessThan(10_000);
+    expect(await left()).toMatchObject({ states: [{ state: 'sending' }], jobs: [{ locked: false }] });
   });
 
   it('ends in time, with code 0, where the answer does not come, and leaves the job to the next process', async () => {

@@ -3,7 +3,7 @@ import { MessageEvent } from '../../src/message-events/message-event.entity.js';
 import { TestApplication } from '../support/application.js';
 import { findFallback, policyFailure, recipientOf, smsFor, untilAllIsDone } from '../support/fallbacks.js';
 import { untilQueueIsEmpty } from '../support/job-queue.js';
-import { seedMessage } from '../support/seed.js';
+import { randomMessageSid, seedMessage } from '../support/seed.js';
 import { asked, pass, POLICY_FAILURE, runOnce, sendWhatsapp, sourcesOf, waiting } from './polling.js';
 
 /** The real application on a real database; only Twilio is fake. */
@@ -105,6 +105,20 @@ describe('a callback that never came', () => {
     await runOnce(application);
     await untilAllIsDone(application, twilioSid);
     expect(smsFor(application, twilioSid)).toHaveLength(1);
+  });
+
+  it('is no reason to leave a message alone that was stored after the last callback: it follows its events', async () => {
+    const sid = randomMessageSid();
+    await sendWhatsapp(application, [{ status: 'failed', errorCode: 63016 }], sid);
+    const { id } = await seedMessage(application.dataSource, { twilioSid: sid });
+    await pass(application, 10);
+    await runOnce(application);
+    expect(
+      await application.query(
+        'select status, message_id from messages join message_events on message_sid = twilio_sid where messages.id = $1',
+        [id],
+      ),
+    ).toEqual([{ status: 'failed', message_id: id }]);
   });
 
   it('of a delivery is recorded, and nothing is sent', async () => {

@@ -1,0 +1,185 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { smsStatusParameters } from '../../simulator/callback-parameters.js';
+import { silent } from '../../simulator/callback-plan.js';
+import type { Fault } from '../../simulator/faults.js';
+import type { SmsFallback } from '../../src/fallback/sms-fallback.entity.js';
+import { StalledFallbacks } from '../../src/fallback/stalled-fallbacks.js';
+import { TestApplication } from '../support/application.js';
+import {
+  attemptNow,
+  attemptsFor,
+  expectOneSms,
+  findFallback,
+  policyFailure,
+  recipientOf,
+  smsFor,
+  untilFallbackEnds,
+  withFallbackOptions,
+} from '../support/fallbacks.js';
+import { untilQueueIsEmpty } from '../support/job-queue.js';
+import { minutesAgo } from '../support/minutes-ago.js';
+import { seedMessage } from '../support/seed.js';
+import { until } from '../support/until.js';
+import { leaveBehind } from './leave-behind.js';
+
+const REFUSED_FOR_NOW: Fault = { type: 'error', status: 429, code: 20429, retryAfterSeconds: 3 };
+const OPTED_OUT: Fault = { type: 'error', status: 400, code: 21610 };
+
+/** A second attempt with a certain answer says nothing about the first, which had none. */
+describe('an attempt without an answer, after a later one that had a certain answer,', () => {
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start({
+      simulator: { callbackPlan: silent, listDelayMilliseconds: Infinity },
+      override: withFallbackOptions({ settlingMilliseconds: 200 }),
+    });
+  });
+
+  afterAll(() => application.close());
+
+  /** The first attempt is accepted and not answered, and Twilio lists it nowhere; the second one has this answer. */
+  async function attemptTwice(answer: Fault): Promise<string> {
+    const { twilioSid } = await seedMessage(application.dataSource);
+    application.twilio.failNext({ on: 'create', fault: { type: 'resetAfterAccepting' } });
+    application.twilio.failNext({ on: 'create', fault: answer });
+    await policyFailure(application, twilioSid);
+    await until('two attempts', () => attemptsFor(application, twilioSid).length === 2);
+    return twilioSid;
+  }
+
+  /** The SMS of the first attempt reports itself after all. */
+  async function reportFirst(messageSid: string): Promise<void> {
+    const [sms] = smsFor(application, messageSid);
+    const { statusCallback: url = '', sid = '', to = '', from = '' } = sms ?? {};
+    const parameters = smsStatusParameters({ messageSid: sid, status: 'delivered', to, from });
+    expect(await application.twilio.sendCallback({ url, parameters })).toMatchObject({ status: 204 });
+  }
+
+  it('is adopted by its callback while Twilio refuses for now, and nothing is sent again', async () => {
+    const sid = await attemptTwice(REFUSED_FOR_NOW);
+    await reportFirst(sid);
+    expect(await expectOneSms(application, sid)).toMatchObject({ attempts: 2, unansweredAttempts: 0 });
+  });
+
+  it('leaves the fallback in doubt where Twilio rejects it, until its callback tells that it was sent', async () => {
+    const sid = await attemptTwice(OPTED_OUT);
+    expect(await untilFallbackEnds(application, sid)).toMatchObject({
+      state: 'failed',
+      reason: 'no_answer_from_twilio',
+      lastErrorCode: '21610',
+    });
+    const stalled = application.app.get(StalledFallbacks);
+    await stalled.runOnce();
+    expect(await findFallback(application, sid)).toMatchObject({ state: 'failed' });
+    await reportFirst(sid);
+    await stalled.runOnce();
+    expect(await expectOneSms(application, sid)).toMatchObject({ attempts: 2 });
+  });
+});
+
+describe('a fallback that had to wait', () => {
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start({ simulator: { callbackPlan: silent } });
+  });
+
+  afterAll(() => application.close());
+
+  async function goOnWith(row: Partial<SmsFallback>): Promise<string> {
+    const message = await seedMessage(application.dataSource);
+    const id = await leaveBehind(application, message, row);
+    await attemptNow(application, id);
+    return message.twilioSid;
+  }
+
+  it('finds the SMS of any attempt that was not answered, not only of the last', async () => {
+    const message = await seedMessage(application.dataSource);
+    const id = await leaveBehind(application, message, {
+      state: 'uncertain',
+      attempts: 3,
+      unansweredAttempts: 3,
+      createdAt: minutesAgo(6),
+      unansweredSince: minutesAgo(5),
+      attemptStartedAt: minutesAgo(1),
+    });
+    const { sid } = application.twilio.addMessage({
+      to: recipientOf(message.twilioSid),
+      from: message.companyPhoneNumber ?? '',
+      body: message.body ?? '',
+      dateCreated: minutesAgo(5),
+    });
+    await attemptNow(application, id);
+    expect(await untilFallbackEnds(application, message.twilioSid)).toMatchObject({
+      state: 'sent',
+      smsMessageSid: sid,
+      attempts: 3,
+    });
+  });
+
+  it('sends no SMS that would come hours too late', async () => {
+    const sid = await goOnWith({ state: 'claimed', createdAt: minutesAgo(241) });
+    expect(await untilFallbackEnds(application, sid)).toMatchObject({ state: 'skipped', reason: 'too_late' });
+    expect(attemptsFor(application, sid)).toEqual([]);
+  });
+
+  it('sends no SMS again that would come hours too late', async () => {
+    const sid = await goOnWith({
+      state: 'uncertain',
+      attempts: 1,
+      unansweredAttempts: 1,
+      createdAt: minutesAgo(241),
+      attemptStartedAt: minutesAgo(2),
+    });
+    expect(await untilFallbackEnds(application, sid)).toMatchObject({
+      state: 'failed',
+      reason: 'no_answer_from_twilio',
+    });
+    expect(attemptsFor(application, sid)).toEqual([]);
+  });
+
+  it('sends no SMS where WhatsApp has delivered the message meanwhile', async () => {
+    const message = await seedMessage(application.dataSource);
+    const id = await leaveBehind(application, message, { state: 'claimed', reason: 'twilio_unavailable' });
+    await policyFailure(application, message.twilioSid, { status: 'delivered', errorCode: undefined });
+    await attemptNow(application, id);
+    expect(await untilFallbackEnds(application, message.twilioSid)).toMatchObject({
+      state: 'skipped',
+      reason: 'delivered_by_whatsapp',
+    });
+    expect(attemptsFor(application, message.twilioSid)).toEqual([]);
+  });
+});
+
+describe('an SMS whose row the application’s messages refuse', () => {
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start();
+  });
+
+  afterAll(() => application.close());
+
+  it('is recorded as sent all the same, and gets its row once they take it', async () => {
+    await application.query(`alter table messages add constraint no_sms check (channel <> 'sms') not valid`);
+    const { twilioSid } = await seedMessage(application.dataSource);
+    await policyFailure(application, twilioSid);
+    const fallback = await untilFallbackEnds(application, twilioSid);
+    expect(fallback).toMatchObject({ state: 'sent', messageId: null });
+    expect(fallback.lastError).toContain('no_sms');
+
+    await application.query('alter table messages drop constraint no_sms');
+    await untilQueueIsEmpty(application);
+    await application.twilio.settled();
+    const [sms] = await application.query(
+      `select messages.id, status from messages join sms_fallbacks on message_id = messages.id
+        where original_message_sid = $1`,
+      [twilioSid],
+    );
+    expect(sms).toMatchObject({ status: 'delivered' });
+    expect(
+      await application.query('select id from message_events where fallback_sms_message_id = $1', [sms?.id]),
+    ).toHaveLength(1);
+  });
+});
