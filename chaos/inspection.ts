@@ -4,7 +4,12 @@ import type { FallbackRow } from './findings.js';
 import type { AcknowledgedCallback } from './ledger.js';
 
 const CHUNK = 5_000;
+
+/** The lowest first, of those that occur here. */
+const STATUSES_BY_RANK = ['accepted', 'queued', 'sent', 'failed', 'undelivered', 'delivered', 'read'];
+
 const CONNECTIONS_LIMIT_MILLISECONDS = 5_000;
+const FOLLOWING_LIMIT_MILLISECONDS = 120_000;
 
 /** What is still to be done, by the service's own tables. */
 export interface OpenWork {
@@ -65,6 +70,42 @@ export async function findJobs(database: ApplicationDatabase): Promise<string[]>
        from graphile_worker.jobs`,
   );
   return rows.map(({ job }) => job);
+}
+
+/** Those that are still stale when status polling has had its time to come by. */
+export async function findStaleMessages(database: ApplicationDatabase): Promise<string[]> {
+  const end = Date.now() + FOLLOWING_LIMIT_MILLISECONDS;
+  for (;;) {
+    const stale = await readStaleMessages(database);
+    if (stale.length === 0 || Date.now() > end) return stale;
+    await delay(1_000);
+  }
+}
+
+/** Messages whose status is not the highest of their events, or that their events are not tied to. */
+async function readStaleMessages(database: ApplicationDatabase): Promise<string[]> {
+  const rows = await database.query<{ stale: string }>(
+    `select concat_ws(' ', twilio_sid, 'is', messages.status, 'after', string_agg(message_status, ', ')) as stale
+       from messages join message_events on message_sid = twilio_sid
+      group by messages.id, twilio_sid, messages.status
+     having bool_or(message_id is null)
+         or array_position($1::text[], messages.status) <> max(array_position($1::text[], message_status))`,
+    [STATUSES_BY_RANK],
+  );
+  return rows.map(({ stale }) => stale);
+}
+
+/** Fallbacks that were sent without a row in `messages` for the SMS, or without the link of their event. */
+export async function findUnlinkedSms(database: ApplicationDatabase): Promise<string[]> {
+  const rows = await database.query<{ sid: string }>(
+    `select original_message_sid as sid from sms_fallbacks
+      where state = 'sent'
+        and not exists (
+          select from message_events
+           where message_sid = original_message_sid and fallback_sms_message_id = sms_fallbacks.message_id
+        )`,
+  );
+  return rows.map(({ sid }) => sid);
 }
 
 /** The connections of the service. A process that has ended takes a moment to lose its own. */

@@ -1,5 +1,12 @@
 import { judgeSms } from './findings.js';
-import { findConnections, findJobs, findLostCallbacks, readFallbacks } from './inspection.js';
+import {
+  findConnections,
+  findJobs,
+  findLostCallbacks,
+  findStaleMessages,
+  findUnlinkedSms,
+  readFallbacks,
+} from './inspection.js';
 import type { Ledger } from './ledger.js';
 import type { Load } from './load.js';
 import type { Obligations } from './obligations.js';
@@ -33,6 +40,8 @@ export async function judge({
 }: Case): Promise<Verdict> {
   const { database, twilio, ends } = world;
   const lostCallbacks = await findLostCallbacks(database, ledger.acknowledged());
+  // Without polling nothing looks for a message that was stored after its last callback.
+  const staleMessages = obligations.asksTwilio ? await findStaleMessages(database) : [];
   const jobs = await findJobs(database);
   const tooManyConnections = await findConnections(database, CONNECTIONS_OF_TWO_REPLICAS);
   const sms = judgeSms({
@@ -51,6 +60,8 @@ export async function judge({
     ['fallbacks that are not at an end', sms.openFallbacks],
     ['fallbacks at a wrong end', sms.wrongEnds],
     ['SMS and records that do not fit', sms.unrecordedSms],
+    ['messages that do not follow their events', staleMessages],
+    ['SMS without their row in messages, or its link', await findUnlinkedSms(database)],
     ['jobs left in the queue', jobs],
     ['standstills of the queue over 25 s', standstills],
     ['replicas that did not recover', unready],

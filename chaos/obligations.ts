@@ -10,7 +10,8 @@ export class Obligations {
     private readonly load: Load,
     private readonly ledger: Ledger,
     private readonly twilio: TwilioSimulator,
-    private readonly asksTwilio: boolean,
+    /** Whether the service polls. */
+    readonly asksTwilio: boolean,
   ) {}
 
   isTold(messageSid: string): boolean {

@@ -19,7 +19,6 @@ const MEANINGS: Readonly<Record<string, string>> = {
     'The message belongs to no company. Set conversations.company_id, then try the fallback again.',
   no_sender_number:
     'There is no number to send from. Set companies.phone_number or TWILIO_PHONE_NUMBER_REMINDERS, then try the fallback again.',
-  delivered_by_whatsapp: 'While it waited, WhatsApp delivered the message after all.',
   too_late: 'It could not be begun for so long that the SMS would have come too late.',
   no_recipient: 'Neither the callback nor Twilio names the recipient.',
   no_text: 'Neither messages.body nor Twilio has a text, e.g. for a picture.',

@@ -1,7 +1,6 @@
 /** Why a fallback ends without an SMS although nothing went wrong in sending. */
 export type SkipReason =
   | 'original_message_not_found'
-  | 'delivered_by_whatsapp'
   | 'too_late'
   | 'conversation_without_company'
   | 'no_sender_number'

@@ -48,7 +48,7 @@ export class FallbackService {
   }
 
   private async composeAndSend(fallback: LockedFallback): Promise<void> {
-    if (await this.endIfPointless(fallback)) return;
+    if (await this.endIfTooLate(fallback)) return;
     const composition = await this.composer.compose(fallback);
     // The original may have been stored after its callbacks.
     await this.messageEvents.linkMessage(fallback.originalMessageSid);
@@ -68,16 +68,10 @@ export class FallbackService {
     }
   }
 
-  /** After a wait the SMS may come too late, or be one too many. */
-  private async endIfPointless(fallback: LockedFallback): Promise<boolean> {
-    if (this.age(fallback) >= this.giveUpAfterMilliseconds) {
-      if (fallback.lastErrorCode === null) await this.outcomes.skipped(fallback, 'too_late');
-      else await this.outcomes.failed(fallback, 'twilio_unavailable', null);
-      return true;
-    }
-    const hasWaited = fallback.reason !== null;
-    if (!hasWaited || !(await this.store.isDelivered(fallback.originalMessageSid))) return false;
-    await this.outcomes.skipped(fallback, 'delivered_by_whatsapp');
+  private async endIfTooLate(fallback: LockedFallback): Promise<boolean> {
+    if (this.age(fallback) < this.giveUpAfterMilliseconds) return false;
+    if (fallback.lastErrorCode === null) await this.outcomes.skipped(fallback, 'too_late');
+    else await this.outcomes.failed(fallback, 'twilio_unavailable', null);
     return true;
   }
 

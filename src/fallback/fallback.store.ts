@@ -145,15 +145,6 @@ export class FallbackStore {
     });
   }
 
-  /** Whether WhatsApp has reported this message as delivered or read. */
-  async isDelivered(messageSid: string): Promise<boolean> {
-    const rows = await this.dataSource.query<unknown[]>(
-      `select from message_events where message_sid = $1 and message_status in ('delivered', 'read') limit 1`,
-      [messageSid],
-    );
-    return rows.length > 0;
-  }
-
   private async change(
     manager: EntityManager,
     fallback: LockedFallback,
@@ -187,7 +178,7 @@ export class FallbackStore {
 
   private async publishAttemptDue(manager: EntityManager, smsFallbackId: string, at: Date): Promise<void> {
     const event = smsFallbackAttemptDue(smsFallbackId, at);
-    await this.publisher.publish(manager, 'sms_fallback.attempt_due', [event], at);
+    await this.publisher.publish(manager, 'sms_fallback.attempt_due', [event], { at });
   }
 }
 

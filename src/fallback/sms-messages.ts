@@ -54,9 +54,10 @@ export class SmsMessages {
       const smsFallbackId = fallback.id;
       const problem = `The SMS could not be added to messages: ${String(error)}`;
       await manager.query('update sms_fallbacks set last_error = $2 where id = $1', [smsFallbackId, problem]);
-      const at = new Date(Date.now() + ADD_LATER_MILLISECONDS);
       const event = { id: uuidv7(), occurredAt: new Date().toISOString(), smsFallbackId };
-      await this.publisher.publish(manager, 'sms_fallback.message_missing', [event], at);
+      await this.publisher.publish(manager, 'sms_fallback.message_missing', [event], {
+        inMilliseconds: ADD_LATER_MILLISECONDS,
+      });
       this.logger.warn('The SMS was sent, and is to be added to messages later', {
         smsFallbackId,
         error: String(error),

@@ -65,8 +65,9 @@ export class MessageLinks {
   }
 
   private async postpone(messageSid: string): Promise<void> {
-    const at = new Date(Date.now() + POSTPONED_MILLISECONDS);
     const event = { id: uuidv7(), occurredAt: new Date().toISOString(), messageSid };
-    await this.publisher.publish(this.dataSource.manager, 'message_link.postponed', [event], at);
+    await this.publisher.publish(this.dataSource.manager, 'message_link.postponed', [event], {
+      inMilliseconds: POSTPONED_MILLISECONDS,
+    });
   }
 }

@@ -138,18 +138,6 @@ describe('a fallback that had to wait', () => {
     });
     expect(attemptsFor(application, sid)).toEqual([]);
   });
-
-  it('sends no SMS where WhatsApp has delivered the message meanwhile', async () => {
-    const message = await seedMessage(application.dataSource);
-    const id = await leaveBehind(application, message, { state: 'claimed', reason: 'twilio_unavailable' });
-    await policyFailure(application, message.twilioSid, { status: 'delivered', errorCode: undefined });
-    await attemptNow(application, id);
-    expect(await untilFallbackEnds(application, message.twilioSid)).toMatchObject({
-      state: 'skipped',
-      reason: 'delivered_by_whatsapp',
-    });
-    expect(attemptsFor(application, message.twilioSid)).toEqual([]);
-  });
 });
 
 describe('an SMS whose row the application’s messages refuse', () => {
