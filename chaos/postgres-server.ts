@@ -13,7 +13,8 @@ export class PostgresServer {
   #lastAwayAt = 0;
 
   private constructor(
-    private readonly bin: string,
+    /** The folder of initdb, pg_ctl and pgbench. */
+    readonly programs: string,
     private readonly folder: string,
     private readonly port: number,
     private readonly user: { readonly uid?: number; readonly gid?: number },
@@ -21,11 +22,11 @@ export class PostgresServer {
 
   /** @param folder does not exist yet; the server's log is `log` in it. */
   static async start(folder: string): Promise<PostgresServer> {
-    const bin = findPrograms();
+    const programs = findPrograms();
     const user = process.getuid?.() === 0 ? postgresUser() : null;
     await mkdir(folder);
     if (user !== null) await chown(folder, user.uid, user.gid);
-    const server = new PostgresServer(bin, folder, await freePort(), user ?? {});
+    const server = new PostgresServer(programs, folder, await freePort(), user ?? {});
     await server.#execute('initdb', '-D', server.#data, '-U', 'postgres', '-A', 'trust');
     await server.startAgain();
     return server;
@@ -70,7 +71,7 @@ export class PostgresServer {
   }
 
   async #execute(program: string, ...args: readonly string[]): Promise<void> {
-    await run(join(this.bin, program), args, { ...this.user, cwd: this.folder });
+    await run(join(this.programs, program), args, { ...this.user, cwd: this.folder });
   }
 }
 
