@@ -18,6 +18,7 @@ export interface RunningContender {
 
 /** Everything that runs at once: PostgreSQL, every contender, and the load generator. */
 export interface BenchWorld {
+  readonly postgres: PostgresServer;
   readonly contenders: readonly RunningContender[];
   readonly constantAnswer: RunningContender;
   readonly load: LoadGenerator;
@@ -72,7 +73,7 @@ async function start({ callbacks, say }: WorldOptions, closers: Closers): Promis
   const load = await LoadGenerator.start(callbacks);
   closers.push(() => load.close());
   const program = await Pgbench.prepare(postgres.programs, folder, database.url);
-  return { contenders, constantAnswer, load, pgbench: { program, database } };
+  return { postgres, contenders, constantAnswer, load, pgbench: { program, database } };
 }
 
 async function startOne(

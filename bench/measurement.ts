@@ -1,4 +1,4 @@
-import { PGBENCH, BASELINE } from './contenders.js';
+import { BASELINE } from './contenders.js';
 import type { ConnectionMode } from './load/turn.js';
 import { type Spread, spreadOf } from './report/statistics.js';
 
@@ -10,8 +10,12 @@ export interface MeasuredTurn {
   readonly mode: ConnectionMode;
   /** Answers 204 a second; of pgbench commits a second. */
   readonly rate: number;
-  readonly p50: number | null;
-  readonly p99: number | null;
+  /** Latencies in milliseconds; NaN of pgbench. */
+  readonly p50: number;
+  readonly p99: number;
+  /** Processor time for a callback, in microseconds: of its process, and of PostgreSQL; NaN where it is not known. */
+  readonly processor: number;
+  readonly databaseProcessor: number;
 }
 
 /** All turns of one contender with one kind of connection. */
@@ -22,8 +26,11 @@ export interface Measurement {
   readonly callbacksPerSecond: Spread;
   /** To the baseline in the same round, so that what slows the machine down for a while slows down both. */
   readonly ratio: Spread;
-  /** Medians, in milliseconds; null of pgbench. */
-  readonly latency: { readonly p50: number; readonly p99: number } | null;
+  /** Medians, as in a turn; null instead of NaN. */
+  readonly p50: number | null;
+  readonly p99: number | null;
+  readonly processor: number | null;
+  readonly databaseProcessor: number | null;
   readonly rates: readonly number[];
 }
 
@@ -41,18 +48,17 @@ function measurementOf(turns: readonly MeasuredTurn[], letter: string, mode: Con
     if (baseline === undefined) throw new Error(`Round ${round} has no turn of (${BASELINE})`);
     return rate / baseline.rate;
   });
-  const median = (values: readonly (number | null)[]) =>
-    spreadOf(values.filter((value) => value !== null)).median;
+  const median = (values: readonly number[]) => (values.some(Number.isNaN) ? null : spreadOf(values).median);
   return {
     letter,
     name: own[0]?.name ?? letter,
     mode,
     callbacksPerSecond: spreadOf(rates),
     ratio: spreadOf(ratios),
-    latency:
-      letter === PGBENCH.letter
-        ? null
-        : { p50: median(own.map(({ p50 }) => p50)), p99: median(own.map(({ p99 }) => p99)) },
+    p50: median(own.map(({ p50 }) => p50)),
+    p99: median(own.map(({ p99 }) => p99)),
+    processor: median(own.map(({ processor }) => processor)),
+    databaseProcessor: median(own.map(({ databaseProcessor }) => databaseProcessor)),
     rates,
   };
 }

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { freePort } from '../chaos/free-port.js';
 import { ACCOUNT, PUBLIC_BASE_URL } from './account.js';
 import type { Contender } from './contenders.js';
+import { processorTime } from './processor-time.js';
 
 const START_LIMIT_MILLISECONDS = 60_000;
 
@@ -43,6 +44,11 @@ export class ServerProcess {
       await server.close();
       throw error;
     }
+  }
+
+  /** Microseconds so far; NaN where the system does not tell. */
+  get processorTime(): number {
+    return this.child.pid === undefined ? NaN : processorTime(this.child.pid);
   }
 
   async close(): Promise<void> {

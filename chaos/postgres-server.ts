@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -34,6 +34,11 @@ export class PostgresServer {
 
   get url(): string {
     return `postgresql://postgres@127.0.0.1:${String(this.port)}/postgres`;
+  }
+
+  /** Of its first process, the parent of all others. */
+  get pid(): number {
+    return Number.parseInt(readFileSync(join(this.#data, 'postmaster.pid'), 'utf8'), 10);
   }
 
   /** Whether it could not be reached at some time since then, in milliseconds since 1970. */
