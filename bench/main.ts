@@ -6,7 +6,7 @@ import { table } from './report/table.js';
 import { BenchRun } from './run-bench.js';
 
 /** More than any contender stores in a second: a turn does not end for want of callbacks. */
-const CALLBACKS_PER_SECOND = 15_000;
+const CALLBACKS_PER_SECOND = 10_000;
 
 const LEAST_CALLBACKS = 20_000;
 

@@ -7,6 +7,8 @@ export interface BenchOptions {
   readonly turns: number;
   /** Of a turn with kept connections; one with new connections takes half of it. */
   readonly milliseconds: number;
+  /** Before the first turn, for the compiler of Node. */
+  readonly warmUpMilliseconds: number;
   /** How many connections there are at once. */
   readonly connections: number;
 }
@@ -15,7 +17,7 @@ export const usage = `Measures how many callbacks a second are answered, by this
 
   npm run bench -- [options]
 
-  --quick          about a minute: turns of 0.7 s
+  --quick          about a minute: turns of 0.7 s after a short warm-up, so the ratios are rough
   --turns N        how often each one takes its turn, 5 or more; default 7
   --seconds S      of a turn; default 4
   --connections C  at once; default 32
@@ -40,6 +42,7 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
     out: values.out,
     turns: wholeNumberOf('--turns', values.turns ?? (values.quick ? '5' : '7'), 5, 100),
     milliseconds: secondsOf('--seconds', values.seconds ?? (values.quick ? '0.7' : '4')) * 1000,
+    warmUpMilliseconds: values.quick ? 2_000 : 10_000,
     connections: wholeNumberOf('--connections', values.connections, 1, 256),
   };
 }

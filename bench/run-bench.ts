@@ -5,9 +5,6 @@ import type { MeasuredTurn } from './measurement.js';
 import type { BenchOptions } from './options.js';
 import { type TakenTurn, takeTurn } from './take-turn.js';
 
-/** Before the first turn, for the compiler of Node: without it the first ones are slower. */
-const WARM_UP_MILLISECONDS = 2_000;
-
 /** Lets every contender take its turns, side by side. */
 export class BenchRun {
   readonly turns: MeasuredTurn[] = [];
@@ -23,15 +20,15 @@ export class BenchRun {
 
   /** @returns how many requests a second the load generator can send where a server does nothing. */
   async measureLoadGenerator(): Promise<number> {
-    await this.#turn(this.world.constantAnswer, 'kept', WARM_UP_MILLISECONDS);
     const { rate } = await this.#turn(this.world.constantAnswer, 'kept', this.options.milliseconds);
     return rate;
   }
 
   async warmUp(): Promise<void> {
+    const { warmUpMilliseconds } = this.options;
     for (const running of this.world.contenders) {
-      await this.#turn(running, 'kept', WARM_UP_MILLISECONDS);
-      await this.#turn(running, 'new', WARM_UP_MILLISECONDS / 4);
+      await this.#turn(running, 'kept', warmUpMilliseconds);
+      await this.#turn(running, 'new', warmUpMilliseconds / 4);
     }
   }
 

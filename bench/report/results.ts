@@ -18,14 +18,14 @@ export interface Results {
 }
 
 export function resultsOf(
-  { turns, milliseconds, connections }: BenchOptions,
+  { turns, milliseconds, warmUpMilliseconds, connections }: BenchOptions,
   measured: Pick<Results, 'loadGenerator' | 'storedCallbacks' | 'measurements'>,
 ): Results {
   return {
     date: new Date().toISOString().slice(0, 10),
     node: process.version,
     processors: availableParallelism(),
-    options: { turns, milliseconds, connections },
+    options: { turns, milliseconds, warmUpMilliseconds, connections },
     ...measured,
   };
 }
