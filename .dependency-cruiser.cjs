@@ -60,6 +60,12 @@ module.exports = {
       to: { path: '^(src|test|bench)/' },
     },
     {
+      name: 'the-bench-knows-the-service-from-outside-only',
+      severity: 'error',
+      from: { path: '^bench/' },
+      to: { path: '^(src|test)/' },
+    },
+    {
       name: 'not-to-dev-dependencies',
       severity: 'error',
       from: { path: '^(src|migrations)/' },

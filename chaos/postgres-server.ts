@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -13,7 +13,8 @@ export class PostgresServer {
   #lastAwayAt = 0;
 
   private constructor(
-    private readonly bin: string,
+    /** The folder of initdb, pg_ctl and pgbench. */
+    readonly programs: string,
     private readonly folder: string,
     private readonly port: number,
     private readonly user: { readonly uid?: number; readonly gid?: number },
@@ -21,11 +22,11 @@ export class PostgresServer {
 
   /** @param folder does not exist yet; the server's log is `log` in it. */
   static async start(folder: string): Promise<PostgresServer> {
-    const bin = findPrograms();
+    const programs = findPrograms();
     const user = process.getuid?.() === 0 ? postgresUser() : null;
     await mkdir(folder);
     if (user !== null) await chown(folder, user.uid, user.gid);
-    const server = new PostgresServer(bin, folder, await freePort(), user ?? {});
+    const server = new PostgresServer(programs, folder, await freePort(), user ?? {});
     await server.#execute('initdb', '-D', server.#data, '-U', 'postgres', '-A', 'trust');
     await server.startAgain();
     return server;
@@ -33,6 +34,11 @@ export class PostgresServer {
 
   get url(): string {
     return `postgresql://postgres@127.0.0.1:${String(this.port)}/postgres`;
+  }
+
+  /** Of its first process, the parent of all others. */
+  get pid(): number {
+    return Number.parseInt(readFileSync(join(this.#data, 'postmaster.pid'), 'utf8'), 10);
   }
 
   /** Whether it could not be reached at some time since then, in milliseconds since 1970. */
@@ -70,7 +76,7 @@ export class PostgresServer {
   }
 
   async #execute(program: string, ...args: readonly string[]): Promise<void> {
-    await run(join(this.bin, program), args, { ...this.user, cwd: this.folder });
+    await run(join(this.programs, program), args, { ...this.user, cwd: this.folder });
   }
 }
 

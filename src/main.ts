@@ -5,6 +5,7 @@ import { AppModule } from './app.module.js';
 import { configureApp } from './app.setup.js';
 import { envSchema, parseEnv } from './config/env.js';
 import { loadEnvFile } from './config/load-env-file.js';
+import { PreparedExpressAdapter } from './express-server.js';
 import { logLibraryConsole } from './library-console.js';
 import { createLogger } from './logger.js';
 import { limitShutdown } from './shutdown-limit.js';
@@ -13,7 +14,7 @@ import { exitWithError } from './startup-error.js';
 try {
   loadEnvFile();
   const env = parseEnv(process.env, envSchema);
-  const app = await NestFactory.create<NestExpressApplication>(AppModule, {
+  const app = await NestFactory.create<NestExpressApplication>(AppModule, new PreparedExpressAdapter(), {
     logger: createLogger(env),
     bodyParser: false,
     abortOnError: false,

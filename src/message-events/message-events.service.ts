@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { setImmediate } from 'node:timers/promises';
 import { QueryFailedError } from 'typeorm';
 import { GroupCommit } from './group-commit.js';
 import { MessageLinks } from './message-links.js';
@@ -26,7 +27,7 @@ export class MessageEventsService {
     this.commits = new GroupCommit(
       (reports) => store.record(reports, (report) => isPolicyFailure(report, errorCodes)),
       isDataError,
-      { maximumBatch: 250, maximumWaiting: 10_000 },
+      { maximumBatch: 250, maximumWaiting: 10_000, beforeCommit: setImmediate },
     );
   }
 

@@ -1,5 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
@@ -32,7 +32,7 @@ export class MessageLinks {
         return messageSids.map((messageSid) => (locked.has(messageSid) ? 'locked' : 'linked'));
       },
       () => false,
-      { maximumBatch: 250, maximumWaiting: 10_000 },
+      { maximumBatch: 250, maximumWaiting: 10_000, beforeCommit: setImmediate },
     );
   }
 

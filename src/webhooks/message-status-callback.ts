@@ -13,34 +13,37 @@ const key = z
   .refine((value) => value.length <= 64, 'must have 64 characters at most');
 
 /** What is demanded of a callback. Everything else may be missing, unknown or new, and is kept. */
-export const messageStatusCallbackSchema = z.looseObject({
+export const messageStatusCallbackSchema = z.object({
   MessageSid: key,
   MessageStatus: key,
   AccountSid: z.string(),
 });
 
+const uuid = z.uuid();
+
 /**
+ * @param demanded what the schema demands, of the payload.
  * @param payload every parameter, in a form that can be stored.
  * @param url the URL that Twilio called, with its query string.
  */
 export function toMessageStatusReport(
-  parameters: z.output<typeof messageStatusCallbackSchema>,
+  demanded: z.output<typeof messageStatusCallbackSchema>,
   payload: CallbackParameters,
   url: string,
 ): MessageStatusReport {
-  const to = parseAddress(text(parameters, 'To'));
-  const from = parseAddress(text(parameters, 'From'));
+  const to = parseAddress(text(payload, 'To'));
+  const from = parseAddress(text(payload, 'From'));
   const [callbackUrl = url] = url.split('?', 1);
   return {
-    messageSid: parameters.MessageSid,
-    messageStatus: parameters.MessageStatus,
-    channel: to.channel ?? from.channel ?? text(parameters, 'ChannelPrefix')?.toLowerCase() ?? 'sms',
+    messageSid: demanded.MessageSid,
+    messageStatus: demanded.MessageStatus,
+    channel: to.channel ?? from.channel ?? text(payload, 'ChannelPrefix')?.toLowerCase() ?? 'sms',
     toNumber: to.number,
     fromNumber: from.number,
     // Twilio's codes have five digits; the column is indexed, and an index holds no long text.
-    errorCode: text(parameters, 'ErrorCode')?.slice(0, 64).toWellFormed() ?? null,
-    errorMessage: text(parameters, 'ErrorMessage'),
-    accountSid: parameters.AccountSid,
+    errorCode: text(payload, 'ErrorCode')?.slice(0, 64).toWellFormed() ?? null,
+    errorMessage: text(payload, 'ErrorMessage'),
+    accountSid: demanded.AccountSid,
     payload,
     source: 'callback',
     smsFallbackId: smsFallbackId(url.slice(callbackUrl.length)),
@@ -57,6 +60,8 @@ function text(parameters: CallbackParameters, name: string): string | null {
 }
 
 function smsFallbackId(query: string): string | null {
+  // Only the callbacks of fallbacks have one.
+  if (query === '') return null;
   const id = new URLSearchParams(query).get(SMS_FALLBACK_ID_PARAMETER);
-  return z.uuid().safeParse(id).data ?? null;
+  return uuid.safeParse(id).data ?? null;
 }

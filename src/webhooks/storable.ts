@@ -9,18 +9,41 @@ export class NestedTooDeepError extends Error {
 }
 
 /**
- * A copy of a JSON value that PostgreSQL can hold as jsonb: U+0000 and lone surrogates, which it cannot, become
- * U+FFFD. Everything else stays as it is.
+ * A JSON value as PostgreSQL can hold it as jsonb: U+0000 and lone surrogates, which it cannot, become U+FFFD. Everything
+ * else stays as it is, and a value without any of them is returned itself.
  * @throws NestedTooDeepError
  */
-export function storable<Value>(value: Value): Value;
-export function storable(value: unknown, depth?: number): unknown;
-export function storable(value: unknown, depth = 0): unknown {
-  if (depth > MAXIMUM_DEPTH) throw new NestedTooDeepError('The value is nested too deep');
+export function storable<Value>(value: Value): Value {
+  return isStorable(value) ? value : replaced(value);
+}
+
+/** Most values are, and to find it out takes much less than a copy. */
+function isStorable(value: unknown, depth = 0): boolean {
+  assertDepth(depth);
+  if (typeof value === 'string') return isStorableText(value);
+  if (typeof value !== 'object' || value === null) return true;
+  return (
+    Object.keys(value).every(isStorableText) &&
+    Object.values(value).every((item) => isStorable(item, depth + 1))
+  );
+}
+
+function isStorableText(text: string): boolean {
+  return text.isWellFormed() && !text.includes('\0');
+}
+
+function replaced<Value>(value: Value): Value;
+function replaced(value: unknown, depth?: number): unknown;
+function replaced(value: unknown, depth = 0): unknown {
+  assertDepth(depth);
   if (typeof value === 'string') return value.toWellFormed().replaceAll('\0', REPLACEMENT_CHARACTER);
-  if (Array.isArray(value)) return value.map((item) => storable(item, depth + 1));
+  if (Array.isArray(value)) return value.map((item) => replaced(item, depth + 1));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([name, item]) => [storable(name), storable(item as unknown, depth + 1)]),
+    Object.entries(value).map(([name, item]) => [replaced(name), replaced(item as unknown, depth + 1)]),
   );
+}
+
+function assertDepth(depth: number): void {
+  if (depth > MAXIMUM_DEPTH) throw new NestedTooDeepError('The value is nested too deep');
 }

@@ -28,7 +28,7 @@ export class TwilioSignatureGuard implements CanActivate {
     @Inject(MODULE_OPTIONS_TOKEN) private readonly options: WebhooksModuleOptions,
   ) {}
 
-  async canActivate(context: ExecutionContext): Promise<boolean> {
+  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const http = context.switchToHttp();
     const request = http.getRequest<CallbackRequest>();
     const callback = this.read(request);

@@ -1,5 +1,10 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { GroupCommit, GroupCommitFullError } from '../../src/message-events/group-commit.js';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import {
+  GroupCommit,
+  GroupCommitFullError,
+  type GroupCommitOptions,
+} from '../../src/message-events/group-commit.js';
 
 class ItemsFault extends Error {}
 
@@ -19,7 +24,7 @@ describe('GroupCommit', () => {
     group = createGroup();
   });
 
-  function createGroup(maximumBatch = 3, maximumWaiting = 5): GroupCommit<string, string> {
+  function createGroup(options: Partial<GroupCommitOptions> = {}): GroupCommit<string, string> {
     const commit = (items: readonly string[]) =>
       new Promise<readonly string[]>((resolve, reject) => {
         commits.push({
@@ -30,7 +35,11 @@ describe('GroupCommit', () => {
           fail: reject,
         });
       });
-    return new GroupCommit(commit, (error) => error instanceof ItemsFault, { maximumBatch, maximumWaiting });
+    return new GroupCommit(commit, (error) => error instanceof ItemsFault, {
+      maximumBatch: 3,
+      maximumWaiting: 5,
+      ...options,
+    });
   }
 
   /** The commit that is under way; each of the earlier ones has ended. */
@@ -130,6 +139,22 @@ describe('GroupCommit', () => {
     const later = group.add('h');
     (await commitUnderWay(4)).succeed();
     expect(await later).toBe('h kept');
+  });
+
+  it('commits the items of one turn of the event loop together where it is told to wait for its end', async () => {
+    group = createGroup({ beforeCommit: nextTurn });
+    const added = ['a', 'b', 'c', 'd'].map((item) => group.add(item));
+    expect(commits).toEqual([]);
+    await nextTurn();
+    const first = await commitUnderWay(1);
+    expect(first.items).toEqual(['a', 'b', 'c']);
+    first.succeed();
+    await nextTurn();
+    await nextTurn();
+    const second = await commitUnderWay(2);
+    expect(second.items).toEqual(['d']);
+    second.succeed();
+    expect(await Promise.all(added)).toEqual(['a kept', 'b kept', 'c kept', 'd kept']);
   });
 
   it('rejects an item that the commit returned no result for', async () => {

@@ -1,0 +1,7 @@
+/** Made up, as is the token. */
+export const ACCOUNT = { sid: 'ACb0000000000000000000000000000001', token: 'bench-token-of-the-account' };
+
+/** The public origin, as Twilio knows it: every contender checks signatures against it. */
+export const PUBLIC_BASE_URL = 'https://hooks.example.com';
+
+export const WEBHOOK_PATH = '/api/webhooks/twilio/message-status';

@@ -1,0 +1,88 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PostgresServer } from '../chaos/postgres-server.js';
+import { BenchDatabase } from './bench-database.js';
+import { CONSTANT_ANSWER, type Contender, CONTENDERS } from './contenders.js';
+import { LoadGenerator } from './load/load-generator.js';
+import { Pgbench } from './pgbench.js';
+import { ServerProcess } from './server-process.js';
+
+/** A contender that answers. */
+export interface RunningContender {
+  readonly contender: Contender;
+  readonly server: ServerProcess;
+  /** Of a contender that stores. */
+  readonly database: BenchDatabase | undefined;
+}
+
+/** Everything that runs at once: PostgreSQL, every contender, and the load generator. */
+export interface BenchWorld {
+  readonly postgres: PostgresServer;
+  readonly contenders: readonly RunningContender[];
+  readonly constantAnswer: RunningContender;
+  readonly load: LoadGenerator;
+  readonly pgbench: { readonly program: Pgbench; readonly database: BenchDatabase };
+}
+
+export interface WorldOptions {
+  /** How many distinct callbacks there are. */
+  readonly callbacks: number;
+  readonly say: (text: string) => void;
+}
+
+type Closers = (() => Promise<void>)[];
+
+/** Starts everything, and ends it whatever happens. */
+export async function withBenchWorld<Result>(
+  options: WorldOptions,
+  use: (world: BenchWorld) => Promise<Result>,
+): Promise<Result> {
+  const closers: Closers = [];
+  try {
+    return await use(await start(options, closers));
+  } finally {
+    for (const close of closers.reverse()) await close();
+  }
+}
+
+async function start({ callbacks, say }: WorldOptions, closers: Closers): Promise<BenchWorld> {
+  const folder = await mkdtemp(join(tmpdir(), 'whatsapp-sms-fallback-bench-'));
+  // The user of PostgreSQL has to get through.
+  await chmod(folder, 0o755);
+  say('starting PostgreSQL');
+  const postgres = await PostgresServer.start(join(folder, 'postgres'));
+  closers.push(async () => {
+    await postgres.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+  const storing = CONTENDERS.filter(({ stores }) => stores);
+  const names = [...storing.map(({ letter }) => `contender_${letter}`), 'pgbench'];
+  const databases = await BenchDatabase.createAll(postgres, names);
+  closers.push(...databases.map((database) => () => database.close()));
+  const database = databases.pop();
+  if (database === undefined) throw new Error('There is no database for pgbench');
+  say('starting the contenders');
+  const contenders: RunningContender[] = [];
+  for (const contender of CONTENDERS) {
+    const database = contender.stores ? databases[storing.indexOf(contender)] : undefined;
+    contenders.push(await startOne(contender, folder, database, closers));
+  }
+  const constantAnswer = await startOne(CONSTANT_ANSWER, folder, undefined, closers);
+  say(`signing ${callbacks} callbacks`);
+  const load = await LoadGenerator.start(callbacks);
+  closers.push(() => load.close());
+  const program = await Pgbench.prepare(postgres.programs, folder, database.url);
+  return { postgres, contenders, constantAnswer, load, pgbench: { program, database } };
+}
+
+async function startOne(
+  contender: Contender,
+  folder: string,
+  database: BenchDatabase | undefined,
+  closers: Closers,
+): Promise<RunningContender> {
+  const server = await ServerProcess.start(contender, folder, database?.url);
+  closers.push(() => server.close());
+  return { contender, server, database };
+}

@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto';
+import { smsStatusParameters, whatsappStatusParameters } from '../simulator/callback-parameters.js';
+import type { FormParameters } from '../simulator/form-parameters.js';
+import { signRequest } from '../simulator/signed-request.js';
+import { ACCOUNT, PUBLIC_BASE_URL, WEBHOOK_PATH } from './account.js';
+
+const STATUSES = [
+  'sent',
+  'delivered',
+  'read',
+  'delivered',
+  'sent',
+  'undelivered',
+  'read',
+  'delivered',
+] as const;
+
+const MESSAGING_SERVICE_SID = 'MG0123456789abcdef0123456789abcdef';
+
+/** A random one for each index, as Twilio's are; the same one in every process. */
+export function messageSidOf(index: number): string {
+  return `SM${createHash('md5').update(`callback ${index}`).digest('hex')}`;
+}
+
+/** A callback as bytes of HTTP/1.1: two of three are of WhatsApp, one in eight reports a failure. */
+export function callbackOf(index: number): Buffer {
+  const url = PUBLIC_BASE_URL + WEBHOOK_PATH;
+  const { headers, body } = signRequest({ url, parameters: parametersOf(index), authToken: ACCOUNT.token });
+  const lines = [
+    `Host: ${new URL(PUBLIC_BASE_URL).host}`,
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+    `Content-Length: ${Buffer.byteLength(body)}`,
+  ];
+  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n${body}`);
+}
+
+/** The field sets of real captures, in bodies of 400 to 600 bytes. None is a policy failure, which no peer would do anything about. */
+function parametersOf(index: number): FormParameters {
+  const messageSid = messageSidOf(index);
+  const status = STATUSES[index % STATUSES.length] ?? 'sent';
+  const to = `+1555${String(index % 10_000_000).padStart(7, '0')}`;
+  const failure = status === 'undelivered';
+  if (index % 3 === 0) {
+    return smsStatusParameters({
+      messageSid,
+      status: status === 'read' ? 'delivered' : status,
+      to,
+      from: '+15005550006',
+      accountSid: ACCOUNT.sid,
+      messagingServiceSid: MESSAGING_SERVICE_SID,
+      ...(failure && { errorCode: 30003 }),
+      extra: { ToCity: 'SAN FRANCISCO', ToCountry: 'US' },
+    });
+  }
+  return whatsappStatusParameters({
+    messageSid,
+    status,
+    to,
+    from: '+14155238886',
+    accountSid: ACCOUNT.sid,
+    ...(failure && {
+      errorCode: 63024,
+      errorMessage: 'Invalid message recipient',
+    }),
+    extra: {
+      ChannelInstallSid: 'XE0123456789abcdef0123456789abcdef',
+      EventType: status.toUpperCase(),
+      MessagingServiceSid: MESSAGING_SERVICE_SID,
+      ExternalUserId: `US.${createHash('md5').update(to).digest('hex').slice(0, 16)}`,
+    },
+  });
+}

@@ -1,0 +1,41 @@
+/** A server that is measured. */
+export interface Contender {
+  /** As in the documentation. */
+  readonly letter: string;
+  readonly name: string;
+  /** The compiled program, from the folder of the compiled bench. */
+  readonly program: string;
+  /** Whether it stores callbacks: then each one that it answered 204 must be a row, and it has a database. */
+  readonly stores: boolean;
+}
+
+/** What every ratio is to. */
+export const BASELINE = 'b';
+
+export const CONTENDERS: readonly Contender[] = [
+  { letter: 'a', name: 'this service', program: '../src/main.js', stores: true },
+  {
+    letter: 'b',
+    name: 'Express, twilio.webhook(), an INSERT each',
+    program: 'peers/express-insert.js',
+    stores: true,
+  },
+  { letter: 'c', name: 'Nest, TypeORM save()', program: 'peers/nest-typeorm.js', stores: true },
+  {
+    letter: 'd',
+    name: 'Nest, signature guard, nothing stored',
+    program: 'peers/nest-guard.js',
+    stores: false,
+  },
+  { letter: 'e', name: 'node:http, signature, nothing stored', program: 'peers/node-http.js', stores: false },
+];
+
+export const PGBENCH = { letter: 'f', name: 'pgbench, the same INSERT, no HTTP' } as const;
+
+/** Measures the load generator. */
+export const CONSTANT_ANSWER: Contender = {
+  letter: '-',
+  name: 'a constant answer, nothing read',
+  program: 'peers/constant-answer.js',
+  stores: false,
+};

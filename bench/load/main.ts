@@ -1,0 +1,25 @@
+import { callbackOf } from '../callbacks.js';
+import { Callbacks, runTurn } from './run-turn.js';
+import type { LoadMessage, Turn } from './turn.js';
+
+/** The load generator: a process of its own, which signs its callbacks once and then takes turns from its parent. */
+const count = Number(process.argv[2]);
+const callbacks = new Callbacks(Array.from({ length: count }, (_, index) => callbackOf(index)));
+
+process.on('message', (turn: Turn) => {
+  runTurn(turn, callbacks).then(
+    (result) => {
+      tell({ type: 'result', result });
+    },
+    (error: unknown) => {
+      tell({ type: 'failed', message: error instanceof Error ? error.message : String(error) });
+    },
+  );
+});
+process.on('disconnect', () => process.exit());
+
+tell({ type: 'ready' });
+
+function tell(message: LoadMessage): void {
+  process.send?.(message);
+}

@@ -1,0 +1,64 @@
+import { BASELINE } from './contenders.js';
+import type { ConnectionMode } from './load/turn.js';
+import { type Spread, spreadOf } from './report/statistics.js';
+
+/** What one contender did in one turn. */
+export interface MeasuredTurn {
+  readonly round: number;
+  readonly letter: string;
+  readonly name: string;
+  readonly mode: ConnectionMode;
+  /** Answers 204 a second; of pgbench commits a second. */
+  readonly rate: number;
+  /** Latencies in milliseconds; NaN of pgbench. */
+  readonly p50: number;
+  readonly p99: number;
+  /** Processor time for a callback, in microseconds: of its process, and of PostgreSQL; NaN where it is not known. */
+  readonly processor: number;
+  readonly databaseProcessor: number;
+}
+
+/** All turns of one contender with one kind of connection. */
+export interface Measurement {
+  readonly letter: string;
+  readonly name: string;
+  readonly mode: ConnectionMode;
+  readonly callbacksPerSecond: Spread;
+  /** To the baseline in the same round, so that what slows the machine down for a while slows down both. */
+  readonly ratio: Spread;
+  /** Medians, as in a turn; null instead of NaN. */
+  readonly p50: number | null;
+  readonly p99: number | null;
+  readonly processor: number | null;
+  readonly databaseProcessor: number | null;
+  readonly rates: readonly number[];
+}
+
+export function summarize(turns: readonly MeasuredTurn[], mode: ConnectionMode): Measurement[] {
+  const ofMode = turns.filter((turn) => turn.mode === mode);
+  const letters = [...new Set(ofMode.map(({ letter }) => letter))].sort();
+  return letters.map((letter) => measurementOf(ofMode, letter, mode));
+}
+
+function measurementOf(turns: readonly MeasuredTurn[], letter: string, mode: ConnectionMode): Measurement {
+  const own = turns.filter((turn) => turn.letter === letter);
+  const rates = own.map(({ rate }) => rate);
+  const ratios = own.map(({ rate, round }) => {
+    const baseline = turns.find((turn) => turn.letter === BASELINE && turn.round === round);
+    if (baseline === undefined) throw new Error(`Round ${round} has no turn of (${BASELINE})`);
+    return rate / baseline.rate;
+  });
+  const median = (values: readonly number[]) => (values.some(Number.isNaN) ? null : spreadOf(values).median);
+  return {
+    letter,
+    name: own[0]?.name ?? letter,
+    mode,
+    callbacksPerSecond: spreadOf(rates),
+    ratio: spreadOf(ratios),
+    p50: median(own.map(({ p50 }) => p50)),
+    p99: median(own.map(({ p99 }) => p99)),
+    processor: median(own.map(({ processor }) => processor)),
+    databaseProcessor: median(own.map(({ databaseProcessor }) => databaseProcessor)),
+    rates,
+  };
+}

@@ -1,0 +1,48 @@
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+/** The INSERT of the peers with a callback's usual values; every key is a new one. */
+const SCRIPT = `
+insert into message_events (
+  message_sid, message_status, channel, to_number, from_number, error_code, error_message, account_sid, payload
+) values (
+  'SM' || replace(gen_random_uuid()::text, '-', ''), 'delivered', 'whatsapp', '+15550123456', '+14155238886', null, null,
+  'ACb0000000000000000000000000000001',
+  '{"AccountSid": "ACb0000000000000000000000000000001", "ApiVersion": "2010-04-01", "From": "whatsapp:+14155238886",
+    "MessageSid": "SM0123456789abcdef0123456789abcdef", "MessageStatus": "delivered",
+    "SmsSid": "SM0123456789abcdef0123456789abcdef", "SmsStatus": "delivered", "To": "whatsapp:+15550123456",
+    "ChannelPrefix": "whatsapp", "ChannelToAddress": "+1555012XXXX", "StructuredMessage": "false",
+    "ChannelInstallSid": "XE0123456789abcdef0123456789abcdef", "EventType": "DELIVERED",
+    "ExternalUserId": "US.0123456789abcdef"}'
+) on conflict (message_sid, message_status) do nothing;
+`.replaceAll(/\n */g, ' ');
+
+/** PostgreSQL's own load generator: what the database does by itself, one commit for each row. */
+export class Pgbench {
+  private constructor(
+    private readonly program: string,
+    private readonly script: string,
+    private readonly databaseUrl: string,
+  ) {}
+
+  /** @param programs the folder of PostgreSQL's programs. @param folder for the script. */
+  static async prepare(programs: string, folder: string, databaseUrl: string): Promise<Pgbench> {
+    const script = join(folder, 'insert.sql');
+    await writeFile(script, SCRIPT);
+    return new Pgbench(join(programs, 'pgbench'), script, databaseUrl);
+  }
+
+  /** @returns commits a second. */
+  async run(connections: number, milliseconds: number): Promise<number> {
+    const seconds = Math.max(1, Math.round(milliseconds / 1000));
+    const { stdout } = await promisify(execFile)(this.program, [
+      ...['--no-vacuum', '--protocol=prepared', `--file=${this.script}`],
+      ...[`--client=${connections}`, `--time=${seconds}`, this.databaseUrl],
+    ]);
+    const rate = /^tps = ([\d.]+)/m.exec(stdout)?.[1];
+    if (rate === undefined) throw new Error(`pgbench printed no rate:\n${stdout}`);
+    return Number(rate);
+  }
+}

@@ -1,0 +1,44 @@
+import { BASELINE } from '../contenders.js';
+import type { Measurement } from '../measurement.js';
+
+const WIDTH = 760;
+const LABELS_WIDTH = 290;
+const BAR_HEIGHT = 22;
+const ROW_HEIGHT = 34;
+const TOP = 44;
+
+/** Bars of the ratios with kept connections, as an SVG that is legible on a light and on a dark page. */
+export function chart(measurements: readonly Measurement[]): string {
+  const rows = measurements.filter(({ mode }) => mode === 'kept');
+  const most = Math.max(...rows.map(({ ratio }) => ratio.most));
+  const height = TOP + rows.length * ROW_HEIGHT + 10;
+  const scale = (ratio: number) => (ratio / most) * (WIDTH - LABELS_WIDTH - 70);
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="13">`,
+    `<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>`,
+    `<text x="12" y="24" font-weight="bold" fill="#1f2937">Callbacks answered 204 a second, as a multiple of (${BASELINE}); median and spread</text>`,
+    ...rows.map((row, index) => bar(row, TOP + index * ROW_HEIGHT, scale)),
+    '</svg>',
+    '',
+  ].join('\n');
+}
+
+function bar({ letter, name, ratio }: Measurement, top: number, scale: (ratio: number) => number): string {
+  const middle = top + BAR_HEIGHT / 2;
+  const [left, right] = [LABELS_WIDTH + scale(ratio.least), LABELS_WIDTH + scale(ratio.most)];
+  const colour = letter === 'a' ? '#15803d' : '#94a3b8';
+  return [
+    `<text x="12" y="${middle + 5}" fill="#1f2937">(${letter}) ${escape(name)}</text>`,
+    `<rect x="${LABELS_WIDTH}" y="${top}" width="${number(scale(ratio.median))}" height="${BAR_HEIGHT}" fill="${colour}"/>`,
+    `<path d="M${number(left)} ${middle}H${number(right)}" stroke="#1f2937" stroke-width="1.5"/>`,
+    `<text x="${number(right + 8)}" y="${middle + 5}" fill="#1f2937">${ratio.median.toFixed(2)}</text>`,
+  ].join('\n');
+}
+
+function number(value: number): string {
+  return value.toFixed(1);
+}
+
+function escape(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+}

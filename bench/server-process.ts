@@ -1,0 +1,100 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { freePort } from '../chaos/free-port.js';
+import { ACCOUNT, PUBLIC_BASE_URL } from './account.js';
+import type { Contender } from './contenders.js';
+import { processorTime } from './processor-time.js';
+
+const START_LIMIT_MILLISECONDS = 60_000;
+
+/** A port at which nothing listens: no contender may call Twilio. */
+const NOWHERE = 'http://127.0.0.1:9';
+
+/** A contender as a process of its own. */
+export class ServerProcess {
+  private constructor(
+    readonly port: number,
+    private readonly child: ChildProcess,
+    private readonly logFile: string,
+    private readonly contender: Contender,
+  ) {}
+
+  /** @param folder of its log. Resolves once it answers. */
+  static async start(contender: Contender, folder: string, databaseUrl?: string): Promise<ServerProcess> {
+    const port = await freePort();
+    const logFile = join(folder, `${contender.letter}.log`);
+    const log = openSync(logFile, 'a');
+    const child = spawn(process.execPath, [fileURLToPath(new URL(contender.program, import.meta.url))], {
+      cwd: folder,
+      env: { PATH: process.env.PATH, ...environment(port, databaseUrl) },
+      stdio: ['ignore', log, log],
+      // Ctrl-C in the terminal is for this program, which ends its processes itself.
+      detached: true,
+    });
+    closeSync(log);
+    const server = new ServerProcess(port, child, logFile, contender);
+    try {
+      await server.#untilItAnswers();
+      return server;
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
+  }
+
+  /** Microseconds so far; NaN where the system does not tell. */
+  get processorTime(): number {
+    return this.child.pid === undefined ? NaN : processorTime(this.child.pid);
+  }
+
+  async close(): Promise<void> {
+    if (this.#hasEnded) return;
+    const ended = once(this.child, 'exit');
+    this.child.kill('SIGKILL');
+    await ended;
+  }
+
+  get #hasEnded(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
+  async #untilItAnswers(): Promise<void> {
+    const end = Date.now() + START_LIMIT_MILLISECONDS;
+    while (!(await answers(this.port))) {
+      if (this.#hasEnded || Date.now() > end) {
+        const { letter, name } = this.contender;
+        throw new Error(`(${letter}) ${name} did not start; its log is ${this.logFile}`);
+      }
+      await delay(100);
+    }
+  }
+}
+
+/** Default settings but for the ones that must be given. */
+function environment(port: number, databaseUrl: string | undefined): Record<string, string> {
+  return {
+    NODE_ENV: 'production',
+    HOST: '127.0.0.1',
+    PORT: String(port),
+    PUBLIC_BASE_URL,
+    TWILIO_ACCOUNT_SID: ACCOUNT.sid,
+    TWILIO_AUTH_TOKEN: ACCOUNT.token,
+    TWILIO_API_BASE_URL: NOWHERE,
+    ...(databaseUrl !== undefined && { DATABASE_URL: databaseUrl }),
+  };
+}
+
+/** Any answer will do. */
+async function answers(port: number): Promise<boolean> {
+  try {
+    const response = await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(2_000) });
+    await response.arrayBuffer();
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,58 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { BenchWorld, RunningContender } from './bench-world.js';
+import type { Turn, TurnResult } from './load/turn.js';
+import { processorTime } from './processor-time.js';
+
+/** Between two turns: what the last one left to do, e.g. lines in buffers, is not the next one's burden. */
+const PAUSE_MILLISECONDS = 100;
+
+/** A contender answered something else than 204, or did not keep what it had answered 204. */
+export class WrongContenderError extends Error {
+  override readonly name = 'WrongContenderError';
+}
+
+export interface TakenTurn {
+  readonly result: TurnResult;
+  /** Answers 204 a second. */
+  readonly rate: number;
+  /** Microseconds for a callback: of the contender's process, and of PostgreSQL; NaN where they are not known. */
+  readonly processor: number;
+  readonly databaseProcessor: number;
+}
+
+/** @throws WrongContenderError */
+export async function takeTurn(
+  { load, postgres }: BenchWorld,
+  { contender, server, database }: RunningContender,
+  options: Pick<Turn, 'connections' | 'milliseconds' | 'mode'>,
+): Promise<TakenTurn> {
+  await database?.clear();
+  const times = () => [server.processorTime, processorTime(postgres.pid)] as const;
+  const [before, databaseBefore] = times();
+  const result = await load.run({ ...options, port: server.port, mayRepeat: !contender.stores });
+  const [after, databaseAfter] = times();
+  const fault = wrongAnswers(result) ?? (await missingRows(result, database));
+  if (fault !== undefined) throw new WrongContenderError(`(${contender.letter}) ${contender.name} ${fault}`);
+  await delay(PAUSE_MILLISECONDS);
+  const count = result.acknowledged.length;
+  return {
+    result,
+    rate: count / (result.milliseconds / 1000),
+    processor: (after - before) / count,
+    databaseProcessor: database === undefined ? 0 : (databaseAfter - databaseBefore) / count,
+  };
+}
+
+function wrongAnswers({ answers }: TurnResult): string | undefined {
+  const others = [...answers].filter(([status]) => status !== 204);
+  if (others.length === 0) return undefined;
+  return `answered ${others.map(([status, count]) => `${count} times ${status}`).join(', ')}`;
+}
+
+async function missingRows(
+  { acknowledged }: TurnResult,
+  database: RunningContender['database'],
+): Promise<string | undefined> {
+  const missing = (await database?.countMissing(acknowledged)) ?? 0;
+  return missing === 0 ? undefined : `answered 204 to ${missing} callbacks that are no rows`;
+}

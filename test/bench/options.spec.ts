@@ -1,0 +1,29 @@
+import { describe, expect, it } from '@jest/globals';
+import { readOptions } from '../../bench/options.js';
+
+describe('the options of the bench', () => {
+  it('have defaults, and --quick makes the turns short', () => {
+    expect(readOptions([])).toMatchObject({ turns: 7, milliseconds: 4_000, connections: 32 });
+    expect(readOptions(['--quick'])).toMatchObject({ turns: 5, milliseconds: 700 });
+    expect(readOptions(['--quick', '--turns', '9', '--seconds', '1.5', '--out', 'elsewhere'])).toMatchObject({
+      turns: 9,
+      milliseconds: 1_500,
+      out: 'elsewhere',
+    });
+  });
+
+  it('may ask for help', () => {
+    expect(readOptions(['--help'])).toBeUndefined();
+  });
+
+  it.each([
+    [['--turns', '4'], '--turns is a whole number from 5 to 100, not 4'],
+    [['--turns', '5.5'], '--turns'],
+    [['--seconds', 'many'], '--seconds is a number of seconds from 0.1 to 60, not many'],
+    [['--connections', '0'], '--connections'],
+    [['--quik'], "Unknown option '--quik'"],
+    [['quick'], "Unexpected argument 'quick'"],
+  ])('are refused where they are %j', (args, message) => {
+    expect(() => readOptions(args)).toThrow(message);
+  });
+});
