@@ -1,9 +1,32 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { delivered, inOrder } from '../../simulator/callback-plan.js';
+import { demoAccount } from '../../simulator/demo-account.js';
+import { MessageEventsService } from '../../src/message-events/message-events.service.js';
 import { Message } from '../../src/messages/message.entity.js';
 import { TestApplication, WEBHOOK_URL } from '../support/application.js';
-import { policyFailure, smsFor, untilAllIsDone, untilFallbackIs } from '../support/fallbacks.js';
+import {
+  policyFailure,
+  recipientOf,
+  smsFor,
+  untilAllIsDone,
+  untilFallbackIs,
+  withFallbackOptions,
+} from '../support/fallbacks.js';
 import { randomMessageSid, seedMessage } from '../support/seed.js';
+
+/** What status polling reports, which no callback's URL belongs to. */
+const POLLED_FAILURE = {
+  messageStatus: 'undelivered',
+  channel: 'whatsapp',
+  fromNumber: '+15550001111',
+  errorCode: '63049',
+  errorMessage: null,
+  accountSid: demoAccount.sid,
+  payload: {},
+  source: 'poll',
+  smsFallbackId: null,
+  callbackUrl: null,
+} as const;
 
 describe('the SMS at Twilio and in the tables', () => {
   let application: TestApplication;
@@ -144,4 +167,30 @@ describe('the SMS at Twilio and in the tables', () => {
       expect(fallbacks).toEqual([{ id: fallback.id }]);
     },
   );
+});
+
+describe('the SMS where no URL is configured', () => {
+  it('reports to the URL at which Twilio reported a failure, also for one that Twilio was asked for', async () => {
+    const application = await TestApplication.start({
+      override: withFallbackOptions({ statusCallbackUrl: undefined }),
+    });
+    try {
+      const told = await seedMessage(application.dataSource);
+      await policyFailure(application, told.twilioSid);
+      await untilAllIsDone(application, told.twilioSid);
+      const asked = await seedMessage(application.dataSource);
+      await application.app.get(MessageEventsService).record({
+        ...POLLED_FAILURE,
+        messageSid: asked.twilioSid,
+        toNumber: recipientOf(asked.twilioSid),
+      });
+      await untilAllIsDone(application, asked.twilioSid);
+      for (const { twilioSid } of [told, asked]) {
+        const url = smsFor(application, twilioSid)[0]?.parameters['StatusCallback'];
+        expect(url).toContain(`${WEBHOOK_URL}?sms_fallback_id=`);
+      }
+    } finally {
+      await application.close();
+    }
+  });
 });

@@ -67,6 +67,31 @@ smsSenderSuite('InMemorySmsSender', () => {
   });
 });
 
+describe('TwilioSmsSender with a trial account', () => {
+  it('finds an SMS that Twilio put its notice in front of', async () => {
+    const twilio = await TwilioSimulator.start({ callbackPlan: silent });
+    try {
+      const accounts = new TwilioAccounts({
+        accounts: [{ accountSid: demoAccount.sid, authTokens: [demoAccount.authToken] }],
+        apiBaseUrl: twilio.baseUrl,
+      });
+      const body = 'Your appointment is tomorrow at 10:00.';
+      const { sid } = twilio.addMessage({
+        to: '+15557654321',
+        from: sms.from,
+        body: `Sent from your Twilio trial account - ${body}`,
+      });
+      const found = await new TwilioSmsSender(accounts, {}).findAccepted(
+        { ...sms, to: '+15557654321', body },
+        new Date(),
+      );
+      expect(found.map(({ messageSid }) => messageSid)).toEqual([sid]);
+    } finally {
+      await twilio.close();
+    }
+  });
+});
+
 describe('an SmsSender of another team', () => {
   it('sends the SMS in Twilio’s place, and the tables say so all the same', async () => {
     const sender = new InMemorySmsSender();
