@@ -13,6 +13,7 @@ const allowed = {
   fallback: ['domain-events', 'message-events', 'messages', 'rounds', 'twilio'],
   'status-polling': ['message-events', 'rounds', 'twilio'],
   health: ['domain-events'],
+  operations: ['domain-events', 'fallback', 'message-events', 'messages', 'rounds', 'webhooks'],
   commands: ['config', 'database', 'domain-events', 'fallback', 'message-events', 'messages'],
 };
 

@@ -11,6 +11,7 @@ import { FallbackModule } from './fallback/fallback.module.js';
 import { HealthModule } from './health/health.module.js';
 import { MessageEventsModule } from './message-events/message-events.module.js';
 import { MessagesModule } from './messages/messages.module.js';
+import { OperationsModule } from './operations/operations.module.js';
 import { StartupSummary } from './startup-summary.js';
 import { StatusPollingModule } from './status-polling/status-polling.module.js';
 import type { TwilioAccount } from './twilio/twilio.module-definition.js';
@@ -89,6 +90,12 @@ const statusPolling = StatusPollingModule.forRootAsync({
   }),
 });
 
+const operations = OperationsModule.forRootAsync({
+  imports: [EnvModule],
+  inject: [ENV],
+  useFactory: (env: Env) => ({ adminApiKeys: env.ADMIN_API_KEYS }),
+});
+
 @Module({
   imports: [
     EnvModule,
@@ -100,6 +107,7 @@ const statusPolling = StatusPollingModule.forRootAsync({
     webhooks,
     fallback,
     statusPolling,
+    operations,
     HealthModule.forDomainEvents(domainEvents),
   ],
   providers: [StartupSummary],
