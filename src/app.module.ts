@@ -7,6 +7,7 @@ import type { DatabaseConnection } from './database/database-connection.js';
 import { DATABASE_CONNECTION, DatabaseModule } from './database/database.module.js';
 import { openMigrated } from './database/open-migrated.js';
 import { DomainEventsModule } from './domain-events/domain-events.module.js';
+import { FallbackOperationsModule } from './fallback/fallback-operations.module.js';
 import { FallbackModule } from './fallback/fallback.module.js';
 import { HealthModule } from './health/health.module.js';
 import { MessageEventsModule } from './message-events/message-events.module.js';
@@ -91,7 +92,7 @@ const statusPolling = StatusPollingModule.forRootAsync({
 });
 
 const operations = OperationsModule.forRootAsync({
-  imports: [EnvModule],
+  imports: [EnvModule, messageEvents, MessagesModule, FallbackOperationsModule.forDomainEvents(domainEvents)],
   inject: [ENV],
   useFactory: (env: Env) => ({ adminApiKeys: env.ADMIN_API_KEYS }),
 });

@@ -24,3 +24,14 @@ export function maskDeep(value: unknown): unknown {
     Object.entries(value).map(([name, item]) => [maskNumbersIn(name), maskDeep(item as unknown)]),
   );
 }
+
+type Mask = (value: string | null) => string | null;
+
+/** What stands for a number, and for a text in which there may be some. */
+export function masks(showNumbers: boolean): { readonly number: Mask; readonly text: Mask } {
+  if (showNumbers) return { number: (value) => value, text: (value) => value };
+  return {
+    number: (value) => value && maskNumber(value),
+    text: (value) => value && maskNumbersIn(value),
+  };
+}

@@ -1,18 +1,44 @@
 import { type MiddlewareConsumer, Module, type NestModule } from '@nestjs/common';
 import { AdminAccess } from './admin-access.js';
 import { AdminKeys } from './admin-keys.js';
+import { EventSearch } from './event-search.js';
+import { FallbackOperations } from './fallback-operations.js';
+import { FallbacksController } from './fallbacks.controller.js';
+import { Journeys } from './journeys.js';
+import { MessageEventsController } from './message-events.controller.js';
+import { MessagesController } from './messages.controller.js';
 import { ConfigurableModuleClass } from './operations.module-definition.js';
 import { RefusedKeys } from './refused-keys.js';
 import { RejectedCallbackList } from './rejected-callback-list.js';
 import { RejectedCallbacksController } from './rejected-callbacks.controller.js';
 import { SecurityHeadersMiddleware } from './security-headers.middleware.js';
+import { StatisticsController } from './statistics.controller.js';
+import { StatisticsStore } from './statistics.store.js';
 
-const controllers = [RejectedCallbacksController];
+const controllers = [
+  MessageEventsController,
+  MessagesController,
+  FallbacksController,
+  StatisticsController,
+  RejectedCallbacksController,
+];
 
-/** What operators look at and steer the service with, over HTTP. No other module knows of it. */
+/**
+ * What operators look at and steer the service with, over HTTP. No other module knows of it. Give it a
+ * FallbackOperationsModule, a MessageEventsModule and a MessagesModule in `imports`.
+ */
 @Module({
   controllers,
-  providers: [AdminAccess, AdminKeys, RefusedKeys, RejectedCallbackList],
+  providers: [
+    AdminAccess,
+    AdminKeys,
+    EventSearch,
+    FallbackOperations,
+    Journeys,
+    RefusedKeys,
+    RejectedCallbackList,
+    StatisticsStore,
+  ],
 })
 export class OperationsModule extends ConfigurableModuleClass implements NestModule {
   configure(consumer: MiddlewareConsumer): void {

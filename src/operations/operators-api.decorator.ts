@@ -14,7 +14,7 @@ import {
   ApiUnauthorizedResponse,
 } from '@nestjs/swagger';
 import { AdminKeyGuard } from './admin-key.guard.js';
-import { DatabaseAwayFilter } from './database-away.filter.js';
+import { DatabaseProblemFilter } from './database-problem.filter.js';
 import { DisclosureInterceptor } from './disclosure.interceptor.js';
 
 /** What all controllers of the API have in common: who may call them, and how they answer what is wrong. */
@@ -23,7 +23,7 @@ export function OperatorsApi(tag: string): ClassDecorator {
     UseGuards(AdminKeyGuard),
     UseInterceptors(DisclosureInterceptor),
     UsePipes(StandardSchemaValidationPipe),
-    UseFilters(DatabaseAwayFilter),
+    UseFilters(DatabaseProblemFilter),
     ApiTags(tag),
     ApiBearerAuth(),
     ApiBadRequestResponse({ description: 'A parameter is not what it must be; the message says which' }),

@@ -24,8 +24,23 @@ export const time = z.iso
   .datetime({ offset: true, error: 'must be a time with its zone, e.g. 2026-01-31T10:00:00Z' })
   .transform((text) => new Date(text));
 
+/** A Twilio message SID, or what an application has given for one. */
+export const messageSid = z.string().min(1).max(64);
+
+/** In E.164. A plus that was not percent-encoded in the query arrives as a space. */
+export const phoneNumber = z
+  .string()
+  .regex(/^[+ ]?[1-9]\d{5,14}$/, 'must be a number in E.164, e.g. +15551234567')
+  .transform((text) => `+${text.replace(/^[+ ]/, '')}`);
+
 /** Below 2^53, so that arithmetic on it is exact. */
 export const microseconds = z.string().regex(/^\d{1,15}$|^[1-8]\d{15}$/);
+
+/** The sort key of a list by creation, the newest first. A Date has no microseconds, so it is told in those. */
+export const creation = z.object({ microseconds, id: z.uuid() });
+
+/** The SQL of `creation`'s first part. */
+export const MICROSECONDS = '(extract(epoch from created_at) * 1000000)::bigint::text';
 
 /** A page of a list, the newest first. */
 export function pageOf<Item extends z.ZodType>(item: Item) {

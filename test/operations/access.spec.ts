@@ -3,7 +3,14 @@ import { TestApplication } from '../support/application.js';
 import { postCallback } from '../webhooks/post-callback.js';
 import { ADMIN_KEY, type ApiCall, callApi, OTHER_ADMIN_KEY, withAdminKeys } from './api.js';
 
-const ROUTES = ['/api/v1/rejected-callbacks', '/api/docs', '/api/docs-json'];
+const ROUTES = [
+  '/api/v1/message-events',
+  '/api/v1/fallbacks',
+  '/api/v1/stats',
+  '/api/v1/rejected-callbacks',
+  '/api/docs',
+  '/api/docs-json',
+];
 const LIMIT = 10;
 
 describe('the API without ADMIN_API_KEYS', () => {
