@@ -1,4 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
+import { measured } from '../measurements/measurements.js';
 import { OriginalMessages } from '../messages/original-messages.js';
 import type { FailureReason, SkipReason, WaitReason } from './fallback-reasons.js';
 import { type FallbackProblem, FallbackStore, type LockedFallback } from './fallback.store.js';
@@ -29,6 +30,7 @@ export class FallbackOutcomes {
 
   async skipped(fallback: LockedFallback, reason: SkipReason): Promise<void> {
     await this.store.end(fallback, 'skipped', reason, null);
+    measured('sms_fallback.ended', { state: 'skipped', reason, secondsFromCallback: null });
     this.logger.warn('SMS fallback skipped', { ...described(fallback), reason });
   }
 
@@ -38,6 +40,7 @@ export class FallbackOutcomes {
     problem: FallbackProblem | null,
   ): Promise<void> {
     await this.store.end(fallback, 'failed', reason, problem);
+    measured('sms_fallback.ended', { state: 'failed', reason, secondsFromCallback: null });
     this.logger.warn('SMS fallback failed', { ...described(fallback), reason, code: problem?.code });
   }
 

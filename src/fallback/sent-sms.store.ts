@@ -1,8 +1,14 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
+import { measured } from '../measurements/measurements.js';
 import { MessageEventsService } from '../message-events/message-events.service.js';
 import type { SmsFallback } from './sms-fallback.entity.js';
 import type { AcceptedSms } from './sms-sender.js';
+
+interface EndedFallback {
+  /** From the callback until now; null where it is gone, or where an operator had it tried again. */
+  readonly seconds: number | null;
+}
 
 /** The last step of the state machine: an SMS that Twilio has accepted is recorded. */
 @Injectable()
@@ -26,10 +32,14 @@ export class SentSmsStore {
     conversationId: string | null,
   ): Promise<'recorded' | 'ended_before' | 'taken'> {
     try {
-      const recorded = await this.end(fallback, sms, body, conversationId);
+      const ended = await this.end(fallback, sms, body, conversationId);
+      if (ended !== null) {
+        const { seconds: secondsFromCallback } = ended;
+        measured('sms_fallback.ended', { state: 'sent', reason: null, secondsFromCallback });
+      }
       // After the commit: a callback of the SMS that is being stored now links it, or is seen here.
       await this.messageEvents.linkMessage(sms.messageSid);
-      return recorded ? 'recorded' : 'ended_before';
+      return ended !== null ? 'recorded' : 'ended_before';
     } catch (error) {
       if (isTaken(error)) return 'taken';
       throw error;
@@ -41,21 +51,25 @@ export class SentSmsStore {
     sms: AcceptedSms,
     body: string,
     conversationId: string | null,
-  ): Promise<boolean> {
+  ): Promise<EndedFallback | null> {
     return this.dataSource.transaction(async (manager) => {
-      const ended = await manager.query<unknown[]>(
+      const [ended] = await manager.query<EndedFallback[]>(
         `with ended as (
            update sms_fallbacks
               set state = 'sent', reason = null, sms_message_sid = $2, sent_at = now(), updated_at = now(), locked_until = null
             where id = $1 and state in ('claimed', 'sending', 'uncertain', 'failed')
-           returning id
+           returning message_event_id, retried_at
          )
-         select id from ended`,
+         select (
+             select extract(epoch from now() - created_at)::float8 from message_events
+              where id = message_event_id and retried_at is null
+           ) as seconds
+           from ended`,
         [fallback.id, sms.messageSid],
       );
-      if (ended.length === 0) return false;
+      if (ended === undefined) return null;
       await this.addMessage(manager, fallback, sms, body, conversationId);
-      return true;
+      return ended;
     });
   }
 
