@@ -23,7 +23,7 @@ const allowed = {
     'rounds',
     'webhooks',
   ],
-  commands: ['config', 'database', 'domain-events', 'fallback', 'message-events', 'messages'],
+  commands: ['config', 'database', 'domain-events', 'fallback', 'message-events', 'messages', 'twilio'],
 };
 
 const boundaries = Object.entries(allowed).map(([folder, others]) => ({

@@ -17,7 +17,13 @@ export default tseslint.config(
   },
   {
     files: ['src/**'],
-    ignores: ['src/config/**', 'src/main.ts', 'src/database/migrate.ts', 'src/commands/run-command.ts'],
+    ignores: [
+      'src/config/**',
+      'src/main.ts',
+      'src/database/migrate.ts',
+      'src/commands/run-command.ts',
+      'src/commands/doctor.ts',
+    ],
     rules: {
       'no-restricted-properties': [
         'error',

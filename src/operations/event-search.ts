@@ -103,7 +103,13 @@ function byPairs(
          where (channel, message_status) > (pairs.channel, pairs.message_status)
          order by channel, message_status limit 1) as next
     ),
-    wanted as (select * from (select * from pairs limit ${MAXIMUM_PAIRS}) as known where ${wanted.join(' and ')})
-    select event.* from wanted as pair cross join lateral (${selection(ofPair, count)}) as event
-     order by "createdAt" desc, id desc limit ${count}`;
+    wanted as (select * from (select * from pairs limit ${MAXIMUM_PAIRS}) as known where ${wanted.join(' and ')}),
+    newest as (
+      select event.* from wanted as pair cross join lateral (
+        select created_at, id from message_events where ${ofPair.join(' and ')} ${NEWEST_FIRST} limit ${count}
+      ) as event
+       ${NEWEST_FIRST} limit ${count}
+    )
+    select ${COLUMNS}, ${MICROSECONDS} as microseconds from message_events
+     where id in (select id from newest) ${NEWEST_FIRST}`;
 }
