@@ -14,6 +14,7 @@ const allowed = {
   fallback: ['domain-events', 'measurements', 'message-events', 'messages', 'rounds', 'twilio'],
   'status-polling': ['message-events', 'rounds', 'twilio'],
   health: ['domain-events'],
+  retention: ['rounds'],
   operations: [
     'domain-events',
     'fallback',
@@ -23,7 +24,16 @@ const allowed = {
     'rounds',
     'webhooks',
   ],
-  commands: ['config', 'database', 'domain-events', 'fallback', 'message-events', 'messages', 'twilio'],
+  commands: [
+    'config',
+    'database',
+    'domain-events',
+    'fallback',
+    'message-events',
+    'messages',
+    'retention',
+    'twilio',
+  ],
 };
 
 const boundaries = Object.entries(allowed).map(([folder, others]) => ({

@@ -13,6 +13,7 @@ import { HealthModule } from './health/health.module.js';
 import { MessageEventsModule } from './message-events/message-events.module.js';
 import { MessagesModule } from './messages/messages.module.js';
 import { OperationsModule } from './operations/operations.module.js';
+import { RetentionModule } from './retention/retention.module.js';
 import { StartupSummary } from './startup-summary.js';
 import { StatusPollingModule } from './status-polling/status-polling.module.js';
 import type { TwilioAccount } from './twilio/twilio.module-definition.js';
@@ -97,6 +98,12 @@ const operations = OperationsModule.forRootAsync({
   useFactory: (env: Env) => ({ adminApiKeys: env.ADMIN_API_KEYS }),
 });
 
+const retention = RetentionModule.forRootAsync({
+  imports: [EnvModule],
+  inject: [ENV],
+  useFactory: ({ RETENTION_DAYS: retentionDays }: Env) => ({ retentionDays }),
+});
+
 @Module({
   imports: [
     EnvModule,
@@ -109,6 +116,7 @@ const operations = OperationsModule.forRootAsync({
     fallback,
     statusPolling,
     operations,
+    retention,
     HealthModule.forDomainEvents(domainEvents),
   ],
   providers: [StartupSummary],

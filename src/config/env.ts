@@ -42,6 +42,9 @@ const adminApiKeys = z
 /** Up to the day after which a message is given up. */
 const minutes = z.coerce.number().min(0).max(1_440);
 
+/** Whether WhatsApp delivered after all is looked for in two days' events. */
+const retentionDays = z.coerce.number().int().min(3).max(36_500);
+
 const httpUrl = z
   .url({ protocol: /^https?$/ })
   .refine((value) => !value.includes('@'), 'must have no user name and no password')
@@ -90,6 +93,7 @@ export const envVariables = z.object({
   TRUST_PROXY: trustProxy.default(false),
   FALLBACK_ERROR_CODES: errorCodes.default(['63049']),
   STATUS_POLL_AFTER_MINUTES: minutes.default(10),
+  RETENTION_DAYS: retentionDays.optional(),
   ADMIN_API_KEYS: adminApiKeys.default([]),
   PORT: z.coerce.number().int().min(0).max(65_535).default(3000),
   HOST: z.string().default('0.0.0.0'),
@@ -166,6 +170,7 @@ function describe(name: string, issue: z.core.$ZodIssue, isSet: boolean): string
     PUBLIC_BASE_URL: 'must be the https origin that Twilio calls, without a query: https://hooks.example.com',
     TWILIO_API_BASE_URL: 'must be an http or https URL without a query',
     STATUS_POLL_AFTER_MINUTES: 'must be a number of minutes from 0 to 1440; 0 switches it off',
+    RETENTION_DAYS: 'must be a whole number of days from 3 to 36500',
     ADMIN_API_KEYS: 'must be keys of at least 24 characters, separated by commas',
     PORT: 'must be a port number from 0 to 65535',
   };

@@ -130,6 +130,8 @@ describe('the environment', () => {
     ['STATUS_POLL_AFTER_MINUTES', '-1', 'must be a number of minutes from 0 to 1440; 0 switches it off'],
     ['STATUS_POLL_AFTER_MINUTES', '1441', 'must be a number of minutes from 0 to 1440; 0 switches it off'],
     ['STATUS_POLL_AFTER_MINUTES', 'never', 'must be a number of minutes from 0 to 1440; 0 switches it off'],
+    ['RETENTION_DAYS', '2', 'must be a whole number of days from 3 to 36500'],
+    ['RETENTION_DAYS', '7.5', 'must be a whole number of days from 3 to 36500'],
     ['ADMIN_API_KEYS', 'short', 'must be keys of at least 24 characters, separated by commas'],
     ['ADMIN_API_KEYS', `${'k'.repeat(24)},`, 'must be keys of at least 24 characters, separated by commas'],
     ['ADMIN_API_KEYS', `${'k'.repeat(24)},${'k'.repeat(24)}`, 'must name each key once'],
