@@ -78,7 +78,7 @@ export const statisticsSchema = z.object({
     .describe('the funnel, by bucket'),
   timeToSms: z
     .object({ p50: seconds, p95: seconds, longest: seconds })
-    .describe('from the callback to the acceptance of its SMS'),
+    .describe('from the callback to the acceptance of its SMS, of the newest 1000 of that time'),
 });
 
 export type Statistics = z.output<typeof statisticsSchema>;

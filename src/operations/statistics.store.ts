@@ -56,13 +56,19 @@ select date_bin($3::interval, created_at, timestamptz '2000-01-01 00:00Z') as at
  where created_at >= $1 and created_at < $2
  group by 1, 2, 3, 4 order by 1, 2, 3, 4 limit ${MAXIMUM_ROWS}`;
 
+/** The newest of a time tell enough of it. */
+const TIMED_SMS = 1_000;
+
 /** A fallback that was tried again on purpose tells of the operator's time, not of the service's. */
 const TIME_TO_SMS = `
-with sent as (
-  select extract(epoch from sent_at - coalesce(message_events.created_at, sms_fallbacks.created_at))::float8 as seconds
-    from sms_fallbacks left join message_events on message_events.id = message_event_id
-   where sms_fallbacks.created_at >= $1 and sms_fallbacks.created_at < $2
-     and sent_at is not null and retried_at is null
+with newest as (
+  select sent_at, created_at, message_event_id from sms_fallbacks
+   where created_at >= $1 and created_at < $2 and sent_at is not null and retried_at is null
+   order by created_at desc, id desc limit ${TIMED_SMS}
+),
+sent as (
+  select extract(epoch from sent_at - coalesce(message_events.created_at, newest.created_at))::float8 as seconds
+    from newest left join message_events on message_events.id = message_event_id
 )
 select percentile_cont(0.5) within group (order by seconds) as p50,
        percentile_cont(0.95) within group (order by seconds) as p95, max(seconds) as longest
