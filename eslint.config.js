@@ -23,6 +23,7 @@ export default tseslint.config(
       'src/library-console.ts',
       'src/database/migrate.ts',
       'src/commands/run-command.ts',
+      'src/commands/doctor.ts',
     ],
     rules: {
       'no-restricted-properties': [

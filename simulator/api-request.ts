@@ -18,7 +18,10 @@ export interface ApiRequest {
 
 /** @param accounts auth tokens by account SID */
 export function readApiRequest(request: Request, accounts: ReadonlyMap<string, string>): ApiRequest {
-  const accountSid = /^\/2010-04-01\/Accounts\/([^/]+)\//.exec(request.path)?.[1];
+  const authorization = request.get('authorization') ?? '';
+  // Products on other hosts have no account in their paths: there the user's name is the account.
+  const inPath = /^\/2010-04-01\/Accounts\/([^/.]+)/.exec(request.path)?.[1];
+  const accountSid = inPath ?? (request.path.startsWith('/v1/') ? userOf(authorization) : undefined);
   const body: unknown = request.body;
   const query = request.originalUrl.split('?')[1] ?? '';
   return {
@@ -26,9 +29,15 @@ export function readApiRequest(request: Request, accounts: ReadonlyMap<string, s
     path: request.path,
     parameters: { ...parseForm(query), ...parseForm(typeof body === 'string' ? body : '') },
     accountSid,
-    authenticated: isAuthenticated(request.get('authorization') ?? '', accountSid, accounts),
+    authenticated: isAuthenticated(authorization, accountSid, accounts),
     time: new Date(),
   };
+}
+
+function userOf(authorization: string): string | undefined {
+  return Buffer.from(authorization.replace(/^Basic /, ''), 'base64')
+    .toString('utf8')
+    .split(':', 1)[0];
 }
 
 function isAuthenticated(

@@ -3,6 +3,8 @@ import type { Express, Request, Response } from 'express';
 import { internalError, notAuthenticated, notFound, refusalOf, sendError } from './api-errors.js';
 import { readApiRequest } from './api-request.js';
 import type { ApiRequest } from './api-request.js';
+import { accountApi } from './account-api.js';
+import type { AccountResources } from './account-api.js';
 import type { AcceptedFault, Fault, FaultQueue } from './faults.js';
 import { messageList } from './message-list.js';
 import { messageResource } from './message-resource.js';
@@ -15,6 +17,7 @@ export interface MessagesApiContext {
   readonly accounts: ReadonlyMap<string, string>;
   readonly store: MessageStore;
   readonly faults: FaultQueue;
+  readonly resources: AccountResources;
   /** Milliseconds before an accepted message shows in lists. */
   listDelay(): number;
   onRequest(request: ApiRequest): void;
@@ -27,7 +30,7 @@ export interface MessagesApiContext {
 
 const messagesPath = '/2010-04-01/Accounts/:accountSid/Messages';
 
-/** Twilio's Messages API: create, fetch and list. Everything else is a 404, as an unknown resource is there. */
+/** Twilio's Messages API: create, fetch and list; and what an account has. Everything else is a 404, as an unknown resource is there. */
 export function messagesApi(context: MessagesApiContext): Express {
   const app = express();
   app.disable('x-powered-by');
@@ -44,6 +47,7 @@ export function messagesApi(context: MessagesApiContext): Express {
     const apiRequest = admit(context, request, response);
     if (apiRequest !== undefined) fetchMessage(context, apiRequest, request.params.sid, response);
   });
+  app.use(accountApi(context.resources, (request, response) => admit(context, request, response)));
   app.use((request, response) => {
     if (admit(context, request, response) !== undefined) sendError(response, notFound(request.path));
   });

@@ -1,3 +1,4 @@
+import type { AccountResources } from './account-api.js';
 import type { ApiRequest } from './api-request.js';
 import type { CallbackPlan, CallbackStep } from './callback-plan.js';
 import type { CallbackAttempt, CallbackSenderOptions } from './callback-sender.js';
@@ -6,6 +7,8 @@ import type { SimulatedMessage } from './message.js';
 import type { SignedRequest } from './signed-request.js';
 
 export interface SimulatorOptions extends Omit<CallbackSenderOptions, 'onAttempt'> {
+  /** The numbers and Messaging Services that the accounts have; default: none. */
+  readonly resources?: AccountResources;
   /** Auth tokens by account SID; default: the demo account. */
   readonly accounts?: Readonly<Record<string, string>>;
   /** Default 0: a free one. */

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import type { AccountResources } from './account-api.js';
 import type { ApiRequest } from './api-request.js';
 import { CallbackPlayer } from './callback-player.js';
 import { delivered } from './callback-plan.js';
@@ -38,6 +39,7 @@ export class TwilioSimulator extends EventEmitter<SimulatorEvents> {
   /** Milliseconds before a message shows in GET list; Infinity for never. Looked at when a list is asked for. */
   listDelayMilliseconds: number;
 
+  readonly #resources: AccountResources;
   readonly #accounts: ReadonlyMap<string, string>;
   readonly #store = new MessageStore();
   readonly #faults = new FaultQueue();
@@ -50,6 +52,7 @@ export class TwilioSimulator extends EventEmitter<SimulatorEvents> {
     this.#accounts = new Map(
       Object.entries(options.accounts ?? { [demoAccount.sid]: demoAccount.authToken }),
     );
+    this.#resources = options.resources ?? {};
     this.callbackPlan = options.callbackPlan ?? delivered;
     this.listDelayMilliseconds = options.listDelayMilliseconds ?? 0;
     this.#sender = new CallbackSender({
@@ -139,6 +142,7 @@ export class TwilioSimulator extends EventEmitter<SimulatorEvents> {
       accounts: this.#accounts,
       store: this.#store,
       faults: this.#faults,
+      resources: this.#resources,
       listDelay: () => this.listDelayMilliseconds,
       onRequest: (request) => {
         this.requests.push(request);

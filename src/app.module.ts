@@ -7,10 +7,13 @@ import type { DatabaseConnection } from './database/database-connection.js';
 import { DATABASE_CONNECTION, DatabaseModule } from './database/database.module.js';
 import { openMigrated } from './database/open-migrated.js';
 import { DomainEventsModule } from './domain-events/domain-events.module.js';
+import { FallbackOperationsModule } from './fallback/fallback-operations.module.js';
 import { FallbackModule } from './fallback/fallback.module.js';
 import { HealthModule } from './health/health.module.js';
 import { MessageEventsModule } from './message-events/message-events.module.js';
 import { MessagesModule } from './messages/messages.module.js';
+import { OperationsModule } from './operations/operations.module.js';
+import { RetentionModule } from './retention/retention.module.js';
 import { StartupSummary } from './startup-summary.js';
 import { StatusPollingModule } from './status-polling/status-polling.module.js';
 import type { TwilioAccount } from './twilio/twilio.module-definition.js';
@@ -89,6 +92,18 @@ const statusPolling = StatusPollingModule.forRootAsync({
   }),
 });
 
+const operations = OperationsModule.forRootAsync({
+  imports: [EnvModule, messageEvents, MessagesModule, FallbackOperationsModule.forDomainEvents(domainEvents)],
+  inject: [ENV],
+  useFactory: (env: Env) => ({ adminApiKeys: env.ADMIN_API_KEYS }),
+});
+
+const retention = RetentionModule.forRootAsync({
+  imports: [EnvModule],
+  inject: [ENV],
+  useFactory: ({ RETENTION_DAYS: retentionDays }: Env) => ({ retentionDays }),
+});
+
 @Module({
   imports: [
     EnvModule,
@@ -100,6 +115,8 @@ const statusPolling = StatusPollingModule.forRootAsync({
     webhooks,
     fallback,
     statusPolling,
+    operations,
+    retention,
     HealthModule.forDomainEvents(domainEvents),
   ],
   providers: [StartupSummary],

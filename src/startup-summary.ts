@@ -21,6 +21,8 @@ export class StartupSummary implements OnApplicationBootstrap {
       trustProxy: env.PUBLIC_BASE_URL === undefined ? env.TRUST_PROXY : undefined,
       fallbackErrorCodes: env.FALLBACK_ERROR_CODES,
       statusPollAfterMinutes: env.STATUS_POLL_AFTER_MINUTES,
+      retentionDays: env.RETENTION_DAYS,
+      adminApiKeysConfigured: env.ADMIN_API_KEYS.length,
       smsSender: env.TWILIO_MESSAGING_SERVICE_SID ?? 'the number of the company',
       defaultNumberConfigured: env.TWILIO_PHONE_NUMBER_REMINDERS !== undefined,
     });

@@ -1,6 +1,6 @@
 import type { FallbackRecords } from '../fallback/fallback-records.js';
 import type { Terminal } from './command.js';
-import { fallbackView } from './fallback-view.js';
+import { fallbackView } from '../fallback/fallback-view.js';
 import type { ListOptions } from './fallbacks-options.js';
 import { counted, shortTime, table } from './table.js';
 

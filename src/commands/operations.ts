@@ -10,12 +10,14 @@ import { FallbackRecords } from '../fallback/fallback-records.js';
 import { FallbackRetries } from '../fallback/fallback-retries.js';
 import { MessageEventsModule } from '../message-events/message-events.module.js';
 import { PolicyFailureReplay } from '../message-events/policy-failure-replay.js';
+import { NumberErasure } from '../retention/number-erasure.js';
 
 /** What the commands do their work with. */
 export interface Operations {
   readonly records: FallbackRecords;
   readonly retries: FallbackRetries;
   readonly policyFailures: PolicyFailureReplay;
+  readonly erasure: NumberErasure;
   /** Closes what was opened here, which the connection was not. */
   close(): Promise<void>;
 }
@@ -40,11 +42,12 @@ export async function openOperations(
     records: context.get(FallbackRecords, { strict: false }),
     retries: context.get(FallbackRetries, { strict: false }),
     policyFailures: context.get(PolicyFailureReplay, { strict: false }),
+    erasure: context.get(NumberErasure, { strict: false }),
     close: () => context.close(),
   };
 }
 
-@Module({})
+@Module({ providers: [NumberErasure] })
 class OperationsModule {
   static on(connection: DatabaseConnection, options: OperationsOptions): DynamicModule {
     const typeOrm = TypeOrmModule.forRootAsync({

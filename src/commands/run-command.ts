@@ -16,8 +16,6 @@ const commandEnvSchema = envVariables.pick({
   FALLBACK_ERROR_CODES: true,
 });
 
-type CommandEnv = Pick<Env, 'DATABASE_URL' | 'EMBEDDED_DATA_DIR' | 'FALLBACK_ERROR_CODES'>;
-
 /** The main program of a command. */
 export async function runCommand<Options>(command: Command<Options>): Promise<void> {
   Logger.overrideLogger(false);
@@ -52,7 +50,9 @@ async function open(): Promise<Operations> {
 }
 
 /** The embedded database has one process, and that is the service while it runs. */
-async function openServicesDatabase(env: CommandEnv): Promise<DatabaseConnection> {
+export async function openServicesDatabase(
+  env: Pick<Env, 'DATABASE_URL' | 'EMBEDDED_DATA_DIR'>,
+): Promise<DatabaseConnection> {
   if (env.DATABASE_URL !== undefined) return openDatabase(env);
   const advice = 'Set DATABASE_URL to the database of the service';
   if (!existsSync(env.EMBEDDED_DATA_DIR)) {
@@ -68,7 +68,7 @@ async function openServicesDatabase(env: CommandEnv): Promise<DatabaseConnection
   }
 }
 
-function terminal(): Terminal {
+export function terminal(): Terminal {
   return {
     print: (text) => {
       console.log(text);

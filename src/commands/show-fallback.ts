@@ -1,7 +1,7 @@
 import { fallbackInWords } from '../fallback/fallback-in-words.js';
 import type { FallbackRecords } from '../fallback/fallback-records.js';
 import type { Terminal } from './command.js';
-import { eventView, fallbackView, smsTextView } from './fallback-view.js';
+import { eventView, fallbackView, smsTextView } from '../fallback/fallback-view.js';
 import type { ShowOptions } from './fallbacks-options.js';
 import { shortTime, table } from './table.js';
 

@@ -32,8 +32,18 @@ const errorCodes = z
     'must not name 63014: the recipient has opted out or blocked the sender',
   );
 
+/** Long enough that guessing is hopeless. A header holds visible ASCII, and the comma separates keys. */
+const adminApiKeys = z
+  .string()
+  .transform((value) => value.split(',').map((key) => key.trim()))
+  .pipe(z.array(z.string().regex(/^[\x21-\x7e]{24,}$/)))
+  .refine((keys) => new Set(keys).size === keys.length, 'must name each key once');
+
 /** Up to the day after which a message is given up. */
 const minutes = z.coerce.number().min(0).max(1_440);
+
+/** Whether WhatsApp delivered after all is looked for in two days' events. */
+const retentionDays = z.coerce.number().int().min(3).max(36_500);
 
 const httpUrl = z
   .url({ protocol: /^https?$/ })
@@ -83,6 +93,8 @@ export const envVariables = z.object({
   TRUST_PROXY: trustProxy.default(false),
   FALLBACK_ERROR_CODES: errorCodes.default(['63049']),
   STATUS_POLL_AFTER_MINUTES: minutes.default(10),
+  RETENTION_DAYS: retentionDays.optional(),
+  ADMIN_API_KEYS: adminApiKeys.default([]),
   PORT: z.coerce.number().int().min(0).max(65_535).default(3000),
   HOST: z.string().default('0.0.0.0'),
   LOG_LEVEL: z
@@ -158,6 +170,8 @@ function describe(name: string, issue: z.core.$ZodIssue, isSet: boolean): string
     PUBLIC_BASE_URL: 'must be the https origin that Twilio calls, without a query: https://hooks.example.com',
     TWILIO_API_BASE_URL: 'must be an http or https URL without a query',
     STATUS_POLL_AFTER_MINUTES: 'must be a number of minutes from 0 to 1440; 0 switches it off',
+    RETENTION_DAYS: 'must be a whole number of days from 3 to 36500',
+    ADMIN_API_KEYS: 'must be keys of at least 24 characters, separated by commas',
     PORT: 'must be a port number from 0 to 65535',
   };
   // A check of our own has a message of its own.

@@ -4,6 +4,7 @@ import { CreateMessageEventsTable1795305600000 } from '../../migrations/17953056
 import { CreateSmsFallbacksTable1795305600001 } from '../../migrations/1795305600001-create-sms-fallbacks-table.js';
 import { CreateRejectedCallbacksTable1795305600002 } from '../../migrations/1795305600002-create-rejected-callbacks-table.js';
 import { CreateMessagePollsTable1795305600003 } from '../../migrations/1795305600003-create-message-polls-table.js';
+import { CreateOperationsIndexes1795305600010 } from '../../migrations/1795305600010-create-operations-indexes.js';
 import { SmsFallback } from '../fallback/sms-fallback.entity.js';
 import { MessageEvent } from '../message-events/message-event.entity.js';
 import { Company } from '../messages/company.entity.js';
@@ -20,6 +21,7 @@ export const migrations = [
   CreateSmsFallbacksTable1795305600001,
   CreateRejectedCallbacksTable1795305600002,
   CreateMessagePollsTable1795305600003,
+  CreateOperationsIndexes1795305600010,
 ];
 
 /** Not TypeORM's default name: the database may be an application's, with migrations of its own. */

@@ -1,4 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
+import { measured } from '../measurements/measurements.js';
 import type { FailureReason, SkipReason } from './fallback-reasons.js';
 import { type FallbackProblem, FallbackStore, type LockedFallback, type WaitStep } from './fallback.store.js';
 import { SentSmsStore } from './sent-sms.store.js';
@@ -27,6 +28,7 @@ export class FallbackOutcomes {
   async skipped(fallback: LockedFallback, reason: SkipReason): Promise<void> {
     const { unansweredAttempts } = fallback;
     await this.store.end(fallback, { state: 'skipped', reason, unansweredAttempts, problem: null });
+    measured('sms_fallback.ended', { state: 'skipped', reason, secondsFromCallback: null });
     this.logger.warn('SMS fallback skipped', { ...described(fallback), reason });
   }
 
@@ -37,6 +39,7 @@ export class FallbackOutcomes {
   ): Promise<void> {
     const { unansweredAttempts } = fallback;
     await this.store.end(fallback, { state: 'failed', reason, unansweredAttempts, problem });
+    measured('sms_fallback.ended', { state: 'failed', reason, secondsFromCallback: null });
     this.logger.warn('SMS fallback failed', { ...described(fallback), reason, code: problem?.code });
   }
 

@@ -1,9 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
+import { measured } from '../measurements/measurements.js';
 import { MessageEventsService } from '../message-events/message-events.service.js';
 import type { SmsFallback } from './sms-fallback.entity.js';
 import { SmsMessages } from './sms-messages.js';
 import type { AcceptedSms } from './sms-sender.js';
+
+interface EndedFallback {
+  /** From the callback until now; null where it is gone, or where an operator had it tried again. */
+  readonly seconds: number | null;
+}
 
 /** The last step of the state machine: an SMS that Twilio has accepted is recorded. */
 @Injectable()
@@ -22,47 +28,59 @@ export class SentSmsStore {
    */
   async record(
     fallback: SmsFallback,
-    { messageSid, status }: AcceptedSms,
+    sms: AcceptedSms,
     body: string,
   ): Promise<'recorded' | 'ended_before' | 'taken'> {
-    // Before the transaction: the embedded database serves one connection at a time.
-    const conversation = await this.smsMessages.findConversation(fallback);
     try {
-      const recorded = await this.dataSource.transaction(async (manager) => {
-        if (!(await end(manager, fallback.id, messageSid))) return false;
-        const { id, messageEventId } = fallback;
-        await this.smsMessages.add(
-          manager,
-          { id, messageEventId, smsMessageSid: messageSid, body },
-          status,
-          conversation,
-        );
-        return true;
-      });
+      const ended = await this.end(fallback, sms, body);
+      if (ended !== null) {
+        const { seconds: secondsFromCallback } = ended;
+        measured('sms_fallback.ended', { state: 'sent', reason: null, secondsFromCallback });
+      }
       // After the commit: a callback of the SMS that is being stored now links it, or is seen here.
-      await this.messageEvents.linkMessage(messageSid);
-      return recorded ? 'recorded' : 'ended_before';
+      await this.messageEvents.linkMessage(sms.messageSid);
+      return ended === null ? 'ended_before' : 'recorded';
     } catch (error) {
       if (isTaken(error)) return 'taken';
       throw error;
     }
   }
+
+  /** @returns null where it was sent before. */
+  private async end(
+    fallback: SmsFallback,
+    { messageSid, status }: AcceptedSms,
+    body: string,
+  ): Promise<EndedFallback | null> {
+    // Before the transaction: the embedded database serves one connection at a time.
+    const conversation = await this.smsMessages.findConversation(fallback);
+    const { id, messageEventId } = fallback;
+    const sent = { id, messageEventId, smsMessageSid: messageSid, body };
+    return this.dataSource.transaction(async (manager) => {
+      const ended = await end(manager, id, messageSid);
+      if (ended !== null) await this.smsMessages.add(manager, sent, status, conversation);
+      return ended;
+    });
+  }
 }
 
-/** @returns false where it was sent before. */
-async function end(manager: EntityManager, id: string, smsMessageSid: string): Promise<boolean> {
-  const ended = await manager.query<unknown[]>(
+async function end(manager: EntityManager, id: string, smsMessageSid: string): Promise<EndedFallback | null> {
+  const [ended] = await manager.query<EndedFallback[]>(
     `with ended as (
        update sms_fallbacks
           set state = 'sent', reason = null, sms_message_sid = $2, sent_at = now(), updated_at = now(),
               unanswered_attempts = 0, unanswered_since = null, locked_until = null
         where id = $1 and state in ('claimed', 'sending', 'uncertain', 'failed')
-       returning id
+       returning message_event_id, retried_at
      )
-     select id from ended`,
+     select (
+         select extract(epoch from now() - created_at)::float8 from message_events
+          where id = message_event_id and retried_at is null
+       ) as seconds
+       from ended`,
     [id, smsMessageSid],
   );
-  return ended.length > 0;
+  return ended ?? null;
 }
 
 function isTaken(error: unknown): boolean {

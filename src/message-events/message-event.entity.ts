@@ -20,6 +20,8 @@ import { Message } from '../messages/message.entity.js';
 @Index('message_events_failures_idx', ['errorCode', 'createdAt'], {
   where: `message_status in ('failed', 'undelivered')`,
 })
+@Index('message_events_to_number_idx', ['toNumber', 'createdAt'], { where: 'to_number is not null' })
+@Index('message_events_channel_status_idx', ['channel', 'messageStatus', 'createdAt', 'id'])
 @Index('message_events_message_id_idx', ['messageId'], { where: 'message_id is not null' })
 @Index('message_events_fallback_sms_message_id_idx', ['fallbackSmsMessageId'], {
   where: 'fallback_sms_message_id is not null',

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { setImmediate } from 'node:timers/promises';
 import { QueryFailedError } from 'typeorm';
+import { measured } from '../measurements/measurements.js';
 import { GroupCommit } from './group-commit.js';
 import { MessageLinks } from './message-links.js';
 import { MODULE_OPTIONS_TOKEN, type MessageEventsModuleOptions } from './message-events.module-definition.js';
@@ -25,7 +26,11 @@ export class MessageEventsService {
   ) {
     const errorCodes = new Set(policyFailureErrorCodes);
     this.commits = new GroupCommit(
-      (reports) => store.record(reports, (report) => isPolicyFailure(report, errorCodes)),
+      async (reports) => {
+        const recorded = await store.record(reports, (report) => isPolicyFailure(report, errorCodes));
+        measured('events.committed', { events: reports.length });
+        return recorded;
+      },
       isDataError,
       { maximumBatch: 250, maximumWaiting: 10_000, beforeCommit: setImmediate },
     );

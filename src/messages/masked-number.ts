@@ -10,3 +10,28 @@ export function maskNumber(number: string): string {
 export function maskNumbersIn(text: string): string {
   return text.replace(NUMBER_IN_TEXT, maskNumber);
 }
+
+/** An international number without its plus, as WhatsApp's parameters have it. Shorter ones may be times or codes. */
+const BARE_NUMBER = /^\d{11,15}$/;
+
+/** A copy of a JSON value with the international numbers in its texts masked. */
+export function maskDeep<Value>(value: Value): Value;
+export function maskDeep(value: unknown): unknown {
+  if (typeof value === 'string') return BARE_NUMBER.test(value) ? maskNumber(value) : maskNumbersIn(value);
+  if (Array.isArray(value)) return value.map((item) => maskDeep(item as unknown));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [maskNumbersIn(name), maskDeep(item as unknown)]),
+  );
+}
+
+type Mask = (value: string | null) => string | null;
+
+/** What stands for a number, and for a text in which there may be some. */
+export function masks(showNumbers: boolean): { readonly number: Mask; readonly text: Mask } {
+  if (showNumbers) return { number: (value) => value, text: (value) => value };
+  return {
+    number: (value) => value && maskNumber(value),
+    text: (value) => value && maskNumbersIn(value),
+  };
+}

@@ -14,6 +14,7 @@ import { Conversation } from './conversation.entity.js';
 @Entity('messages')
 @Unique('messages_twilio_sid_key', ['twilioSid'])
 @Index('messages_created_at_idx', ['createdAt'])
+@Index('messages_conversation_id_idx', ['conversationId'])
 export class Message {
   @PrimaryGeneratedColumn('uuid', { primaryKeyConstraintName: 'messages_pkey' })
   id!: string;

@@ -6,6 +6,9 @@ const LONGEST_RETRY_AFTER_SECONDS = 3_600;
 
 const TWILIO_API = 'https://api.twilio.com';
 
+/** Twilio's other products, such as messaging.twilio.com, have hosts of their own. */
+const TWILIO_HOST = /^https:\/\/[a-z0-9.-]+\.twilio\.com(?=\/|$)/;
+
 /** Twilio's HTTP client with a base URL and a timeout of our choice, and with the Retry-After of a 429. */
 export class ApiRequestClient extends twilio.RequestClient {
   constructor({
@@ -13,8 +16,10 @@ export class ApiRequestClient extends twilio.RequestClient {
     timeoutMilliseconds = 10_000,
   }: Pick<TwilioModuleOptions, 'apiBaseUrl' | 'timeoutMilliseconds'>) {
     super({ timeout: timeoutMilliseconds });
+    // Where the API is not Twilio's, nothing goes to Twilio.
+    const replaced = TWILIO_HOST.test(apiBaseUrl) ? TWILIO_API : TWILIO_HOST;
     this.axios.interceptors.request.use((request) => {
-      request.url = request.url?.replace(TWILIO_API, apiBaseUrl);
+      request.url = request.url?.replace(replaced, apiBaseUrl);
       return request;
     });
     this.axios.interceptors.response.use((response) => {

@@ -7,6 +7,7 @@ import {
   ServiceUnavailableException,
 } from '@nestjs/common';
 import type { Response } from 'express';
+import { measured } from '../measurements/measurements.js';
 import { EventNotStoredError } from '../message-events/message-events.service.js';
 
 /** Seconds. With `#rc=5&rp=all` Twilio tries again by itself, within 15 s. */
@@ -24,6 +25,7 @@ export class EventNotStoredFilter implements ExceptionFilter<EventNotStoredError
 
   catch(error: EventNotStoredError, host: ArgumentsHost): void {
     this.log(error);
+    measured('callback.answered', { channel: null, status: null, result: 'not_stored' });
     const exception = new ServiceUnavailableException(
       'The callback could not be stored. Please send it again.',
     );

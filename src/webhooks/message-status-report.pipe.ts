@@ -1,4 +1,5 @@
 import { BadRequestException, Injectable, type PipeTransform } from '@nestjs/common';
+import { measured } from '../measurements/measurements.js';
 import type { MessageStatusReport } from '../message-events/message-status-report.js';
 import type { SignedCallback } from './callback-request.js';
 import { messageStatusCallbackSchema, toMessageStatusReport } from './message-status-callback.js';
@@ -23,6 +24,7 @@ export class MessageStatusReportPipe implements PipeTransform<SignedCallback, Pr
 
   private async reject(reasons: string[], payload: object): Promise<never> {
     await this.rejectedCallbacks.keep(reasons.join('; '), payload);
+    measured('callback.answered', { channel: null, status: null, result: 'rejected' });
     throw new BadRequestException(reasons);
   }
 }

@@ -1,4 +1,5 @@
 import { Controller, HttpCode, HttpStatus, Logger, Post, UseFilters, UseGuards } from '@nestjs/common';
+import { measured } from '../measurements/measurements.js';
 import { MessageEventsService } from '../message-events/message-events.service.js';
 import type { MessageStatusReport } from '../message-events/message-status-report.js';
 import { Callback } from './callback-request.js';
@@ -20,6 +21,11 @@ export class MessageStatusController {
   async receive(@Callback(MessageStatusReportPipe) report: MessageStatusReport): Promise<void> {
     const { id, repeated } = await this.messageEvents.record(report);
     const { messageSid, messageStatus, channel, errorCode } = report;
+    measured('callback.answered', {
+      channel,
+      status: messageStatus,
+      result: repeated ? 'repeated' : 'stored',
+    });
     this.logger.log(`✅ [WEBHOOK] Message event logged: ${id}`, {
       messageSid,
       messageStatus,

@@ -11,6 +11,7 @@ import {
 } from '@nestjs/common';
 import type { Response } from 'express';
 import twilio from 'twilio';
+import { measured } from '../measurements/measurements.js';
 import { TwilioAccounts } from '../twilio/twilio-accounts.js';
 import { isJson, readParameters } from './callback-body.middleware.js';
 import type { CallbackRequest, SignedCallback } from './callback-request.js';
@@ -81,6 +82,7 @@ export class TwilioSignatureGuard implements CanActivate {
     request: CallbackRequest,
     response: Response,
   ): Promise<never> {
+    measured('callback.answered', { channel: null, status: null, result: 'refused' });
     const retryAfterSeconds = await this.refusedRequests.count(request.ip ?? '');
     if (retryAfterSeconds !== null) {
       response.setHeader('Retry-After', retryAfterSeconds);

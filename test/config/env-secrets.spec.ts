@@ -49,6 +49,8 @@ describe('an environment that is refused', () => {
       TRUST_PROXY: 's3cr3t',
       STATUS_POLL_AFTER_MINUTES: 's3cr3t',
       FALLBACK_ERROR_CODES: 's3cr3t,s3cr3t',
+      RETENTION_DAYS: 's3cr3t',
+      ADMIN_API_KEYS: 's3cr3t,s3cr3t',
       PORT: 's3cr3t',
       LOG_LEVEL: 's3cr3t',
     };

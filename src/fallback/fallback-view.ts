@@ -1,8 +1,8 @@
-import type { SmsFallback } from '../fallback/sms-fallback.entity.js';
+import type { SmsFallback } from './sms-fallback.entity.js';
 import type { MessageEvent } from '../message-events/message-event.entity.js';
-import { maskNumber, maskNumbersIn } from '../messages/masked-number.js';
+import { masks } from '../messages/masked-number.js';
 
-/** What is shown of a fallback, and what `--json` prints: times in ISO 8601. */
+/** What is shown of a fallback, to operators, in commands and over HTTP. */
 export function fallbackView(fallback: SmsFallback, showNumbers: boolean) {
   const { number, text } = masks(showNumbers);
   return {
@@ -47,15 +47,5 @@ export function eventView(event: MessageEvent, fallback: SmsFallback, showNumber
     from: number(event.fromNumber),
     source: event.source,
     createdAt: event.createdAt,
-  };
-}
-
-type Mask = (value: string | null) => string | null;
-
-function masks(showNumbers: boolean): { readonly number: Mask; readonly text: Mask } {
-  if (showNumbers) return { number: (value) => value, text: (value) => value };
-  return {
-    number: (value) => value && maskNumber(value),
-    text: (value) => value && maskNumbersIn(value),
   };
 }

@@ -1,0 +1,70 @@
+import type { DataSource } from 'typeorm';
+import { dataSourceOptions } from '../database/data-source-options.js';
+import type { DatabaseConnection } from '../database/database-connection.js';
+import { openMigrated } from '../database/open-migrated.js';
+import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
+import { StartupError } from '../startup-error.js';
+import { type Finding, ill, well } from './finding.js';
+import { counted } from './table.js';
+
+/** A job waits for moments, unless nobody takes it. */
+const LONGEST_WAIT_SECONDS = 120;
+
+/** Whether the database answers and is migrated, and whether somebody works on the queue in it. */
+export async function* checkDatabase(open: () => Promise<DatabaseConnection>): AsyncGenerator<Finding> {
+  let dataSource: DataSource;
+  let connection: DatabaseConnection;
+  try {
+    connection = await open();
+  } catch (error) {
+    if (error instanceof StartupError && error.message.includes('in use by another process')) {
+      yield well('database', 'the embedded one is in use by the service, so nobody else can look at it');
+      return;
+    }
+    yield ill('database', sentence(error), 'Start it, or correct DATABASE_URL');
+    return;
+  }
+  try {
+    yield well('database', connection.embedded ? 'the embedded one is there' : 'it answers');
+    try {
+      dataSource = await openMigrated(dataSourceOptions(connection));
+    } catch (error) {
+      yield ill(
+        'migrations',
+        sentence(error),
+        error instanceof StartupError ? 'npm run migrate' : 'See the message',
+      );
+      return;
+    }
+    yield well('migrations', 'all are applied');
+    yield* checkQueue(dataSource);
+    await dataSource.destroy();
+  } finally {
+    await connection.close();
+  }
+}
+
+async function* checkQueue(dataSource: DataSource): AsyncGenerator<Finding> {
+  const { waiting, oldestAgeSeconds, exhausted } = await new JobQueueInspection(dataSource).look();
+  if (oldestAgeSeconds > LONGEST_WAIT_SECONDS) {
+    const minutes = Math.round(oldestAgeSeconds / 60);
+    yield ill(
+      'queue',
+      `${counted(waiting, 'job')} waiting, the first for ${minutes} minutes`,
+      'Start the service; if it runs, look at its log and at /health/ready',
+    );
+  } else {
+    yield well(
+      'queue',
+      waiting === 0 ? 'nothing waits' : `${counted(waiting, 'job')} waiting, none for long`,
+    );
+  }
+  if (exhausted > 0) {
+    yield ill('queue', `out of attempts: ${counted(exhausted, 'job')}`, 'docs/runbook.md#jobsexhausted');
+  }
+}
+
+function sentence(error: unknown): string {
+  const [first = ''] = (error instanceof Error ? error.message || error.name : String(error)).split('\n');
+  return first.replace(/[.:]$/, '');
+}

@@ -1,0 +1,122 @@
+import twilio from 'twilio';
+import type { Env } from '../config/env.js';
+import { maskNumber } from '../messages/masked-number.js';
+import { ApiRequestClient } from '../twilio/api-request-client.js';
+import { type Finding, ill, well } from './finding.js';
+
+type TwilioEnv = Pick<
+  Env,
+  | 'TWILIO_ACCOUNT_SID'
+  | 'TWILIO_AUTH_TOKEN'
+  | 'TWILIO_SUBACCOUNTS'
+  | 'TWILIO_API_BASE_URL'
+  | 'TWILIO_PHONE_NUMBER_REMINDERS'
+  | 'TWILIO_MESSAGING_SERVICE_SID'
+>;
+
+/** Whether Twilio takes the credentials, and whether what an SMS is sent from and through is there. */
+export async function* checkTwilio(env: TwilioEnv, callbackUrl: string | undefined): AsyncGenerator<Finding> {
+  const accounts = [
+    { accountSid: env.TWILIO_ACCOUNT_SID, authToken: env.TWILIO_AUTH_TOKEN, variable: 'TWILIO_AUTH_TOKEN' },
+    ...env.TWILIO_SUBACCOUNTS.map((account) => ({ ...account, variable: 'TWILIO_SUBACCOUNTS' })),
+  ];
+  const clients = accounts.map(({ accountSid, authToken }) => clientOf(accountSid, authToken, env));
+  for (const [index, { accountSid, variable }] of accounts.entries()) {
+    const client = clients[index];
+    if (client !== undefined) yield await checkAccount(client, accountSid, variable);
+  }
+  const [client] = clients;
+  if (client === undefined) return;
+  yield await checkNumber(client, env);
+  if (env.TWILIO_MESSAGING_SERVICE_SID !== undefined) {
+    yield await checkService(client, env.TWILIO_MESSAGING_SERVICE_SID, callbackUrl);
+  }
+}
+
+function clientOf(accountSid: string, authToken: string, { TWILIO_API_BASE_URL }: TwilioEnv): twilio.Twilio {
+  return twilio(accountSid, authToken, {
+    httpClient: new ApiRequestClient({ apiBaseUrl: TWILIO_API_BASE_URL }),
+  });
+}
+
+async function checkAccount(client: twilio.Twilio, accountSid: string, variable: string): Promise<Finding> {
+  const check = 'twilio account';
+  try {
+    const { status } = await client.api.v2010.accounts(accountSid).fetch();
+    if (status === 'active') return well(check, `${accountSid} is active, and its token is right`);
+    return ill(check, `${accountSid} is ${status}`, 'Ask Twilio why');
+  } catch (error) {
+    const rejected = error instanceof twilio.RestException && (error.status === 401 || error.status === 404);
+    return rejected
+      ? ill(
+          check,
+          `Twilio does not take the token of ${accountSid}`,
+          `Correct ${variable}: Console → Account → API keys & tokens`,
+        )
+      : ill(check, `Twilio cannot be asked: ${reasonOf(error)}`, 'Let this host reach TWILIO_API_BASE_URL');
+  }
+}
+
+async function checkNumber(client: twilio.Twilio, env: TwilioEnv): Promise<Finding> {
+  const check = 'sender number';
+  const number = env.TWILIO_PHONE_NUMBER_REMINDERS;
+  if (number === undefined) {
+    return env.TWILIO_MESSAGING_SERVICE_SID === undefined
+      ? ill(
+          check,
+          'TWILIO_PHONE_NUMBER_REMINDERS is not set: a company without a number of its own gets no SMS sent',
+          'Set it, or see that each row of companies has a phone_number',
+        )
+      : well(check, 'none is needed: SMS go through the Messaging Service');
+  }
+  try {
+    const [found] = await client.incomingPhoneNumbers.list({ phoneNumber: number, limit: 1 });
+    if (found === undefined) {
+      return ill(
+        check,
+        `${maskNumber(number)} is no number of the account`,
+        'Set TWILIO_PHONE_NUMBER_REMINDERS to one of: Console → Phone Numbers',
+      );
+    }
+    return found.capabilities.sms
+      ? well(check, `${maskNumber(number)} belongs to the account and can send SMS`)
+      : ill(
+          check,
+          `${maskNumber(number)} cannot send SMS`,
+          'Name another number, or have SMS switched on for it',
+        );
+  } catch (error) {
+    return ill(check, `Twilio cannot be asked: ${reasonOf(error)}`, 'Mend the account first');
+  }
+}
+
+async function checkService(
+  client: twilio.Twilio,
+  sid: string,
+  callbackUrl: string | undefined,
+): Promise<Finding> {
+  const check = 'messaging service';
+  try {
+    const { statusCallback } = await client.messaging.v1.services(sid).fetch();
+    // An empty one comes as null, although the library says otherwise.
+    const [reported = ''] = ((statusCallback as string | null) ?? '').split('#', 1);
+    if (callbackUrl === undefined)
+      return ill(check, 'ours is not known to compare its status callback with', 'Set PUBLIC_BASE_URL');
+    if (reported === callbackUrl) return well(check, `${sid} reports to this service`);
+    return ill(
+      check,
+      `${sid} reports to ${reported === '' ? 'nobody' : reported}`,
+      `Set its Delivery Status Callback to ${callbackUrl}#rc=5&rp=all`,
+    );
+  } catch (error) {
+    return ill(
+      check,
+      `Twilio has no answer about ${sid}: ${reasonOf(error)}`,
+      'Correct TWILIO_MESSAGING_SERVICE_SID',
+    );
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

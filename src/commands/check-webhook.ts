@@ -1,0 +1,116 @@
+import twilio from 'twilio';
+import type { Env } from '../config/env.js';
+import { type Finding, ill, well } from './finding.js';
+
+/** Always the same, so that the probes of all times are one event. */
+export const PROBE_MESSAGE_SID = 'SM00000000000000000000000000000000';
+
+const LIMIT_MILLISECONDS = 10_000;
+
+type WebhookEnv = Pick<Env, 'TWILIO_ACCOUNT_SID' | 'TWILIO_AUTH_TOKEN' | 'PORT'>;
+
+/** Whether a callback gets through from outside, and with the URL that Twilio signs. */
+export async function* checkWebhook(
+  env: WebhookEnv,
+  callbackUrl: string | undefined,
+): AsyncGenerator<Finding> {
+  if (callbackUrl === undefined) {
+    yield ill('public URL', 'it is not known', 'Set PUBLIC_BASE_URL to the https origin that Twilio calls');
+    return;
+  }
+  const unsigned = await post(callbackUrl, null, env);
+  // 429: this address has been refused too often of late, so the service is there.
+  if (unsigned === 403 || unsigned === 429)
+    yield well('public URL', `${callbackUrl} refuses what is not signed`);
+  else {
+    yield unreachable(callbackUrl, unsigned);
+    return;
+  }
+  const signed = await post(callbackUrl, callbackUrl, env);
+  if (signed === 204) yield well('signature', 'a correctly signed probe is taken');
+  else if (signed === 403 || signed === 429) yield await findMismatch(callbackUrl, env);
+  else yield ill('signature', `a signed probe is answered ${signed}`, 'See the log of the service');
+}
+
+function unreachable(url: string, answer: number | string): Finding {
+  if (typeof answer === 'string') {
+    return ill('public URL', `${url} has no answer: ${answer}`, 'Check DNS, certificate and firewall');
+  }
+  if (answer >= 300 && answer < 400) {
+    return ill(
+      'public URL',
+      `${url} redirects (${answer})`,
+      'Name the address that it redirects to: PUBLIC_BASE_URL',
+    );
+  }
+  if (answer === 204)
+    return ill('public URL', `${url} takes what nobody signed`, 'Something else answers there');
+  const advice = 'Does the proxy pass this path on to the service, and does the service run?';
+  return ill('public URL', `${url} answers ${answer} instead of 403`, advice);
+}
+
+/** Signs the probe for other URLs, until one is the one that the service believes it was called with. */
+async function findMismatch(callbackUrl: string, env: WebhookEnv): Promise<Finding> {
+  for (const candidate of candidates(callbackUrl, env.PORT)) {
+    if ((await post(callbackUrl, candidate, env)) !== 204) continue;
+    const [called, checked] = [new URL(callbackUrl), new URL(candidate)];
+    const wrong = [
+      ...(called.protocol === checked.protocol ? [] : ['scheme']),
+      ...(called.hostname === checked.hostname ? [] : ['host']),
+      ...(called.port === checked.port ? [] : ['port']),
+    ];
+    return ill(
+      'signature',
+      `the service checks signatures against the wrong ${wrong.join(' and ')}: ${checked.origin} instead of ${called.origin}`,
+      `Start the service with PUBLIC_BASE_URL=${called.origin}`,
+    );
+  }
+  return ill(
+    'signature',
+    'a signed probe is refused, whatever scheme, host or port it is signed for',
+    'Does the service have the same TWILIO_AUTH_TOKEN? Its log line "Request refused" names the URL that it checked',
+  );
+}
+
+/** Twilio's library takes a URL with and without its scheme's own port for the same. */
+function candidates(callbackUrl: string, servicePort: number): string[] {
+  const { host, hostname, pathname } = new URL(callbackUrl);
+  const hosts = [
+    host,
+    hostname,
+    `${hostname}:${servicePort}`,
+    `localhost:${servicePort}`,
+    `127.0.0.1:${servicePort}`,
+  ];
+  const origins = [...hosts, 'localhost', '127.0.0.1'].flatMap((name) => [
+    `https://${name}`,
+    `http://${name}`,
+  ]);
+  return [...new Set(origins)].map((origin) => origin + pathname).filter((url) => url !== callbackUrl);
+}
+
+/** @returns the status of the answer, or why there is none. */
+async function post(url: string, signedFor: string | null, env: WebhookEnv): Promise<number | string> {
+  const parameters = {
+    AccountSid: env.TWILIO_ACCOUNT_SID,
+    MessageSid: PROBE_MESSAGE_SID,
+    MessageStatus: 'doctor-probe',
+  };
+  const signature =
+    signedFor === null
+      ? null
+      : twilio.getExpectedTwilioSignature(env.TWILIO_AUTH_TOKEN, signedFor, parameters);
+  try {
+    const response = await fetch(url, {
+      method: 'POST',
+      redirect: 'manual',
+      headers: signature === null ? {} : { 'X-Twilio-Signature': signature },
+      body: new URLSearchParams(parameters),
+      signal: AbortSignal.timeout(LIMIT_MILLISECONDS),
+    });
+    return response.status;
+  } catch (error) {
+    const { cause } = error as Error;
+    return cause instanceof Error ? cause.message : String(error);
+  }
+}

@@ -1,0 +1,4 @@
+import { eraseCommand } from './erase-command.js';
+import { runCommand } from './run-command.js';
+
+await runCommand(eraseCommand);

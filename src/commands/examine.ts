@@ -1,0 +1,34 @@
+import { type Env, envSchema, EnvironmentError, parseEnv } from '../config/env.js';
+import type { DatabaseConnection } from '../database/database-connection.js';
+import { checkDatabase } from './check-database.js';
+import { checkTwilio } from './check-twilio.js';
+import { checkWebhook } from './check-webhook.js';
+import { type Finding, ill, well } from './finding.js';
+
+const WEBHOOK_PATH = '/api/webhooks/twilio/message-status';
+
+/** What the doctor looks at. */
+export interface Patient {
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  readonly openDatabase: (env: Env) => Promise<DatabaseConnection>;
+}
+
+/** Every check of the doctor, one after the other, each as soon as it is known. */
+export async function* examine({ variables, openDatabase }: Patient): AsyncGenerator<Finding> {
+  let env: Env;
+  try {
+    env = parseEnv(variables, envSchema);
+  } catch (error) {
+    if (!(error instanceof EnvironmentError)) throw error;
+    // Between its heading and its advice, each line has one problem.
+    for (const problem of error.message.split('\n').slice(1, -1)) {
+      yield ill('environment', problem.trim(), 'Each variable is explained in .env.example');
+    }
+    return;
+  }
+  yield well('environment', 'it is complete');
+  yield* checkDatabase(() => openDatabase(env));
+  const callbackUrl = env.PUBLIC_BASE_URL === undefined ? undefined : env.PUBLIC_BASE_URL + WEBHOOK_PATH;
+  yield* checkTwilio(env, callbackUrl);
+  yield* checkWebhook(env, callbackUrl);
+}

@@ -1,0 +1,34 @@
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+
+export interface JobQueueState {
+  /** Jobs whose time has come and that no worker has. */
+  readonly waiting: number;
+  /** How long the first of them has been waiting, in seconds; 0 where there is none. */
+  readonly oldestAgeSeconds: number;
+  /** Jobs that have used up their attempts. */
+  readonly exhausted: number;
+}
+
+/** More are not counted, so that a full queue is not slowed down by looking at it. */
+const COUNTED_JOBS = 100_000;
+
+/** Looks at the queue of domain events, and changes nothing. */
+@Injectable()
+export class JobQueueInspection {
+  constructor(private readonly dataSource: DataSource) {}
+
+  async look(): Promise<JobQueueState> {
+    const [state] = await this.dataSource.query<JobQueueState[]>(LOOK);
+    return state ?? { waiting: 0, oldestAgeSeconds: 0, exhausted: 0 };
+  }
+}
+
+const LOOK = `
+with jobs as (
+  select run_at, attempts, max_attempts, locked_at from graphile_worker.jobs limit ${COUNTED_JOBS}
+)
+select (count(*) filter (where is_waiting))::int as waiting,
+       coalesce(extract(epoch from now() - min(run_at) filter (where is_waiting)), 0)::float8 as "oldestAgeSeconds",
+       (count(*) filter (where attempts >= max_attempts))::int as exhausted
+  from jobs, lateral (select run_at <= now() and locked_at is null and attempts < max_attempts as is_waiting) as seen`;

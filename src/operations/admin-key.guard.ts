@@ -1,0 +1,21 @@
+import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
+import type { Request, Response } from 'express';
+import { AdminAccess } from './admin-access.js';
+
+export interface AdminRequest extends Request {
+  /** A name for the caller's key that can stand in a log. Set by AdminKeyGuard. */
+  adminKeyName?: string;
+}
+
+/** Lets in `Authorization: Bearer <one of the keys>`. */
+@Injectable()
+export class AdminKeyGuard implements CanActivate {
+  constructor(private readonly access: AdminAccess) {}
+
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    const http = context.switchToHttp();
+    const request = http.getRequest<AdminRequest>();
+    request.adminKeyName = await this.access.admit(request, http.getResponse<Response>(), ['Bearer']);
+    return true;
+  }
+}

@@ -1,0 +1,64 @@
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import type { NextFunction, Request, Response } from 'express';
+import { z } from 'zod';
+import { AdminAccess } from './admin-access.js';
+import { AdminKeys } from './admin-keys.js';
+import { OperationsModule } from './operations.module.js';
+import { securityHeaders } from './security-headers.middleware.js';
+
+const PATH = 'api/docs';
+
+/**
+ * The API's description, made from the code: a page at /api/docs, and OpenAPI at /api/docs-json. A browser cannot send a
+ * Bearer token of its own accord, so a person may give the key as the password of its dialogue (Basic) here, where there
+ * is only something to read.
+ */
+export function setUpApiDocs(app: NestExpressApplication): void {
+  if (!app.get(AdminKeys, { strict: false }).areConfigured) return;
+  const access = app.get(AdminAccess, { strict: false });
+  const admit = (request: Request, response: Response, next: NextFunction): void => {
+    access.admit(request, response, ['Bearer', 'Basic']).then(() => {
+      next();
+    }, next);
+  };
+  app.use([`/${PATH}`, `/${PATH}-json`], docsHeaders, admit);
+  SwaggerModule.setup(PATH, app, () => describe(app), {
+    raw: ['json'],
+    customSiteTitle: 'whatsapp-sms-fallback API',
+  });
+}
+
+/** Swagger UI has style elements in its page, but no script. */
+const docsHeaders = securityHeaders({
+  scriptSrc: ["'self'"],
+  styleSrc: ["'self'", "'unsafe-inline'"],
+  imgSrc: ["'self'", 'data:'],
+  connectSrc: ["'self'"],
+});
+
+function describe(app: NestExpressApplication): OpenAPIObject {
+  const config = new DocumentBuilder()
+    .setTitle('whatsapp-sms-fallback')
+    .setDescription('For the operators: what became of each message, and why.')
+    .setVersion('1')
+    .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'one of ADMIN_API_KEYS' })
+    .build();
+  return SwaggerModule.createDocument(app, config, {
+    include: [OperationsModule],
+    standardSchemaConverter: (schema, { schemaType }) =>
+      schema instanceof z.ZodType ? { schema: jsonSchema(schema, schemaType) } : undefined,
+  });
+}
+
+/** Times are dates here, and text in JSON. */
+function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): unknown {
+  return z.toJSONSchema(schema, {
+    target: 'openapi-3.0',
+    io,
+    unrepresentable: 'any',
+    override: ({ zodSchema, jsonSchema }) => {
+      if (zodSchema instanceof z.ZodDate) Object.assign(jsonSchema, { type: 'string', format: 'date-time' });
+    },
+  });
+}

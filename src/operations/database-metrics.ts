@@ -1,0 +1,107 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { Gauge, type Registry } from 'prom-client';
+import { DataSource } from 'typeorm';
+import { z } from 'zod';
+import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
+
+const PREFIX = 'whatsapp_sms_fallback_';
+
+/** More open fallbacks are not counted; then there is a reason to look anyway. */
+const COUNTED_FALLBACKS = 100_000;
+
+/** What is asked of node-postgres' pool, which TypeORM does not type. */
+const pooled = z.object({
+  master: z.object({ totalCount: z.number(), idleCount: z.number(), waitingCount: z.number() }),
+});
+
+interface OpenRow {
+  state: string;
+  reason: string | null;
+  open: number;
+  overdue: number;
+}
+
+/**
+ * What the database knows, read when somebody asks for the metrics. Each replica tells the same of it, but for its pool,
+ * so take the maximum over the replicas, not the sum.
+ */
+@Injectable()
+export class DatabaseMetrics {
+  private readonly logger = new Logger(DatabaseMetrics.name);
+  private readonly up = gauge('database_up', 'Whether the database answered for these metrics');
+  private readonly open = gauge('fallbacks_open', 'Fallbacks that are not at an end', ['state', 'reason']);
+  private readonly overdue = gauge(
+    'fallbacks_overdue',
+    'Open fallbacks whose next step has been due for more than 15 minutes',
+  );
+  private readonly waiting = gauge('jobs_waiting', 'Jobs whose time has come and that no worker has');
+  private readonly oldest = gauge('oldest_job_age_seconds', 'How long the first of them has been waiting');
+  private readonly exhausted = gauge('jobs_exhausted', 'Jobs that have used up their attempts');
+  private readonly connections = gauge(
+    'database_connections',
+    'Connections of this process: busy, idle, and requests that wait for one',
+    ['state'],
+  );
+  private refreshing: Promise<void> | undefined;
+
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly jobQueue: JobQueueInspection,
+  ) {}
+
+  register(registry: Registry): void {
+    const { up, open, overdue, waiting, oldest, exhausted, connections } = this;
+    for (const metric of [up, open, overdue, waiting, oldest, exhausted, connections]) {
+      registry.registerMetric(metric);
+    }
+  }
+
+  /** Never rejects: while the database is away, the other metrics are needed most. */
+  async refresh(): Promise<void> {
+    this.refreshing ??= this.read().finally(() => {
+      this.refreshing = undefined;
+    });
+    await this.refreshing;
+  }
+
+  private async read(): Promise<void> {
+    this.readPool();
+    try {
+      const rows = await this.dataSource.query<OpenRow[]>(OPEN);
+      const jobs = await this.jobQueue.look();
+      this.open.reset();
+      for (const { state, reason, open } of rows) this.open.set({ state, reason: reason ?? '' }, open);
+      this.overdue.set(rows.reduce((total, { overdue }) => total + overdue, 0));
+      this.waiting.set(jobs.waiting);
+      this.oldest.set(jobs.oldestAgeSeconds);
+      this.exhausted.set(jobs.exhausted);
+      this.up.set(1);
+    } catch (error) {
+      this.up.set(0);
+      this.logger.debug('The database has no answer for the metrics', { error: String(error) });
+    }
+  }
+
+  private readPool(): void {
+    const { success, data } = pooled.safeParse(this.dataSource.driver);
+    if (!success) return;
+    const { totalCount, idleCount, waitingCount } = data.master;
+    this.connections.set({ state: 'busy' }, totalCount - idleCount);
+    this.connections.set({ state: 'idle' }, idleCount);
+    this.connections.set({ state: 'waiting' }, waitingCount);
+  }
+}
+
+/** By sms_fallbacks_open_idx, which has the open ones only. */
+const OPEN = `
+with open as (
+  select state, reason, next_attempt_at from sms_fallbacks
+   where state in ('claimed', 'sending', 'uncertain') limit ${COUNTED_FALLBACKS}
+)
+select state, reason, count(*)::int as open,
+       (count(*) filter (where next_attempt_at < now() - interval '15 minutes'))::int as overdue
+  from open group by state, reason`;
+
+function gauge(name: string, help: string, labelNames: string[] = []): Gauge {
+  return new Gauge({ name: PREFIX + name, help, labelNames, registers: [] });
+}

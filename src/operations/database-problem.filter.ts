@@ -1,0 +1,44 @@
+import {
+  type ArgumentsHost,
+  BadRequestException,
+  Catch,
+  type HttpException,
+  ServiceUnavailableException,
+} from '@nestjs/common';
+import { BaseExceptionFilter } from '@nestjs/core';
+import type { Response } from 'express';
+
+const RETRY_AFTER_SECONDS = 5;
+
+/** SQLSTATE of a statement that took longer than `statement_timeout`. */
+const QUERY_CANCELED = '57014';
+
+/** SQLSTATE of a text that is no value of the type, e.g. an id of a company in an application with ids of its own. */
+const INVALID_TEXT = '22P02';
+
+/** PostgreSQL's connection exceptions and shutdowns, and the network's codes. */
+const AWAY =
+  /^(08...|53300|57P0.|ECONN.*|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT)$/;
+
+/** Answers 503 where it is not the request's fault that the database has no answer, and 400 where it is. */
+@Catch(Error)
+export class DatabaseProblemFilter extends BaseExceptionFilter {
+  override catch(error: Error, host: ArgumentsHost): void {
+    const exception = explain(error);
+    if (exception instanceof ServiceUnavailableException) {
+      host.switchToHttp().getResponse<Response>().setHeader('Retry-After', RETRY_AFTER_SECONDS);
+    }
+    super.catch(exception ?? error, host);
+  }
+}
+
+function explain(error: Error): HttpException | null {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  if (code === INVALID_TEXT) return new BadRequestException('A parameter is not of the type in the database');
+  if (code === QUERY_CANCELED || message === 'Query read timeout') {
+    return new ServiceUnavailableException('It took too long: ask for less, e.g. for a shorter time');
+  }
+  const isAway =
+    AWAY.test(code) || /^Connection terminated|timeout exceeded when trying to connect/.test(message);
+  return isAway ? new ServiceUnavailableException('The database is away') : null;
+}

@@ -1,0 +1,24 @@
+import { z } from 'zod';
+import { creation, cursorOf, limit, messageSid, numbers, phoneNumber, time } from './page.js';
+
+/** What `GET /message-events` can be asked for: events for which all that is given holds. */
+export const eventQuery = z.strictObject({
+  messageSid: messageSid.optional(),
+  channel: z.string().min(1).max(64).optional().describe('whatsapp, sms, rcs, messenger, …'),
+  status: z.string().min(1).max(64).optional().describe('as Twilio names it, e.g. undelivered'),
+  errorCode: z
+    .string()
+    .min(1)
+    .max(64)
+    .optional()
+    .describe('of messages that failed or were undelivered, e.g. 63049'),
+  number: phoneNumber.optional().describe('of the recipient, in E.164'),
+  company: z.string().min(1).max(64).optional().describe('companies.id'),
+  from: time.optional().describe('stored at this time or later'),
+  to: time.optional().describe('stored before this time'),
+  limit,
+  cursor: cursorOf(creation),
+  numbers,
+});
+
+export type EventQuery = z.output<typeof eventQuery>;

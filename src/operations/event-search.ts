@@ -1,0 +1,115 @@
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import type { EventQuery } from './event-query.js';
+import { MICROSECONDS, toPage } from './page.js';
+import { eventView, type EventRow } from './event-view.js';
+
+/** Pairs of channel and status that are looked through. Twilio has 13 statuses on a few channels. */
+const MAXIMUM_PAIRS = 200;
+
+const COLUMNS = `
+  id, message_sid as "messageSid", message_status as "messageStatus", channel, to_number as "toNumber",
+  from_number as "fromNumber", error_code as "errorCode", error_message as "errorMessage",
+  account_sid as "accountSid", source, sms_fallback_id as "smsFallbackId", created_at as "createdAt"`;
+
+const NEWEST_FIRST = 'order by created_at desc, id desc';
+
+interface PositionedRow extends EventRow {
+  readonly microseconds: string;
+}
+
+/** The SQL of `GET /message-events`. Whatever is asked for, an index leads to the newest rows that match. */
+@Injectable()
+export class EventSearch {
+  constructor(private readonly dataSource: DataSource) {}
+
+  async list(query: EventQuery) {
+    const { sql, parameters } = statement(query);
+    const rows = await this.dataSource.query<PositionedRow[]>(sql, parameters);
+    return toPage(
+      rows,
+      query.limit,
+      (row) => eventView(row, query.numbers),
+      ({ microseconds, id }) => ({ microseconds, id }),
+    );
+  }
+}
+
+function statement(query: EventQuery): { readonly sql: string; readonly parameters: unknown[] } {
+  const { messageSid, channel, status, errorCode, number, company } = query;
+  const parameters: unknown[] = [];
+  const add = (value: unknown) => `$${parameters.push(value)}`;
+  const conditions = commonConditions(query, add);
+  const count = add(query.limit + 1);
+  const isNarrow = [messageSid, errorCode, number, company].some((value) => value !== undefined);
+  if (!isNarrow && (channel !== undefined || status !== undefined)) {
+    return { sql: byPairs(channel, status, conditions, count, add), parameters };
+  }
+  if (channel !== undefined) conditions.push(`channel = ${add(channel)}`);
+  if (status !== undefined) conditions.push(`message_status = ${add(status)}`);
+  return { sql: selection(conditions, count), parameters };
+}
+
+function commonConditions(query: EventQuery, add: (value: unknown) => string): string[] {
+  const { messageSid, errorCode, number, company, from, to, cursor } = query;
+  const conditions: string[] = [];
+  if (messageSid !== undefined) conditions.push(`message_sid = ${add(messageSid)}`);
+  // message_events_failures_idx has those only.
+  if (errorCode !== undefined) {
+    conditions.push(`error_code = ${add(errorCode)} and message_status in ('failed', 'undelivered')`);
+  }
+  if (number !== undefined) conditions.push(`to_number = ${add(number)}`);
+  if (company !== undefined) {
+    conditions.push(`message_id in (
+      select messages.id from messages join conversations on conversations.id = conversation_id
+       where company_id = ${add(company)})`);
+  }
+  if (from !== undefined) conditions.push(`created_at >= ${add(from)}`);
+  if (to !== undefined) conditions.push(`created_at < ${add(to)}`);
+  if (cursor !== undefined) {
+    const createdAt = `timestamptz 'epoch' + ${add(cursor.microseconds)}::bigint * interval '1 microsecond'`;
+    conditions.push(`(created_at, id) < (${createdAt}, ${add(cursor.id)}::uuid)`);
+  }
+  return conditions;
+}
+
+function selection(conditions: readonly string[], count: string): string {
+  const where = conditions.length > 0 ? `where ${conditions.join(' and ')}` : '';
+  return `select ${COLUMNS}, ${MICROSECONDS} as microseconds from message_events ${where} ${NEWEST_FIRST} limit ${count}`;
+}
+
+/**
+ * The newest of each pair of channel and status, and the newest of those: a status that is rare costs no more than one
+ * that is frequent. The pairs are found by skipping from one to the next in message_events_channel_status_idx.
+ */
+function byPairs(
+  channel: string | undefined,
+  status: string | undefined,
+  conditions: readonly string[],
+  count: string,
+  add: (value: unknown) => string,
+): string {
+  const wanted = [
+    ...(channel === undefined ? [] : [`channel = ${add(channel)}`]),
+    ...(status === undefined ? [] : [`message_status = ${add(status)}`]),
+  ];
+  const ofPair = ['channel = pair.channel', 'message_status = pair.message_status', ...conditions];
+  return `
+    with recursive pairs as (
+      (select channel, message_status from message_events order by channel, message_status limit 1)
+      union all
+      select next.channel, next.message_status from pairs cross join lateral (
+        select channel, message_status from message_events
+         where (channel, message_status) > (pairs.channel, pairs.message_status)
+         order by channel, message_status limit 1) as next
+    ),
+    wanted as (select * from (select * from pairs limit ${MAXIMUM_PAIRS}) as known where ${wanted.join(' and ')}),
+    newest as (
+      select event.* from wanted as pair cross join lateral (
+        select created_at, id from message_events where ${ofPair.join(' and ')} ${NEWEST_FIRST} limit ${count}
+      ) as event
+       ${NEWEST_FIRST} limit ${count}
+    )
+    select ${COLUMNS}, ${MICROSECONDS} as microseconds from message_events
+     where id in (select id from newest) ${NEWEST_FIRST}`;
+}

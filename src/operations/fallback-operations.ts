@@ -1,0 +1,89 @@
+import { Injectable, Logger, NotFoundException } from '@nestjs/common';
+import { DataSource, In } from 'typeorm';
+import { retryInWords } from '../fallback/fallback-in-words.js';
+import { FallbackRecords } from '../fallback/fallback-records.js';
+import { FallbackRetries } from '../fallback/fallback-retries.js';
+import { SmsFallback } from '../fallback/sms-fallback.entity.js';
+import type { FallbackQuery } from './fallback-query.js';
+import { type FallbackDetails, fallbackDetails, fallbackSummary, type RetryView } from './fallback-schema.js';
+import { MICROSECONDS, toPage } from './page.js';
+
+/** Fallbacks as operators see them. */
+@Injectable()
+export class FallbackOperations {
+  private readonly logger = new Logger(FallbackOperations.name);
+
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly records: FallbackRecords,
+    private readonly retries: FallbackRetries,
+  ) {}
+
+  async list(query: FallbackQuery) {
+    const keys = await this.findKeys(query);
+    const found = await this.dataSource.manager.findBy(SmsFallback, { id: In(keys.map(({ id }) => id)) });
+    const byId = new Map(found.map((fallback) => [fallback.id, fallback]));
+    const rows = keys.flatMap((key) => {
+      const fallback = byId.get(key.id);
+      return fallback === undefined ? [] : [{ key, fallback }];
+    });
+    return toPage(
+      rows,
+      query.limit,
+      ({ fallback }) => fallbackSummary(fallback, query.numbers),
+      ({ key }) => key,
+    );
+  }
+
+  /** @throws NotFoundException */
+  async show(name: string, showNumbers: boolean): Promise<FallbackDetails> {
+    const fallback = await this.find(name);
+    return fallbackDetails(fallback, await this.records.findEvents(fallback), showNumbers);
+  }
+
+  /** @throws NotFoundException */
+  async retry(name: string): Promise<RetryView> {
+    const { id } = await this.find(name);
+    const [retried] = await this.retries.retry([id]);
+    if (retried === undefined) throw notFound(name);
+    const { originalMessageSid, smsMessageSid, decision } = retried;
+    this.logger.log('A fallback was asked to be tried again', {
+      smsFallbackId: id,
+      originalMessageSid,
+      decision,
+    });
+    return { id, originalMessageSid, smsMessageSid, decision, meaning: retryInWords(decision) };
+  }
+
+  private async find(name: string): Promise<SmsFallback> {
+    const fallback = await this.records.find(name);
+    if (fallback === null) throw notFound(name);
+    return fallback;
+  }
+
+  /** By sms_fallbacks_created_at_idx, or where a state or a number is asked for, by the index of that. */
+  private findKeys({ state, reason, number, from, to, cursor, limit }: FallbackQuery) {
+    const parameters: unknown[] = [limit + 1];
+    const conditions: string[] = [];
+    const add = (value: unknown) => `$${parameters.push(value)}`;
+    if (state !== undefined) conditions.push(`state = ${add(state)}`);
+    if (reason !== undefined) conditions.push(`reason = ${add(reason)}`);
+    if (number !== undefined) conditions.push(`to_number = ${add(number)}`);
+    if (from !== undefined) conditions.push(`created_at >= ${add(from)}`);
+    if (to !== undefined) conditions.push(`created_at < ${add(to)}`);
+    if (cursor !== undefined) {
+      const createdAt = `timestamptz 'epoch' + ${add(cursor.microseconds)}::bigint * interval '1 microsecond'`;
+      conditions.push(`(created_at, id) < (${createdAt}, ${add(cursor.id)}::uuid)`);
+    }
+    return this.dataSource.query<{ id: string; microseconds: string }[]>(
+      `select id, ${MICROSECONDS} as microseconds from sms_fallbacks
+        ${conditions.length > 0 ? `where ${conditions.join(' and ')}` : ''}
+        order by created_at desc, id desc limit $1`,
+      parameters,
+    );
+  }
+}
+
+function notFound(name: string): NotFoundException {
+  return new NotFoundException(`There is no fallback of ${name}`);
+}

@@ -1,0 +1,27 @@
+import { z } from 'zod';
+import { creation, cursorOf, limit, numbers, phoneNumber, time } from './page.js';
+
+/** What `GET /fallbacks` can be asked for: fallbacks for which all that is given holds. */
+export const fallbackQuery = z.strictObject({
+  state: z.enum(['claimed', 'sending', 'uncertain', 'sent', 'skipped', 'failed']).optional(),
+  reason: z.string().min(1).max(64).optional().describe('e.g. conversation_without_company'),
+  number: phoneNumber.optional().describe('of the recipient, in E.164'),
+  from: time.optional().describe('claimed at this time or later'),
+  to: time.optional().describe('claimed before this time'),
+  limit,
+  cursor: cursorOf(creation),
+  numbers,
+});
+
+export type FallbackQuery = z.output<typeof fallbackQuery>;
+
+export const numbersQuery = z.strictObject({ numbers });
+
+export type NumbersQuery = z.output<typeof numbersQuery>;
+
+/** The id of a fallback, or the SID of its original message or of its SMS. */
+export const fallbackName = z
+  .string()
+  .min(1)
+  .max(64)
+  .describe('its id, or the SID of its original message or of its SMS');

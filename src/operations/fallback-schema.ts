@@ -1,0 +1,89 @@
+import { z } from 'zod';
+import { fallbackInWords } from '../fallback/fallback-in-words.js';
+import { eventView, fallbackView, smsTextView } from '../fallback/fallback-view.js';
+import type { SmsFallback } from '../fallback/sms-fallback.entity.js';
+import type { MessageEvent } from '../message-events/message-event.entity.js';
+import { pageOf } from './page.js';
+
+const text = z.string().nullable();
+const moment = z.date().nullable();
+
+export const fallbackSchema = z.object({
+  id: z.uuid(),
+  originalMessageSid: z.string(),
+  state: z.enum(['claimed', 'sending', 'uncertain', 'sent', 'skipped', 'failed']),
+  reason: text,
+  meaning: z.string().describe('state and reason in words, and what to do'),
+  errorCode: text,
+  error: text,
+  attempts: z.number(),
+  accountSid: z.string(),
+  to: text,
+  from: text,
+  messagingServiceSid: text,
+  smsMessageSid: text,
+  createdAt: z.date(),
+  attemptStartedAt: moment,
+  nextAttemptAt: z.date(),
+  retriedAt: moment,
+  sentAt: moment,
+  duplicateDeliveryAt: moment.describe('when WhatsApp delivered the original after all'),
+});
+
+export const fallbackPage = pageOf(fallbackSchema);
+
+export const fallbackDetailsSchema = fallbackSchema.extend({
+  text: text.describe('the text of the SMS'),
+  truncated: z.boolean().describe('whether the text was cut to fit into an SMS'),
+  events: z.array(
+    z.object({
+      id: z.uuid(),
+      message: z.enum(['original', 'sms']),
+      messageSid: z.string(),
+      channel: z.string(),
+      status: z.string(),
+      errorCode: text,
+      error: text,
+      to: text,
+      from: text,
+      source: z.enum(['callback', 'poll']),
+      createdAt: z.date(),
+    }),
+  ),
+});
+
+export type FallbackDetails = z.output<typeof fallbackDetailsSchema>;
+export type FallbackSummary = z.output<typeof fallbackSchema>;
+
+export function fallbackSummary(fallback: SmsFallback, showNumbers: boolean): FallbackSummary {
+  return { ...fallbackView(fallback, showNumbers), meaning: fallbackInWords(fallback) };
+}
+
+export function fallbackDetails(
+  fallback: SmsFallback,
+  events: readonly MessageEvent[],
+  showNumbers: boolean,
+): FallbackDetails {
+  return {
+    ...fallbackSummary(fallback, showNumbers),
+    ...smsTextView(fallback, showNumbers),
+    events: events.map((event) => eventView(event, fallback, showNumbers)),
+  };
+}
+
+export const retrySchema = z.object({
+  id: z.uuid(),
+  originalMessageSid: z.string(),
+  smsMessageSid: text,
+  decision: z.enum([
+    'claimed_again',
+    'settled_first',
+    'due_now',
+    'in_progress',
+    'sent_before',
+    'delivered_by_whatsapp',
+  ]),
+  meaning: z.string().describe('the decision in words'),
+});
+
+export type RetryView = z.output<typeof retrySchema>;

@@ -1,0 +1,48 @@
+import { Controller, Get, HttpCode, HttpStatus, Param, Post, Query } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiNotFoundResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import { FallbackOperations } from './fallback-operations.js';
+import {
+  fallbackName,
+  type FallbackQuery,
+  fallbackQuery,
+  type NumbersQuery,
+  numbersQuery,
+} from './fallback-query.js';
+import { fallbackDetailsSchema, fallbackPage, retrySchema } from './fallback-schema.js';
+import { OperatorsApi } from './operators-api.decorator.js';
+
+@Controller('api/v1/fallbacks')
+@OperatorsApi('Fallbacks')
+export class FallbacksController {
+  constructor(private readonly fallbacks: FallbackOperations) {}
+
+  @Get()
+  @ApiOperation({ summary: 'What became of the SMS for each WhatsApp message that a policy failure befell' })
+  @ApiOkResponse({ standardSchema: fallbackPage })
+  list(@Query({ schema: fallbackQuery }) query: FallbackQuery) {
+    return this.fallbacks.list(query);
+  }
+
+  @Get(':id')
+  @ApiOperation({ summary: 'One fallback, with the events of its original message and of its SMS' })
+  @ApiOkResponse({ standardSchema: fallbackDetailsSchema })
+  @ApiNotFoundResponse({ description: 'There is no such fallback' })
+  show(
+    @Param('id', { schema: fallbackName }) name: string,
+    @Query({ schema: numbersQuery }) { numbers }: NumbersQuery,
+  ) {
+    return this.fallbacks.show(name, numbers);
+  }
+
+  @Post(':id/retry')
+  @HttpCode(HttpStatus.ACCEPTED)
+  @ApiOperation({
+    summary:
+      'Tries one again that failed or was skipped. It never leads to a second SMS; the answer says what is done',
+  })
+  @ApiAcceptedResponse({ standardSchema: retrySchema })
+  @ApiNotFoundResponse({ description: 'There is no such fallback' })
+  retry(@Param('id', { schema: fallbackName }) name: string) {
+    return this.fallbacks.retry(name);
+  }
+}

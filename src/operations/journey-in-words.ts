@@ -1,0 +1,88 @@
+import { fallbackInWords } from '../fallback/fallback-in-words.js';
+import type { SmsFallback } from '../fallback/sms-fallback.entity.js';
+import { isPolicyFailure } from '../message-events/policy-failure.js';
+import { currentStatus } from './true-order.js';
+import type { EventRow } from './event-view.js';
+
+type Event = Pick<EventRow, 'channel' | 'messageStatus' | 'errorCode' | 'createdAt'>;
+
+/** What is known of a message and of the SMS that stood in for it. */
+export interface Journey {
+  /** Of the original message. */
+  readonly events: readonly Event[];
+  readonly smsEvents: readonly Event[];
+  readonly fallback: Pick<
+    SmsFallback,
+    'state' | 'reason' | 'smsMessageSid' | 'lastErrorCode' | 'sentAt'
+  > | null;
+  /** The codes that lead to an SMS. */
+  readonly policyFailureErrorCodes: readonly string[];
+}
+
+/** Whether there was an SMS for the message, and why: e.g. `63049 on WhatsApp → SMS: sent as SM…, delivered after 4.2 s`. */
+export function decisionInWords(journey: Journey): string {
+  const { fallback } = journey;
+  if (fallback === null) return withoutFallback(journey);
+  const failure = policyFailureOf(journey);
+  const cause = `${failure?.errorCode ?? 'A policy failure'} on WhatsApp`;
+  switch (fallback.state) {
+    case 'sent':
+      return `${cause} → SMS: sent as ${fallback.smsMessageSid ?? '?'}, ${smsFate(journey, failure)}`;
+    case 'skipped':
+      return `${cause} → no SMS: ${meaning(fallback)}`;
+    case 'failed': {
+      const code = fallback.lastErrorCode === null ? '' : ` (${fallback.lastErrorCode})`;
+      return `${cause} → SMS failed${code}: ${meaning(fallback)}`;
+    }
+    case 'claimed':
+    case 'sending':
+    case 'uncertain':
+      return `${cause} → SMS under way: ${meaning(fallback)}`;
+  }
+}
+
+function meaning(fallback: Pick<SmsFallback, 'state' | 'reason'>): string {
+  const words = fallbackInWords(fallback).replace(/\.$/, '');
+  return words.charAt(0).toLowerCase() + words.slice(1);
+}
+
+function smsFate({ smsEvents, fallback }: Journey, failure: Event | undefined): string {
+  const status = currentStatus(smsEvents);
+  const delivered = smsEvents.find(({ messageStatus }) => messageStatus === 'delivered');
+  const since = failure?.createdAt ?? fallback?.sentAt;
+  if (delivered !== undefined && since) {
+    return `delivered after ${inSeconds(delivered.createdAt.getTime() - since.getTime())}`;
+  }
+  if (status === null) return 'no status reported yet';
+  const code = smsEvents.find(({ messageStatus }) => messageStatus === status)?.errorCode ?? null;
+  return code === null ? status : `${status} (${code})`;
+}
+
+function withoutFallback({ events, policyFailureErrorCodes }: Journey): string {
+  const codes = new Set(policyFailureErrorCodes);
+  const status = currentStatus(events);
+  if (events.some((event) => isPolicyFailure(event, codes))) {
+    return `${policyFailureErrorCodes.join(' or ')} on WhatsApp → the SMS has not been begun yet`;
+  }
+  if (status === null) return 'No SMS: no status of the message was reported';
+  if (status !== 'failed' && status !== 'undelivered') return `No SMS: the message is ${status}`;
+  const failed = events.find(({ messageStatus }) => messageStatus === status);
+  if (failed?.channel !== 'whatsapp') return `No SMS: it is ${status}, but no WhatsApp message`;
+  return `No SMS: its error ${failed.errorCode ?? '(none was named)'} is not one of ${policyFailureErrorCodes.join(', ')}`;
+}
+
+function policyFailureOf({ events, policyFailureErrorCodes }: Journey): Event | undefined {
+  const codes = new Set(policyFailureErrorCodes);
+  const failures = events.filter(({ channel, messageStatus, errorCode }) => {
+    return channel === 'whatsapp' && /^(failed|undelivered)$/.test(messageStatus) && errorCode !== null;
+  });
+  // A code that counted then may not be one of the codes any more.
+  return failures.find((event) => isPolicyFailure(event, codes)) ?? failures[0];
+}
+
+/** `4.2 s`, `3 min`, `2 h`. */
+function inSeconds(milliseconds: number): string {
+  const seconds = Math.max(0, milliseconds) / 1000;
+  if (seconds < 120) return `${seconds.toFixed(1)} s`;
+  return seconds < 7_200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3_600)} h`;
+}

@@ -1,0 +1,19 @@
+import { Controller, Get, Query } from '@nestjs/common';
+import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import { type EventQuery, eventQuery } from './event-query.js';
+import { EventSearch } from './event-search.js';
+import { eventPage } from './event-view.js';
+import { OperatorsApi } from './operators-api.decorator.js';
+
+@Controller('api/v1/message-events')
+@OperatorsApi('Messages')
+export class MessageEventsController {
+  constructor(private readonly events: EventSearch) {}
+
+  @Get()
+  @ApiOperation({ summary: 'The statuses that Twilio reported, the newest first' })
+  @ApiOkResponse({ standardSchema: eventPage })
+  list(@Query({ schema: eventQuery }) query: EventQuery) {
+    return this.events.list(query);
+  }
+}

@@ -1,0 +1,26 @@
+import { Controller, Get, Param, Query } from '@nestjs/common';
+import { ApiNotFoundResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import { type NumbersQuery, numbersQuery } from './fallback-query.js';
+import { journeySchema } from './journey-schema.js';
+import { Journeys } from './journeys.js';
+import { OperatorsApi } from './operators-api.decorator.js';
+import { messageSid } from './page.js';
+
+@Controller('api/v1/messages')
+@OperatorsApi('Messages')
+export class MessagesController {
+  constructor(private readonly journeys: Journeys) {}
+
+  @Get(':sid')
+  @ApiOperation({
+    summary: 'The journey of one message: its events, its fallback in words, and the other message',
+  })
+  @ApiOkResponse({ standardSchema: journeySchema })
+  @ApiNotFoundResponse({ description: 'Nothing is known of the message' })
+  show(
+    @Param('sid', { schema: messageSid }) sid: string,
+    @Query({ schema: numbersQuery }) { numbers }: NumbersQuery,
+  ) {
+    return this.journeys.find(sid, numbers);
+  }
+}

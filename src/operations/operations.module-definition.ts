@@ -1,0 +1,11 @@
+import { ConfigurableModuleBuilder } from '@nestjs/common';
+
+export interface OperationsModuleOptions {
+  /** Who has one of these may use the API. Without any, every route answers 404. Default: none. */
+  adminApiKeys?: readonly string[];
+  /** How many requests of one address without a valid key are answered 401 and logged within a minute; then 429. Default 10. */
+  refusalsPerMinute?: number;
+}
+
+export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
+  new ConfigurableModuleBuilder<OperationsModuleOptions>().setClassMethodName('forRoot').build();

@@ -1,0 +1,57 @@
+import { type MiddlewareConsumer, Module, type NestModule } from '@nestjs/common';
+import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
+import { AdminAccess } from './admin-access.js';
+import { AdminKeys } from './admin-keys.js';
+import { DatabaseMetrics } from './database-metrics.js';
+import { EventSearch } from './event-search.js';
+import { FallbackOperations } from './fallback-operations.js';
+import { FallbacksController } from './fallbacks.controller.js';
+import { Journeys } from './journeys.js';
+import { MessageEventsController } from './message-events.controller.js';
+import { MessagesController } from './messages.controller.js';
+import { Metrics } from './metrics.js';
+import { MetricsController } from './metrics.controller.js';
+import { ConfigurableModuleClass } from './operations.module-definition.js';
+import { RefusedKeys } from './refused-keys.js';
+import { RejectedCallbackList } from './rejected-callback-list.js';
+import { RejectedCallbacksController } from './rejected-callbacks.controller.js';
+import { RequestDurations } from './request-durations.js';
+import { SecurityHeadersMiddleware } from './security-headers.middleware.js';
+import { StatisticsController } from './statistics.controller.js';
+import { StatisticsStore } from './statistics.store.js';
+
+const controllers = [
+  MessageEventsController,
+  MessagesController,
+  FallbacksController,
+  StatisticsController,
+  RejectedCallbacksController,
+  MetricsController,
+];
+
+/**
+ * What operators look at and steer the service with, over HTTP. No other module knows of it. Give it a
+ * FallbackOperationsModule, a MessageEventsModule and a MessagesModule in `imports`.
+ */
+@Module({
+  controllers,
+  providers: [
+    AdminAccess,
+    AdminKeys,
+    DatabaseMetrics,
+    EventSearch,
+    FallbackOperations,
+    JobQueueInspection,
+    Journeys,
+    Metrics,
+    RefusedKeys,
+    RejectedCallbackList,
+    RequestDurations,
+    StatisticsStore,
+  ],
+})
+export class OperationsModule extends ConfigurableModuleClass implements NestModule {
+  configure(consumer: MiddlewareConsumer): void {
+    consumer.apply(SecurityHeadersMiddleware).forRoutes(...controllers);
+  }
+}

@@ -1,0 +1,91 @@
+import { z } from 'zod';
+
+/** Rows of a page at the most. */
+const MAXIMUM_LIMIT = 100;
+
+/** The part of a query that every list has. */
+export const limit = z.coerce
+  .number()
+  .int()
+  .min(1)
+  .max(MAXIMUM_LIMIT)
+  .default(50)
+  .describe('how many at the most');
+
+/** Whether telephone numbers are shown whole. Asking for that is logged. */
+export const numbers = z
+  .enum(['true', 'false'])
+  .default('false')
+  .transform((value) => value === 'true')
+  .describe('whole telephone numbers, instead of their last four digits; asking for them is logged');
+
+/** A time in ISO 8601 with its zone, e.g. 2026-01-31T10:00:00Z. */
+export const time = z.iso
+  .datetime({ offset: true, error: 'must be a time with its zone, e.g. 2026-01-31T10:00:00Z' })
+  .transform((text) => new Date(text));
+
+/** A Twilio message SID, or what an application has given for one. */
+export const messageSid = z.string().min(1).max(64);
+
+/** In E.164. A plus that was not percent-encoded in the query arrives as a space. */
+export const phoneNumber = z
+  .string()
+  .regex(/^[+ ]?[1-9]\d{5,14}$/, 'must be a number in E.164, e.g. +15551234567')
+  .transform((text) => `+${text.replace(/^[+ ]/, '')}`);
+
+/** Below 2^53, so that arithmetic on it is exact. */
+export const microseconds = z.string().regex(/^\d{1,15}$|^[1-8]\d{15}$/);
+
+/** The sort key of a list by creation, the newest first. A Date has no microseconds, so it is told in those. */
+export const creation = z.object({ microseconds, id: z.uuid() });
+
+/** The SQL of `creation`'s first part. */
+export const MICROSECONDS = '(extract(epoch from created_at) * 1000000)::bigint::text';
+
+/** A page of a list, the newest first. */
+export function pageOf<Item extends z.ZodType>(item: Item) {
+  return z.object({
+    items: z.array(item),
+    nextCursor: z.string().nullable().describe('give it as `cursor` to get the next page; null at the end'),
+  });
+}
+
+/** Where a list goes on: an opaque text, made of the sort key of the last row that was shown. */
+export function cursorOf<Position extends z.ZodType>(position: Position) {
+  return z
+    .string()
+    .max(512)
+    .transform((text, context): z.output<Position> => {
+      const result = position.safeParse(decoded(text));
+      if (result.success) return result.data;
+      context.addIssue({ code: 'custom', message: 'is not a cursor of this list' });
+      return z.NEVER;
+    })
+    .optional()
+    .describe('`nextCursor` of the page before');
+}
+
+/** @param rows one more than the page has, where there is a next page. */
+export function toPage<Row, Item>(
+  rows: readonly Row[],
+  limit: number,
+  show: (row: Row) => Item,
+  position: (row: Row) => unknown,
+): { items: Item[]; nextCursor: string | null } {
+  const shown = rows.slice(0, limit);
+  const last = shown.at(-1);
+  const nextCursor = rows.length > limit && last !== undefined ? encoded(position(last)) : null;
+  return { items: shown.map(show), nextCursor };
+}
+
+function encoded(position: unknown): string {
+  return Buffer.from(JSON.stringify(position)).toString('base64url');
+}
+
+function decoded(text: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as unknown;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,72 @@
+import { Injectable } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { type IncomingMessage, Server, ServerResponse } from 'node:http';
+import { Histogram, type Registry } from 'prom-client';
+import { z } from 'zod';
+
+/** Node's own channels for what its HTTP servers do. */
+const START = 'http.server.request.start';
+const FINISH = 'http.server.response.finish';
+
+/** Paths have SIDs in them, and a stranger may ask for any: a label has these only. */
+const ROUTES: readonly (readonly [begin: string, route: string])[] = [
+  ['/api/webhooks/twilio/message-status', 'webhook'],
+  ['/api/', 'api'],
+  ['/health/', 'health'],
+  ['/metrics', 'metrics'],
+];
+
+const METHODS: ReadonlySet<string> = new Set(['GET', 'POST']);
+
+const message = z.object({ response: z.instanceof(ServerResponse), server: z.instanceof(Server) });
+
+/** Measures the requests of this application without standing in their way. */
+@Injectable()
+export class RequestDurations {
+  private readonly begins = new WeakMap<ServerResponse, bigint>();
+
+  constructor(private readonly host: HttpAdapterHost) {}
+
+  /** @returns what ends it. */
+  observe(registry: Registry): () => void {
+    const durations = new Histogram({
+      name: 'whatsapp_sms_fallback_http_request_duration_seconds',
+      help: 'From the headers of a request until its answer was handed over',
+      labelNames: ['route', 'method', 'status'],
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+      registers: [registry],
+    });
+    const onStart = (event: unknown): void => {
+      const response = this.ownResponse(event);
+      if (response !== null) this.begins.set(response, process.hrtime.bigint());
+    };
+    const onFinish = (event: unknown): void => {
+      const response = this.ownResponse(event);
+      const begin = response === null ? undefined : this.begins.get(response);
+      if (response === null || begin === undefined) return;
+      const seconds = Number(process.hrtime.bigint() - begin) / 1e9;
+      durations.observe(labelsOf(response.req, response.statusCode), seconds);
+    };
+    subscribe(START, onStart);
+    subscribe(FINISH, onFinish);
+    return () => {
+      unsubscribe(START, onStart);
+      unsubscribe(FINISH, onFinish);
+    };
+  }
+
+  /** Another server may listen in this process, too. */
+  private ownResponse(event: unknown): ServerResponse | null {
+    const { success, data } = message.safeParse(event);
+    return success && data.server === this.host.httpAdapter.getHttpServer() ? data.response : null;
+  }
+}
+
+function labelsOf({ url = '', method = '' }: IncomingMessage, statusCode: number) {
+  return {
+    route: ROUTES.find(([begin]) => url.startsWith(begin))?.[1] ?? 'other',
+    method: METHODS.has(method) ? method : 'other',
+    status: String(statusCode),
+  };
+}

@@ -1,0 +1,29 @@
+import { statusRank } from '../message-events/message-status.js';
+import type { EventRow } from './event-view.js';
+
+/**
+ * The events of one message in the order in which the statuses came about, whatever the order of the callbacks: by rank.
+ * An unknown status has none, and stays behind what was stored before it.
+ */
+export function inTrueOrder<Event extends Pick<EventRow, 'messageStatus' | 'createdAt'>>(
+  events: readonly Event[],
+): Event[] {
+  const stored = events.toSorted((one, other) => one.createdAt.getTime() - other.createdAt.getTime());
+  const known = stored.filter(({ messageStatus }) => statusRank(messageStatus) > 0);
+  known.sort((one, other) => statusRank(one.messageStatus) - statusRank(other.messageStatus));
+  const ordered = [...known];
+  for (const unknown of stored.filter(({ messageStatus }) => statusRank(messageStatus) === 0)) {
+    const before = ordered.findLastIndex(({ createdAt }) => createdAt <= unknown.createdAt);
+    ordered.splice(before + 1, 0, unknown);
+  }
+  return ordered;
+}
+
+/** The highest status by rank; where none is known, the one that was stored last. Null without an event. */
+export function currentStatus(
+  events: readonly Pick<EventRow, 'messageStatus' | 'createdAt'>[],
+): string | null {
+  const ordered = inTrueOrder(events);
+  const known = ordered.findLast(({ messageStatus }) => statusRank(messageStatus) > 0);
+  return (known ?? ordered.at(-1))?.messageStatus ?? null;
+}

@@ -1,0 +1,101 @@
+import {
+  type BeforeApplicationShutdown,
+  Inject,
+  Injectable,
+  Logger,
+  type OnApplicationBootstrap,
+  type OnModuleDestroy,
+} from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { Rounds } from '../rounds/rounds.js';
+import { MODULE_OPTIONS_TOKEN, type RetentionModuleOptions } from './retention.module-definition.js';
+
+/** In one statement, so that none keeps others waiting for long. */
+const BATCH = 1_000;
+
+/** In one round: 50,000 rows a minute are more than callbacks bring. */
+const BATCHES = 50;
+
+/** Deletes events and rejected callbacks that are older than RETENTION_DAYS, the oldest first. */
+@Injectable()
+export class OldEvents implements OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown {
+  private readonly logger = new Logger(OldEvents.name);
+  private readonly retentionDays: number | undefined;
+  private readonly intervalMilliseconds: number;
+  private readonly rounds: Rounds;
+
+  constructor(
+    private readonly dataSource: DataSource,
+    @Inject(MODULE_OPTIONS_TOKEN) options: RetentionModuleOptions,
+  ) {
+    this.retentionDays = options.retentionDays;
+    this.intervalMilliseconds = options.intervalMilliseconds ?? 60_000;
+    this.rounds = new Rounds((signal) => this.runOnce(signal), {
+      intervalMilliseconds: this.intervalMilliseconds,
+      logger: this.logger,
+      failure: 'Old events cannot be deleted now',
+    });
+  }
+
+  onApplicationBootstrap(): void {
+    if (this.retentionDays !== undefined && this.intervalMilliseconds > 0) this.rounds.start();
+  }
+
+  onModuleDestroy(): void {
+    this.rounds.stop();
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.rounds.stopped();
+  }
+
+  /** Replicas may do so at the same time. @throws when the database is away. */
+  async runOnce(signal?: AbortSignal): Promise<void> {
+    let deleted = 0;
+    for (let batch = 0; batch < BATCHES && signal?.aborted !== true; batch += 1) {
+      const events = await this.delete(DELETE_EVENTS);
+      deleted += events;
+      if (events < BATCH) break;
+    }
+    if (signal?.aborted !== true) await this.delete(DELETE_REJECTED_CALLBACKS);
+    if (deleted > 0) this.logger.log('Old events are deleted', { events: deleted });
+  }
+
+  private async delete(statement: string): Promise<number> {
+    const [row] = await this.dataSource.query<{ deleted: number }[]>(statement, [this.retentionDays, BATCH]);
+    return row?.deleted ?? 0;
+  }
+}
+
+/**
+ * By message_events_created_at_idx. What belongs to a fallback that is not at an end stays until it is: its original's
+ * events, which decide whether trying again is right, and its SMS's, by which that is recognized.
+ */
+const DELETE_EVENTS = `
+with old as (
+  select id from message_events as event
+   where created_at < now() - $1 * interval '1 day'
+     and not exists (
+       select from sms_fallbacks
+        where original_message_sid = event.message_sid and state in ('claimed', 'sending', 'uncertain')
+     )
+     and not exists (
+       select from sms_fallbacks
+        where sms_fallbacks.id = event.sms_fallback_id and state in ('claimed', 'sending', 'uncertain')
+     )
+   order by created_at limit $2
+     for update skip locked
+),
+deleted as (
+  delete from message_events using old where message_events.id = old.id returning old.id
+)
+select count(*)::int as deleted from deleted`;
+
+/** There are 10,000 at the most. */
+const DELETE_REJECTED_CALLBACKS = `
+with deleted as (
+  delete from rejected_callbacks
+   where id in (select id from rejected_callbacks where created_at < now() - $1 * interval '1 day' order by id limit $2)
+  returning id
+)
+select count(*)::int as deleted from deleted`;

@@ -1,0 +1,11 @@
+import { ConfigurableModuleBuilder } from '@nestjs/common';
+
+export interface RetentionModuleOptions {
+  /** How long events are kept, in days; at least 3. Where it is left out, for ever. */
+  retentionDays?: number;
+  /** How often it is looked for older ones, in milliseconds. Default 60000. 0: never of its own accord. */
+  intervalMilliseconds?: number;
+}
+
+export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
+  new ConfigurableModuleBuilder<RetentionModuleOptions>().setClassMethodName('forRoot').build();

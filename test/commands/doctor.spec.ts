@@ -1,0 +1,255 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { once } from 'node:events';
+import { createServer, request, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { demoAccount } from '../../simulator/demo-account.js';
+import type { AccountResources } from '../../simulator/account-api.js';
+import { runDoctor } from '../../src/commands/doctor-command.js';
+import type { Finding } from '../../src/commands/finding.js';
+import type { DatabaseConnection } from '../../src/database/database-connection.js';
+import { StartupError } from '../../src/startup-error.js';
+import { TestApplication, WEBHOOK_PATH } from '../support/application.js';
+import { createEmptyDatabase, createTestDatabase } from '../support/test-database.js';
+
+const NUMBER = '+15550009999';
+const SERVICE = 'MG0123456789';
+
+interface Examination {
+  readonly exitCode: number;
+  readonly findings: Finding[];
+  readonly ill: Finding[];
+}
+
+describe('npm run doctor', () => {
+  let database: DatabaseConnection;
+  let application: TestApplication;
+  let proxy: Server;
+  let proxyOrigin: string;
+  /** Where the proxy passes requests on to, and the Host that it names there. */
+  let behind: { origin: string; host?: string } | null = null;
+  const resources: { -readonly [Name in keyof AccountResources]: AccountResources[Name] } = {};
+
+  beforeAll(async () => {
+    proxy = createServer((incoming, outgoing) => {
+      if (behind === null) {
+        outgoing.writeHead(502).end();
+        return;
+      }
+      const host = behind.host ?? incoming.headers.host ?? '';
+      const onward = request(behind.origin + (incoming.url ?? ''), {
+        method: incoming.method,
+        headers: { ...incoming.headers, host },
+      });
+      onward.on('response', (answer) => {
+        outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(outgoing);
+      });
+      incoming.pipe(onward);
+    }).listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    proxyOrigin = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    database = await createTestDatabase();
+    resources.phoneNumbers = [
+      { phoneNumber: NUMBER, sms: true },
+      { phoneNumber: '+15550008888', sms: false },
+    ];
+    resources.messagingServices = [
+      { sid: SERVICE, statusCallback: `${proxyOrigin}${WEBHOOK_PATH}#rc=5&rp=all` },
+    ];
+    application = await TestApplication.start({
+      database,
+      env: { PUBLIC_BASE_URL: undefined },
+      simulator: { resources },
+    });
+  });
+
+  afterEach(() => {
+    behind = { origin: application.origin };
+  });
+
+  afterAll(async () => {
+    await application.close();
+    await database.close();
+    proxy.close();
+  });
+
+  async function examine(
+    variables: Record<string, string | undefined> = {},
+    open: () => Promise<DatabaseConnection> = () => Promise.resolve(database),
+  ): Promise<Examination> {
+    const output: string[] = [];
+    const patient = {
+      variables: {
+        TWILIO_ACCOUNT_SID: demoAccount.sid,
+        TWILIO_AUTH_TOKEN: demoAccount.authToken,
+        TWILIO_API_BASE_URL: application.twilio.baseUrl,
+        TWILIO_PHONE_NUMBER_REMINDERS: NUMBER,
+        TWILIO_MESSAGING_SERVICE_SID: SERVICE,
+        PUBLIC_BASE_URL: proxyOrigin,
+        PORT: new URL(application.origin).port,
+        ...variables,
+      },
+      openDatabase: async () => ({ ...(await open()), close: () => Promise.resolve() }),
+    };
+    const terminal = { print: (text: string) => output.push(text), complain: () => undefined };
+    const exitCode = await runDoctor(['--json'], patient, terminal);
+    const findings = JSON.parse(output.join('\n')) as Finding[];
+    return { exitCode, findings, ill: findings.filter(({ ok }) => !ok) };
+  }
+
+  it('finds nothing where all is well', async () => {
+    behind = { origin: application.origin };
+    const { exitCode, findings, ill } = await examine();
+    expect(ill).toEqual([]);
+    expect(exitCode).toBe(0);
+    expect(findings.map(({ check }) => check)).toEqual([
+      'environment',
+      'database',
+      'migrations',
+      'queue',
+      'twilio account',
+      'sender number',
+      'messaging service',
+      'public URL',
+      'signature',
+    ]);
+    expect(JSON.stringify(findings)).not.toMatch(new RegExp(`${demoAccount.authToken}|5550009999`));
+  });
+
+  it('says it in a line each, with ✔ or ✖', async () => {
+    const output: string[] = [];
+    const patient = {
+      variables: { TWILIO_ACCOUNT_SID: 'AC1', PORT: 'http' },
+      openDatabase: () => Promise.reject(new Error()),
+    };
+    const terminal = { print: (text: string) => output.push(text), complain: () => undefined };
+    expect(await runDoctor([], patient, terminal)).toBe(1);
+    expect(output).toEqual([
+      '✖ environment: TWILIO_AUTH_TOKEN is required and not set. Each variable is explained in .env.example.',
+      '✖ environment: PORT must be a port number from 0 to 65535. Each variable is explained in .env.example.',
+    ]);
+  });
+
+  const faults: [string, Record<string, string | undefined>, string, string][] = [
+    ['a wrong token', { TWILIO_AUTH_TOKEN: 'wrong' }, 'twilio account', 'does not take the token'],
+    [
+      'Twilio out of reach',
+      { TWILIO_API_BASE_URL: 'http://127.0.0.1:1' },
+      'twilio account',
+      'cannot be asked',
+    ],
+    ['a subaccount that there is not', { TWILIO_SUBACCOUNTS: 'AC9:token' }, 'twilio account', 'token of AC9'],
+    [
+      'a number of somebody else',
+      { TWILIO_PHONE_NUMBER_REMINDERS: '+15550007777' },
+      'sender number',
+      'is no number of the account',
+    ],
+    [
+      'a number without SMS',
+      { TWILIO_PHONE_NUMBER_REMINDERS: '+15550008888' },
+      'sender number',
+      'cannot send SMS',
+    ],
+    [
+      'an unknown Messaging Service',
+      { TWILIO_MESSAGING_SERVICE_SID: 'MG9' },
+      'messaging service',
+      'no answer about MG9',
+    ],
+    ['no public URL', { PUBLIC_BASE_URL: undefined }, 'public URL', 'it is not known'],
+    ['nobody at the public URL', { PUBLIC_BASE_URL: 'http://127.0.0.1:1' }, 'public URL', 'has no answer'],
+  ];
+
+  it.each(faults)('finds %s', async (_, variables, check, found) => {
+    const { exitCode, ill } = await examine(variables);
+    expect(exitCode).toBe(1);
+    expect(ill).toContainEqual({
+      check,
+      ok: false,
+      found: expect.stringContaining(found) as unknown,
+      advice: expect.stringMatching(/\w/) as unknown,
+    });
+  });
+
+  it('finds a Messaging Service that reports to somebody else', async () => {
+    const { ill } = await examine({ PUBLIC_BASE_URL: application.origin });
+    expect(ill).toEqual([
+      {
+        check: 'messaging service',
+        ok: false,
+        found: `${SERVICE} reports to ${proxyOrigin}${WEBHOOK_PATH}`,
+        advice: `Set its Delivery Status Callback to ${application.origin}${WEBHOOK_PATH}#rc=5&rp=all`,
+      },
+    ]);
+  });
+
+  it('finds a proxy that does not pass the webhook on', async () => {
+    behind = null;
+    const { ill } = await examine();
+    expect(ill).toMatchObject([
+      { check: 'public URL', found: expect.stringContaining('answers 502 instead of 403') as unknown },
+    ]);
+  });
+
+  it('finds a proxy that names its own host and port to the service', async () => {
+    const { host } = new URL(application.origin);
+    behind = { origin: application.origin, host: host.replace('127.0.0.1', 'localhost') };
+    const { ill } = await examine();
+    expect(ill).toEqual([
+      {
+        check: 'signature',
+        ok: false,
+        found: `the service checks signatures against the wrong host and port: http://${behind.host ?? ''} instead of ${proxyOrigin}`,
+        advice: `Start the service with PUBLIC_BASE_URL=${proxyOrigin}`,
+      },
+    ]);
+    behind = { origin: application.origin, host };
+    expect((await examine()).ill[0]?.found).toContain('the wrong port: ');
+  });
+
+  it('finds a service that checks against another scheme', async () => {
+    const other = await TestApplication.start({
+      database,
+      env: { PUBLIC_BASE_URL: proxyOrigin.replace('http:', 'https:') },
+    });
+    behind = { origin: other.origin };
+    const { ill } = await examine();
+    await other.close();
+    expect(ill).toMatchObject([{ found: expect.stringContaining('the wrong scheme: https:') as unknown }]);
+  });
+
+  it('finds a service that has another token', async () => {
+    const other = await TestApplication.start({
+      database,
+      env: { PUBLIC_BASE_URL: proxyOrigin, TWILIO_AUTH_TOKEN: 'another' },
+    });
+    behind = { origin: other.origin };
+    const { ill } = await examine();
+    await other.close();
+    expect(ill).toMatchObject([
+      { check: 'signature', advice: expect.stringContaining('the same TWILIO_AUTH_TOKEN') as unknown },
+    ]);
+  });
+
+  it('finds a database that is away, and one that is not migrated', async () => {
+    const away = await examine({}, () =>
+      Promise.reject(new StartupError('The database cannot be reached: refused.')),
+    );
+    expect(away.ill).toMatchObject([{ check: 'database', found: 'The database cannot be reached: refused' }]);
+    const empty = await createEmptyDatabase();
+    const { ill } = await examine({}, () => Promise.resolve(empty));
+    await empty.close();
+    expect(ill).toMatchObject([{ check: 'migrations', advice: 'npm run migrate' }]);
+  });
+
+  it('finds jobs that nobody takes', async () => {
+    const idle = await createTestDatabase();
+    const stuck = await TestApplication.start({ database: idle });
+    await stuck.query(`select graphile_worker.add_job('nobody', run_at => now() - interval '1 hour')`);
+    const { ill } = await examine({}, () => Promise.resolve(idle));
+    await stuck.close();
+    await idle.close();
+    expect(ill).toMatchObject([{ check: 'queue', found: '1 job waiting, the first for 60 minutes' }]);
+  });
+});

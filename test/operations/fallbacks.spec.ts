@@ -1,0 +1,136 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { seedFallback } from '../commands/ended-fallback.js';
+import { TestApplication } from '../support/application.js';
+import { recipientOf, smsFor, untilAllIsDone } from '../support/fallbacks.js';
+import { minutesAgo } from '../support/minutes-ago.js';
+import { callApi, withAdminKeys } from './api.js';
+
+interface FallbackPage {
+  items: { id: string; originalMessageSid: string; state: string; to: string; meaning: string }[];
+  nextCursor: string | null;
+}
+
+const ROUTE = '/api/v1/fallbacks';
+
+describe('the fallbacks', () => {
+  let application: TestApplication;
+  const sids: string[] = [];
+
+  beforeAll(async () => {
+    application = await TestApplication.start({ env: withAdminKeys });
+    const rows = [
+      { state: 'sent', smsMessageSid: 'SMsent1', sentAt: minutesAgo(99) },
+      { state: 'skipped', reason: 'no_text' },
+      { state: 'skipped', reason: 'conversation_without_company' },
+      { state: 'failed', reason: 'rejected_by_twilio', lastErrorCode: '21610', attempts: 1 },
+      { state: 'sent', smsMessageSid: 'SMsent2', sentAt: minutesAgo(95) },
+    ] as const;
+    for (const [index, row] of rows.entries()) {
+      const createdAt = minutesAgo(100 - index);
+      sids.push((await seedFallback(application, { ...row, createdAt })).twilioSid);
+    }
+  });
+
+  afterAll(async () => {
+    await application.close();
+  });
+
+  async function list(query: string): Promise<FallbackPage> {
+    const answer = await callApi<FallbackPage>(application, `${ROUTE}?${query}`);
+    expect(answer.status).toBe(200);
+    return answer.body;
+  }
+
+  const indexesOf = ({ items }: FallbackPage) =>
+    items.map(({ originalMessageSid }) => sids.indexOf(originalMessageSid));
+
+  it('are listed by state, reason, number and time, the newest first', async () => {
+    expect(indexesOf(await list(''))).toEqual([4, 3, 2, 1, 0]);
+    expect(indexesOf(await list('state=sent'))).toEqual([4, 0]);
+    expect(indexesOf(await list('state=skipped&reason=no_text'))).toEqual([1]);
+    expect(indexesOf(await list(`number=${encodeURIComponent(recipientOf(sids[3] ?? ''))}`))).toEqual([3]);
+    const from = minutesAgo(97.5).toISOString();
+    expect(indexesOf(await list(`from=${from}`))).toEqual([4, 3]);
+    expect(indexesOf(await list(`to=${from}`))).toEqual([2, 1, 0]);
+  });
+
+  it('are read page by page, each once', async () => {
+    const seen: number[] = [];
+    let after: string | null = '';
+    while (after !== null) {
+      const page: FallbackPage = await list(`limit=2${after === '' ? '' : `&cursor=${after}`}`);
+      seen.push(...indexesOf(page));
+      after = page.nextCursor;
+    }
+    expect(seen).toEqual([4, 3, 2, 1, 0]);
+  });
+
+  it('are shown with what their state means, and with masked numbers and texts', async () => {
+    const sid = sids[3] ?? '';
+    const answer = await callApi(application, `${ROUTE}/${sid}`);
+    expect(answer).toMatchObject({
+      status: 200,
+      body: {
+        originalMessageSid: sid,
+        state: 'failed',
+        reason: 'rejected_by_twilio',
+        errorCode: '21610',
+        meaning: 'Twilio rejected the SMS.',
+        to: `+*******${recipientOf(sid).slice(-4)}`,
+        text: 'Your appointment is tomorrow at 10:00.',
+        events: [],
+      },
+    });
+    const byId = await callApi(application, `${ROUTE}/${String(answer.body.id)}?numbers=true`);
+    expect(byId.body).toMatchObject({ originalMessageSid: sid, to: recipientOf(sid) });
+  });
+
+  it('are answered 404 where there is none', async () => {
+    expect((await callApi(application, `${ROUTE}/SMnone`)).status).toBe(404);
+    expect((await callApi(application, `${ROUTE}/SMnone/retry`, { method: 'POST' })).status).toBe(404);
+  });
+
+  it('answer 400 to a state that there is not', async () => {
+    expect((await callApi(application, `${ROUTE}?state=lost`)).status).toBe(400);
+  });
+});
+
+describe('trying a fallback again', () => {
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start({ env: withAdminKeys });
+  });
+
+  afterAll(async () => {
+    await application.close();
+  });
+
+  function retry(name: string) {
+    return callApi(application, `${ROUTE}/${name}/retry`, { method: 'POST' });
+  }
+
+  it('sends its one SMS, however many ask at the same time', async () => {
+    const { twilioSid } = await seedFallback(application, { state: 'skipped', reason: 'no_sender_number' });
+    const answers = await Promise.all(Array.from({ length: 8 }, () => retry(twilioSid)));
+    expect(answers.map(({ status }) => status)).toEqual(Array(8).fill(202));
+    expect(answers.filter(({ body }) => body.decision === 'claimed_again')).toHaveLength(1);
+    expect(await untilAllIsDone(application, twilioSid)).toMatchObject({ state: 'sent' });
+    expect(smsFor(application, twilioSid)).toHaveLength(1);
+    expect((await retry(twilioSid)).body).toMatchObject({
+      decision: 'sent_before',
+      meaning: 'its SMS was sent before: nothing is sent',
+    });
+    expect(smsFor(application, twilioSid)).toHaveLength(1);
+  });
+
+  it('needs a key', async () => {
+    const { twilioSid } = await seedFallback(application, { state: 'skipped', reason: 'no_sender_number' });
+    const answer = await callApi(application, `${ROUTE}/${twilioSid}/retry`, {
+      method: 'POST',
+      authorization: null,
+    });
+    expect(answer.status).toBe(401);
+    expect((await callApi(application, `${ROUTE}/${twilioSid}`)).body).toMatchObject({ state: 'skipped' });
+  });
+});

@@ -1,0 +1,134 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { seedFallback } from '../commands/ended-fallback.js';
+import { MessageEvent } from '../../src/message-events/message-event.entity.js';
+import { TestApplication } from '../support/application.js';
+import { callApi, withAdminKeys } from './api.js';
+
+const ROUTE = '/api/v1/stats';
+const DAY = 'from=2026-03-01T00:00:00Z&to=2026-03-02T00:00:00Z';
+
+describe('the statistics of a time', () => {
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start({ env: withAdminKeys });
+    const event = { channel: 'whatsapp', accountSid: 'AC1', payload: {}, messageStatus: 'undelivered' };
+    const times = ['10:05', '10:55', '11:00'];
+    for (const [index, time] of times.entries()) {
+      const createdAt = new Date(`2026-03-01T${time}:00Z`);
+      const messageEventId = `00000000-0000-4000-8000-00000000000${index}`;
+      await application.dataSource.manager.save(MessageEvent, [
+        { ...event, id: messageEventId, messageSid: `SMoriginal${index}`, errorCode: '63049', createdAt },
+        {
+          ...event,
+          messageSid: `SMsms${index}`,
+          channel: 'sms',
+          messageStatus: index === 0 ? 'delivered' : 'sent',
+          createdAt,
+        },
+      ]);
+      const sentAt = new Date(createdAt.getTime() + 2_000 * (index + 1));
+      const sms = { state: 'sent', smsMessageSid: `SMsms${index}`, sentAt } as const;
+      await seedFallback(
+        application,
+        { createdAt: new Date(createdAt.getTime() + 500), messageEventId, ...sms },
+        { twilioSid: `SMoriginal${index}` },
+      );
+    }
+    const createdAt = new Date('2026-03-01T11:30:00Z');
+    await seedFallback(application, { createdAt, state: 'skipped', reason: 'no_text' });
+    await seedFallback(application, { createdAt, state: 'skipped', reason: 'no_text' });
+    await seedFallback(application, { createdAt, state: 'skipped', reason: 'no_recipient' });
+    await seedFallback(application, {
+      createdAt,
+      state: 'failed',
+      reason: 'rejected_by_twilio',
+      lastErrorCode: '21610',
+    });
+    await seedFallback(application, { createdAt, state: 'claimed', nextAttemptAt: new Date('2099-01-01') });
+    await seedFallback(application, {
+      createdAt: new Date('2026-03-02T00:00:00Z'),
+      state: 'skipped',
+      reason: 'no_text',
+    });
+  });
+
+  afterAll(async () => {
+    await application.close();
+  });
+
+  it('count the events by bucket, channel, status and error code', async () => {
+    const { body } = await callApi(application, `${ROUTE}?${DAY}&bucket=hour`);
+    expect(body.events).toEqual([
+      { at: '2026-03-01T10:00:00.000Z', channel: 'sms', status: 'delivered', errorCode: null, count: 1 },
+      { at: '2026-03-01T10:00:00.000Z', channel: 'sms', status: 'sent', errorCode: null, count: 1 },
+      {
+        at: '2026-03-01T10:00:00.000Z',
+        channel: 'whatsapp',
+        status: 'undelivered',
+        errorCode: '63049',
+        count: 2,
+      },
+      { at: '2026-03-01T11:00:00.000Z', channel: 'sms', status: 'sent', errorCode: null, count: 1 },
+      {
+        at: '2026-03-01T11:00:00.000Z',
+        channel: 'whatsapp',
+        status: 'undelivered',
+        errorCode: '63049',
+        count: 1,
+      },
+    ]);
+  });
+
+  it('tell the funnel from the policy failures to the SMS that arrived, and where the others went', async () => {
+    const { body } = await callApi(application, `${ROUTE}?${DAY}&bucket=day`);
+    expect(body.funnel).toEqual({
+      policyFailures: 8,
+      smsSent: 3,
+      smsDelivered: 1,
+      open: 1,
+      skipped: [
+        { reason: 'no_text', count: 2 },
+        { reason: 'no_recipient', count: 1 },
+      ],
+      failed: [{ reason: 'rejected_by_twilio', errorCode: '21610', count: 1 }],
+    });
+    expect(body.course).toEqual([
+      {
+        at: '2026-03-01T00:00:00.000Z',
+        policyFailures: 8,
+        smsSent: 3,
+        smsDelivered: 1,
+        skipped: 3,
+        failed: 1,
+      },
+    ]);
+  });
+
+  it('tell how long it took from the callback to the SMS', async () => {
+    const { body } = await callApi(application, `${ROUTE}?${DAY}&bucket=day`);
+    expect(body.timeToSms).toEqual({ p50: 4, p95: 5.8, longest: 6 });
+  });
+
+  it('are those of the last day in hours where nothing is asked for', async () => {
+    const { status, body } = await callApi(application, ROUTE);
+    expect(status).toBe(200);
+    expect(body.bucket).toBe('hour');
+    expect(Date.parse(String(body.to)) - Date.parse(String(body.from))).toBe(86_400_000);
+    expect(Date.now() - Date.parse(String(body.to))).toBeLessThan(60_000);
+  });
+
+  const refusals: [string, string][] = [
+    [`${DAY}&bucket=minute`, 'bucket: is too fine for so long a time: 6 hours at the most'],
+    ['from=2026-01-01T00:00:00Z&to=2026-03-01T00:00:00Z&bucket=hour', 'bucket: is too fine'],
+    ['from=2025-01-01T00:00:00Z&to=2026-03-01T00:00:00Z&bucket=day', 'bucket: is too fine'],
+    ['from=2026-03-02T00:00:00Z&to=2026-03-01T00:00:00Z', 'from: is not before'],
+    ['bucket=week', 'bucket: '],
+  ];
+
+  it.each(refusals)('are refused with 400 for ?%s', async (query, reason) => {
+    const answer = await callApi<{ message: string[] }>(application, `${ROUTE}?${query}`);
+    expect(answer.status).toBe(400);
+    expect(answer.body.message.join('\n')).toContain(reason);
+  });
+});
