@@ -32,7 +32,7 @@ export class Load {
     }
     while (this.#storing.size > 0) await Promise.all(this.#storing);
     if (this.#failure !== undefined)
-      throw new Error('A message could not be stored', { cause: this.#failure });
+      throw new Error(`A message could not be stored: ${String(this.#failure)}`, { cause: this.#failure });
   }
 
   #begin(message: PlannedMessage): void {
