@@ -4,9 +4,9 @@ import { delivered } from '../../simulator/callback-plan.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { migrateDatabase } from '../../src/database/migrate-database.js';
 import { TestApplication, WEBHOOK_URL } from '../support/application.js';
+import { untilAllIsDone } from '../support/fallbacks.js';
 import { randomMessageSid } from '../support/seed.js';
 import { createEmptyDatabase } from '../support/test-database.js';
-import { until } from '../support/until.js';
 import { APPLICATION_TABLES, execute } from './application-tables.js';
 
 describe('the database of an application that has messages already', () => {
@@ -83,24 +83,19 @@ describe('the database of an application that has messages already', () => {
     application.twilio.failNext({ on: 'create', fault: { type: 'answerAfterCallbacks' } });
     application.twilio.callbackPlan = delivered;
     expect(await report(sid, 'undelivered', 63049)).toBe(204);
-    const [fallback] = await until('the SMS to be sent', async () => {
-      const rows = await application.query<{ sms_message_sid: string; message_id: string }>(
-        `select sms_message_sid, message_id from sms_fallbacks where original_message_sid = $1 and state = 'sent'`,
-        [sid],
-      );
-      return rows.length === 1 && rows;
-    });
+    // The job has ended, and with it what follows the record of the SMS.
+    const { smsMessageSid, messageId } = await untilAllIsDone(application, sid);
     expect(application.twilio.messages.map(({ from, to, body }) => ({ from, to, body }))).toEqual([
       { from: '+15550001111', to: '+15557654321', body: 'See you at ten' },
     ]);
     expect(
       await application.query(
         'select id, conversation_id, direction, channel, body, status, read_by from messages where twilio_sid = $1',
-        [fallback?.sms_message_sid],
+        [smsMessageSid],
       ),
     ).toEqual([
       {
-        id: fallback?.message_id,
+        id: messageId,
         conversation_id: '1',
         direction: 'outbound',
         channel: 'sms',
@@ -114,15 +109,15 @@ describe('the database of an application that has messages already', () => {
         'select fallback_sms_message_id as id from message_events where message_sid = $1',
         [sid],
       ),
-    ).toEqual([{ id: fallback?.message_id }]);
+    ).toEqual([{ id: messageId }]);
     expect(
       await application.query(
         'select message_status, message_id from message_events where message_sid = $1 order by message_status',
-        [fallback?.sms_message_sid],
+        [smsMessageSid],
       ),
     ).toEqual([
-      { message_status: 'delivered', message_id: fallback?.message_id },
-      { message_status: 'sent', message_id: fallback?.message_id },
+      { message_status: 'delivered', message_id: messageId },
+      { message_status: 'sent', message_id: messageId },
     ]);
   });
 });
