@@ -11,7 +11,7 @@ export class Load {
   /** Every message that was sent, by its SID. */
   readonly messages = new Map<string, PlannedMessage>();
   readonly #storing = new Set<Promise<void>>();
-  #failure: unknown;
+  #failure: Error | undefined;
 
   constructor(
     private readonly planner: MessagePlanner,
@@ -32,14 +32,14 @@ export class Load {
     }
     while (this.#storing.size > 0) await Promise.all(this.#storing);
     if (this.#failure !== undefined)
-      throw new Error(`A message could not be stored: ${String(this.#failure)}`, { cause: this.#failure });
+      throw new Error(`A message could not be stored: ${this.#failure.message}`, { cause: this.#failure });
   }
 
   #begin(message: PlannedMessage): void {
     this.messages.set(message.sid, message);
     const storing = this.#sendAndStore(message)
       .catch((error: unknown) => {
-        this.#failure = error;
+        this.#failure = error instanceof Error ? error : new Error(String(error));
       })
       .finally(() => this.#storing.delete(storing));
     this.#storing.add(storing);
