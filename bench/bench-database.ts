@@ -5,6 +5,9 @@ import { Client } from 'pg';
 import type { PostgresServer } from '../chaos/postgres-server.js';
 import { messageSidOf } from './callbacks.js';
 
+/** How many callbacks are looked for in one statement. */
+const LOOK_UP = 10_000;
+
 /** A database with the service's own schema, so that each contender writes the same table with the same indexes. */
 export class BenchDatabase {
   private constructor(
@@ -32,18 +35,39 @@ export class BenchDatabase {
     return databases;
   }
 
-  /** Every turn begins with an empty table. */
-  async clear(): Promise<void> {
-    await this.client.query('truncate message_events');
+  /**
+   * Every turn begins with an empty table.
+   * @param messages how many of the callbacks' messages the application has.
+   */
+  async clear(messages = 0): Promise<void> {
+    await this.client.query('truncate message_events, messages, sms_fallbacks');
+    if (messages === 0) return;
+    await this.client.query(
+      `insert into messages (twilio_sid, direction, channel, body, status)
+       select twilio_sid, 'outbound', 'whatsapp', 'Your appointment is tomorrow at 10:00.', 'queued'
+         from unnest($1::text[]) as twilio_sid`,
+      [Array.from({ length: messages }, (_, index) => messageSidOf(index))],
+    );
+    await this.client.query('vacuum (analyze) messages');
   }
 
   /** @returns how many of these callbacks have no row. */
   async countMissing(acknowledged: Uint32Array): Promise<number> {
-    const { rows } = await this.client.query<{ message_sid: string }>(
-      'select message_sid from message_events',
-    );
-    const stored = new Set(rows.map(({ message_sid }) => message_sid));
-    return acknowledged.reduce((missing, index) => missing + (stored.has(messageSidOf(index)) ? 0 : 1), 0);
+    let found = 0;
+    for (let start = 0; start < acknowledged.length; start += LOOK_UP) {
+      const messageSids = Array.from(acknowledged.subarray(start, start + LOOK_UP), messageSidOf);
+      const [row] = await this.query<{ found: number }>(
+        'select count(distinct message_sid)::int as found from message_events where message_sid = any ($1)',
+        [messageSids],
+      );
+      found += row?.found ?? 0;
+    }
+    return acknowledged.length - found;
+  }
+
+  async query<Row extends object>(sql: string, parameters: unknown[] = []): Promise<Row[]> {
+    const { rows } = await this.client.query<Row>(sql, parameters);
+    return rows;
   }
 
   async close(): Promise<void> {

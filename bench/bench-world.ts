@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PostgresServer } from '../chaos/postgres-server.js';
 import { BenchDatabase } from './bench-database.js';
-import { CONSTANT_ANSWER, type Contender, CONTENDERS } from './contenders.js';
+import { type Closers, withClosers } from './closers.js';
+import { CONSTANT_ANSWER, type Contender, CONTENDERS, THIS_SERVICE } from './contenders.js';
 import { LoadGenerator } from './load/load-generator.js';
 import { Pgbench } from './pgbench.js';
 import { ServerProcess } from './server-process.js';
@@ -22,6 +23,8 @@ export interface BenchWorld {
   readonly contenders: readonly RunningContender[];
   readonly constantAnswer: RunningContender;
   readonly load: LoadGenerator;
+  /** How many distinct callbacks there are. */
+  readonly callbacks: number;
   readonly pgbench: { readonly program: Pgbench; readonly database: BenchDatabase };
 }
 
@@ -31,22 +34,61 @@ export interface WorldOptions {
   readonly say: (text: string) => void;
 }
 
-type Closers = (() => Promise<void>)[];
-
 /** Starts everything, and ends it whatever happens. */
 export async function withBenchWorld<Result>(
   options: WorldOptions,
   use: (world: BenchWorld) => Promise<Result>,
 ): Promise<Result> {
-  const closers: Closers = [];
-  try {
-    return await use(await start(options, closers));
-  } finally {
-    for (const close of closers.reverse()) await close();
-  }
+  return withClosers(async (closers) => use(await start(options, closers)));
 }
 
-async function start({ callbacks, say }: WorldOptions, closers: Closers): Promise<BenchWorld> {
+/** What a measurement of this service alone needs. */
+export interface ServiceWorld extends Pick<BenchWorld, 'postgres' | 'load' | 'callbacks'> {
+  /** The first one. */
+  readonly service: RunningService;
+  /** One for each name, with a database of its own. */
+  readonly services: readonly RunningService[];
+}
+
+export type RunningService = RunningContender & { readonly database: BenchDatabase };
+
+export interface ServiceWorldOptions extends WorldOptions {
+  /** Of the services. */
+  readonly names: readonly string[];
+  /** Of their environment, instead of the usual ones. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Before the services start. */
+  readonly prepare?: (databases: readonly BenchDatabase[]) => Promise<void>;
+}
+
+/** Starts this service, once or several times, and ends it whatever happens. */
+export async function withServiceWorld<Result>(
+  { callbacks, say, names, settings, prepare }: ServiceWorldOptions,
+  use: (world: ServiceWorld) => Promise<Result>,
+): Promise<Result> {
+  return withClosers(async (closers) => {
+    const { folder, postgres } = await startPostgres(closers, say);
+    const databases = await BenchDatabase.createAll(postgres, names);
+    closers.push(...databases.map((database) => () => database.close()));
+    await prepare?.(databases);
+    const services: RunningService[] = [];
+    for (const [index, database] of databases.entries()) {
+      const contender = { ...THIS_SERVICE, letter: `a${index + 1}`, name: names[index] ?? '' };
+      services.push({ ...(await startOne(contender, folder, database, closers, settings)), database });
+    }
+    say(`signing ${callbacks} callbacks`);
+    const load = await LoadGenerator.start(callbacks);
+    closers.push(() => load.close());
+    const [service] = services;
+    if (service === undefined) throw new Error('There is no name for a service');
+    return use({ postgres, load, callbacks, service, services });
+  });
+}
+
+async function startPostgres(
+  closers: Closers,
+  say: WorldOptions['say'],
+): Promise<{ folder: string; postgres: PostgresServer }> {
   const folder = await mkdtemp(join(tmpdir(), 'whatsapp-sms-fallback-bench-'));
   // The user of PostgreSQL has to get through.
   await chmod(folder, 0o755);
@@ -56,6 +98,11 @@ async function start({ callbacks, say }: WorldOptions, closers: Closers): Promis
     await postgres.close();
     await rm(folder, { recursive: true, force: true });
   });
+  return { folder, postgres };
+}
+
+async function start({ callbacks, say }: WorldOptions, closers: Closers): Promise<BenchWorld> {
+  const { folder, postgres } = await startPostgres(closers, say);
   const storing = CONTENDERS.filter(({ stores }) => stores);
   const names = [...storing.map(({ letter }) => `contender_${letter}`), 'pgbench'];
   const databases = await BenchDatabase.createAll(postgres, names);
@@ -73,7 +120,7 @@ async function start({ callbacks, say }: WorldOptions, closers: Closers): Promis
   const load = await LoadGenerator.start(callbacks);
   closers.push(() => load.close());
   const program = await Pgbench.prepare(postgres.programs, folder, database.url);
-  return { postgres, contenders, constantAnswer, load, pgbench: { program, database } };
+  return { postgres, contenders, constantAnswer, load, callbacks, pgbench: { program, database } };
 }
 
 async function startOne(
@@ -81,8 +128,9 @@ async function startOne(
   folder: string,
   database: BenchDatabase | undefined,
   closers: Closers,
+  settings: ServiceWorldOptions['settings'] = {},
 ): Promise<RunningContender> {
-  const server = await ServerProcess.start(contender, folder, database?.url);
+  const server = await ServerProcess.start(contender, folder, database?.url, settings);
   closers.push(() => server.close());
   return { contender, server, database };
 }

@@ -22,10 +22,36 @@ export function messageSidOf(index: number): string {
   return `SM${createHash('md5').update(`callback ${index}`).digest('hex')}`;
 }
 
-/** A callback as bytes of HTTP/1.1: two of three are of WhatsApp, one in eight reports a failure. */
+/**
+ * A callback as bytes of HTTP/1.1, without the request line: two of three are of WhatsApp, one in eight reports a failure.
+ */
 export function callbackOf(index: number): Buffer {
+  return signed(parametersOf(index));
+}
+
+/** A WhatsApp message that Meta refused, and the callback that tells of it. */
+export interface PolicyFailure {
+  readonly messageSid: string;
+  /** Each has another one. */
+  readonly to: string;
+  /** With its request line. */
+  readonly request: Buffer;
+}
+
+export function policyFailureOf(index: number): PolicyFailure {
+  const messageSid = `SM${createHash('md5').update(`policy failure ${index}`).digest('hex')}`;
+  const to = `+1666${String(index).padStart(7, '0')}`;
+  const parameters = whatsappStatusParameters({
+    ...{ messageSid, to, from: '+14155238886', accountSid: ACCOUNT.sid },
+    ...{ status: 'undelivered', errorCode: 63049, errorMessage: 'Meta chose not to deliver this message' },
+  });
+  const requestLine = Buffer.from(`POST ${WEBHOOK_PATH} HTTP/1.1\r\n`);
+  return { messageSid, to, request: Buffer.concat([requestLine, signed(parameters)]) };
+}
+
+function signed(parameters: FormParameters): Buffer {
   const url = PUBLIC_BASE_URL + WEBHOOK_PATH;
-  const { headers, body } = signRequest({ url, parameters: parametersOf(index), authToken: ACCOUNT.token });
+  const { headers, body } = signRequest({ url, parameters, authToken: ACCOUNT.token });
   const lines = [
     `Host: ${new URL(PUBLIC_BASE_URL).host}`,
     ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),

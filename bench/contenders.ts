@@ -7,13 +7,22 @@ export interface Contender {
   readonly program: string;
   /** Whether it stores callbacks: then each one that it answered 204 must be a row, and it has a database. */
   readonly stores: boolean;
+  /** Whether the application has a row in `messages` for each callback's message, which has to follow then. */
+  readonly hasMessages?: boolean;
 }
 
 /** What every ratio is to. */
 export const BASELINE = 'b';
 
+export const THIS_SERVICE: Contender = {
+  letter: 'a',
+  name: 'this service',
+  program: '../src/main.js',
+  stores: true,
+};
+
 export const CONTENDERS: readonly Contender[] = [
-  { letter: 'a', name: 'this service', program: '../src/main.js', stores: true },
+  THIS_SERVICE,
   {
     letter: 'b',
     name: 'Express, twilio.webhook(), an INSERT each',
@@ -28,6 +37,7 @@ export const CONTENDERS: readonly Contender[] = [
     stores: false,
   },
   { letter: 'e', name: 'node:http, signature, nothing stored', program: 'peers/node-http.js', stores: false },
+  { ...THIS_SERVICE, letter: 'g', name: 'this service, each message in messages', hasMessages: true },
 ];
 
 export const PGBENCH = { letter: 'f', name: 'pgbench, the same INSERT, no HTTP' } as const;

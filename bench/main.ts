@@ -1,14 +1,17 @@
-import { withBenchWorld } from './bench-world.js';
-import { summarize } from './measurement.js';
-import { type BenchOptions, readOptions, usage } from './options.js';
-import { type Results, resultsOf, writeResults } from './report/results.js';
-import { table } from './report/table.js';
-import { BenchRun } from './run-bench.js';
+import type { Measure } from './bench-context.js';
+import { measureGrowth } from './growth.js';
+import { measureLatency } from './latency.js';
+import { type MeasurementName, readOptions, usage } from './options.js';
+import { writeReport } from './report/report.js';
+import { measureSoak } from './soak.js';
+import { measureThroughput } from './throughput.js';
 
-/** More than any contender stores in a second: a turn does not end for want of callbacks. */
-const CALLBACKS_PER_SECOND = 10_000;
-
-const LEAST_CALLBACKS = 20_000;
+const MEASUREMENTS: Readonly<Record<MeasurementName, Measure>> = {
+  throughput: measureThroughput,
+  latency: measureLatency,
+  growth: measureGrowth,
+  soak: measureSoak,
+};
 
 async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2));
@@ -22,32 +25,16 @@ async function main(): Promise<void> {
       interruption.abort(new Error(`Interrupted by ${signal}`));
     });
   }
-  const results = await measure(options, interruption.signal);
-  process.stdout.write(table(results));
-  await writeResults(options.out, results);
-  process.stdout.write(`Written to ${options.out}: results.json, chart.svg\n`);
-}
-
-async function measure(options: BenchOptions, interrupted: AbortSignal): Promise<Results> {
   const startedAt = Date.now();
   const say = (text: string): void => {
     const seconds = ((Date.now() - startedAt) / 1000).toFixed(1).padStart(7);
     process.stdout.write(`${seconds} s  ${text}\n`);
   };
-  const callbacks = Math.max(
-    LEAST_CALLBACKS,
-    Math.ceil((options.milliseconds / 1000) * CALLBACKS_PER_SECOND),
-  );
-  return withBenchWorld({ callbacks, say }, async (world) => {
-    const run = new BenchRun(world, options, interrupted, say);
-    say('measuring the load generator, and warming up');
-    const loadGenerator = await run.measureLoadGenerator();
-    await run.warmUp();
-    await run.run();
-    const { turns, storedCallbacks } = run;
-    const measurements = [...summarize(turns, 'kept'), ...summarize(turns, 'new')];
-    return resultsOf(options, { loadGenerator, storedCallbacks, measurements });
-  });
+  const measure = MEASUREMENTS[options.measurement];
+  const report = await measure({ options, interrupted: interruption.signal, say });
+  process.stdout.write(report.text);
+  await writeReport(options.out, report);
+  process.stdout.write(`Written to ${options.out}: ${Object.keys(report.files).join(', ')}\n`);
 }
 
 try {

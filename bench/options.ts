@@ -1,8 +1,16 @@
 import { parseArgs } from 'node:util';
 
+/** What can be measured. `throughput` is what the service is compared with its peers in. */
+const MEASUREMENTS = ['throughput', 'latency', 'growth', 'soak'] as const;
+
+export type MeasurementName = (typeof MEASUREMENTS)[number];
+
 export interface BenchOptions {
-  /** Where results.json and chart.svg go. */
+  readonly measurement: MeasurementName;
+  /** Where the results go. */
   readonly out: string;
+  /** Short, so that the figures are rough. */
+  readonly quick: boolean;
   /** How often each contender takes its turn. */
   readonly turns: number;
   /** Of a turn with kept connections; one with new connections takes half of it. */
@@ -11,40 +19,67 @@ export interface BenchOptions {
   readonly warmUpMilliseconds: number;
   /** How many connections there are at once. */
   readonly connections: number;
+  /** Of the large table, for `growth`. */
+  readonly rows: number;
+  /** Of `soak`. */
+  readonly minutes: number;
 }
 
-export const usage = `Measures how many callbacks a second are answered, by this service and by its peers, in turns.
+export const usage = `Measures how fast callbacks are taken. What it prints is also written to bench/results.
 
-  npm run bench -- [options]
+  npm run bench -- [measurement] [options]
 
-  --quick          about a minute: turns of 0.7 s after a short warm-up, so the ratios are rough
+  throughput       callbacks a second, by this service and by its peers in turns (the default; some five minutes)
+  latency          from a policy failure's callback to the SMS's request at Twilio (some two minutes)
+  growth           with an empty table and with a large one, in turns, and the documented queries (some fifteen minutes)
+  soak             memory, latency and connections during ten minutes at 70 % of the most (some fifteen minutes)
+
+  --quick          short, so the figures are rough: throughput takes about a minute
   --turns N        how often each one takes its turn, 5 or more; default 7
   --seconds S      of a turn; default 4
   --connections C  at once; default 32
-  --out FOLDER     of results.json and chart.svg; default bench/results
+  --rows N         of growth's large table; default 10000000
+  --minutes M      of soak; default 10
+  --out FOLDER     default bench/results
 `;
 
 /** @throws TypeError naming what is wrong with the arguments. @returns undefined where help was asked for. */
 export function readOptions(args: readonly string[]): BenchOptions | undefined {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
     args: [...args],
+    allowPositionals: true,
     options: {
       quick: { type: 'boolean', default: false },
       turns: { type: 'string' },
       seconds: { type: 'string' },
       connections: { type: 'string', default: '32' },
+      rows: { type: 'string' },
+      minutes: { type: 'string' },
       out: { type: 'string', default: 'bench/results' },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
   if (values.help) return undefined;
+  const { quick } = values;
   return {
+    measurement: measurementOf(positionals),
     out: values.out,
-    turns: wholeNumberOf('--turns', values.turns ?? (values.quick ? '5' : '7'), 5, 100),
-    milliseconds: secondsOf('--seconds', values.seconds ?? (values.quick ? '0.7' : '4')) * 1000,
-    warmUpMilliseconds: values.quick ? 2_000 : 10_000,
+    quick,
+    turns: wholeNumberOf('--turns', values.turns ?? (quick ? '5' : '7'), 5, 100),
+    milliseconds: numberOf('--seconds', 'seconds', values.seconds ?? (quick ? '0.7' : '4'), 0.1, 60) * 1000,
+    warmUpMilliseconds: quick ? 2_000 : 10_000,
     connections: wholeNumberOf('--connections', values.connections, 1, 256),
+    rows: wholeNumberOf('--rows', values.rows ?? (quick ? '100000' : '10000000'), 1_000, 100_000_000),
+    minutes: numberOf('--minutes', 'minutes', values.minutes ?? (quick ? '1' : '10'), 0.5, 60),
   };
+}
+
+function measurementOf([name = 'throughput', ...others]: readonly string[]): MeasurementName {
+  const known = MEASUREMENTS.find((measurement) => measurement === name);
+  if (known === undefined || others.length > 0) {
+    throw new TypeError(`Give one of ${MEASUREMENTS.join(', ')}, not ${[name, ...others].join(' ')}`);
+  }
+  return known;
 }
 
 function wholeNumberOf(name: string, text: string, least: number, most: number): number {
@@ -53,8 +88,8 @@ function wholeNumberOf(name: string, text: string, least: number, most: number):
   throw new TypeError(`${name} is a whole number from ${least} to ${most}, not ${text}`);
 }
 
-function secondsOf(name: string, text: string): number {
+function numberOf(name: string, unit: string, text: string, least: number, most: number): number {
   const value = Number(text);
-  if (value >= 0.1 && value <= 60) return value;
-  throw new TypeError(`${name} is a number of seconds from 0.1 to 60, not ${text}`);
+  if (value >= least && value <= most) return value;
+  throw new TypeError(`${name} is a number of ${unit} from ${least} to ${most}, not ${text}`);
 }

@@ -8,6 +8,7 @@ import { freePort } from '../chaos/free-port.js';
 import { ACCOUNT, PUBLIC_BASE_URL } from './account.js';
 import type { Contender } from './contenders.js';
 import { processorTime } from './processor-time.js';
+import { residentMemory } from './resident-memory.js';
 
 const START_LIMIT_MILLISECONDS = 60_000;
 
@@ -23,14 +24,23 @@ export class ServerProcess {
     private readonly contender: Contender,
   ) {}
 
-  /** @param folder of its log. Resolves once it answers. */
-  static async start(contender: Contender, folder: string, databaseUrl?: string): Promise<ServerProcess> {
+  /**
+   * Resolves once it answers.
+   * @param folder of its log.
+   * @param settings of its environment, instead of those that all have.
+   */
+  static async start(
+    contender: Contender,
+    folder: string,
+    databaseUrl?: string,
+    settings: Readonly<Record<string, string>> = {},
+  ): Promise<ServerProcess> {
     const port = await freePort();
     const logFile = join(folder, `${contender.letter}.log`);
     const log = openSync(logFile, 'a');
     const child = spawn(process.execPath, [fileURLToPath(new URL(contender.program, import.meta.url))], {
       cwd: folder,
-      env: { PATH: process.env.PATH, ...environment(port, databaseUrl) },
+      env: { PATH: process.env.PATH, ...environment(port, databaseUrl), ...settings },
       stdio: ['ignore', log, log],
       // Ctrl-C in the terminal is for this program, which ends its processes itself.
       detached: true,
@@ -49,6 +59,11 @@ export class ServerProcess {
   /** Microseconds so far; NaN where the system does not tell. */
   get processorTime(): number {
     return this.child.pid === undefined ? NaN : processorTime(this.child.pid);
+  }
+
+  /** Bytes of memory that it holds; NaN where the system does not tell. */
+  get residentMemory(): number {
+    return this.child.pid === undefined ? NaN : residentMemory(this.child.pid);
   }
 
   async close(): Promise<void> {

@@ -20,13 +20,18 @@ export interface TakenTurn {
   readonly databaseProcessor: number;
 }
 
+export interface TurnOptions extends Omit<Turn, 'port' | 'mayRepeat'> {
+  /** Whether the table keeps what it has; then the callbacks must be others. Default: it is emptied before. */
+  readonly keepRows?: boolean;
+}
+
 /** @throws WrongContenderError */
 export async function takeTurn(
-  { load, postgres }: BenchWorld,
+  { load, postgres, callbacks }: Pick<BenchWorld, 'load' | 'postgres' | 'callbacks'>,
   { contender, server, database }: RunningContender,
-  options: Pick<Turn, 'connections' | 'milliseconds' | 'mode'>,
+  { keepRows = false, ...options }: TurnOptions,
 ): Promise<TakenTurn> {
-  await database?.clear();
+  if (!keepRows) await database?.clear(contender.hasMessages === true ? callbacks : 0);
   const times = () => [server.processorTime, processorTime(postgres.pid)] as const;
   const [before, databaseBefore] = times();
   const result = await load.run({ ...options, port: server.port, mayRepeat: !contender.stores });

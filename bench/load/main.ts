@@ -4,7 +4,7 @@ import type { LoadMessage, Turn } from './turn.js';
 
 /** The load generator: a process of its own, which signs its callbacks once and then takes turns from its parent. */
 const count = Number(process.argv[2]);
-const callbacks = new Callbacks(Array.from({ length: count }, (_, index) => callbackOf(index)));
+const callbacks = new Callbacks(count, callbackOf);
 
 process.on('message', (turn: Turn) => {
   runTurn(turn, callbacks).then(

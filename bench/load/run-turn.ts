@@ -12,20 +12,45 @@ const REQUEST_LINES = {
   new: Buffer.from(`POST ${WEBHOOK_PATH} HTTP/1.1\r\nConnection: close\r\n`),
 } as const;
 
-/** Requests as bytes; the same ones in every turn, so that no turn has to sign any. */
+/** In bytes. A Buffer for each callback would take as much memory as the callback. */
+const SLAB = 16 * 1024 * 1024;
+
+/** Requests as bytes, signed before the first turn. */
 export class Callbacks {
-  readonly #kept: readonly Buffer[];
+  readonly #slabs: Buffer[] = [];
+  readonly #places: { readonly slab: Uint16Array; readonly start: Uint32Array; readonly end: Uint32Array };
 
-  constructor(callbacks: readonly Buffer[]) {
-    this.#kept = callbacks.map((callback) => Buffer.concat([REQUEST_LINES.kept, callback]));
-  }
-
-  get count(): number {
-    return this.#kept.length;
+  /** @param callbackOf makes one without its request line. */
+  constructor(
+    readonly count: number,
+    callbackOf: (index: number) => Buffer,
+  ) {
+    this.#places = {
+      slab: new Uint16Array(count),
+      start: new Uint32Array(count),
+      end: new Uint32Array(count),
+    };
+    let used = SLAB;
+    for (let index = 0; index < count; index += 1) {
+      const callback = callbackOf(index);
+      const length = REQUEST_LINES.kept.length + callback.length;
+      if (used + length > SLAB) {
+        this.#slabs.push(Buffer.allocUnsafeSlow(SLAB));
+        used = 0;
+      }
+      const slab = this.#slabs.length - 1;
+      this.#slabs[slab]?.set(REQUEST_LINES.kept, used);
+      this.#slabs[slab]?.set(callback, used + REQUEST_LINES.kept.length);
+      this.#places.slab[index] = slab;
+      this.#places.start[index] = used;
+      used += length;
+      this.#places.end[index] = used;
+    }
   }
 
   request(index: number, mode: Turn['mode']): Buffer {
-    const kept = this.#kept[index];
+    const { slab, start, end } = this.#places;
+    const kept = this.#slabs[slab[index] ?? -1]?.subarray(start[index], end[index]);
     if (kept === undefined) throw new RangeError(`There is no callback ${index}`);
     return mode === 'kept'
       ? kept
@@ -33,26 +58,34 @@ export class Callbacks {
   }
 }
 
+/** Which callback is to be sent, and when, on the clock of `performance.now()`; null: at once. */
+interface Planned {
+  readonly index: number;
+  readonly dueAt: number | null;
+}
+
 class Record {
   readonly acknowledged: number[] = [];
   readonly answers = new Map<number, number>();
   readonly latencies: number[] = [];
-  #next = 0;
+  #sent = 0;
 
   constructor(
     private readonly turn: Turn,
     private readonly callbacks: Callbacks,
-    private readonly endsAt: number,
+    private readonly startedAt: number,
   ) {}
 
-  /** @returns the index of the next callback, or undefined where the turn is over. */
-  next(): number | undefined {
-    if (performance.now() >= this.endsAt) return undefined;
-    if (this.#next === this.callbacks.count) {
-      if (!this.turn.mayRepeat) return undefined;
-      this.#next = 0;
-    }
-    return this.#next++;
+  /** @returns undefined where the turn is over. */
+  next(): Planned | undefined {
+    const { milliseconds, mayRepeat, firstIndex = 0, requestsPerSecond } = this.turn;
+    const dueAt =
+      requestsPerSecond === undefined ? null : this.startedAt + (this.#sent / requestsPerSecond) * 1000;
+    if ((dueAt ?? performance.now()) >= this.startedAt + milliseconds) return undefined;
+    const index = firstIndex + this.#sent;
+    if (index >= this.callbacks.count && !mayRepeat) return undefined;
+    this.#sent += 1;
+    return { index: index % this.callbacks.count, dueAt };
   }
 
   add(index: number, status: number, milliseconds: number): void {
@@ -68,7 +101,7 @@ export async function runTurn(turn: Turn, callbacks: Callbacks): Promise<TurnRes
       ? await Promise.all(Array.from({ length: turn.connections }, () => CallbackConnection.open(turn.port)))
       : Array.from({ length: turn.connections }, () => undefined);
   const startedAt = performance.now();
-  const record = new Record(turn, callbacks, startedAt + turn.milliseconds);
+  const record = new Record(turn, callbacks, startedAt);
   try {
     const sending = connections.map((connection) => send(turn, callbacks, record, connection));
     await withinLimit(Promise.all(sending), turn.milliseconds + ANSWER_LIMIT_MILLISECONDS);
@@ -92,14 +125,24 @@ async function send(
   record: Record,
   kept: CallbackConnection | undefined,
 ): Promise<void> {
-  for (let index = record.next(); index !== undefined; index = record.next()) {
+  for (let planned = record.next(); planned !== undefined; planned = record.next()) {
+    const { index, dueAt } = planned;
     const request = callbacks.request(index, turn.mode);
-    const sentAt = performance.now();
+    const since = await untilDue(dueAt);
     const connection = kept ?? (await CallbackConnection.open(turn.port));
     const status = await connection.send(request);
-    record.add(index, status, performance.now() - sentAt);
+    record.add(index, status, performance.now() - since);
     if (kept === undefined) connection.close();
   }
+}
+
+/** @returns the moment from which the latency counts: a request that had to wait for a connection has waited. */
+async function untilDue(dueAt: number | null): Promise<number> {
+  const now = performance.now();
+  if (dueAt === null) return now;
+  if (dueAt <= now) return dueAt;
+  await delay(dueAt - now);
+  return performance.now();
 }
 
 async function withinLimit(work: Promise<unknown>, milliseconds: number): Promise<void> {

@@ -10,6 +10,10 @@ export interface Turn {
    * work than a new row. Elsewhere the turn ends then.
    */
   readonly mayRepeat: boolean;
+  /** The index of the first callback that is sent. Default 0. */
+  readonly firstIndex?: number;
+  /** Requests a second, evenly. Where it is left out, each connection sends the next one as soon as it has its answer. */
+  readonly requestsPerSecond?: number;
 }
 
 export type ConnectionMode = 'kept' | 'new';
@@ -21,7 +25,10 @@ export interface TurnResult {
   readonly answers: ReadonlyMap<number, number>;
   /** The indices of the callbacks that were answered 204. */
   readonly acknowledged: Uint32Array;
-  /** From a request, or from the start of its connection, to its answer; in milliseconds. */
+  /**
+   * From a request, or from the start of its connection, to its answer; in milliseconds. At a set rate from the moment at
+   * which it was due, where it had to wait for a connection.
+   */
   readonly latency: { readonly p50: number; readonly p99: number };
 }
 

@@ -5,6 +5,8 @@ import { CreateSmsFallbacksTable1795305600001 } from '../../migrations/179530560
 import { CreateRejectedCallbacksTable1795305600002 } from '../../migrations/1795305600002-create-rejected-callbacks-table.js';
 import { CreateMessagePollsTable1795305600003 } from '../../migrations/1795305600003-create-message-polls-table.js';
 import { CreateOperationsIndexes1795305600010 } from '../../migrations/1795305600010-create-operations-indexes.js';
+import { CreatePolledEventsIndex1795305600012 } from '../../migrations/1795305600012-create-polled-events-index.js';
+import { CreateRecordMessageEventsFunction1795305600013 } from '../../migrations/1795305600013-create-record-message-events-function.js';
 import { SmsFallback } from '../fallback/sms-fallback.entity.js';
 import { MessageEvent } from '../message-events/message-event.entity.js';
 import { Company } from '../messages/company.entity.js';
@@ -22,6 +24,8 @@ export const migrations = [
   CreateRejectedCallbacksTable1795305600002,
   CreateMessagePollsTable1795305600003,
   CreateOperationsIndexes1795305600010,
+  CreatePolledEventsIndex1795305600012,
+  CreateRecordMessageEventsFunction1795305600013,
 ];
 
 /** Not TypeORM's default name: the database may be an application's, with migrations of its own. */

@@ -22,6 +22,7 @@ import { Message } from '../messages/message.entity.js';
 })
 @Index('message_events_to_number_idx', ['toNumber', 'createdAt'], { where: 'to_number is not null' })
 @Index('message_events_channel_status_idx', ['channel', 'messageStatus', 'createdAt', 'id'])
+@Index('message_events_polled_idx', ['createdAt'], { where: "source = 'poll'" })
 @Index('message_events_message_id_idx', ['messageId'], { where: 'message_id is not null' })
 @Index('message_events_fallback_sms_message_id_idx', ['fallbackSmsMessageId'], {
   where: 'fallback_sms_message_id is not null',

@@ -5,13 +5,12 @@ import { ConfigurableModuleClass } from './message-events.module-definition.js';
 import { MessageEventsService } from './message-events.service.js';
 import { MessageEventsStore } from './message-events.store.js';
 import { MessageLinks } from './message-links.js';
-import { MessageLinksStore } from './message-links.store.js';
 import { PolicyFailureReplay } from './policy-failure-replay.js';
 
 /** Give it a DomainEventsModule in `imports`. */
 @Module({
   imports: [TypeOrmModule.forFeature([MessageEvent])],
-  providers: [MessageEventsService, MessageEventsStore, MessageLinks, MessageLinksStore, PolicyFailureReplay],
+  providers: [MessageEventsService, MessageEventsStore, MessageLinks, PolicyFailureReplay],
   exports: [MessageEventsService, PolicyFailureReplay],
 })
 export class MessageEventsModule extends ConfigurableModuleClass {}

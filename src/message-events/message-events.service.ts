@@ -5,7 +5,7 @@ import { measured } from '../measurements/measurements.js';
 import { GroupCommit } from './group-commit.js';
 import { MessageLinks } from './message-links.js';
 import { MODULE_OPTIONS_TOKEN, type MessageEventsModuleOptions } from './message-events.module-definition.js';
-import { MessageEventsStore, type RecordedEvent } from './message-events.store.js';
+import { MessageEventsStore, type RecordedEvent, type StoredEvent } from './message-events.store.js';
 import type { MessageStatusReport } from './message-status-report.js';
 import { DEFAULT_POLICY_FAILURE_ERROR_CODES, isPolicyFailure } from './policy-failure.js';
 
@@ -16,7 +16,7 @@ export class EventNotStoredError extends Error {
 
 @Injectable()
 export class MessageEventsService {
-  private readonly commits: GroupCommit<MessageStatusReport, RecordedEvent>;
+  private readonly commits: GroupCommit<MessageStatusReport, StoredEvent>;
 
   constructor(
     store: MessageEventsStore,
@@ -38,14 +38,14 @@ export class MessageEventsService {
 
   /**
    * Keeps what was reported, and resolves once that is committed, with the event's id; a repeat gets the id of the
-   * first. A policy failure is published as `whatsapp.policy_failed` in the same transaction. Then the message's row in
-   * `messages`, where there is one, follows.
+   * first. A policy failure is published as `whatsapp.policy_failed` in the same transaction, and the message's row in
+   * `messages` follows in it, where there is one and nobody has it locked; else it follows later.
    * @throws EventNotStoredError when the database is away, or more reports wait than the memory should hold.
    */
   async record(report: MessageStatusReport): Promise<RecordedEvent> {
-    const recorded = await this.commit(report);
-    await this.messageLinks.link(report.messageSid);
-    return recorded;
+    const { id, repeated, unlinked } = await this.commit(report);
+    if (unlinked) await this.messageLinks.link(report.messageSid);
+    return { id, repeated };
   }
 
   /** Ties the events of a message to its row in `messages`, after that was added or found. Never rejects. */
@@ -53,7 +53,7 @@ export class MessageEventsService {
     await this.messageLinks.link(messageSid);
   }
 
-  private async commit(report: MessageStatusReport): Promise<RecordedEvent> {
+  private async commit(report: MessageStatusReport): Promise<StoredEvent> {
     try {
       return await this.commits.add(report);
     } catch (error) {

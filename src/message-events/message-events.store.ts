@@ -3,6 +3,7 @@ import { DataSource, type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
 import type { MessageStatusReport } from './message-status-report.js';
+import { recordMessageEvents, type Recording } from './record-message-events.js';
 import { type WhatsappPolicyFailed, whatsappPolicyFailed } from './whatsapp-policy-failed.event.js';
 
 export interface RecordedEvent {
@@ -12,10 +13,9 @@ export interface RecordedEvent {
   readonly repeated: boolean;
 }
 
-interface EventRow {
-  id: string;
-  message_sid: string;
-  message_status: string;
+export interface StoredEvent extends RecordedEvent {
+  /** Whether the message's row in `messages` could not follow, e.g. because the application has it locked. */
+  readonly unlinked: boolean;
 }
 
 /** The SQL of `message_events`. */
@@ -27,29 +27,33 @@ export class MessageEventsStore {
   ) {}
 
   /**
-   * Adds the reports that are new, and publishes the policy failures among them in the same transaction. No row of the
-   * application is touched: whatever it has locked, the log goes on.
+   * Adds the reports that are new, and publishes the policy failures among them in the same transaction. The rows of
+   * `messages` follow in it too, where nobody has them locked: whatever becomes of those, the log goes on.
    * @returns a result for each report, in their order.
    */
   async record(
     reports: readonly MessageStatusReport[],
     isPolicyFailure: (report: MessageStatusReport) => boolean,
-  ): Promise<RecordedEvent[]> {
+  ): Promise<StoredEvent[]> {
     const incoming = reports.map((report) => ({ id: uuidv7(), report }));
     // A statement is a transaction of its own; BEGIN and COMMIT would cost two round trips more.
-    const added = reports.some(isPolicyFailure)
+    const { added, unlinked } = reports.some(isPolicyFailure)
       ? await this.dataSource.transaction(async (manager) => {
-          const ids = await insert(manager, incoming);
-          const failures = incoming.filter(({ id, report }) => ids.has(id) && isPolicyFailure(report));
+          const recording = await record(manager, incoming);
+          const failures = incoming.filter(
+            ({ id, report }) => recording.added.has(id) && isPolicyFailure(report),
+          );
           await this.publisher.publish(manager, 'whatsapp.policy_failed', failures.map(policyFailed));
-          return ids;
+          return recording;
         })
-      : await insert(this.dataSource.manager, incoming);
+      : await record(this.dataSource.manager, incoming);
     const repeated = incoming.filter(({ id }) => !added.has(id)).map(({ report }) => report);
     const known = repeated.length > 0 ? await this.findIds(repeated) : new Map<string, string>();
-    return incoming.map(({ id, report }) =>
-      added.has(id) ? { id, repeated: false } : { id: known.get(keyOf(report)) ?? id, repeated: true },
-    );
+    return incoming.map(({ id, report }) => ({
+      id: added.has(id) ? id : (known.get(keyOf(report)) ?? id),
+      repeated: !added.has(id),
+      unlinked: unlinked.has(report.messageSid),
+    }));
   }
 
   private async findIds(reports: readonly MessageStatusReport[]): Promise<Map<string, string>> {
@@ -64,39 +68,21 @@ export class MessageEventsStore {
   }
 }
 
+interface EventRow {
+  readonly id: string;
+  readonly message_sid: string;
+  readonly message_status: string;
+}
+
 interface Incoming {
   readonly id: string;
   readonly report: MessageStatusReport;
 }
 
-/** @returns the ids that were added; the others were repeats. */
-async function insert(manager: EntityManager, incoming: readonly Incoming[]): Promise<Set<string>> {
-  const rows = await manager.query<EventRow[]>(INSERT_EVENTS, [JSON.stringify(incoming.map(toRow))]);
-  return new Set(rows.map(({ id }) => id));
+function record(manager: EntityManager, incoming: readonly Incoming[]): Promise<Recording> {
+  const messageSids = new Set(incoming.map(({ report }) => report.messageSid));
+  return recordMessageEvents(manager, incoming.map(toRow), messageSids);
 }
-
-/** Rows are written in the order of their keys, so that two replicas with the same keys cannot block each other. */
-const INSERT_EVENTS = `
-with incoming as (
-  select * from jsonb_to_recordset($1::jsonb) as incoming (
-    id uuid, message_sid text, message_status text, channel text, to_number text, from_number text,
-    error_code text, error_message text, account_sid text, payload jsonb, source text, sms_fallback_id uuid
-  )
-),
-added as (
-  insert into message_events (
-    id, message_sid, message_status, channel, to_number, from_number,
-    error_code, error_message, account_sid, payload, source, sms_fallback_id
-  )
-  select
-    id, message_sid, message_status, channel, to_number, from_number,
-    error_code, error_message, account_sid, payload, source, sms_fallback_id
-  from incoming
-  order by message_sid, message_status
-  on conflict (message_sid, message_status) do nothing
-  returning id
-)
-select id from added`;
 
 function toRow({ id, report }: Incoming) {
   return {

@@ -6,30 +6,37 @@ import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js
 import { OnDomainEvent } from '../domain-events/on-domain-event.decorator.js';
 import { GroupCommit } from './group-commit.js';
 import type { MessageLinkPostponed } from './message-link-postponed.event.js';
-import { MessageLinksStore } from './message-links.store.js';
+import { recordMessageEvents } from './record-message-events.js';
 
 /** Locks of another replica are gone after this, in milliseconds; an application's may last. */
 const RETRY_DELAYS = [20, 100];
 const POSTPONED_MILLISECONDS = 3_000;
 
+/** Whether a row follows its events now, and if not, what the database says about it. */
+type Link = { readonly linked: true } | { readonly linked: false; readonly problem: string | null };
+
 /**
- * Lets the application's `messages` follow the event log. The rows are the application's, which may have them locked
- * for as long as it likes: nothing here waits for that, and what has to wait becomes a domain event for later.
+ * Lets the application's `messages` follow the event log where they could not when an event was recorded. The rows are
+ * the application's, which may have them locked for as long as it likes: nothing here waits for that, and what has to
+ * wait becomes a domain event for later.
  */
 @Injectable()
 export class MessageLinks {
   private readonly logger = new Logger(MessageLinks.name);
-  private readonly links: GroupCommit<string, 'linked' | 'locked'>;
+  private readonly links: GroupCommit<string, Link>;
 
   constructor(
-    private readonly store: MessageLinksStore,
     private readonly dataSource: DataSource,
     private readonly publisher: DomainEventPublisher,
   ) {
     this.links = new GroupCommit(
       async (messageSids) => {
-        const locked = await this.store.link(messageSids);
-        return messageSids.map((messageSid) => (locked.has(messageSid) ? 'locked' : 'linked'));
+        const { unlinked, problem } = await recordMessageEvents(
+          this.dataSource.manager,
+          [],
+          new Set(messageSids),
+        );
+        return messageSids.map((sid) => (unlinked.has(sid) ? { linked: false, problem } : { linked: true }));
       },
       () => false,
       { maximumBatch: 250, maximumWaiting: 10_000, beforeCommit: setImmediate },
@@ -39,7 +46,8 @@ export class MessageLinks {
   /** Never rejects: the event is stored, and that is what counts. */
   async link(messageSid: string): Promise<void> {
     try {
-      if (!(await this.tryToLink(messageSid))) await this.postpone(messageSid);
+      const { linked } = await this.tryToLink(messageSid);
+      if (!linked) await this.postpone(messageSid);
     } catch (error) {
       await this.postpone(messageSid).catch(() => {
         this.logger.warn('The row of a message could not follow its events', {
@@ -52,16 +60,19 @@ export class MessageLinks {
 
   @OnDomainEvent('message_link.postponed')
   async onPostponed({ messageSid }: MessageLinkPostponed): Promise<void> {
-    if (!(await this.tryToLink(messageSid)))
-      throw new Error(`The row of the message ${messageSid} is locked`);
+    const link = await this.tryToLink(messageSid);
+    if (link.linked) return;
+    throw new Error(`The row of the message ${messageSid} cannot follow: ${link.problem ?? 'it is locked'}`);
   }
 
-  private async tryToLink(messageSid: string): Promise<boolean> {
+  private async tryToLink(messageSid: string): Promise<Link> {
     for (const retryDelay of RETRY_DELAYS) {
-      if ((await this.links.add(messageSid)) === 'linked') return true;
+      const link = await this.links.add(messageSid);
+      // An error is no matter of milliseconds.
+      if (link.linked || link.problem !== null) return link;
       await delay(retryDelay);
     }
-    return (await this.links.add(messageSid)) === 'linked';
+    return this.links.add(messageSid);
   }
 
   private async postpone(messageSid: string): Promise<void> {

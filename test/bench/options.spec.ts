@@ -12,6 +12,12 @@ describe('the options of the bench', () => {
     });
   });
 
+  it('name what is measured', () => {
+    expect(readOptions([])).toMatchObject({ measurement: 'throughput' });
+    expect(readOptions(['growth'])).toMatchObject({ measurement: 'growth', rows: 10_000_000 });
+    expect(readOptions(['soak', '--minutes', '2'])).toMatchObject({ measurement: 'soak', minutes: 2 });
+  });
+
   it('may ask for help', () => {
     expect(readOptions(['--help'])).toBeUndefined();
   });
@@ -22,7 +28,9 @@ describe('the options of the bench', () => {
     [['--seconds', 'many'], '--seconds is a number of seconds from 0.1 to 60, not many'],
     [['--connections', '0'], '--connections'],
     [['--quik'], "Unknown option '--quik'"],
-    [['quick'], "Unexpected argument 'quick'"],
+    [['quick'], 'Give one of throughput, latency, growth, soak, not quick'],
+    [['soak', 'growth'], 'not soak growth'],
+    [['growth', '--rows', '10'], '--rows'],
   ])('are refused where they are %j', (args, message) => {
     expect(() => readOptions(args)).toThrow(message);
   });

@@ -1,12 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { randomUUID } from 'node:crypto';
 import { STATUSES_BY_RANK } from '../../src/message-events/message-status.js';
 import { MessageEventsService } from '../../src/message-events/message-events.service.js';
+import { MessageLinks } from '../../src/message-events/message-links.js';
 import { TestApplication } from '../support/application.js';
 import { jobsOf, runWaitingJobs } from '../support/job-queue.js';
 import { randomMessageSid, seedMessage } from '../support/seed.js';
 import { until } from '../support/until.js';
 import { postCallback, statusParameters } from '../webhooks/post-callback.js';
+
+function messageLinkPostponed(messageSid: string) {
+  return { id: randomUUID(), occurredAt: new Date().toISOString(), messageSid };
+}
 
 describe("a message's row", () => {
   let application: TestApplication;
@@ -121,6 +127,30 @@ describe("a message's row", () => {
     expect(await linksOf(twilioSid)).toEqual([{ message_id: null }]);
   });
 
+  it('is nothing that the log depends on: what a trigger of the application refuses is stored all the same', async () => {
+    const { twilioSid } = await seedMessage(application.dataSource);
+    await application.query(
+      `create function refuse_status() returns trigger language plpgsql as
+         $$ begin raise exception 'the application refuses %', new.status; end $$`,
+    );
+    await application.query(
+      'create trigger refuse_status before update of status on messages for each row execute function refuse_status()',
+    );
+    try {
+      await report(twilioSid, 'sent', 'delivered');
+      expect(await linksOf(twilioSid)).toHaveLength(2);
+      expect(await statusOf(twilioSid)).toBe('queued');
+      const link = application.app.get(MessageLinks).onPostponed(messageLinkPostponed(twilioSid));
+      await expect(link).rejects.toThrow('cannot follow: the application refuses delivered');
+    } finally {
+      await application.query('drop function refuse_status cascade');
+    }
+    await until('the row to follow its events', async () => {
+      await runWaitingJobs(application);
+      return (await statusOf(twilioSid)) === 'delivered';
+    });
+  });
+
   // The embedded database serves one transaction at a time: there nothing can be locked by another one.
   if (process.env.TEST_DATABASE_URL !== undefined) {
     it('holds up no callback while the application has it locked, and follows once it is free', async () => {
@@ -142,6 +172,45 @@ describe("a message's row", () => {
         await runWaitingJobs(application);
         return (await statusOf(locked.twilioSid)) === 'delivered';
       });
+    });
+
+    it('follows, and no callback is lost, where the whole table is locked for a while', async () => {
+      const { twilioSid } = await seedMessage(application.dataSource);
+      const owner = application.dataSource.createQueryRunner();
+      await owner.startTransaction();
+      await owner.query('lock table messages in access exclusive mode');
+      const reported = report(twilioSid, 'delivered');
+      await until('the callback to wait for the table', async () => {
+        const waiting = await application.query(
+          "select from pg_stat_activity where wait_event_type = 'Lock'",
+        );
+        return waiting.length > 0;
+      });
+      await owner.commitTransaction();
+      await owner.release();
+      await reported;
+      await until('the row to follow its events', async () => {
+        await runWaitingJobs(application);
+        return (await statusOf(twilioSid)) === 'delivered';
+      });
+    });
+
+    it('has its callbacks answered 503 where the whole table is locked for longer than a statement may take', async () => {
+      const { twilioSid } = await seedMessage(application.dataSource);
+      const owner = application.dataSource.createQueryRunner();
+      await owner.startTransaction();
+      try {
+        await owner.query('lock table messages in access exclusive mode');
+        const parameters = statusParameters({ MessageSid: twilioSid, MessageStatus: 'delivered' });
+        const { status } = await postCallback(application, { parameters });
+        expect(status).toBe(503);
+        expect(await linksOf(twilioSid)).toEqual([]);
+      } finally {
+        await owner.commitTransaction();
+        await owner.release();
+      }
+      await report(twilioSid, 'delivered');
+      expect(await statusOf(twilioSid)).toBe('delivered');
     });
   }
 });

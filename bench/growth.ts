@@ -1,0 +1,137 @@
+import type { BenchContext } from './bench-context.js';
+import type { BenchDatabase } from './bench-database.js';
+import { type RunningService, type ServiceWorld, withServiceWorld } from './bench-world.js';
+import { fillTable } from './large-table.js';
+import { percentiles, type Percentiles } from './report/percentiles.js';
+import { asJson, circumstances, type Report } from './report/report.js';
+import { type Spread, spreadOf } from './report/statistics.js';
+import { takeTurn } from './take-turn.js';
+
+/** More than the service stores in a second. */
+const MOST_CALLBACKS_PER_SECOND = 15_000;
+
+/** The queries of the README that have a limit. */
+const QUERIES = [
+  'SELECT * FROM message_events ORDER BY created_at DESC LIMIT 100',
+  "SELECT * FROM message_events WHERE source = 'poll' ORDER BY created_at DESC LIMIT 100",
+];
+
+const QUERY_RUNS = 50;
+
+interface Growth {
+  readonly rows: number;
+  readonly turns: number;
+  /** Callbacks a second. */
+  readonly empty: Spread;
+  readonly large: Spread;
+  /** Of the same round, large to empty. */
+  readonly rateRatio: Spread;
+  readonly emptyP99: Spread;
+  readonly largeP99: Spread;
+  readonly p99Ratio: Spread;
+  readonly queries: readonly (Percentiles & { readonly sql: string })[];
+}
+
+/** With an empty table and with a large one, in turns; and the documented queries on the large one. */
+export async function measureGrowth({ options, interrupted, say }: BenchContext): Promise<Report> {
+  const { rows, turns, milliseconds, warmUpMilliseconds } = options;
+  const seconds = (turns * milliseconds + warmUpMilliseconds) / 1_000;
+  const world = {
+    names: ['empty_table', 'large_table'],
+    callbacks: Math.ceil(seconds * MOST_CALLBACKS_PER_SECOND),
+    prepare: async ([, large]: readonly BenchDatabase[]) => {
+      if (large !== undefined) await fillTable(large, rows, say, interrupted);
+    },
+    say,
+  };
+  return withServiceWorld(world, async (world) => {
+    const rounds = await takeRounds({ options, interrupted, say }, world);
+    say('the documented queries');
+    const queries = await measureQueries(world);
+    const spread = (value: (round: Round) => number) => spreadOf(rounds.map(value));
+    return reportOf({
+      rows,
+      turns,
+      empty: spread(({ empty }) => empty.rate),
+      large: spread(({ large }) => large.rate),
+      rateRatio: spread(({ empty, large }) => large.rate / empty.rate),
+      emptyP99: spread(({ empty }) => empty.p99),
+      largeP99: spread(({ large }) => large.p99),
+      p99Ratio: spread(({ empty, large }) => large.p99 / empty.p99),
+      queries,
+    });
+  });
+}
+
+interface Figures {
+  readonly rate: number;
+  readonly p99: number;
+}
+
+interface Round {
+  readonly empty: Figures;
+  readonly large: Figures;
+}
+
+async function takeRounds(
+  { options, interrupted, say }: BenchContext,
+  world: ServiceWorld,
+): Promise<readonly Round[]> {
+  const { connections, milliseconds, warmUpMilliseconds, turns } = options;
+  const [empty, large] = world.services;
+  if (empty === undefined || large === undefined) throw new Error('There must be two services');
+  let nextOfLarge = 0;
+  const take = async (service: RunningService, milliseconds: number): Promise<Figures> => {
+    interrupted.throwIfAborted();
+    const keepRows = service === large;
+    const firstIndex = keepRows ? nextOfLarge : 0;
+    const turn = { connections, milliseconds, mode: 'kept', keepRows, firstIndex } as const;
+    const { rate, result } = await takeTurn(world, service, turn);
+    if (keepRows) nextOfLarge += result.acknowledged.length;
+    return { rate, p99: result.latency.p99 };
+  };
+  say('warming up');
+  for (const service of [empty, large]) await take(service, warmUpMilliseconds);
+  const rounds: Round[] = [];
+  for (let round = 1; round <= turns; round += 1) {
+    say(`round ${round} of ${turns}`);
+    const first = await take(round % 2 === 0 ? empty : large, milliseconds);
+    const second = await take(round % 2 === 0 ? large : empty, milliseconds);
+    rounds.push(round % 2 === 0 ? { empty: first, large: second } : { empty: second, large: first });
+  }
+  return rounds;
+}
+
+async function measureQueries({ services }: ServiceWorld): Promise<Growth['queries']> {
+  const measured: Growth['queries'][number][] = [];
+  for (const sql of QUERIES) {
+    const latencies: number[] = [];
+    for (let run = 0; run < QUERY_RUNS; run += 1) {
+      const startedAt = performance.now();
+      await services[1]?.database.query(sql);
+      latencies.push(performance.now() - startedAt);
+    }
+    measured.push({ sql, ...percentiles(latencies.sort((left, right) => left - right)) });
+  }
+  return measured;
+}
+
+function reportOf(growth: Growth): Report {
+  const { rows, empty, large, rateRatio, emptyP99, largeP99, p99Ratio, queries } = growth;
+  const cell = ({ median, least, most }: Spread, digits: number) =>
+    `${median.toFixed(digits)} (${least.toFixed(digits)}–${most.toFixed(digits)})`.padStart(22);
+  const text = [
+    '',
+    `${''.padEnd(24)}${'204 a second'.padStart(22)}${'p99 ms'.padStart(22)}`,
+    `${'an empty table'.padEnd(24)}${cell(empty, 0)}${cell(emptyP99, 1)}`,
+    `${`${rows} rows`.padEnd(24)}${cell(large, 0)}${cell(largeP99, 1)}`,
+    `${'ratio'.padEnd(24)}${cell(rateRatio, 2)}${cell(p99Ratio, 2)}`,
+    '',
+    ...queries.map(
+      ({ sql, p50, p99 }) =>
+        `p50 ${p50.toFixed(1).padStart(6)} ms, p99 ${p99.toFixed(1).padStart(6)} ms  ${sql.replaceAll(/\s+/g, ' ')}`,
+    ),
+    '',
+  ].join('\n');
+  return { text, files: { 'growth.json': asJson({ ...circumstances(), ...growth }) } };
+}

@@ -1,0 +1,102 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { silent } from '../simulator/callback-plan.js';
+import { firstValue } from '../simulator/form-parameters.js';
+import { TwilioSimulator } from '../simulator/twilio-simulator.js';
+import { ACCOUNT } from './account.js';
+import type { BenchDatabase } from './bench-database.js';
+import { type PolicyFailure, policyFailureOf } from './callbacks.js';
+import { CallbackConnection } from './load/callback-connection.js';
+
+/** An SMS that takes longer is a fault, not a latency. */
+const LIMIT_MILLISECONDS = 20_000;
+
+/** Between two failures, in milliseconds, so that each meets another moment of whatever is periodic. */
+const PAUSES = [5, 11, 17, 23, 31];
+
+/** Sends callbacks of policy failures, and sees their SMS arrive at a fake Twilio in this process: on one clock. */
+export class PolicyFailures {
+  readonly #arrivals = new Map<string, (time: number) => void>();
+  #next = 0;
+
+  private constructor(
+    twilio: TwilioSimulator,
+    private readonly port: number,
+  ) {
+    twilio.on('request', ({ method, parameters }) => {
+      if (method !== 'POST') return;
+      const to = firstValue(parameters, 'To') ?? '';
+      this.#arrivals.get(to)?.(performance.now());
+    });
+  }
+
+  static async startTwilio(): Promise<TwilioSimulator> {
+    return TwilioSimulator.start({ accounts: { [ACCOUNT.sid]: ACCOUNT.token }, callbackPlan: silent });
+  }
+
+  /** Stores the messages that are going to fail, as their application would have. */
+  static async prepare(
+    twilio: TwilioSimulator,
+    port: number,
+    database: BenchDatabase,
+    count: number,
+  ): Promise<PolicyFailures> {
+    const failures = Array.from({ length: count }, (_, index) => policyFailureOf(index).messageSid);
+    await database.query(STORE_MESSAGES, [failures]);
+    return new PolicyFailures(twilio, port);
+  }
+
+  /**
+   * One after the other, on one connection.
+   * @param goesOn asked before each, with how many there were.
+   * @returns milliseconds from each callback until its SMS's request was at Twilio, the shortest first.
+   */
+  async measureWhile(goesOn: (count: number) => boolean): Promise<number[]> {
+    const latencies: number[] = [];
+    const connection = await CallbackConnection.open(this.port);
+    try {
+      while (goesOn(latencies.length)) {
+        latencies.push(await this.#measureOne(connection));
+        await delay(PAUSES[latencies.length % PAUSES.length]);
+      }
+    } finally {
+      connection.close();
+    }
+    return latencies.sort((left, right) => left - right);
+  }
+
+  async #measureOne(connection: CallbackConnection): Promise<number> {
+    const failure = policyFailureOf(this.#next);
+    this.#next += 1;
+    const arrival = this.#arrivalOf(failure);
+    const sentAt = performance.now();
+    const status = await connection.send(failure.request);
+    if (status !== 204) throw new Error(`A policy failure's callback was answered ${status}`);
+    return (await arrival) - sentAt;
+  }
+
+  async #arrivalOf({ to }: PolicyFailure): Promise<number> {
+    const limit = new AbortController();
+    try {
+      return await Promise.race([
+        new Promise<number>((resolve) => this.#arrivals.set(to, resolve)),
+        delay(LIMIT_MILLISECONDS, undefined, { signal: limit.signal }).then(() => {
+          throw new Error(`There was no SMS within ${LIMIT_MILLISECONDS} ms`);
+        }),
+      ]);
+    } finally {
+      this.#arrivals.delete(to);
+      limit.abort();
+    }
+  }
+}
+
+const STORE_MESSAGES = `
+with company as (
+  insert into companies (name, phone_number) values ('Example Clinic', '+15005550006') returning id
+),
+conversation as (
+  insert into conversations (company_id) select id from company returning id
+)
+insert into messages (conversation_id, twilio_sid, direction, channel, body, status)
+select conversation.id, twilio_sid, 'outbound', 'whatsapp', 'Your appointment is tomorrow at 10:00.', 'sent'
+  from conversation, unnest($1::text[]) as twilio_sid`;

@@ -1,0 +1,124 @@
+import type { BenchContext } from './bench-context.js';
+import { type ServiceWorld, withServiceWorld } from './bench-world.js';
+import { asJson, circumstances, type Report } from './report/report.js';
+import { takeTurn } from './take-turn.js';
+
+/** More than the service stores in a second, on average over the minutes of its most and of a part of it. */
+const MOST_CALLBACKS_PER_SECOND = 10_000;
+
+const SHARE_OF_THE_MOST = 0.7;
+
+const MEASURING_THE_MOST_MILLISECONDS = 10_000;
+
+const SAMPLE_MILLISECONDS = 2_000;
+
+interface Minute {
+  readonly minute: number;
+  readonly callbacksPerSecond: number;
+  readonly p50: number;
+  readonly p99: number;
+  /** Mean of the process, in megabytes. */
+  readonly memory: number;
+  /** Connections to the database at the end. */
+  readonly connections: number;
+}
+
+interface Soak {
+  readonly most: number;
+  readonly minutes: readonly Minute[];
+  /** Mean of the last three minutes to the mean of the minutes 2 to 4. */
+  readonly memoryRatio: number;
+  readonly p99Ratio: number;
+}
+
+/** Minutes of load below the most: memory, latency and connections must stay as they are. */
+export async function measureSoak(context: BenchContext): Promise<Report> {
+  const { minutes, warmUpMilliseconds } = context.options;
+  const seconds = minutes * 60 + (warmUpMilliseconds + MEASURING_THE_MOST_MILLISECONDS) / 1_000;
+  const callbacks = Math.ceil(seconds * MOST_CALLBACKS_PER_SECOND * SHARE_OF_THE_MOST);
+  return withServiceWorld({ names: ['soak'], callbacks, say: context.say }, async (world) => {
+    return reportOf(await measure(context, world));
+  });
+}
+
+async function measure({ options, interrupted, say }: BenchContext, world: ServiceWorld): Promise<Soak> {
+  let firstIndex = 0;
+  const take = async (milliseconds: number, requestsPerSecond?: number) => {
+    interrupted.throwIfAborted();
+    const turn = { connections: options.connections, mode: 'kept', keepRows: true } as const;
+    const taken = await takeTurn(world, world.service, {
+      ...turn,
+      milliseconds,
+      requestsPerSecond,
+      firstIndex,
+    });
+    firstIndex += taken.result.acknowledged.length;
+    return taken;
+  };
+  say('warming up');
+  await take(options.warmUpMilliseconds);
+  say('the most callbacks a second');
+  const { rate: most } = await take(MEASURING_THE_MOST_MILLISECONDS);
+  const measured: Minute[] = [];
+  for (let minute = 1; minute <= options.minutes; minute += 1) {
+    const memory = sampleMemory(world);
+    const { rate, result } = await take(60_000, most * SHARE_OF_THE_MOST);
+    const { p50, p99 } = result.latency;
+    measured.push({
+      ...{ minute, callbacksPerSecond: rate, p50, p99 },
+      memory: memory.mean(),
+      connections: await countConnections(world),
+    });
+    say(minuteInWords(measured.at(-1)));
+  }
+  return { most, minutes: measured, ...ratiosOf(measured) };
+}
+
+/** Megabytes that the process holds, until the mean is asked for. */
+function sampleMemory({ service }: ServiceWorld): { readonly mean: () => number } {
+  const samples: number[] = [service.server.residentMemory];
+  const sampling = setInterval(() => {
+    samples.push(service.server.residentMemory);
+  }, SAMPLE_MILLISECONDS);
+  return {
+    mean: () => {
+      clearInterval(sampling);
+      return meanOf(samples) / 1e6;
+    },
+  };
+}
+
+async function countConnections({ service }: ServiceWorld): Promise<number> {
+  const [row] = await service.database.query<{ connections: number }>(
+    `select count(*)::int as connections from pg_stat_activity
+      where datname = current_database() and application_name <> 'bench'`,
+  );
+  return row?.connections ?? NaN;
+}
+
+function ratiosOf(minutes: readonly Minute[]): Pick<Soak, 'memoryRatio' | 'p99Ratio'> {
+  const [early, late] = [minutes.slice(1, 4), minutes.slice(-3)];
+  const ratio = (value: (minute: Minute) => number) => meanOf(late.map(value)) / meanOf(early.map(value));
+  return { memoryRatio: ratio(({ memory }) => memory), p99Ratio: ratio(({ p99 }) => p99) };
+}
+
+function meanOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function minuteInWords(minute: Minute | undefined): string {
+  if (minute === undefined) return '';
+  const { minute: number, callbacksPerSecond, p50, p99, memory, connections } = minute;
+  return `minute ${number}: ${Math.round(callbacksPerSecond)} a second, p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, ${memory.toFixed(0)} MB, ${connections} connections`;
+}
+
+function reportOf(soak: Soak): Report {
+  const text = [
+    '',
+    `At the most ${Math.round(soak.most)} callbacks a second; ${SHARE_OF_THE_MOST * 100} % of it:`,
+    ...soak.minutes.map(minuteInWords),
+    `The last three minutes to the minutes 2 to 4: memory ${soak.memoryRatio.toFixed(3)}, p99 ${soak.p99Ratio.toFixed(2)}`,
+    '',
+  ].join('\n');
+  return { text, files: { 'soak.json': asJson({ ...circumstances(), ...soak }) } };
+}

@@ -1,0 +1,33 @@
+import type { BenchContext } from './bench-context.js';
+import { withBenchWorld } from './bench-world.js';
+import { summarize } from './measurement.js';
+import { chart } from './report/chart.js';
+import { asJson, type Report } from './report/report.js';
+import { resultsOf } from './report/results.js';
+import { table } from './report/table.js';
+import { BenchRun } from './run-bench.js';
+
+/** More than any contender stores in a second: a turn does not end for want of callbacks. */
+const CALLBACKS_PER_SECOND = 10_000;
+
+const LEAST_CALLBACKS = 20_000;
+
+/** Callbacks a second, by this service and by its peers in turns. */
+export async function measureThroughput(context: BenchContext): Promise<Report> {
+  const { options, say } = context;
+  const wanted = Math.ceil((options.milliseconds / 1000) * CALLBACKS_PER_SECOND);
+  return withBenchWorld({ callbacks: Math.max(LEAST_CALLBACKS, wanted), say }, async (world) => {
+    const run = new BenchRun(world, context);
+    say('measuring the load generator, and warming up');
+    const loadGenerator = await run.measureLoadGenerator();
+    await run.warmUp();
+    await run.run();
+    const { turns, storedCallbacks } = run;
+    const measurements = [...summarize(turns, 'kept'), ...summarize(turns, 'new')];
+    const results = resultsOf(options, { loadGenerator, storedCallbacks, measurements });
+    return {
+      text: table(results),
+      files: { 'results.json': asJson(results), 'chart.svg': chart(measurements) },
+    };
+  });
+}

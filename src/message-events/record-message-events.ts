@@ -1,0 +1,37 @@
+import type { EntityManager } from 'typeorm';
+import { STATUSES_BY_RANK } from './message-status.js';
+
+export interface Recording {
+  /** The ids of the events that are new. */
+  readonly added: ReadonlySet<string>;
+  /** The SIDs whose row in `messages` could not follow: somebody has it locked, or there is a problem. */
+  readonly unlinked: ReadonlySet<string>;
+  readonly problem: string | null;
+}
+
+interface RecordingRow {
+  readonly added: string[] | null;
+  readonly unlinked: string[] | null;
+  readonly problem: string | null;
+}
+
+/**
+ * Calls migrations/create_record_message_events_function.sql.
+ * @param rows of `message_events`; without any, only the rows of `messages` follow what is there.
+ * @param messageSids of those that are to follow.
+ */
+export async function recordMessageEvents(
+  manager: EntityManager,
+  rows: readonly object[],
+  messageSids: ReadonlySet<string>,
+): Promise<Recording> {
+  const [recorded] = await manager.query<RecordingRow[]>(
+    'select added, unlinked, problem from record_message_events($1, $2, $3)',
+    [JSON.stringify(rows), [...messageSids], STATUSES_BY_RANK],
+  );
+  return {
+    added: new Set(recorded?.added),
+    unlinked: new Set(recorded?.unlinked),
+    problem: recorded?.problem ?? null,
+  };
+}
