@@ -22,6 +22,9 @@ import { WebhooksModule } from './webhooks/webhooks.module.js';
 
 /** Composition root: here, and only here, the environment becomes the options of the modules. */
 
+/** Periodic work belongs to the processes that work on the queue; the others publish only. */
+const periodicWork = (env: Env) => (env.WORKER_CONCURRENCY === 0 ? { intervalMilliseconds: 0 } : {});
+
 const database = DatabaseModule.forRootAsync({
   imports: [EnvModule],
   inject: [ENV],
@@ -39,10 +42,11 @@ const typeOrm = TypeOrmModule.forRootAsync({
 });
 
 const domainEvents = DomainEventsModule.forRootAsync({
-  imports: [database],
-  inject: [DATABASE_CONNECTION],
-  useFactory: (database: DatabaseConnection) => ({
-    connection: jobQueuePoolOptions(database),
+  imports: [database, EnvModule],
+  inject: [DATABASE_CONNECTION, ENV],
+  useFactory: (database: DatabaseConnection, { WORKER_CONCURRENCY: concurrency }: Env) => ({
+    connection: jobQueuePoolOptions(database, concurrency),
+    concurrency,
     noPreparedStatements: database.embedded,
     // PGlite's socket passes no notifications on.
     pollIntervalMilliseconds: database.embedded ? 200 : undefined,
@@ -80,15 +84,18 @@ const fallback = FallbackModule.forRootAsync({
       env.PUBLIC_BASE_URL === undefined
         ? undefined
         : `${env.PUBLIC_BASE_URL}/api/webhooks/twilio/message-status`,
+    ...periodicWork(env),
   }),
 });
 
 const statusPolling = StatusPollingModule.forRootAsync({
   imports: [EnvModule, messageEvents, twilio],
   inject: [ENV],
-  useFactory: ({ TWILIO_ACCOUNT_SID, STATUS_POLL_AFTER_MINUTES: minutes }: Env) => ({
-    accountSid: TWILIO_ACCOUNT_SID,
-    ...(minutes === 0 ? { intervalMilliseconds: 0 } : { afterMilliseconds: minutes * 60_000 }),
+  useFactory: (env: Env) => ({
+    accountSid: env.TWILIO_ACCOUNT_SID,
+    ...(env.STATUS_POLL_AFTER_MINUTES === 0
+      ? { intervalMilliseconds: 0 }
+      : { afterMilliseconds: env.STATUS_POLL_AFTER_MINUTES * 60_000, ...periodicWork(env) }),
   }),
 });
 
@@ -101,7 +108,7 @@ const operations = OperationsModule.forRootAsync({
 const retention = RetentionModule.forRootAsync({
   imports: [EnvModule],
   inject: [ENV],
-  useFactory: ({ RETENTION_DAYS: retentionDays }: Env) => ({ retentionDays }),
+  useFactory: (env: Env) => ({ retentionDays: env.RETENTION_DAYS, ...periodicWork(env) }),
 });
 
 @Module({

@@ -21,6 +21,7 @@ export class StartupSummary implements OnApplicationBootstrap {
       trustProxy: env.PUBLIC_BASE_URL === undefined ? env.TRUST_PROXY : undefined,
       fallbackErrorCodes: env.FALLBACK_ERROR_CODES,
       statusPollAfterMinutes: env.STATUS_POLL_AFTER_MINUTES,
+      workerConcurrency: env.WORKER_CONCURRENCY,
       retentionDays: env.RETENTION_DAYS,
       adminApiKeysConfigured: env.ADMIN_API_KEYS.length,
       smsSender: env.TWILIO_MESSAGING_SERVICE_SID ?? 'the number of the company',
@@ -30,6 +31,9 @@ export class StartupSummary implements OnApplicationBootstrap {
       this.logger.warn(
         'The embedded database serves one process only. Set DATABASE_URL for more than a trial.',
       );
+    }
+    if (env.WORKER_CONCURRENCY === 0) {
+      this.logger.log('This process has no worker: SMS are sent by another one on the same database.');
     }
     if (env.PUBLIC_BASE_URL === undefined && env.TRUST_PROXY === false) {
       this.logger.warn(

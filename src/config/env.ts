@@ -45,6 +45,9 @@ const minutes = z.coerce.number().min(0).max(1_440);
 /** Whether WhatsApp delivered after all is looked for in two days' events. */
 const retentionDays = z.coerce.number().int().min(3).max(36_500);
 
+/** Of domain events, each of which may need a connection to the database at the same time. */
+const workerConcurrency = z.coerce.number().int().min(0).max(100);
+
 const httpUrl = z
   .url({ protocol: /^https?$/ })
   .refine((value) => !value.includes('@'), 'must have no user name and no password')
@@ -93,6 +96,7 @@ export const envVariables = z.object({
   TRUST_PROXY: trustProxy.default(false),
   FALLBACK_ERROR_CODES: errorCodes.default(['63049']),
   STATUS_POLL_AFTER_MINUTES: minutes.default(10),
+  WORKER_CONCURRENCY: workerConcurrency.default(10),
   RETENTION_DAYS: retentionDays.optional(),
   ADMIN_API_KEYS: adminApiKeys.default([]),
   PORT: z.coerce.number().int().min(0).max(65_535).default(3000),
@@ -107,13 +111,15 @@ export const envVariables = z.object({
 });
 
 /** All of them together, for the service. A command picks those of `envVariables` that it needs. */
-export const envSchema = envVariables.refine(
-  (env) => env.TWILIO_SUBACCOUNTS.every((account) => account.accountSid !== env.TWILIO_ACCOUNT_SID),
-  {
+export const envSchema = envVariables
+  .refine((env) => env.TWILIO_SUBACCOUNTS.every((account) => account.accountSid !== env.TWILIO_ACCOUNT_SID), {
     path: ['TWILIO_SUBACCOUNTS'],
     message: 'must not name the account of TWILIO_ACCOUNT_SID, whose token is TWILIO_AUTH_TOKEN',
-  },
-);
+  })
+  .refine((env) => env.WORKER_CONCURRENCY > 0 || env.DATABASE_URL !== undefined, {
+    path: ['WORKER_CONCURRENCY'],
+    message: 'must not be 0 where DATABASE_URL is not set: nobody else can work on the embedded database',
+  });
 
 export type Env = z.output<typeof envSchema>;
 
@@ -170,6 +176,7 @@ function describe(name: string, issue: z.core.$ZodIssue, isSet: boolean): string
     PUBLIC_BASE_URL: 'must be the https origin that Twilio calls, without a query: https://hooks.example.com',
     TWILIO_API_BASE_URL: 'must be an http or https URL without a query',
     STATUS_POLL_AFTER_MINUTES: 'must be a number of minutes from 0 to 1440; 0 switches it off',
+    WORKER_CONCURRENCY: 'must be a whole number from 0 to 100; 0 makes this process publish only',
     RETENTION_DAYS: 'must be a whole number of days from 3 to 36500',
     ADMIN_API_KEYS: 'must be keys of at least 24 characters, separated by commas',
     PORT: 'must be a port number from 0 to 65535',
