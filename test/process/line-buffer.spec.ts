@@ -31,6 +31,16 @@ describe('LineBuffer', () => {
     expect(stdout).toBe(`a\nb\nc\n${JSON.stringify(['a\nb\n', 'c\n'])}\n`);
   });
 
+  it('writes no more at once than it is told to, and cuts no line', () => {
+    const { stdout } = outputOf(`
+      const chunks = [];
+      const shared = new LineBuffer({ write: (text) => chunks.push(text) }, 10);
+      for (const line of ['1234\\n', '1234\\n', '12\\n', '12345678\\n', 'a line that is longer\\n']) shared.write(line);
+      shared.flush();
+      console.log(JSON.stringify(chunks));`);
+    expect(JSON.parse(stdout)).toEqual(['1234\n1234\n', '12\n', '12345678\n', 'a line that is longer\n']);
+  });
+
   it.each([
     ['process.exit()', 'process.exit(3);', 3],
     ['an uncaught exception', `throw new Error('a bug');`, 1],
