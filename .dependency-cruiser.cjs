@@ -2,6 +2,7 @@
 
 /** What each folder of src/ may import, besides itself. Anything that is not named here may not be imported. */
 const allowed = {
+  cluster: ['config'],
   config: [],
   database: ['config'],
   rounds: [],
@@ -16,6 +17,7 @@ const allowed = {
   health: ['domain-events'],
   retention: ['rounds'],
   operations: [
+    'cluster',
     'domain-events',
     'fallback',
     'measurements',

@@ -1,5 +1,7 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import cluster from 'node:cluster';
+import { MetricsExchange } from './cluster/metrics-exchange.js';
 import type { Env } from './config/env.js';
 import { ENV, EnvModule } from './config/env.module.js';
 import { dataSourceOptions, jobQueuePoolOptions } from './database/data-source-options.js';
@@ -102,7 +104,10 @@ const statusPolling = StatusPollingModule.forRootAsync({
 const operations = OperationsModule.forRootAsync({
   imports: [EnvModule, messageEvents, MessagesModule, FallbackOperationsModule.forDomainEvents(domainEvents)],
   inject: [ENV],
-  useFactory: (env: Env) => ({ adminApiKeys: env.ADMIN_API_KEYS }),
+  useFactory: (env: Env) => ({
+    adminApiKeys: env.ADMIN_API_KEYS,
+    metricsExchange: env.PROCESSES > 1 && cluster.isWorker ? new MetricsExchange() : undefined,
+  }),
 });
 
 const retention = RetentionModule.forRootAsync({
