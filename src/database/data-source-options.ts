@@ -13,6 +13,7 @@ import { Message } from '../messages/message.entity.js';
 import { MessagePollWatermark } from '../status-polling/message-poll-watermark.entity.js';
 import { MessagePoll } from '../status-polling/message-poll.entity.js';
 import { RejectedCallback } from '../webhooks/rejected-callback.entity.js';
+import type { Env } from '../config/env.js';
 import type { DatabaseConnection } from './database-connection.js';
 import { ReliableClient } from './reliable-client.js';
 
@@ -58,6 +59,11 @@ export function jobQueuePoolOptions({ client }: DatabaseConnection, concurrency:
 
 function jobQueueConnections(concurrency: number): number {
   return concurrency === 0 ? 0 : Math.max(POOL_CONNECTIONS, concurrency);
+}
+
+/** How many connections a replica has at the most, with all of its processes. */
+export function mostConnections(env: Pick<Env, 'PROCESSES' | 'WORKER_CONCURRENCY'>): number {
+  return env.PROCESSES * POOL_CONNECTIONS + jobQueueConnections(env.WORKER_CONCURRENCY);
 }
 
 /** TypeORM writes to the console of its own accord, whatever the form of our log. All it has to say it throws too. */

@@ -243,6 +243,20 @@ describe('npm run doctor', () => {
     expect(ill).toMatchObject([{ check: 'migrations', advice: 'npm run migrate' }]);
   });
 
+  // The embedded database has as many connections as it needs.
+  if (process.env.TEST_DATABASE_URL !== undefined) {
+    it('finds a server that takes fewer connections than all processes have', async () => {
+      const DATABASE_URL = database.client.connectionString;
+      const { ill } = await examine({ DATABASE_URL, PROCESSES: '128' });
+      expect(ill).toMatchObject([
+        {
+          check: 'connections',
+          found: expect.stringContaining('up to 1290, and the server takes') as unknown,
+        },
+      ]);
+    });
+  }
+
   it('finds jobs that nobody takes', async () => {
     const idle = await createTestDatabase();
     const stuck = await TestApplication.start({ database: idle });
