@@ -9,7 +9,7 @@ import { MetricsGathering } from './metrics-gathering.js';
 const STOP_LIMIT_MILLISECONDS = 9_800;
 
 /** npm passes on the signal of a Ctrl-C that the terminal has sent already. */
-const SAME_SIGNAL_MILLISECONDS = 1_000;
+const SAME_SIGNAL_MILLISECONDS = 2_000;
 
 /**
  * Runs the service as several processes that share one port, the first of them with the job queue's worker.

@@ -152,9 +152,18 @@ describeOnServer('a service of several processes', () => {
     expect(acknowledged.filter((sid) => !stored.has(sid))).toEqual([]);
   });
 
-  it('takes the Ctrl-C of a terminal, which all processes get, some of them twice', async () => {
+  it('takes the Ctrl-C of a terminal, which all processes get, and which npm passes on once more', async () => {
     await start();
-    for (const pid of [service.pid, ...pidsOf(service), service.pid]) process.kill(pid, 'SIGINT');
+    const signed = callback(randomMessageSid());
+    const outgoing = await begin(service, signed);
+    for (const pid of [service.pid, ...pidsOf(service)]) process.kill(pid, 'SIGINT');
+    await until('the signal to arrive', () => service.messages.includes('All processes are shut down'));
+    service.signal('SIGINT');
+    const answered = once(outgoing, 'response');
+    outgoing.end(signed.body);
+    const [answer] = (await answered) as [IncomingMessage];
+    answer.resume();
+    expect(answer.statusCode).toBe(204);
     expect(await service.ended).toEqual({ code: 0, signal: null });
     expect(service.messages.filter((message) => message === 'Shutting down')).toHaveLength(2);
   });
