@@ -2,9 +2,10 @@
 
 /** What each folder of src/ may import, besides itself. Anything that is not named here may not be imported. */
 const allowed = {
-  cluster: ['config'],
+  cluster: ['config', 'process'],
   config: [],
-  database: ['config'],
+  process: ['config'],
+  database: ['config', 'process'],
   rounds: [],
   measurements: [],
   twilio: [],
@@ -33,6 +34,7 @@ const allowed = {
     'fallback',
     'message-events',
     'messages',
+    'process',
     'retention',
     'twilio',
   ],

@@ -16,7 +16,7 @@ import { MessageEventsModule } from './message-events/message-events.module.js';
 import { MessagesModule } from './messages/messages.module.js';
 import { OperationsModule } from './operations/operations.module.js';
 import { RetentionModule } from './retention/retention.module.js';
-import { StartupSummary } from './startup-summary.js';
+import { StartupSummary } from './process/startup-summary.js';
 import { StatusPollingModule } from './status-polling/status-polling.module.js';
 import type { TwilioAccount } from './twilio/twilio.module-definition.js';
 import { TwilioModule } from './twilio/twilio.module.js';

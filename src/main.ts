@@ -1,7 +1,7 @@
 import cluster from 'node:cluster';
 import { envSchema, parseEnv } from './config/env.js';
 import { loadEnvFile } from './config/load-env-file.js';
-import { exitWithError } from './startup-error.js';
+import { exitWithError } from './process/startup-error.js';
 
 try {
   loadEnvFile();

@@ -5,10 +5,10 @@ import { AppModule } from './app.module.js';
 import { configureApp } from './app.setup.js';
 import { endWithPrimary } from './cluster/end-with-primary.js';
 import type { Env } from './config/env.js';
-import { PreparedExpressAdapter } from './express-server.js';
-import { logLibraryConsole } from './library-console.js';
-import { createLogger } from './logger.js';
-import { limitShutdown } from './shutdown-limit.js';
+import { PreparedExpressAdapter } from './process/express-server.js';
+import { logLibraryConsole } from './process/library-console.js';
+import { createLogger } from './process/logger.js';
+import { limitShutdown } from './process/shutdown-limit.js';
 
 /** Runs the service in this process: create, configure, listen. */
 export async function serve(env: Env): Promise<void> {

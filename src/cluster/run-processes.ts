@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { Env } from '../config/env.js';
-import { createLogger } from '../logger.js';
-import { StartupError } from '../startup-error.js';
+import { createLogger } from '../process/logger.js';
+import { StartupError } from '../process/startup-error.js';
 import { type Ending, KeptProcess, NeverListenedError } from './kept-process.js';
 import { MetricsGathering } from './metrics-gathering.js';
 

@@ -3,7 +3,7 @@ import { dataSourceOptions } from '../database/data-source-options.js';
 import type { DatabaseConnection } from '../database/database-connection.js';
 import { openMigrated } from '../database/open-migrated.js';
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
-import { StartupError } from '../startup-error.js';
+import { StartupError } from '../process/startup-error.js';
 import { type Finding, ill, well } from './finding.js';
 import { counted } from './table.js';
 

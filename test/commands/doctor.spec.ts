@@ -7,7 +7,7 @@ import type { AccountResources } from '../../simulator/account-api.js';
 import { runDoctor } from '../../src/commands/doctor-command.js';
 import type { Finding } from '../../src/commands/finding.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
-import { StartupError } from '../../src/startup-error.js';
+import { StartupError } from '../../src/process/startup-error.js';
 import { TestApplication, WEBHOOK_PATH } from '../support/application.js';
 import { createEmptyDatabase, createTestDatabase } from '../support/test-database.js';
 

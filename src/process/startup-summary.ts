@@ -1,7 +1,7 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import cluster from 'node:cluster';
-import type { Env } from './config/env.js';
-import { ENV } from './config/env.module.js';
+import type { Env } from '../config/env.js';
+import { ENV } from '../config/env.module.js';
 
 /** One line at the start that says what is configured, without a secret. Of several processes, the first one says it. */
 @Injectable()

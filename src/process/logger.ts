@@ -1,7 +1,7 @@
 import { ConsoleLogger, type LogLevel } from '@nestjs/common';
 import cluster from 'node:cluster';
 import { isatty } from 'node:tty';
-import type { Env } from './config/env.js';
+import type { Env } from '../config/env.js';
 import { FULL_WHERE_SHARED, LineBuffer } from './line-buffer.js';
 
 const LEVELS: readonly LogLevel[] = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose'];
