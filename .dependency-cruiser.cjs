@@ -2,8 +2,10 @@
 
 /** What each folder of src/ may import, besides itself. Anything that is not named here may not be imported. */
 const allowed = {
+  cluster: ['config', 'process'],
   config: [],
-  database: ['config'],
+  process: ['config'],
+  database: ['config', 'process'],
   rounds: [],
   measurements: [],
   twilio: [],
@@ -16,6 +18,7 @@ const allowed = {
   health: ['domain-events'],
   retention: ['rounds'],
   operations: [
+    'cluster',
     'domain-events',
     'fallback',
     'measurements',
@@ -31,6 +34,7 @@ const allowed = {
     'fallback',
     'message-events',
     'messages',
+    'process',
     'retention',
     'twilio',
   ],

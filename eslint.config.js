@@ -20,7 +20,7 @@ export default tseslint.config(
     ignores: [
       'src/config/**',
       'src/main.ts',
-      'src/library-console.ts',
+      'src/process/library-console.ts',
       'src/database/migrate.ts',
       'src/commands/run-command.ts',
       'src/commands/doctor.ts',

@@ -1,5 +1,7 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import cluster from 'node:cluster';
+import { MetricsExchange } from './cluster/metrics-exchange.js';
 import type { Env } from './config/env.js';
 import { ENV, EnvModule } from './config/env.module.js';
 import { dataSourceOptions, jobQueuePoolOptions } from './database/data-source-options.js';
@@ -14,13 +16,16 @@ import { MessageEventsModule } from './message-events/message-events.module.js';
 import { MessagesModule } from './messages/messages.module.js';
 import { OperationsModule } from './operations/operations.module.js';
 import { RetentionModule } from './retention/retention.module.js';
-import { StartupSummary } from './startup-summary.js';
+import { StartupSummary } from './process/startup-summary.js';
 import { StatusPollingModule } from './status-polling/status-polling.module.js';
 import type { TwilioAccount } from './twilio/twilio.module-definition.js';
 import { TwilioModule } from './twilio/twilio.module.js';
 import { WebhooksModule } from './webhooks/webhooks.module.js';
 
 /** Composition root: here, and only here, the environment becomes the options of the modules. */
+
+/** Periodic work belongs to the processes that work on the queue; the others publish only. */
+const periodicWork = (env: Env) => (env.WORKER_CONCURRENCY === 0 ? { intervalMilliseconds: 0 } : {});
 
 const database = DatabaseModule.forRootAsync({
   imports: [EnvModule],
@@ -39,10 +44,11 @@ const typeOrm = TypeOrmModule.forRootAsync({
 });
 
 const domainEvents = DomainEventsModule.forRootAsync({
-  imports: [database],
-  inject: [DATABASE_CONNECTION],
-  useFactory: (database: DatabaseConnection) => ({
-    connection: jobQueuePoolOptions(database),
+  imports: [database, EnvModule],
+  inject: [DATABASE_CONNECTION, ENV],
+  useFactory: (database: DatabaseConnection, { WORKER_CONCURRENCY: concurrency }: Env) => ({
+    connection: jobQueuePoolOptions(database, concurrency),
+    concurrency,
     noPreparedStatements: database.embedded,
     // PGlite's socket passes no notifications on.
     pollIntervalMilliseconds: database.embedded ? 200 : undefined,
@@ -80,28 +86,34 @@ const fallback = FallbackModule.forRootAsync({
       env.PUBLIC_BASE_URL === undefined
         ? undefined
         : `${env.PUBLIC_BASE_URL}/api/webhooks/twilio/message-status`,
+    ...periodicWork(env),
   }),
 });
 
 const statusPolling = StatusPollingModule.forRootAsync({
   imports: [EnvModule, messageEvents, twilio],
   inject: [ENV],
-  useFactory: ({ TWILIO_ACCOUNT_SID, STATUS_POLL_AFTER_MINUTES: minutes }: Env) => ({
-    accountSid: TWILIO_ACCOUNT_SID,
-    ...(minutes === 0 ? { intervalMilliseconds: 0 } : { afterMilliseconds: minutes * 60_000 }),
+  useFactory: (env: Env) => ({
+    accountSid: env.TWILIO_ACCOUNT_SID,
+    ...(env.STATUS_POLL_AFTER_MINUTES === 0
+      ? { intervalMilliseconds: 0 }
+      : { afterMilliseconds: env.STATUS_POLL_AFTER_MINUTES * 60_000, ...periodicWork(env) }),
   }),
 });
 
 const operations = OperationsModule.forRootAsync({
   imports: [EnvModule, messageEvents, MessagesModule, FallbackOperationsModule.forDomainEvents(domainEvents)],
   inject: [ENV],
-  useFactory: (env: Env) => ({ adminApiKeys: env.ADMIN_API_KEYS }),
+  useFactory: (env: Env) => ({
+    adminApiKeys: env.ADMIN_API_KEYS,
+    metricsExchange: env.PROCESSES > 1 && cluster.isWorker ? new MetricsExchange() : undefined,
+  }),
 });
 
 const retention = RetentionModule.forRootAsync({
   imports: [EnvModule],
   inject: [ENV],
-  useFactory: ({ RETENTION_DAYS: retentionDays }: Env) => ({ retentionDays }),
+  useFactory: (env: Env) => ({ retentionDays: env.RETENTION_DAYS, ...periodicWork(env) }),
 });
 
 @Module({

@@ -1,32 +1,19 @@
-import { Logger } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import type { NestExpressApplication } from '@nestjs/platform-express';
-import { AppModule } from './app.module.js';
-import { configureApp } from './app.setup.js';
+import cluster from 'node:cluster';
 import { envSchema, parseEnv } from './config/env.js';
 import { loadEnvFile } from './config/load-env-file.js';
-import { PreparedExpressAdapter } from './express-server.js';
-import { logLibraryConsole } from './library-console.js';
-import { createLogger } from './logger.js';
-import { limitShutdown } from './shutdown-limit.js';
-import { exitWithError } from './startup-error.js';
+import { exitWithError } from './process/startup-error.js';
 
 try {
   loadEnvFile();
   const env = parseEnv(process.env, envSchema);
-  const app = await NestFactory.create<NestExpressApplication>(AppModule, new PreparedExpressAdapter(), {
-    logger: createLogger(env),
-    bodyParser: false,
-    abortOnError: false,
-    // A start that fails is explained in one message, instead of Nest's own with a stack.
-    bufferLogs: true,
-    autoFlushLogs: false,
-  });
-  logLibraryConsole();
-  limitShutdown(app.getHttpServer());
-  await configureApp(app).listen(env.PORT, env.HOST);
-  app.flushLogs();
-  new Logger('Service').log('Listening', { url: await app.getUrl() });
+  // Each loads only what it needs: the primary of several processes serves nothing itself.
+  if (env.PROCESSES > 1 && cluster.isPrimary) {
+    const { runProcesses } = await import('./cluster/run-processes.js');
+    await runProcesses(env);
+  } else {
+    const { serve } = await import('./serve.js');
+    await serve(env);
+  }
 } catch (error) {
   exitWithError(error);
 }

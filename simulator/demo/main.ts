@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import { DataSource } from 'typeorm';
 import { AppModule } from '../../src/app.module.js';
 import { configureApp } from '../../src/app.setup.js';
-import { exitWithError } from '../../src/startup-error.js';
+import { exitWithError } from '../../src/process/startup-error.js';
 import { paced, delivered } from '../callback-plan.js';
 import { demoAccount } from '../demo-account.js';
 import { TwilioSimulator } from '../twilio-simulator.js';

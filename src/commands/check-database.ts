@@ -3,15 +3,21 @@ import { dataSourceOptions } from '../database/data-source-options.js';
 import type { DatabaseConnection } from '../database/database-connection.js';
 import { openMigrated } from '../database/open-migrated.js';
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
-import { StartupError } from '../startup-error.js';
+import { StartupError } from '../process/startup-error.js';
 import { type Finding, ill, well } from './finding.js';
 import { counted } from './table.js';
 
 /** A job waits for moments, unless nobody takes it. */
 const LONGEST_WAIT_SECONDS = 120;
 
-/** Whether the database answers and is migrated, and whether somebody works on the queue in it. */
-export async function* checkDatabase(open: () => Promise<DatabaseConnection>): AsyncGenerator<Finding> {
+/**
+ * Whether the database answers and is migrated, and whether somebody works on the queue in it.
+ * @param connections how many the service has at the most.
+ */
+export async function* checkDatabase(
+  open: () => Promise<DatabaseConnection>,
+  connections: number,
+): AsyncGenerator<Finding> {
   let dataSource: DataSource;
   let connection: DatabaseConnection;
   try {
@@ -37,11 +43,25 @@ export async function* checkDatabase(open: () => Promise<DatabaseConnection>): A
       return;
     }
     yield well('migrations', 'all are applied');
+    if (!connection.embedded) yield* checkConnections(dataSource, connections);
     yield* checkQueue(dataSource);
     await dataSource.destroy();
   } finally {
     await connection.close();
   }
+}
+
+/** Whether the server has enough of them, were it alone with this replica. */
+async function* checkConnections(dataSource: DataSource, needed: number): AsyncGenerator<Finding> {
+  const [server] = await dataSource.query<{ available: number }[]>(
+    `select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int as available`,
+  );
+  if (server === undefined || needed <= server.available) return;
+  yield ill(
+    'connections',
+    `this replica has up to ${needed}, and the server takes ${server.available} in all`,
+    "Raise the server's max_connections, or lower PROCESSES",
+  );
 }
 
 async function* checkQueue(dataSource: DataSource): AsyncGenerator<Finding> {

@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { loadEnvFile } from '../config/load-env-file.js';
-import { exitWithError } from '../startup-error.js';
+import { exitWithError } from '../process/startup-error.js';
 import { runDoctor } from './doctor-command.js';
 import { openServicesDatabase, terminal } from './run-command.js';
 

@@ -1,4 +1,5 @@
 import { type Env, envSchema, EnvironmentError, parseEnv } from '../config/env.js';
+import { mostConnections } from '../database/data-source-options.js';
 import type { DatabaseConnection } from '../database/database-connection.js';
 import { checkDatabase } from './check-database.js';
 import { checkTwilio } from './check-twilio.js';
@@ -27,7 +28,7 @@ export async function* examine({ variables, openDatabase }: Patient): AsyncGener
     return;
   }
   yield well('environment', 'it is complete');
-  yield* checkDatabase(() => openDatabase(env));
+  yield* checkDatabase(() => openDatabase(env), mostConnections(env));
   const callbackUrl = env.PUBLIC_BASE_URL === undefined ? undefined : env.PUBLIC_BASE_URL + WEBHOOK_PATH;
   yield* checkTwilio(env, callbackUrl);
   yield* checkWebhook(env, callbackUrl);

@@ -5,7 +5,7 @@ import { type Env, envVariables, parseEnv } from '../config/env.js';
 import { loadEnvFile } from '../config/load-env-file.js';
 import type { DatabaseConnection } from '../database/database-connection.js';
 import { openDatabase } from '../database/open-database.js';
-import { exitWithError, StartupError } from '../startup-error.js';
+import { exitWithError, StartupError } from '../process/startup-error.js';
 import { type Command, execute, type Terminal } from './command.js';
 import { type Operations, openOperations } from './operations.js';
 

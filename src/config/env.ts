@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 
 /** Nest's level names; `info` is accepted too, because most operators write that. */
@@ -44,6 +45,19 @@ const minutes = z.coerce.number().min(0).max(1_440);
 
 /** Whether WhatsApp delivered after all is looked for in two days' events. */
 const retentionDays = z.coerce.number().int().min(3).max(36_500);
+
+/** They have ten connections to the database each. */
+const MOST_PROCESSES = 128;
+
+const processes = z
+  .string()
+  .transform((value) =>
+    value.toLowerCase() === 'auto' ? Math.min(availableParallelism(), MOST_PROCESSES) : Number(value),
+  )
+  .pipe(z.number().int().min(1).max(MOST_PROCESSES));
+
+/** Of domain events, each of which may need a connection to the database at the same time. */
+const workerConcurrency = z.coerce.number().int().min(0).max(100);
 
 const httpUrl = z
   .url({ protocol: /^https?$/ })
@@ -93,6 +107,8 @@ export const envVariables = z.object({
   TRUST_PROXY: trustProxy.default(false),
   FALLBACK_ERROR_CODES: errorCodes.default(['63049']),
   STATUS_POLL_AFTER_MINUTES: minutes.default(10),
+  PROCESSES: processes.default(1),
+  WORKER_CONCURRENCY: workerConcurrency.default(10),
   RETENTION_DAYS: retentionDays.optional(),
   ADMIN_API_KEYS: adminApiKeys.default([]),
   PORT: z.coerce.number().int().min(0).max(65_535).default(3000),
@@ -107,13 +123,19 @@ export const envVariables = z.object({
 });
 
 /** All of them together, for the service. A command picks those of `envVariables` that it needs. */
-export const envSchema = envVariables.refine(
-  (env) => env.TWILIO_SUBACCOUNTS.every((account) => account.accountSid !== env.TWILIO_ACCOUNT_SID),
-  {
+export const envSchema = envVariables
+  .refine((env) => env.TWILIO_SUBACCOUNTS.every((account) => account.accountSid !== env.TWILIO_ACCOUNT_SID), {
     path: ['TWILIO_SUBACCOUNTS'],
     message: 'must not name the account of TWILIO_ACCOUNT_SID, whose token is TWILIO_AUTH_TOKEN',
-  },
-);
+  })
+  .refine((env) => env.PROCESSES === 1 || env.DATABASE_URL !== undefined, {
+    path: ['PROCESSES'],
+    message: 'must be 1 where DATABASE_URL is not set: the embedded database serves one process only',
+  })
+  .refine((env) => env.WORKER_CONCURRENCY > 0 || env.DATABASE_URL !== undefined, {
+    path: ['WORKER_CONCURRENCY'],
+    message: 'must not be 0 where DATABASE_URL is not set: nobody else can work on the embedded database',
+  });
 
 export type Env = z.output<typeof envSchema>;
 
@@ -170,6 +192,8 @@ function describe(name: string, issue: z.core.$ZodIssue, isSet: boolean): string
     PUBLIC_BASE_URL: 'must be the https origin that Twilio calls, without a query: https://hooks.example.com',
     TWILIO_API_BASE_URL: 'must be an http or https URL without a query',
     STATUS_POLL_AFTER_MINUTES: 'must be a number of minutes from 0 to 1440; 0 switches it off',
+    PROCESSES: 'must be auto, or a whole number from 1 to 128',
+    WORKER_CONCURRENCY: 'must be a whole number from 0 to 100; 0 makes this process publish only',
     RETENTION_DAYS: 'must be a whole number of days from 3 to 36500',
     ADMIN_API_KEYS: 'must be keys of at least 24 characters, separated by commas',
     PORT: 'must be a port number from 0 to 65535',

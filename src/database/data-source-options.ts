@@ -15,6 +15,7 @@ import { Message } from '../messages/message.entity.js';
 import { MessagePollWatermark } from '../status-polling/message-poll-watermark.entity.js';
 import { MessagePoll } from '../status-polling/message-poll.entity.js';
 import { RejectedCallback } from '../webhooks/rejected-callback.entity.js';
+import type { Env } from '../config/env.js';
 import type { DatabaseConnection } from './database-connection.js';
 import { ReliableClient } from './reliable-client.js';
 
@@ -44,9 +45,29 @@ const STATEMENT_LIMITS = {
 /** For the connections that wait for nothing but a statement's answer, and are given up when it does not come. */
 const RELIABLE_CONNECTIONS = { Client: ReliableClient, keepAlive: true };
 
-/** A pool of connections for the job queue, whose statements may take longer. */
-export function jobQueuePoolOptions({ client }: DatabaseConnection): PoolConfig {
-  return { ...client, ...RELIABLE_CONNECTIONS, connectionTimeoutMillis: 4_000, query_timeout: 10_000 };
+const POOL_CONNECTIONS = 10;
+
+/**
+ * A pool of connections for the job queue, whose statements may take longer.
+ * @param concurrency how many jobs this process does at a time. Each takes a connection when it begins and ends.
+ */
+export function jobQueuePoolOptions({ client }: DatabaseConnection, concurrency: number): PoolConfig {
+  return {
+    ...client,
+    ...RELIABLE_CONNECTIONS,
+    max: jobQueueConnections(concurrency),
+    connectionTimeoutMillis: 4_000,
+    query_timeout: 10_000,
+  };
+}
+
+function jobQueueConnections(concurrency: number): number {
+  return concurrency === 0 ? 0 : Math.max(POOL_CONNECTIONS, concurrency);
+}
+
+/** How many connections a replica has at the most, with all of its processes. */
+export function mostConnections(env: Pick<Env, 'PROCESSES' | 'WORKER_CONCURRENCY'>): number {
+  return env.PROCESSES * POOL_CONNECTIONS + jobQueueConnections(env.WORKER_CONCURRENCY);
 }
 
 /** TypeORM writes to the console of its own accord, whatever the form of our log. All it has to say it throws too. */
@@ -78,6 +99,6 @@ export function dataSourceOptions(connection: DatabaseConnection): DataSourceOpt
     synchronize: false,
     installExtensions: false,
     uuidExtension: 'pgcrypto',
-    extra: { max: 10, ...RELIABLE_CONNECTIONS, ...STATEMENT_LIMITS },
+    extra: { max: POOL_CONNECTIONS, ...RELIABLE_CONNECTIONS, ...STATEMENT_LIMITS },
   };
 }

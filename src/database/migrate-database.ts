@@ -1,7 +1,7 @@
 import { Logger as JobQueueLogger, runMigrations } from 'graphile-worker';
 import { Pool } from 'pg';
 import { DataSource } from 'typeorm';
-import { StartupError } from '../startup-error.js';
+import { StartupError } from '../process/startup-error.js';
 import { dataSourceOptions, migrations, MIGRATIONS_TABLE } from './data-source-options.js';
 import type { DatabaseConnection } from './database-connection.js';
 

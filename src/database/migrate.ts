@@ -1,6 +1,6 @@
 import { envVariables, parseEnv } from '../config/env.js';
 import { loadEnvFile } from '../config/load-env-file.js';
-import { exitWithError } from '../startup-error.js';
+import { exitWithError } from '../process/startup-error.js';
 import { openDatabase } from './open-database.js';
 import { migrateDatabase } from './migrate-database.js';
 

@@ -1,6 +1,6 @@
 import { Client, DatabaseError } from 'pg';
 import type { Env } from '../config/env.js';
-import { StartupError } from '../startup-error.js';
+import { StartupError } from '../process/startup-error.js';
 import { type DatabaseConnection, postgresServer } from './database-connection.js';
 import { EmbeddedPostgres } from './embedded-postgres.js';
 

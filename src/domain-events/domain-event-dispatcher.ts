@@ -62,9 +62,10 @@ export class DomainEventDispatcher
     await this.stopped;
   }
 
-  /** False while this process takes no events although it should. */
-  isHealthy(): boolean {
-    return !this.enabled || this.worker.isRunning();
+  /** `down` while this process takes no events although it should; `off` where it publishes only. */
+  state(): 'up' | 'down' | 'off' {
+    if (!this.enabled) return 'off';
+    return this.worker.isRunning() ? 'up' : 'down';
   }
 
   private async dispatch({ name, event }: DomainEventJob): Promise<void> {

@@ -1,5 +1,6 @@
 import {
   type BeforeApplicationShutdown,
+  Inject,
   Injectable,
   Logger,
   type OnApplicationBootstrap,
@@ -7,8 +8,7 @@ import {
 } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { Rounds } from '../rounds/rounds.js';
-
-const INTERVAL_MILLISECONDS = 60_000;
+import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
 
 /** Fallbacks that one statement looks at. It bounds the statement's time, however many there are. */
 const LOOKED_AT_ROWS = 1_000;
@@ -39,16 +39,23 @@ export class DuplicateDeliveries
   implements OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown
 {
   private readonly logger = new Logger(DuplicateDeliveries.name);
-  private readonly rounds = new Rounds(() => this.runOnce(), {
-    intervalMilliseconds: INTERVAL_MILLISECONDS,
-    logger: this.logger,
-    failure: 'Duplicate deliveries cannot be looked for now',
-  });
+  private readonly intervalMilliseconds: number;
+  private readonly rounds: Rounds;
 
-  constructor(private readonly dataSource: DataSource) {}
+  constructor(
+    private readonly dataSource: DataSource,
+    @Inject(MODULE_OPTIONS_TOKEN) options: FallbackModuleOptions,
+  ) {
+    this.intervalMilliseconds = options.intervalMilliseconds ?? 60_000;
+    this.rounds = new Rounds(() => this.runOnce(), {
+      intervalMilliseconds: this.intervalMilliseconds,
+      logger: this.logger,
+      failure: 'Duplicate deliveries cannot be looked for now',
+    });
+  }
 
   onApplicationBootstrap(): void {
-    this.rounds.start();
+    if (this.intervalMilliseconds > 0) this.rounds.start();
   }
 
   onModuleDestroy(): void {

@@ -20,6 +20,11 @@ export interface FallbackModuleOptions {
   settlingMilliseconds?: number;
   /** How long Twilio may be out of reach before the fallback has failed, in milliseconds. Default four hours. */
   giveUpAfterMilliseconds?: number;
+  /**
+   * How often stalled fallbacks and late deliveries of WhatsApp are looked for, in milliseconds. Default 60000. 0: never
+   * of its own accord.
+   */
+  intervalMilliseconds?: number;
 }
 
 export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =

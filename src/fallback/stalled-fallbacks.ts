@@ -1,5 +1,6 @@
 import {
   type BeforeApplicationShutdown,
+  Inject,
   Injectable,
   Logger,
   type OnApplicationBootstrap,
@@ -8,9 +9,8 @@ import {
 import { DataSource } from 'typeorm';
 import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
 import { Rounds } from '../rounds/rounds.js';
+import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
 import { smsFallbackAttemptDue } from './sms-fallback-attempt-due.event.js';
-
-const INTERVAL_MILLISECONDS = 60_000;
 
 /** In one statement, so that its time is bounded. */
 const BATCH = 100;
@@ -23,19 +23,24 @@ const BATCH = 100;
 @Injectable()
 export class StalledFallbacks implements OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown {
   private readonly logger = new Logger(StalledFallbacks.name);
-  private readonly rounds = new Rounds((signal) => this.runOnce(signal), {
-    intervalMilliseconds: INTERVAL_MILLISECONDS,
-    logger: this.logger,
-    failure: 'Stalled fallbacks cannot be looked for now',
-  });
+  private readonly intervalMilliseconds: number;
+  private readonly rounds: Rounds;
 
   constructor(
     private readonly dataSource: DataSource,
     private readonly publisher: DomainEventPublisher,
-  ) {}
+    @Inject(MODULE_OPTIONS_TOKEN) options: FallbackModuleOptions,
+  ) {
+    this.intervalMilliseconds = options.intervalMilliseconds ?? 60_000;
+    this.rounds = new Rounds((signal) => this.runOnce(signal), {
+      intervalMilliseconds: this.intervalMilliseconds,
+      logger: this.logger,
+      failure: 'Stalled fallbacks cannot be looked for now',
+    });
+  }
 
   onApplicationBootstrap(): void {
-    this.rounds.start();
+    if (this.intervalMilliseconds > 0) this.rounds.start();
   }
 
   onModuleDestroy(): void {

@@ -20,7 +20,7 @@ export class HealthController {
   async ready() {
     const checks = {
       database: (await this.isDatabaseUp()) ? 'up' : 'down',
-      worker: this.dispatcher.isHealthy() ? 'up' : 'down',
+      worker: this.dispatcher.state(),
     };
     if (Object.values(checks).includes('down'))
       throw new ServiceUnavailableException({ status: 'error', ...checks });

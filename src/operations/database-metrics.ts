@@ -1,5 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { Gauge, type Registry } from 'prom-client';
+import { type Aggregator, Gauge, type Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
 import { z } from 'zod';
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
@@ -23,12 +23,12 @@ interface OpenRow {
 
 /**
  * What the database knows, read when somebody asks for the metrics. Each replica tells the same of it, but for its pool,
- * so take the maximum over the replicas, not the sum.
+ * so take the maximum over the replicas, not the sum. Over the processes of one replica that is done here.
  */
 @Injectable()
 export class DatabaseMetrics {
   private readonly logger = new Logger(DatabaseMetrics.name);
-  private readonly up = gauge('database_up', 'Whether the database answered for these metrics');
+  private readonly up = gauge('database_up', 'Whether the database answered for these metrics', [], 'min');
   private readonly open = gauge('fallbacks_open', 'Fallbacks that are not at an end', ['state', 'reason']);
   private readonly overdue = gauge(
     'fallbacks_overdue',
@@ -39,8 +39,9 @@ export class DatabaseMetrics {
   private readonly exhausted = gauge('jobs_exhausted', 'Jobs that have used up their attempts');
   private readonly connections = gauge(
     'database_connections',
-    'Connections of this process: busy, idle, and requests that wait for one',
+    'Connections of this replica: busy, idle, and requests that wait for one',
     ['state'],
+    'sum',
   );
   private refreshing: Promise<void> | undefined;
 
@@ -102,6 +103,7 @@ select state, reason, count(*)::int as open,
        (count(*) filter (where next_attempt_at < now() - interval '15 minutes'))::int as overdue
   from open group by state, reason`;
 
-function gauge(name: string, help: string, labelNames: string[] = []): Gauge {
-  return new Gauge({ name: PREFIX + name, help, labelNames, registers: [] });
+/** @param aggregator what becomes of the values of several processes; by default each tells the same. */
+function gauge(name: string, help: string, labelNames: string[] = [], aggregator: Aggregator = 'max'): Gauge {
+  return new Gauge({ name: PREFIX + name, help, labelNames, aggregator, registers: [] });
 }

@@ -1,9 +1,11 @@
-import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client';
+import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { AggregatorRegistry, collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client';
+import type { ProcessMetrics } from '../cluster/metrics-messages.js';
 import { onMeasured } from '../measurements/measurements.js';
 import { STATUSES_BY_RANK } from '../message-events/message-status.js';
 import { AdminKeys } from './admin-keys.js';
 import { DatabaseMetrics } from './database-metrics.js';
+import { MODULE_OPTIONS_TOKEN, type OperationsModuleOptions } from './operations.module-definition.js';
 import { RequestDurations } from './request-durations.js';
 
 export const PREFIX = 'whatsapp_sms_fallback_';
@@ -50,12 +52,14 @@ export class Metrics implements OnApplicationBootstrap, OnApplicationShutdown {
     private readonly keys: AdminKeys,
     private readonly database: DatabaseMetrics,
     private readonly requests: RequestDurations,
+    @Inject(MODULE_OPTIONS_TOKEN) private readonly options: OperationsModuleOptions,
   ) {}
 
   onApplicationBootstrap(): void {
     if (!this.keys.areConfigured) return;
     collectDefaultMetrics({ register: this.registry });
     this.database.register(this.registry);
+    this.options.metricsExchange?.tell(() => this.read());
     this.listening = [
       this.requests.observe(this.registry),
       onMeasured('callback.answered', ({ channel, status, result }) => {
@@ -81,8 +85,17 @@ export class Metrics implements OnApplicationBootstrap, OnApplicationShutdown {
 
   /** In Prometheus' text format. */
   async expose(): Promise<string> {
+    const { metricsExchange } = this.options;
+    if (metricsExchange !== undefined) {
+      return AggregatorRegistry.aggregate(await metricsExchange.gather()).metrics();
+    }
     await this.database.refresh();
     return this.registry.metrics();
+  }
+
+  private async read(): Promise<ProcessMetrics> {
+    await this.database.refresh();
+    return this.registry.getMetricsAsJSON();
   }
 }
 

@@ -7,7 +7,7 @@ import type { AccountResources } from '../../simulator/account-api.js';
 import { runDoctor } from '../../src/commands/doctor-command.js';
 import type { Finding } from '../../src/commands/finding.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
-import { StartupError } from '../../src/startup-error.js';
+import { StartupError } from '../../src/process/startup-error.js';
 import { TestApplication, WEBHOOK_PATH } from '../support/application.js';
 import { createEmptyDatabase, createTestDatabase } from '../support/test-database.js';
 
@@ -242,6 +242,20 @@ describe('npm run doctor', () => {
     await empty.close();
     expect(ill).toMatchObject([{ check: 'migrations', advice: 'npm run migrate' }]);
   });
+
+  // The embedded database has as many connections as it needs.
+  if (process.env.TEST_DATABASE_URL !== undefined) {
+    it('finds a server that takes fewer connections than all processes have', async () => {
+      const DATABASE_URL = database.client.connectionString;
+      const { ill } = await examine({ DATABASE_URL, PROCESSES: '128' });
+      expect(ill).toMatchObject([
+        {
+          check: 'connections',
+          found: expect.stringContaining('up to 1290, and the server takes') as unknown,
+        },
+      ]);
+    });
+  }
 
   it('finds jobs that nobody takes', async () => {
     const idle = await createTestDatabase();

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { availableParallelism } from 'node:os';
 import { type Env, envSchema, envVariables, parseEnv } from '../../src/config/env.js';
 
 const required = { TWILIO_ACCOUNT_SID: 'AC0123', TWILIO_AUTH_TOKEN: 'the-token' };
@@ -24,6 +25,8 @@ const defaults = {
   TRUST_PROXY: false,
   FALLBACK_ERROR_CODES: ['63049'],
   STATUS_POLL_AFTER_MINUTES: 10,
+  PROCESSES: 1,
+  WORKER_CONCURRENCY: 10,
   ADMIN_API_KEYS: [],
   PORT: 3000,
   HOST: '0.0.0.0',
@@ -89,6 +92,8 @@ describe('the environment', () => {
     ['FALLBACK_ERROR_CODES', '63049, 63024 ,63003', ['63049', '63024', '63003']],
     ['STATUS_POLL_AFTER_MINUTES', '0', 0],
     ['STATUS_POLL_AFTER_MINUTES', '0.5', 0.5],
+    ['PROCESSES', '1', 1],
+    ['WORKER_CONCURRENCY', '25', 25],
     ['PORT', '0', 0],
     ['PORT', '65535', 65535],
     ['HOST', '::1', '::1'],
@@ -100,6 +105,18 @@ describe('the environment', () => {
 
   it.each(readings)('reads %s=%s', (name, value, expected) => {
     expect(parse({ [name]: value })).toEqual({ ...required, ...defaults, [name]: expected });
+  });
+
+  it.each([
+    ['4', 4],
+    ['auto', availableParallelism()],
+    ['AUTO', availableParallelism()],
+  ])('takes PROCESSES=%s on a database server', (value, expected) => {
+    const DATABASE_URL = 'postgresql://host/db';
+    expect(parse({ DATABASE_URL, PROCESSES: value })).toMatchObject({ PROCESSES: expected });
+    expect(parse({ DATABASE_URL, PROCESSES: value, WORKER_CONCURRENCY: '0' })).toMatchObject({
+      WORKER_CONCURRENCY: 0,
+    });
   });
 
   const refusals: [string, string, string][] = [
@@ -130,6 +147,14 @@ describe('the environment', () => {
     ['STATUS_POLL_AFTER_MINUTES', '-1', 'must be a number of minutes from 0 to 1440; 0 switches it off'],
     ['STATUS_POLL_AFTER_MINUTES', '1441', 'must be a number of minutes from 0 to 1440; 0 switches it off'],
     ['STATUS_POLL_AFTER_MINUTES', 'never', 'must be a number of minutes from 0 to 1440; 0 switches it off'],
+    ['PROCESSES', '0', 'must be auto, or a whole number from 1 to 128'],
+    ['PROCESSES', '1.5', 'must be auto, or a whole number from 1 to 128'],
+    ['PROCESSES', 'all', 'must be auto, or a whole number from 1 to 128'],
+    ['PROCESSES', '2', 'must be 1 where DATABASE_URL is not set'],
+    ['WORKER_CONCURRENCY', '-1', 'must be a whole number from 0 to 100'],
+    ['WORKER_CONCURRENCY', '101', 'must be a whole number from 0 to 100'],
+    ['WORKER_CONCURRENCY', '2.5', 'must be a whole number from 0 to 100'],
+    ['WORKER_CONCURRENCY', '0', 'must not be 0 where DATABASE_URL is not set'],
     ['RETENTION_DAYS', '2', 'must be a whole number of days from 3 to 36500'],
     ['RETENTION_DAYS', '7.5', 'must be a whole number of days from 3 to 36500'],
     ['ADMIN_API_KEYS', 'short', 'must be keys of at least 24 characters, separated by commas'],

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-const MODULE = new URL('../../dist/src/line-buffer.js', import.meta.url).href;
+const MODULE = new URL('../../dist/src/process/line-buffer.js', import.meta.url).href;
 
 /** What a process prints that writes through a LineBuffer on its standard output, a pipe. */
 function outputOf(work: string): { stdout: string; status: number | null } {
@@ -29,6 +29,16 @@ describe('LineBuffer', () => {
       await new Promise(setImmediate);
       console.log(JSON.stringify(writes));`);
     expect(stdout).toBe(`a\nb\nc\n${JSON.stringify(['a\nb\n', 'c\n'])}\n`);
+  });
+
+  it('writes no more at once than it is told to, and cuts no line', () => {
+    const { stdout } = outputOf(`
+      const chunks = [];
+      const shared = new LineBuffer({ write: (text) => chunks.push(text) }, 10);
+      for (const line of ['1234\\n', '1234\\n', '12\\n', '12345678\\n', 'a line that is longer\\n']) shared.write(line);
+      shared.flush();
+      console.log(JSON.stringify(chunks));`);
+    expect(JSON.parse(stdout)).toEqual(['1234\n1234\n', '12\n', '12345678\n', 'a line that is longer\n']);
   });
 
   it.each([

@@ -1,55 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
-import { Agent, type ClientRequest, get, type IncomingMessage, request } from 'node:http';
-import { whatsappStatusParameters } from '../../simulator/callback-parameters.js';
-import { demoAccount } from '../../simulator/demo-account.js';
-import { type SignedRequest, signRequest } from '../../simulator/signed-request.js';
-import { PUBLIC_BASE_URL, WEBHOOK_PATH, WEBHOOK_URL } from '../support/application.js';
+import { Agent, get, type IncomingMessage } from 'node:http';
+import { begin, callback, untilItRefusesConnections } from '../support/begun-request.js';
 import { randomMessageSid } from '../support/seed.js';
 import { createServiceDatabase, type ServiceDatabase } from '../support/service-database.js';
 import { endServices, ServiceProcess } from '../support/service-process.js';
-import { until } from '../support/until.js';
 
 /** Milliseconds: what `docker stop` waits. */
 const LIMIT = 10_000;
-
-function callback(messageSid: string): SignedRequest {
-  return signRequest({
-    url: WEBHOOK_URL,
-    authToken: demoAccount.authToken,
-    parameters: whatsappStatusParameters({
-      messageSid,
-      status: 'sent',
-      to: '+15557654321',
-      from: '+15550001111',
-    }),
-  });
-}
-
-/** The service has seen the request, whose body has yet to come: it has told the client to go on. */
-async function begin(service: ServiceProcess, { headers, body }: SignedRequest): Promise<ClientRequest> {
-  const outgoing = request(service.origin + WEBHOOK_PATH, {
-    method: 'POST',
-    headers: {
-      ...headers,
-      Host: new URL(PUBLIC_BASE_URL).host,
-      'Content-Length': Buffer.byteLength(body),
-      Expect: '100-continue',
-    },
-  });
-  outgoing.flushHeaders();
-  await once(outgoing, 'continue');
-  return outgoing;
-}
-
-async function untilItRefusesConnections(service: ServiceProcess): Promise<void> {
-  await until('the service to refuse connections', () =>
-    fetch(`${service.origin}/health/live`, { headers: { Connection: 'close' } }).then(
-      () => false,
-      () => true,
-    ),
-  );
-}
 
 describe('a service that is stopped', () => {
   let database: ServiceDatabase;

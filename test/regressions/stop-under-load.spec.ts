@@ -5,7 +5,7 @@ import { endServices, ServiceProcess } from '../support/service-process.js';
 
 const CONNECTIONS = 20;
 
-/** What is left of docker's 10 s would be taken by the limits of src/shutdown-limit.ts. */
+/** What is left of docker's 10 s would be taken by the limits of src/process/shutdown-limit.ts. */
 const LIMIT_MILLISECONDS = 5_000;
 
 /** Found by `npm run chaos`: Node's server stays open while the client of a connection always has one more request. */

@@ -10,7 +10,7 @@ import { AppModule } from '../../src/app.module.js';
 import { configureApp } from '../../src/app.setup.js';
 import { envSchema, parseEnv } from '../../src/config/env.js';
 import { ENV } from '../../src/config/env.module.js';
-import { PreparedExpressAdapter } from '../../src/express-server.js';
+import { PreparedExpressAdapter } from '../../src/process/express-server.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { DATABASE_CONNECTION } from '../../src/database/database.module.js';
 import { CollectedLogs } from './collected-logs.js';

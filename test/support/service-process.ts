@@ -92,6 +92,12 @@ export class ServiceProcess {
     return this.lines.map(({ message }) => message);
   }
 
+  get pid(): number {
+    const { pid } = this.child;
+    if (pid === undefined) throw new Error('The process could not be started');
+    return pid;
+  }
+
   signal(name: NodeJS.Signals): void {
     this.child.kill(name);
   }

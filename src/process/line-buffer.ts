@@ -2,6 +2,12 @@
 const FULL = 64 * 1024;
 
 /**
+ * In UTF-16 units, few of which are more than a byte. Where several processes write to one pipe that is full, what is
+ * written at once stays in one piece up to 4096 bytes; longer pieces are mixed, and lines are cut in two.
+ */
+export const FULL_WHERE_SHARED = 3_000;
+
+/**
  * Writes the lines of one turn of the event loop together: standard output is written synchronously, and a system call
  * for each line costs more than the line. No line waits for longer than that turn, nor for another line. What is left
  * when the process exits, after an uncaught exception too, is written then; only a signal that ends the process at once
@@ -10,21 +16,28 @@ const FULL = 64 * 1024;
 export class LineBuffer {
   private lines = '';
 
-  /** @param stream standard output, whose writes to files and pipes are synchronous. */
-  constructor(private readonly stream: NodeJS.WritableStream) {
+  /**
+   * @param stream standard output, whose writes to files and pipes are synchronous.
+   * @param full how much is written at once.
+   */
+  constructor(
+    private readonly stream: NodeJS.WritableStream,
+    private readonly full = FULL,
+  ) {
     process.on('exit', () => {
       this.flush();
     });
   }
 
   write(line: string): void {
+    if (this.lines.length + line.length > this.full) this.flush();
     if (this.lines === '') {
       setImmediate(() => {
         this.flush();
       });
     }
     this.lines += line;
-    if (this.lines.length >= FULL) this.flush();
+    if (this.lines.length >= this.full) this.flush();
   }
 
   flush(): void {

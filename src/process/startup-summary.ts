@@ -1,8 +1,9 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
-import type { Env } from './config/env.js';
-import { ENV } from './config/env.module.js';
+import cluster from 'node:cluster';
+import type { Env } from '../config/env.js';
+import { ENV } from '../config/env.module.js';
 
-/** One line at the start that says what is configured, without a secret. */
+/** One line at the start that says what is configured, without a secret. Of several processes, the first one says it. */
 @Injectable()
 export class StartupSummary implements OnApplicationBootstrap {
   private readonly logger = new Logger('Configuration');
@@ -11,6 +12,7 @@ export class StartupSummary implements OnApplicationBootstrap {
 
   onApplicationBootstrap(): void {
     const { env } = this;
+    if (cluster.worker !== undefined && cluster.worker.id > 1) return;
     this.logger.log('The service is configured', {
       twilioAccounts: [env.TWILIO_ACCOUNT_SID, ...env.TWILIO_SUBACCOUNTS.map(({ accountSid }) => accountSid)],
       secondaryAuthTokenConfigured: env.TWILIO_AUTH_TOKEN_SECONDARY !== undefined,
@@ -21,6 +23,8 @@ export class StartupSummary implements OnApplicationBootstrap {
       trustProxy: env.PUBLIC_BASE_URL === undefined ? env.TRUST_PROXY : undefined,
       fallbackErrorCodes: env.FALLBACK_ERROR_CODES,
       statusPollAfterMinutes: env.STATUS_POLL_AFTER_MINUTES,
+      processes: env.PROCESSES,
+      workerConcurrency: env.WORKER_CONCURRENCY,
       retentionDays: env.RETENTION_DAYS,
       adminApiKeysConfigured: env.ADMIN_API_KEYS.length,
       smsSender: env.TWILIO_MESSAGING_SERVICE_SID ?? 'the number of the company',
@@ -30,6 +34,9 @@ export class StartupSummary implements OnApplicationBootstrap {
       this.logger.warn(
         'The embedded database serves one process only. Set DATABASE_URL for more than a trial.',
       );
+    }
+    if (env.WORKER_CONCURRENCY === 0) {
+      this.logger.log('This process has no worker: SMS are sent by another one on the same database.');
     }
     if (env.PUBLIC_BASE_URL === undefined && env.TRUST_PROXY === false) {
       this.logger.warn(

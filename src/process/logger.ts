@@ -1,7 +1,8 @@
 import { ConsoleLogger, type LogLevel } from '@nestjs/common';
+import cluster from 'node:cluster';
 import { isatty } from 'node:tty';
-import type { Env } from './config/env.js';
-import { LineBuffer } from './line-buffer.js';
+import type { Env } from '../config/env.js';
+import { FULL_WHERE_SHARED, LineBuffer } from './line-buffer.js';
 
 const LEVELS: readonly LogLevel[] = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose'];
 
@@ -19,7 +20,7 @@ export function createLogger({ LOG_LEVEL, NODE_ENV }: Pick<Env, 'LOG_LEVEL' | 'N
 
 /** The same lines as Nest's in less time: a callback has three of them. */
 class JsonLogger extends ConsoleLogger {
-  private readonly output = new LineBuffer(process.stdout);
+  private readonly output = new LineBuffer(process.stdout, cluster.isWorker ? FULL_WHERE_SHARED : undefined);
 
   protected override printAsJson(...[message, options]: Parameters<ConsoleLogger['printAsJson']>): void {
     if (options.writeStreamType === 'stderr') {

@@ -1,0 +1,29 @@
+import { Logger } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { AppModule } from './app.module.js';
+import { configureApp } from './app.setup.js';
+import { endWithPrimary } from './cluster/end-with-primary.js';
+import type { Env } from './config/env.js';
+import { PreparedExpressAdapter } from './process/express-server.js';
+import { logLibraryConsole } from './process/library-console.js';
+import { createLogger } from './process/logger.js';
+import { limitShutdown } from './process/shutdown-limit.js';
+
+/** Runs the service in this process: create, configure, listen. */
+export async function serve(env: Env): Promise<void> {
+  const app = await NestFactory.create<NestExpressApplication>(AppModule, new PreparedExpressAdapter(), {
+    logger: createLogger(env),
+    bodyParser: false,
+    abortOnError: false,
+    // A start that fails is explained in one message, instead of Nest's own with a stack.
+    bufferLogs: true,
+    autoFlushLogs: false,
+  });
+  logLibraryConsole();
+  limitShutdown(app.getHttpServer());
+  await configureApp(app).listen(env.PORT, env.HOST);
+  endWithPrimary();
+  app.flushLogs();
+  new Logger('Service').log('Listening', { url: await app.getUrl() });
+}
