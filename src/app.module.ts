@@ -4,6 +4,7 @@ import cluster from 'node:cluster';
 import { MetricsExchange } from './cluster/metrics-exchange.js';
 import type { Env } from './config/env.js';
 import { ENV, EnvModule } from './config/env.module.js';
+import { DashboardModule } from './dashboard/dashboard.module.js';
 import { dataSourceOptions, jobQueuePoolOptions } from './database/data-source-options.js';
 import type { DatabaseConnection } from './database/database-connection.js';
 import { DATABASE_CONNECTION, DatabaseModule } from './database/database.module.js';
@@ -128,6 +129,7 @@ const retention = RetentionModule.forRootAsync({
     fallback,
     statusPolling,
     operations,
+    DashboardModule.forOperations(operations),
     retention,
     HealthModule.forDomainEvents(domainEvents),
   ],

@@ -1,22 +1,17 @@
-import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { DataSource } from 'typeorm';
-import { AppModule } from '../../src/app.module.js';
-import { configureApp } from '../../src/app.setup.js';
 import { exitWithError } from '../../src/process/startup-error.js';
 import { paced, delivered } from '../callback-plan.js';
 import { demoAccount } from '../demo-account.js';
 import { TwilioSimulator } from '../twilio-simulator.js';
 import { clinic, storeClinic, storeMessage } from './clinic.js';
+import { storeHistory } from './history.js';
 import { narrateTwilio, playJourney, printRecord } from './journey.js';
 import { Narrator } from './narrator.js';
-
-const WEBHOOK_PATH = '/api/webhooks/twilio/message-status';
+import { listen, startService, temporaryFolder, WEBHOOK_PATH } from './service.js';
 
 /** `npm run demo`: the whole main job with a fake Twilio. With `--once` it ends after it, with 0 where it went well. */
 async function main(): Promise<void> {
@@ -27,7 +22,8 @@ async function main(): Promise<void> {
   const twilio = await TwilioSimulator.start({ callbackPlan: paced(delivered, 500) });
   narrator.say('demo', `the fake Twilio is at ${twilio.baseUrl}`);
   narrator.say('demo', 'starting an embedded PostgreSQL and the service; that takes some seconds');
-  const app = await startService(dataFolder, twilio, narrator);
+  const adminKey = randomBytes(18).toString('hex');
+  const app = await startService({ dataFolder, twilio, narrator, adminKey });
   const origin = await listen(app, values.once ? 0 : Number(process.env.PORT ?? 3000));
   narrator.say('demo', `the service is at ${origin}, its database in ${dataFolder}`);
 
@@ -38,45 +34,7 @@ async function main(): Promise<void> {
     process.exitCode = wentWell ? 0 : 1;
     return;
   }
-  await invite(app.get(DataSource), narrator, origin);
-}
-
-/** Ctrl-C makes Nest close the service and exit. The folder goes whatever ends the demo. */
-function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'whatsapp-sms-fallback-demo-'));
-  process.once('exit', () => {
-    rmSync(folder, { recursive: true, force: true });
-  });
-  return folder;
-}
-
-async function startService(
-  dataFolder: string,
-  twilio: TwilioSimulator,
-  narrator: Narrator,
-): Promise<NestExpressApplication> {
-  // The demo is the same wherever it runs: what the shell or .env says about a real account is left alone.
-  for (const name of Object.keys(process.env)) {
-    if (/^(TWILIO_|DATABASE_URL|PUBLIC_BASE_URL|TRUST_PROXY|FALLBACK_)/.test(name)) process.env[name] = '';
-  }
-  Object.assign(process.env, {
-    TWILIO_ACCOUNT_SID: demoAccount.sid,
-    TWILIO_AUTH_TOKEN: demoAccount.authToken,
-    TWILIO_API_BASE_URL: twilio.baseUrl,
-    EMBEDDED_DATA_DIR: dataFolder,
-  });
-  const app = await NestFactory.create<NestExpressApplication>(AppModule, {
-    logger: narrator.logger(),
-    bodyParser: false,
-    abortOnError: false,
-  });
-  return configureApp(app);
-}
-
-async function listen(app: NestExpressApplication, port: number): Promise<string> {
-  await app.listen(port, '127.0.0.1');
-  const address = app.getHttpServer().address() as AddressInfo;
-  return `http://localhost:${address.port}`;
+  await invite(app.get(DataSource), narrator, origin, adminKey);
 }
 
 async function play(
@@ -108,17 +66,32 @@ async function play(
   return wentWell;
 }
 
-async function invite(dataSource: DataSource, narrator: Narrator, origin: string): Promise<void> {
+async function invite(
+  dataSource: DataSource,
+  narrator: Narrator,
+  origin: string,
+  adminKey: string,
+): Promise<void> {
   const [company] = await dataSource.query<{ id: string }[]>('select id from companies where name = $1', [
     clinic.name,
   ]);
-  const another = await storeMessage(dataSource, company?.id ?? null, 'Hello Bob, your results are ready.');
+  const companyId = company?.id ?? null;
+  if (companyId !== null) {
+    await storeHistory(dataSource, { companyId, statusCallbackUrl: `${origin}${WEBHOOK_PATH}` });
+  }
+  const another = await storeMessage(dataSource, companyId, 'Hello Bob, your results are ready.');
   const unassigned = await storeMessage(dataSource, null, 'Hello, this conversation belongs to no company.');
   const account = existsSync('.env')
     ? ` --account-sid ${demoAccount.sid} --auth-token ${demoAccount.authToken}`
     : '';
   const simulate = (sid: string) =>
     `  npm run simulate -- --url ${origin}${WEBHOOK_PATH}${account} --status failed --error-code 63049 --sid ${sid}`;
+  narrator.title('Look at it');
+  narrator.print(`Open ${origin}/dashboard in a browser, and sign in with this key of the demo:`);
+  narrator.print(`  ${adminKey}`);
+  narrator.print(
+    'It shows the journey above, and two weeks of made-up messages; what happens now, it shows at once.',
+  );
   narrator.title('Try it yourself, in another terminal');
   narrator.print('Another message fails, twice if you like; there is one SMS:');
   narrator.print(simulate(another.sid));

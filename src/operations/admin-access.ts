@@ -1,4 +1,5 @@
 import {
+  ForbiddenException,
   HttpException,
   HttpStatus,
   Injectable,
@@ -8,10 +9,15 @@ import {
 } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { AdminKeys } from './admin-keys.js';
+import { AdminSessions } from './admin-sessions.js';
 import { RefusedKeys } from './refused-keys.js';
+import { maySessionSpeakFor } from './same-origin.js';
 
-/** How a key may be given. Browsers can ask a person for a password (Basic), but send it along unasked ever after. */
-export type Scheme = 'Bearer' | 'Basic';
+/**
+ * How a key may be given. Browsers can ask a person for a password (Basic), but send it along unasked ever after; the
+ * cookie of a session goes along with what this service's own pages ask for.
+ */
+export type Scheme = 'Bearer' | 'Basic' | 'Session';
 
 /** Lets in who has one of the keys. A valid key is never limited: behind a proxy all have one address. */
 @Injectable()
@@ -20,23 +26,47 @@ export class AdminAccess {
 
   constructor(
     private readonly keys: AdminKeys,
+    private readonly sessions: AdminSessions,
     private readonly refusedKeys: RefusedKeys,
   ) {}
 
   /**
    * @returns a name for the caller's key that can stand in a log.
-   * @throws HttpException 404 where no key is configured, 401 without a valid one, 429 after too many of those.
+   * @throws HttpException 404 where no key is configured, 401 without a valid one, 429 after too many of those, 403 for a
+   * session that another site uses.
    */
   async admit(request: Request, response: Response, schemes: readonly Scheme[]): Promise<string> {
-    // As Nest answers where there is no route: nobody shall learn that there could be one.
-    if (!this.keys.areConfigured) {
-      throw new NotFoundException(`Cannot ${request.method} ${request.originalUrl}`);
-    }
+    this.hideWithoutKeys(request);
     const given = givenKey(request.get('Authorization') ?? '', schemes);
-    const name = given === null ? null : this.keys.identify(given);
-    return (
-      name ?? this.refuse(given === null ? 'there is no key' : 'the key is wrong', request, response, schemes)
-    );
+    if (given !== null) return this.admitKey(given, request, response, schemes);
+    const session = schemes.includes('Session') ? this.sessions.find(request) : null;
+    if (session === null) return this.refuse('there is no key', request, response, schemes);
+    // The page of somebody who went home asks on. That is no guess, so it is not counted.
+    if (session === 'ended') throw unauthorized(response, schemes, 'The session has ended: sign in again');
+    if (!maySessionSpeakFor(request)) {
+      throw new ForbiddenException('A session is for the pages of this service only');
+    }
+    return session.keyName;
+  }
+
+  /** The same for a key that came another way, e.g. in a form. */
+  async admitKey(
+    key: string,
+    request: Request,
+    response: Response,
+    schemes: readonly Scheme[] = ['Bearer'],
+  ): Promise<string> {
+    this.hideWithoutKeys(request);
+    return this.keys.identify(key) ?? this.refuse('the key is wrong', request, response, schemes);
+  }
+
+  /**
+   * As Nest answers where there is no route: nobody shall learn that there could be one.
+   * @throws NotFoundException where no key is configured.
+   */
+  hideWithoutKeys(request: Request): void {
+    if (this.keys.areConfigured) return;
+    throw new NotFoundException(`Cannot ${request.method} ${request.originalUrl}`);
   }
 
   private async refuse(
@@ -51,12 +81,17 @@ export class AdminAccess {
       throw new HttpException('Too many requests without a valid key', HttpStatus.TOO_MANY_REQUESTS);
     }
     this.logger.warn('A request to the API was refused', { reason, path: request.path, ip: request.ip });
-    response.setHeader(
-      'WWW-Authenticate',
-      schemes.map((scheme) => `${scheme} realm="operators"`),
-    );
-    throw new UnauthorizedException('Send one of ADMIN_API_KEYS: Authorization: Bearer …');
+    throw unauthorized(response, schemes, 'Send one of ADMIN_API_KEYS: Authorization: Bearer …');
   }
+}
+
+function unauthorized(response: Response, schemes: readonly Scheme[], message: string): HttpException {
+  const asked = schemes.filter((scheme) => scheme !== 'Session');
+  response.setHeader(
+    'WWW-Authenticate',
+    asked.map((scheme) => `${scheme} realm="operators"`),
+  );
+  return new UnauthorizedException(message);
 }
 
 /** @returns null where the header has none in one of these schemes. */
@@ -71,6 +106,8 @@ function givenKey(header: string, schemes: readonly Scheme[]): string | null {
       return Buffer.from(value, 'base64')
         .toString('utf8')
         .replace(/^[^:]*:/, '');
+    // It has no header of this kind.
+    case 'Session':
     case undefined:
       return null;
   }

@@ -7,7 +7,7 @@ export interface AdminRequest extends Request {
   adminKeyName?: string;
 }
 
-/** Lets in `Authorization: Bearer <one of the keys>`. */
+/** Lets in `Authorization: Bearer <one of the keys>`, and the session of a page of this service. */
 @Injectable()
 export class AdminKeyGuard implements CanActivate {
   constructor(private readonly access: AdminAccess) {}
@@ -15,7 +15,8 @@ export class AdminKeyGuard implements CanActivate {
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const http = context.switchToHttp();
     const request = http.getRequest<AdminRequest>();
-    request.adminKeyName = await this.access.admit(request, http.getResponse<Response>(), ['Bearer']);
+    const response = http.getResponse<Response>();
+    request.adminKeyName = await this.access.admit(request, response, ['Bearer', 'Session']);
     return true;
   }
 }

@@ -18,7 +18,7 @@ export function setUpApiDocs(app: NestExpressApplication): void {
   if (!app.get(AdminKeys, { strict: false }).areConfigured) return;
   const access = app.get(AdminAccess, { strict: false });
   const admit = (request: Request, response: Response, next: NextFunction): void => {
-    access.admit(request, response, ['Bearer', 'Basic']).then(() => {
+    access.admit(request, response, ['Bearer', 'Basic', 'Session']).then(() => {
       next();
     }, next);
   };

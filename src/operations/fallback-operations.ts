@@ -8,6 +8,9 @@ import type { FallbackQuery } from './fallback-query.js';
 import { type FallbackDetails, fallbackDetails, fallbackSummary, type RetryView } from './fallback-schema.js';
 import { MICROSECONDS, toPage } from './page.js';
 
+/** As `fallbacks_overdue` of the metrics counts. */
+const OVERDUE = `state in ('claimed', 'sending', 'uncertain') and next_attempt_at < now() - interval '15 minutes'`;
+
 /** Fallbacks as operators see them. */
 @Injectable()
 export class FallbackOperations {
@@ -62,12 +65,14 @@ export class FallbackOperations {
   }
 
   /** By sms_fallbacks_created_at_idx, or where a state or a number is asked for, by the index of that. */
-  private findKeys({ state, reason, number, from, to, cursor, limit }: FallbackQuery) {
+  private findKeys({ state, reason, overdue, number, from, to, cursor, limit }: FallbackQuery) {
     const parameters: unknown[] = [limit + 1];
     const conditions: string[] = [];
     const add = (value: unknown) => `$${parameters.push(value)}`;
     if (state !== undefined) conditions.push(`state = ${add(state)}`);
     if (reason !== undefined) conditions.push(`reason = ${add(reason)}`);
+    // As in sms_fallbacks_open_idx, whose rows are few.
+    if (overdue) conditions.push(OVERDUE);
     if (number !== undefined) conditions.push(`to_number = ${add(number)}`);
     if (from !== undefined) conditions.push(`created_at >= ${add(from)}`);
     if (to !== undefined) conditions.push(`created_at < ${add(to)}`);

@@ -2,7 +2,9 @@ import { type MiddlewareConsumer, Module, type NestModule } from '@nestjs/common
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
 import { AdminAccess } from './admin-access.js';
 import { AdminKeys } from './admin-keys.js';
+import { AdminSessions } from './admin-sessions.js';
 import { DatabaseMetrics } from './database-metrics.js';
+import { ErrorCodesController } from './error-codes.controller.js';
 import { EventSearch } from './event-search.js';
 import { FallbackOperations } from './fallback-operations.js';
 import { FallbacksController } from './fallbacks.controller.js';
@@ -25,6 +27,7 @@ const controllers = [
   MessagesController,
   FallbacksController,
   StatisticsController,
+  ErrorCodesController,
   RejectedCallbacksController,
   MetricsController,
 ];
@@ -38,6 +41,7 @@ const controllers = [
   providers: [
     AdminAccess,
     AdminKeys,
+    AdminSessions,
     DatabaseMetrics,
     EventSearch,
     FallbackOperations,
@@ -49,6 +53,8 @@ const controllers = [
     RequestDurations,
     StatisticsStore,
   ],
+  // For other pages that are the operators' only.
+  exports: [AdminAccess, AdminSessions],
 })
 export class OperationsModule extends ConfigurableModuleClass implements NestModule {
   configure(consumer: MiddlewareConsumer): void {

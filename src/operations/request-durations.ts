@@ -15,7 +15,11 @@ const ROUTES: readonly (readonly [begin: string, route: string])[] = [
   ['/api/', 'api'],
   ['/health/', 'health'],
   ['/metrics', 'metrics'],
+  ['/dashboard', 'dashboard'],
 ];
+
+/** Answers that last for as long as somebody looks on. */
+const STREAMS = '/dashboard/events';
 
 const METHODS: ReadonlySet<string> = new Set(['GET', 'POST']);
 
@@ -59,7 +63,8 @@ export class RequestDurations {
   /** Another server may listen in this process, too. */
   private ownResponse(event: unknown): ServerResponse | null {
     const { success, data } = message.safeParse(event);
-    return success && data.server === this.host.httpAdapter.getHttpServer() ? data.response : null;
+    if (!success || data.server !== this.host.httpAdapter.getHttpServer()) return null;
+    return data.response.req.url?.startsWith(STREAMS) === true ? null : data.response;
   }
 }
 

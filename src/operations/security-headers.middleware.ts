@@ -5,8 +5,12 @@ import helmet, { type HelmetOptions } from 'helmet';
 type Directives = Exclude<HelmetOptions['contentSecurityPolicy'], boolean | undefined>['directives'];
 
 /** Helmet's headers, with nothing allowed but what is named. */
-export function securityHeaders(directives: Directives = {}): ReturnType<typeof helmet> {
+export function securityHeaders(
+  directives: Directives = {},
+  referrerPolicy: 'no-referrer' | 'same-origin' = 'no-referrer',
+): ReturnType<typeof helmet> {
   return helmet({
+    referrerPolicy: { policy: referrerPolicy },
     contentSecurityPolicy: {
       useDefaults: false,
       directives: {

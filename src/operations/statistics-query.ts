@@ -37,6 +37,7 @@ export const statisticsQuery = z
 export type StatisticsQuery = z.output<typeof statisticsQuery>;
 
 const count = z.number().int();
+const meaning = z.string().describe('the reason in words');
 const seconds = z.number().nullable().describe('in seconds');
 
 export const statisticsSchema = z.object({
@@ -60,8 +61,8 @@ export const statisticsSchema = z.object({
       smsSent: count,
       smsDelivered: count,
       open: count,
-      skipped: z.array(z.object({ reason: z.string(), count })),
-      failed: z.array(z.object({ reason: z.string(), errorCode: z.string().nullable(), count })),
+      skipped: z.array(z.object({ reason: z.string(), meaning, count })),
+      failed: z.array(z.object({ reason: z.string(), meaning, errorCode: z.string().nullable(), count })),
     })
     .describe('what became of the policy failures of that time'),
   course: z

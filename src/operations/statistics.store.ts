@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { fallbackInWords } from '../fallback/fallback-in-words.js';
+import type { SmsFallbackState } from '../fallback/sms-fallback.entity.js';
 import { BUCKETS, type Statistics, type StatisticsQuery } from './statistics-query.js';
 
 /** Rows of an answer at the most. 336 hours have so many with 60 combinations of channel, status and code. */
@@ -7,7 +9,7 @@ const MAXIMUM_ROWS = 20_000;
 
 interface OutcomeRow {
   at: Date;
-  state: string;
+  state: SmsFallbackState;
   reason: string | null;
   errorCode: string | null;
   count: number;
@@ -75,12 +77,14 @@ select percentile_cont(0.5) within group (order by seconds) as p50,
   from sent`;
 
 function funnelOf(rows: readonly OutcomeRow[]): Statistics['funnel'] {
-  const skipped = new Map<string, { reason: string; count: number }>();
-  const failed = new Map<string, { reason: string; errorCode: string | null; count: number }>();
+  const skipped = new Map<string, Statistics['funnel']['skipped'][number]>();
+  const failed = new Map<string, Statistics['funnel']['failed'][number]>();
   for (const { state, reason, errorCode, count } of rows) {
     if (reason === null) continue;
-    if (state === 'skipped') add(skipped, reason, { reason, count });
-    if (state === 'failed') add(failed, `${reason} ${errorCode ?? ''}`, { reason, errorCode, count });
+    const meaning = fallbackInWords({ state, reason });
+    if (state === 'skipped') add(skipped, reason, { reason, meaning, count });
+    if (state === 'failed')
+      add(failed, `${reason} ${errorCode ?? ''}`, { reason, meaning, errorCode, count });
   }
   return {
     ...totals(rows),

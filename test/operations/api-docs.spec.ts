@@ -23,6 +23,7 @@ describe('the description of the API', () => {
   it('has each route with its parameters and its answer, and no route of another module', async () => {
     const { body } = await callApi<OpenApi>(application, '/api/docs-json');
     expect(Object.keys(body.paths).toSorted()).toEqual([
+      '/api/v1/error-codes',
       '/api/v1/fallbacks',
       '/api/v1/fallbacks/{id}',
       '/api/v1/fallbacks/{id}/retry',

@@ -54,6 +54,24 @@ describe('the fallbacks', () => {
     expect(indexesOf(await list(`to=${from}`))).toEqual([2, 1, 0]);
   });
 
+  it('are those only whose next step is overdue where that is asked for', async () => {
+    const due = {
+      state: 'claimed',
+      reason: 'twilio_unavailable',
+      attempts: 1,
+      createdAt: minutesAgo(90),
+    } as const;
+    const locked = { lockedUntil: minutesAgo(-10) };
+    const late = await seedFallback(application, { ...due, ...locked, nextAttemptAt: minutesAgo(16) });
+    const soon = await seedFallback(application, { ...due, ...locked, nextAttemptAt: minutesAgo(14) });
+    const { items } = await list('overdue=true');
+    expect(items.map(({ originalMessageSid }) => originalMessageSid)).toEqual([late.twilioSid]);
+    await application.query('delete from sms_fallbacks where original_message_sid in ($1, $2)', [
+      late.twilioSid,
+      soon.twilioSid,
+    ]);
+  });
+
   it('are read page by page, each once', async () => {
     const seen: number[] = [];
     let after: string | null = '';

@@ -88,10 +88,21 @@ describe('the statistics of a time', () => {
       smsDelivered: 1,
       open: 1,
       skipped: [
-        { reason: 'no_text', count: 2 },
-        { reason: 'no_recipient', count: 1 },
+        {
+          reason: 'no_text',
+          meaning: 'Neither messages.body nor Twilio has a text, e.g. for a picture.',
+          count: 2,
+        },
+        { reason: 'no_recipient', meaning: 'Neither the callback nor Twilio names the recipient.', count: 1 },
       ],
-      failed: [{ reason: 'rejected_by_twilio', errorCode: '21610', count: 1 }],
+      failed: [
+        {
+          reason: 'rejected_by_twilio',
+          meaning: 'Twilio rejected the SMS.',
+          errorCode: '21610',
+          count: 1,
+        },
+      ],
     });
     expect(body.course).toEqual([
       {
@@ -103,6 +114,15 @@ describe('the statistics of a time', () => {
         failed: 1,
       },
     ]);
+  });
+
+  it('tell what the error codes mean', async () => {
+    const { body } = await callApi<{ items: { code: string; meaning: string }[] }>(
+      application,
+      '/api/v1/error-codes',
+    );
+    expect(body.items.find(({ code }) => code === '21610')?.meaning).toContain('opted out');
+    expect(body.items.every(({ code, meaning }) => /^\d{5}$/.test(code) && meaning.endsWith('.'))).toBe(true);
   });
 
   it('tell how long it took from the callback to the SMS', async () => {

@@ -1,0 +1,91 @@
+/** What the operators' API answers, as far as the page shows it: in JSON, so times are texts. */
+
+export interface Statistics {
+  readonly from: string;
+  readonly to: string;
+  readonly bucket: 'minute' | 'hour' | 'day';
+  readonly events: readonly {
+    readonly channel: string;
+    readonly errorCode: string | null;
+    readonly count: number;
+  }[];
+  readonly funnel: Funnel;
+  readonly course: readonly CoursePoint[];
+  readonly timeToSms: { readonly p50: number | null; readonly p95: number | null };
+}
+
+export interface Funnel {
+  readonly policyFailures: number;
+  readonly smsSent: number;
+  readonly smsDelivered: number;
+  readonly open: number;
+  readonly skipped: readonly EndedWithout[];
+  readonly failed: readonly (EndedWithout & { readonly errorCode: string | null })[];
+}
+
+export interface EndedWithout {
+  readonly reason: string;
+  readonly meaning: string;
+  readonly count: number;
+}
+
+export interface CoursePoint {
+  readonly at: string;
+  readonly policyFailures: number;
+  readonly smsSent: number;
+  readonly smsDelivered: number;
+  readonly skipped: number;
+  readonly failed: number;
+}
+
+export interface ErrorCodes {
+  readonly items: readonly { readonly code: string; readonly meaning: string }[];
+}
+
+/** The newest of a list. */
+export interface Newest<Item> {
+  readonly items: readonly Item[];
+  readonly nextCursor: string | null;
+}
+
+export interface Fallback {
+  readonly id: string;
+  readonly originalMessageSid: string;
+  readonly state: 'claimed' | 'sending' | 'uncertain' | 'sent' | 'skipped' | 'failed';
+  readonly meaning: string;
+  readonly errorCode: string | null;
+  readonly to: string | null;
+  readonly createdAt: string;
+  readonly nextAttemptAt: string;
+}
+
+export interface StoredEvent {
+  readonly id: string;
+  readonly messageSid: string;
+  readonly channel: string;
+  readonly status: string;
+  readonly errorCode: string | null;
+  readonly to: string | null;
+  readonly from: string | null;
+  readonly source: 'callback' | 'poll';
+  readonly createdAt: string;
+}
+
+/** One of the two messages of a journey. */
+export interface Leg {
+  readonly messageSid: string;
+  readonly channel: string | null;
+  readonly currentStatus: string | null;
+  readonly events: readonly StoredEvent[];
+}
+
+export interface Journey extends Leg {
+  readonly role: 'original' | 'fallback_sms' | 'alone';
+  readonly decision: string;
+  readonly fallback: Fallback | null;
+  readonly counterpart: Leg | null;
+}
+
+export interface Retry {
+  readonly meaning: string;
+}

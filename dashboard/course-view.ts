@@ -1,0 +1,55 @@
+import { html, type TemplateResult } from './vendor/lit-html.js';
+import type { Statistics } from './answers.js';
+import { count, moment } from './format.js';
+
+const EACH = { minute: 'minute', hour: 'hour', day: 'day (UTC)' } as const;
+
+/** The chart draws itself into `#course-chart`. */
+export function courseView(statistics: Statistics): TemplateResult {
+  const { bucket, course, funnel } = statistics;
+  const summary = `Lines by ${EACH[bucket]}: ${count(funnel.policyFailures)} refused by WhatsApp, ${count(funnel.smsSent)} SMS sent, ${count(funnel.smsDelivered)} delivered. The table after it has the figures.`;
+  return html`
+    <section aria-labelledby="course-heading">
+      <h2 id="course-heading">Course over time</h2>
+      <div id="course-chart" class="chart" role="img" aria-label=${summary}></div>
+      <details>
+        <summary>The same as a table, by ${EACH[bucket]}</summary>
+        ${
+          course.length === 0
+            ? html`<p class="empty">There is nothing to count in this time.</p>`
+            : tableView(statistics)
+        }
+      </details>
+    </section>
+  `;
+}
+
+function tableView({ course }: Statistics): TemplateResult {
+  return html`
+    <div class="scroll" role="region" tabindex="0" aria-label="Course as a table">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">Begin</th>
+            <th scope="col" class="figure">Refused</th>
+            <th scope="col" class="figure">SMS sent</th>
+            <th scope="col" class="figure">Delivered</th>
+            <th scope="col" class="figure">Skipped</th>
+            <th scope="col" class="figure">Failed</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${course.toReversed().map((point) => {
+            const { policyFailures, smsSent, smsDelivered, skipped, failed } = point;
+            return html`<tr>
+              <th scope="row">${moment(point.at)}</th>
+              ${[policyFailures, smsSent, smsDelivered, skipped, failed].map(
+                (value) => html`<td class="figure">${count(value)}</td>`,
+              )}
+            </tr>`;
+          })}
+        </tbody>
+      </table>
+    </div>
+  `;
+}

@@ -1,0 +1,44 @@
+import { html, nothing, type TemplateResult } from './vendor/lit-html.js';
+
+const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+const COUNT = new Intl.NumberFormat('en');
+
+/** A moment in the zone of whoever looks. */
+export function moment(iso: string): TemplateResult {
+  return html`<time datetime=${iso}>${MOMENT.format(new Date(iso))}</time>`;
+}
+
+export function inFull(milliseconds: number): string {
+  return MOMENT.format(milliseconds);
+}
+
+export function count(value: number): string {
+  return COUNT.format(value);
+}
+
+/** `38 %` */
+export function share(part: number, whole: number): string {
+  return whole === 0 ? '' : `${Math.round((100 * part) / whole)} %`;
+}
+
+/** `4.2 s`, `3 min`, `2 h`, on one line. */
+export function duration(seconds: number): string {
+  if (seconds < 120) return `${seconds.toFixed(1)}\u00a0s`;
+  return seconds < 7_200 ? `${Math.round(seconds / 60)}\u00a0min` : `${Math.round(seconds / 3_600)}\u00a0h`;
+}
+
+/** The name of a channel or status as a person would write it. */
+export function capitalized(name: string): string {
+  const known: Readonly<Record<string, string>> = { whatsapp: 'WhatsApp', sms: 'SMS', rcs: 'RCS' };
+  return known[name] ?? name.charAt(0).toUpperCase() + name.slice(1).replaceAll('_', ' ');
+}
+
+/** The address of a journey within this page. */
+export function journeyLink(messageSid: string): string {
+  return `#/messages/${encodeURIComponent(messageSid)}`;
+}
+
+/** Something went wrong. It is read out, because nobody may be looking at that place. */
+export function problemView(problem: string | null): TemplateResult | typeof nothing {
+  return problem === null ? nothing : html`<p class="problem" role="alert">${problem}</p>`;
+}

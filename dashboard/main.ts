@@ -1,0 +1,127 @@
+import { render } from './vendor/lit-html.js';
+import type { ErrorCodes, Fallback } from './answers.js';
+import { ask, explain } from './api.js';
+import { connectionAnnouncement, connectionView } from './connection-view.js';
+import { CourseChart } from './course-chart.js';
+import { journeyView } from './journey-view.js';
+import { Journeys } from './journeys.js';
+import { type Connection, LiveUpdates } from './live-updates.js';
+import { Overview } from './overview.js';
+import { overviewView } from './overview-view.js';
+import { Pacer } from './pacer.js';
+import type { Range } from './ranges.js';
+import { asNumber, Search } from './search.js';
+import { searchView } from './search-view.js';
+
+let connection: Connection = 'connecting';
+let meanings: ReadonlyMap<string, string> = new Map();
+let chart: CourseChart | null = null;
+
+const overview = new Overview(draw);
+const journeys = new Journeys(draw);
+const search = new Search(draw);
+const pacer = new Pacer(async () => {
+  await Promise.all([overview.load(), journeys.load(), loadMeanings()]);
+});
+
+function element(id: string): HTMLElement {
+  const found = document.getElementById(id);
+  if (found === null) throw new Error(`The page has no #${id}`);
+  return found;
+}
+
+function draw(): void {
+  render(connectionView(connection), element('connection'));
+  render(searchView(search, { submit, clear: closeSearch }), element('search'));
+  render(journeyView(journeys, { close: closeJourney, meanings }), element('journey'));
+  render(overviewView(overview, { meanings, retry, choose }), element('overview'));
+  const { loaded } = overview;
+  if (loaded === null) return;
+  chart ??= new CourseChart(element('course-chart'));
+  chart.show(loaded.statistics);
+}
+
+function choose(range: Range): void {
+  overview.range = range;
+  draw();
+  pacer.hurry();
+}
+
+function submit(text: string): void {
+  const number = asNumber(text);
+  if (number === null) {
+    search.clear();
+    const target = `#/messages/${encodeURIComponent(text)}`;
+    if (location.hash === target) openFromAddress();
+    else location.hash = target;
+    return;
+  }
+  void search.byNumber(number).then((outcome) => {
+    announce(outcome);
+    document.getElementById('found-heading')?.focus();
+  });
+}
+
+function closeSearch(): void {
+  search.clear();
+  element('search-field').focus();
+}
+
+function closeJourney(): void {
+  location.hash = '#/';
+  element('search-field').focus();
+}
+
+function openFromAddress(): void {
+  const [, sid] = /^#\/messages\/(.+)$/.exec(location.hash) ?? [];
+  if (sid !== undefined) {
+    void journeys.open(decodeURIComponent(sid)).then(() => {
+      document.getElementById('journey-heading')?.focus();
+    });
+  } else if (location.hash === '' || location.hash === '#/') {
+    journeys.close();
+  }
+}
+
+function retry(fallback: Fallback): void {
+  void overview.retry(fallback).then((outcome) => {
+    announce(outcome);
+    // The button goes with its card.
+    document.getElementById('retried-heading')?.focus();
+    pacer.hurry();
+  });
+}
+
+/** Once they are known, they stay. */
+async function loadMeanings(): Promise<void> {
+  if (meanings.size > 0) return;
+  try {
+    const { items } = await ask<ErrorCodes>('/api/v1/error-codes');
+    meanings = new Map(items.map(({ code, meaning }) => [code, meaning]));
+    draw();
+  } catch (error) {
+    // The overview says what is wrong.
+    explain(error);
+  }
+}
+
+/** Read out by screen readers. Figures that change are not: there would be no end to it. */
+function announce(text: string): void {
+  element('announcement').textContent = text;
+}
+
+addEventListener('hashchange', openFromAddress);
+draw();
+openFromAddress();
+pacer.hurry();
+new LiveUpdates({
+  onConnection: (now) => {
+    const words = connectionAnnouncement(connection, now);
+    connection = now;
+    if (words !== '') announce(words);
+    draw();
+  },
+  onChange: () => {
+    pacer.ask();
+  },
+}).start();

@@ -1,0 +1,51 @@
+import { html, nothing, type TemplateResult } from './vendor/lit-html.js';
+import type { Fallback } from './answers.js';
+import { courseView } from './course-view.js';
+import { errorCodesView, type Meanings } from './error-codes-view.js';
+import { problemView } from './format.js';
+import { funnelView } from './funnel-view.js';
+import type { Overview } from './overview.js';
+import { type Range, RANGES } from './ranges.js';
+import { stuckView } from './stuck-view.js';
+
+export interface OverviewActions {
+  readonly meanings: Meanings;
+  readonly retry: (fallback: Fallback) => void;
+  readonly choose: (range: Range) => void;
+}
+
+export function overviewView(
+  { range: chosen, loaded, problem, retried }: Overview,
+  { meanings, retry, choose }: OverviewActions,
+): TemplateResult {
+  return html`
+    <fieldset class="ranges">
+      <legend>Time</legend>
+      ${RANGES.map((range) => rangeView(range, chosen, choose))}
+    </fieldset>
+    ${problemView(problem === null ? null : `${problem.replace(/\.?$/, '.')} It is tried again by itself.`)}
+    ${loaded === null && problem === null ? html`<p class="empty">Loading …</p>` : nothing}
+    ${
+      loaded === null
+        ? nothing
+        : html`<div class="sections" aria-busy=${loaded.range === chosen ? 'false' : 'true'}>
+            ${funnelView(loaded.statistics)} ${courseView(loaded.statistics)}
+            ${errorCodesView(loaded.statistics, meanings)} ${stuckView(loaded, { retried, retry, meanings })}
+          </div>`
+    }
+  `;
+}
+
+function rangeView(range: Range, chosen: Range, choose: (range: Range) => void): TemplateResult {
+  return html`<label>
+    <input
+      type="radio"
+      name="range"
+      ?checked=${range === chosen}
+      @change=${() => {
+        choose(range);
+      }}
+    />
+    <span>${range.label}</span>
+  </label>`;
+}

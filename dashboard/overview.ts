@@ -1,0 +1,68 @@
+import type { Fallback, Newest, Retry, Statistics } from './answers.js';
+import { ask, explain } from './api.js';
+import { DEFAULT_RANGE, type Range } from './ranges.js';
+
+/** Of each kind; who wants more asks the API. */
+const SHOWN = 10;
+
+const FALLBACKS = '/api/v1/fallbacks';
+
+export interface Loaded {
+  readonly range: Range;
+  readonly statistics: Statistics;
+  readonly overdue: Newest<Fallback>;
+  readonly failed: Newest<Fallback>;
+  readonly skipped: Newest<Fallback>;
+}
+
+/** What the service did in the time that was chosen. */
+export class Overview {
+  range = DEFAULT_RANGE;
+  /** The newest answer, until there is a newer one; null before the first. */
+  loaded: Loaded | null = null;
+  problem: string | null = null;
+  /** What trying again came to, by the SID of the original message: the newest last. */
+  readonly retried = new Map<string, string>();
+
+  constructor(private readonly changed: () => void) {}
+
+  /** Never rejects. */
+  async load(): Promise<void> {
+    const { range } = this;
+    try {
+      const loaded = await load(range);
+      // Another one was chosen meanwhile.
+      if (range !== this.range) return;
+      this.loaded = loaded;
+      this.problem = null;
+    } catch (error) {
+      this.problem = explain(error);
+    }
+    this.changed();
+  }
+
+  /** @returns what it came to, in words. */
+  async retry({ id, originalMessageSid }: Fallback): Promise<string> {
+    const outcome = await ask<Retry>(`${FALLBACKS}/${id}/retry`, 'POST').then(
+      ({ meaning }) => meaning,
+      (error: unknown) => explain(error),
+    );
+    this.retried.delete(originalMessageSid);
+    this.retried.set(originalMessageSid, outcome);
+    this.changed();
+    return `${originalMessageSid}: ${outcome}`;
+  }
+}
+
+async function load(range: Range): Promise<Loaded> {
+  const to = new Date();
+  const from = new Date(to.getTime() - range.milliseconds);
+  const time = new URLSearchParams({ from: from.toISOString(), to: to.toISOString() }).toString();
+  const [statistics, overdue, failed, skipped] = await Promise.all([
+    ask<Statistics>(`/api/v1/stats?${time}&bucket=${range.bucket}`),
+    ask<Newest<Fallback>>(`${FALLBACKS}?overdue=true&limit=${SHOWN}`),
+    ask<Newest<Fallback>>(`${FALLBACKS}?state=failed&${time}&limit=${SHOWN}`),
+    ask<Newest<Fallback>>(`${FALLBACKS}?state=skipped&${time}&limit=${SHOWN}`),
+  ]);
+  return { range, statistics, overdue, failed, skipped };
+}

@@ -1,0 +1,55 @@
+import type { Newest, StoredEvent } from './answers.js';
+import { ask, explain } from './api.js';
+
+/** One message that was found, with its newest event. */
+export interface Found {
+  readonly newest: StoredEvent;
+  readonly messageSid: string;
+}
+
+/** What was found of a number. Numbers stay out of the address, which browsers remember. */
+export class Search {
+  found: readonly Found[] | null = null;
+  hasMore = false;
+  problem: string | null = null;
+
+  constructor(private readonly changed: () => void) {}
+
+  /** @returns what to announce. */
+  async byNumber(number: string): Promise<string> {
+    try {
+      const answer = await ask<Newest<StoredEvent>>(
+        `/api/v1/message-events?number=${encodeURIComponent(number)}&limit=100`,
+      );
+      this.found = newestOfEach(answer.items);
+      this.hasMore = answer.nextCursor !== null;
+      this.problem = null;
+    } catch (error) {
+      this.clear();
+      this.problem = explain(error);
+    }
+    this.changed();
+    if (this.found === null) return '';
+    return this.found.length === 1 ? '1 message found' : `${this.found.length} messages found`;
+  }
+
+  clear(): void {
+    this.found = null;
+    this.problem = null;
+    this.changed();
+  }
+}
+
+/** `+1 (555) 765-4321` and `0015557654321` → `+15557654321`. @returns null for what is no number. */
+export function asNumber(text: string): string | null {
+  if (!/^[+\d][\d\s().-]*$/.test(text)) return null;
+  return `+${text.replace(/\D/g, '').replace(/^00/, '')}`;
+}
+
+function newestOfEach(events: readonly StoredEvent[]): Found[] {
+  const found = new Map<string, StoredEvent>();
+  for (const event of events) {
+    if (!found.has(event.messageSid)) found.set(event.messageSid, event);
+  }
+  return [...found].map(([messageSid, newest]) => ({ messageSid, newest }));
+}

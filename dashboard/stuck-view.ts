@@ -1,0 +1,90 @@
+import { html, nothing, type TemplateResult } from './vendor/lit-html.js';
+import type { Fallback, Newest } from './answers.js';
+import { codeView, type Meanings } from './error-codes-view.js';
+import { journeyLink, moment } from './format.js';
+import type { Loaded } from './overview.js';
+
+export interface StuckActions {
+  readonly retried: ReadonlyMap<string, string>;
+  readonly retry: (fallback: Fallback) => void;
+  readonly meanings: Meanings;
+}
+
+export function stuckView(
+  { overdue, failed, skipped, range }: Loaded,
+  actions: StuckActions,
+): TemplateResult {
+  const isNothing = [overdue, failed, skipped].every(({ items }) => items.length === 0);
+  return html`
+    <section aria-labelledby="stuck-heading">
+      <h2 id="stuck-heading">Needs a look</h2>
+      ${isNothing ? html`<p class="empty">Nothing is stuck, and no SMS failed or was skipped in this time.</p>` : nothing}
+      ${retriedView(actions.retried)}
+      ${group('Overdue: the next step has been due for 15 minutes', overdue, actions)}
+      ${group(`Failed, ${range.label.toLowerCase()}`, failed, actions)}
+      ${group(`Skipped, ${range.label.toLowerCase()}`, skipped, actions)}
+    </section>
+  `;
+}
+
+function group(
+  heading: string,
+  { items, nextCursor }: Newest<Fallback>,
+  actions: StuckActions,
+): TemplateResult | typeof nothing {
+  if (items.length === 0) return nothing;
+  return html`
+    <h3>${heading}</h3>
+    <ul class="cards">
+      ${items.map((fallback) => card(fallback, actions))}
+    </ul>
+    ${
+      nextCursor === null
+        ? nothing
+        : html`<p class="hint">
+            These are the newest. <code>npm run fallbacks</code> lists all, and tries many again at once.
+          </p>`
+    }
+  `;
+}
+
+/** It stays when the card goes, because the fallback is under way again. */
+function retriedView(retried: StuckActions['retried']): TemplateResult | typeof nothing {
+  if (retried.size === 0) return nothing;
+  return html`
+    <h3 id="retried-heading" tabindex="-1">Tried again</h3>
+    <ul class="found">
+      ${[...retried].map(
+        ([sid, outcome]) =>
+          html`<li>
+            <a href=${journeyLink(sid)}><code>${sid}</code></a> <span>${outcome}</span>
+          </li>`,
+      )}
+    </ul>
+  `;
+}
+
+function card(fallback: Fallback, { retry, meanings }: StuckActions): TemplateResult {
+  const { originalMessageSid, to, meaning, errorCode, createdAt } = fallback;
+  return html`
+    <li>
+      <p>${moment(createdAt)} <span class="hint">to ${to ?? 'nobody'}</span></p>
+      <p>
+        ${meaning}
+        ${errorCode === null ? nothing : html`${codeView(errorCode)}: ${meanings.get(errorCode) ?? ''}`}
+      </p>
+      <p class="actions">
+        <a href=${journeyLink(originalMessageSid)} aria-label="Journey of ${originalMessageSid}">Journey</a>
+        <button
+          type="button"
+          aria-label="Try again: ${originalMessageSid}"
+          @click=${() => {
+            retry(fallback);
+          }}
+        >
+          Try again
+        </button>
+      </p>
+    </li>
+  `;
+}

@@ -1,0 +1,63 @@
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { mkdtempSync, rmSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { AppModule } from '../../src/app.module.js';
+import { configureApp } from '../../src/app.setup.js';
+import { demoAccount } from '../demo-account.js';
+import type { TwilioSimulator } from '../twilio-simulator.js';
+import type { Narrator } from './narrator.js';
+
+export const WEBHOOK_PATH = '/api/webhooks/twilio/message-status';
+
+/** Ctrl-C makes Nest close the service and exit. The folder goes whatever ends the demo. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'whatsapp-sms-fallback-demo-'));
+  process.once('exit', () => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return folder;
+}
+
+export interface DemoService {
+  readonly dataFolder: string;
+  readonly twilio: TwilioSimulator;
+  readonly narrator: Narrator;
+  /** Opens the API and the page. */
+  readonly adminKey: string;
+}
+
+/** The service on an embedded PostgreSQL, with the fake Twilio at the far side of the network. */
+export async function startService({
+  dataFolder,
+  twilio,
+  narrator,
+  adminKey,
+}: DemoService): Promise<NestExpressApplication> {
+  // The demo is the same wherever it runs: what the shell or .env says about a real account is left alone.
+  for (const name of Object.keys(process.env)) {
+    if (/^(TWILIO_|DATABASE_URL|PUBLIC_BASE_URL|TRUST_PROXY|FALLBACK_)/.test(name)) process.env[name] = '';
+  }
+  Object.assign(process.env, {
+    TWILIO_ACCOUNT_SID: demoAccount.sid,
+    TWILIO_AUTH_TOKEN: demoAccount.authToken,
+    TWILIO_API_BASE_URL: twilio.baseUrl,
+    EMBEDDED_DATA_DIR: dataFolder,
+    ADMIN_API_KEYS: adminKey,
+  });
+  const app = await NestFactory.create<NestExpressApplication>(AppModule, {
+    logger: narrator.logger(),
+    bodyParser: false,
+    abortOnError: false,
+  });
+  return configureApp(app);
+}
+
+/** @returns its origin. */
+export async function listen(app: NestExpressApplication, port: number): Promise<string> {
+  await app.listen(port, '127.0.0.1');
+  const address = app.getHttpServer().address() as AddressInfo;
+  return `http://localhost:${address.port}`;
+}

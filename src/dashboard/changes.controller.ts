@@ -1,0 +1,23 @@
+import { Controller, Req, Sse, UseGuards } from '@nestjs/common';
+import { ApiExcludeController } from '@nestjs/swagger';
+import type { Request } from 'express';
+import { AdminKeyGuard } from '../operations/admin-key.guard.js';
+import { AdminSessions } from '../operations/admin-sessions.js';
+import { ChangeStreams } from './change-streams.js';
+
+@Controller('dashboard/events')
+@UseGuards(AdminKeyGuard)
+@ApiExcludeController()
+export class ChangesController {
+  constructor(
+    private readonly streams: ChangeStreams,
+    private readonly sessions: AdminSessions,
+  ) {}
+
+  /** Tells the page when there is something new. What it is, the page asks the API for. */
+  @Sse()
+  follow(@Req() request: Request) {
+    const session = this.sessions.find(request);
+    return this.streams.follow(session === null || session === 'ended' ? null : session.endsAt);
+  }
+}

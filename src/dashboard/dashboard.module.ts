@@ -1,0 +1,36 @@
+import {
+  type DynamicModule,
+  type MiddlewareConsumer,
+  Module,
+  type NestModule,
+  RequestMethod,
+} from '@nestjs/common';
+import { urlencoded } from 'express';
+import { AssetsMiddleware } from './assets.middleware.js';
+import { ChangeStreams } from './change-streams.js';
+import { Changes } from './changes.js';
+import { ChangesController } from './changes.controller.js';
+import { DashboardController } from './dashboard.controller.js';
+import { PageAssets } from './page-assets.js';
+import { PageHeadersMiddleware } from './page-headers.middleware.js';
+
+/** A form with one key in it. */
+const readForm = urlencoded({ extended: false, limit: '4kb', parameterLimit: 10 });
+
+/** The page at /dashboard, for people who would rather look than read. It shows what the operators' API answers. */
+@Module({
+  controllers: [DashboardController, ChangesController],
+  providers: [Changes, ChangeStreams, PageAssets],
+})
+export class DashboardModule implements NestModule {
+  /** @param operations the OperationsModule whose keys open the page. */
+  static forOperations(operations: DynamicModule): DynamicModule {
+    return { module: DashboardModule, imports: [operations] };
+  }
+
+  configure(consumer: MiddlewareConsumer): void {
+    consumer.apply(PageHeadersMiddleware).forRoutes('dashboard', 'dashboard/*path');
+    consumer.apply(AssetsMiddleware).forRoutes('dashboard/assets/*path');
+    consumer.apply(readForm).forRoutes({ path: 'dashboard/login', method: RequestMethod.POST });
+  }
+}

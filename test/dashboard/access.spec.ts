@@ -1,0 +1,142 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { AdminSessions } from '../../src/operations/admin-sessions.js';
+import { seedFallback } from '../commands/ended-fallback.js';
+import { ADMIN_KEY, OTHER_ADMIN_KEY, withAdminKeys } from '../operations/api.js';
+import { TestApplication } from '../support/application.js';
+import { untilAllIsDone } from '../support/fallbacks.js';
+import { minutesAgo } from '../support/minutes-ago.js';
+import { fromPage, get, type Headers, sendForm, signIn } from './visitor.js';
+
+const API = '/api/v1/rejected-callbacks';
+
+describe('the page without ADMIN_API_KEYS', () => {
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start();
+  });
+
+  afterAll(async () => {
+    await application.close();
+  });
+
+  const routes = ['/dashboard', '/dashboard/events', '/dashboard/assets/main.js', '/dashboard/assets/'];
+
+  it.each(routes)('is not there: %s is answered as where there is nothing', async (path) => {
+    const answer = await get(application, path);
+    const nothing = await get(application, '/nothing');
+    expect(answer.status).toBe(404);
+    expect(await answer.text()).toBe((await nothing.text()).replace('/nothing', path));
+    expect([...answer.headers.keys()]).toEqual([...nothing.headers.keys()]);
+  });
+
+  it.each(['/dashboard/login', '/dashboard/logout'])('takes no form at %s', async (path) => {
+    const answer = await sendForm(application, path, { key: ADMIN_KEY });
+    expect(answer.status).toBe(404);
+    expect(await answer.json()).toMatchObject({ message: `Cannot POST ${path}` });
+  });
+});
+
+describe('a session', () => {
+  let application: TestApplication;
+  let cookie: string;
+
+  beforeAll(async () => {
+    application = await TestApplication.start({ env: withAdminKeys });
+    cookie = await signIn(application);
+  });
+
+  afterAll(async () => {
+    await application.close();
+  });
+
+  /** Signed with one of the keys, and another end. */
+  function sessionUntil(endsAt: Date): string {
+    const name = cookie.slice(0, cookie.indexOf('='));
+    const [keyName = ''] = cookie.slice(name.length + 1).split('.');
+    return `${name}=${application.app.get(AdminSessions, { strict: false }).cookieValue({ keyName, endsAt })}`;
+  }
+
+  it('opens the API and its description to the page, and so does one of another key', async () => {
+    const other = await signIn(application, OTHER_ADMIN_KEY);
+    for (const path of [API, '/api/docs-json', '/api/v1/error-codes']) {
+      for (const Cookie of [cookie, other]) {
+        expect((await get(application, path, { Cookie, ...fromPage })).status).toBe(200);
+      }
+    }
+  });
+
+  const readings: [string, number, Headers][] = [
+    ['a typed address', 200, { 'Sec-Fetch-Site': 'none' }],
+    ['a browser that says nothing', 200, {}],
+    ['another site', 403, { 'Sec-Fetch-Site': 'cross-site' }],
+    ['another service of the same domain', 403, { 'Sec-Fetch-Site': 'same-site' }],
+  ];
+
+  it.each(readings)('of %s is answered %i when it reads', async (_, status, headers) => {
+    expect((await get(application, API, { Cookie: cookie, ...headers })).status).toBe(status);
+  });
+
+  const writings: [string, number, (origin: string) => Headers][] = [
+    ['the page', 202, () => fromPage],
+    ['the page where the browser tells the origin only', 202, (origin) => ({ Origin: origin })],
+    ['another site', 403, (origin) => ({ Origin: origin, 'Sec-Fetch-Site': 'cross-site' })],
+    ['another service of the same domain', 403, () => ({ 'Sec-Fetch-Site': 'same-site' })],
+    ['a typed address', 403, () => ({ 'Sec-Fetch-Site': 'none' })],
+    ['another origin', 403, () => ({ Origin: 'https://other.example.com' })],
+    ['an origin that is not told', 403, () => ({ Origin: 'null' })],
+    ['a browser that says nothing', 403, () => ({})],
+  ];
+
+  it.each(writings)('of %s is answered %i when it changes something', async (_, status, headers) => {
+    const { twilioSid } = await seedFallback(application, { state: 'skipped', reason: 'no_sender_number' });
+    const answer = await fetch(`${application.origin}/api/v1/fallbacks/${twilioSid}/retry`, {
+      method: 'POST',
+      headers: { Cookie: cookie, ...headers(application.origin) },
+    });
+    expect(answer.status).toBe(status);
+    if (status === 202) await untilAllIsDone(application, twilioSid);
+  });
+
+  it('that is not quite the one that was given is no session', async () => {
+    const changed = cookie.endsWith('A') ? `${cookie.slice(0, -1)}B` : `${cookie.slice(0, -1)}A`;
+    const longer = cookie.replace(/\.(\d+)\./, (_, seconds: string) => `.${Number(seconds) + 1}.`);
+    for (const Cookie of [changed, longer, cookie.slice(0, -1), cookie.split('.').slice(0, 2).join('.')]) {
+      expect((await get(application, API, { Cookie, ...fromPage })).status).toBe(401);
+    }
+  });
+
+  it('that has ended opens nothing, and counts for nobody’s limit', async () => {
+    const Cookie = sessionUntil(minutesAgo(0));
+    for (let times = 0; times < 12; times += 1) {
+      const answer = await get(application, API, { Cookie, ...fromPage });
+      expect(answer.status).toBe(401);
+      expect(answer.headers.get('www-authenticate')).toBe('Bearer realm="operators"');
+    }
+    expect(await (await get(application, '/dashboard', { Cookie })).text()).toContain('<title>Sign in');
+    expect((await get(application, API, { Cookie: sessionUntil(minutesAgo(-1)), ...fromPage })).status).toBe(
+      200,
+    );
+  });
+
+  it('leaves a line with the name of its key when it asks for whole numbers', async () => {
+    await get(application, '/api/v1/message-events?numbers=true', { Cookie: cookie, ...fromPage });
+    expect(application.logs.lines).toContainEqual(
+      expect.objectContaining({
+        message: 'Whole telephone numbers were asked for',
+        fields: [expect.objectContaining({ key: expect.stringMatching(/^[0-9a-f]{8}$/) as unknown })],
+      }),
+    );
+  });
+
+  it('ends on every replica when its key is no key any more', async () => {
+    const kept = await signIn(application, OTHER_ADMIN_KEY);
+    const replica = await TestApplication.start({ env: { ADMIN_API_KEYS: OTHER_ADMIN_KEY } });
+    try {
+      expect((await get(replica, API, { Cookie: cookie, ...fromPage })).status).toBe(401);
+      expect((await get(replica, API, { Cookie: kept, ...fromPage })).status).toBe(200);
+    } finally {
+      await replica.close();
+    }
+  });
+});
