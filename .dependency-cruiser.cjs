@@ -13,10 +13,12 @@ const allowed = {
   webhooks: ['measurements', 'message-events', 'twilio'],
   fallback: ['domain-events', 'measurements', 'message-events', 'messages', 'rounds', 'twilio'],
   'status-polling': ['message-events', 'rounds', 'twilio'],
+  'event-counts': ['rounds'],
   health: ['domain-events'],
   retention: ['rounds'],
   operations: [
     'domain-events',
+    'event-counts',
     'fallback',
     'measurements',
     'message-events',

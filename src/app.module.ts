@@ -7,6 +7,7 @@ import type { DatabaseConnection } from './database/database-connection.js';
 import { DATABASE_CONNECTION, DatabaseModule } from './database/database.module.js';
 import { openMigrated } from './database/open-migrated.js';
 import { DomainEventsModule } from './domain-events/domain-events.module.js';
+import { EventCountsModule } from './event-counts/event-counts.module.js';
 import { FallbackOperationsModule } from './fallback/fallback-operations.module.js';
 import { FallbackModule } from './fallback/fallback.module.js';
 import { HealthModule } from './health/health.module.js';
@@ -116,6 +117,7 @@ const retention = RetentionModule.forRootAsync({
     fallback,
     statusPolling,
     operations,
+    EventCountsModule.forRoot({}),
     retention,
     HealthModule.forDomainEvents(domainEvents),
   ],

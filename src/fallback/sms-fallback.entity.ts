@@ -130,6 +130,13 @@ export class SmsFallback {
   sentAt!: Date | null;
 
   @Column('timestamptz', {
+    name: 'sms_delivered_at',
+    nullable: true,
+    comment: 'when the SMS was reported as delivered; set when that event is counted, about a minute later',
+  })
+  smsDeliveredAt!: Date | null;
+
+  @Column('timestamptz', {
     name: 'retried_at',
     nullable: true,
     comment: 'when it was last tried again on purpose; its waits are counted from then',
