@@ -16,7 +16,10 @@ const BATCH = 1_000;
 /** In one round: 50,000 rows a minute are more than callbacks bring. */
 const BATCHES = 50;
 
-/** Deletes events and rejected callbacks that are older than RETENTION_DAYS, the oldest first. */
+/**
+ * Deletes events and rejected callbacks that are older than RETENTION_DAYS, the oldest first. An event is counted before
+ * it goes, so that statistics stay: where no EventCountsModule is at work, none goes.
+ */
 @Injectable()
 export class OldEvents implements OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown {
   private readonly logger = new Logger(OldEvents.name);
@@ -75,6 +78,7 @@ const DELETE_EVENTS = `
 with old as (
   select id from message_events as event
    where created_at < now() - $1 * interval '1 day'
+     and created_at < (select counted_until from message_event_count_watermark)
      and not exists (
        select from sms_fallbacks
         where original_message_sid = event.message_sid and state in ('claimed', 'sending', 'uncertain')
