@@ -7,8 +7,8 @@ import {
   UnauthorizedException,
 } from '@nestjs/common';
 import type { Request, Response } from 'express';
+import { Refusals } from '../refusals/refusals.js';
 import { AdminKeys } from './admin-keys.js';
-import { RefusedKeys } from './refused-keys.js';
 
 /** How a key may be given. Browsers can ask a person for a password (Basic), but send it along unasked ever after. */
 export type Scheme = 'Bearer' | 'Basic';
@@ -20,7 +20,7 @@ export class AdminAccess {
 
   constructor(
     private readonly keys: AdminKeys,
-    private readonly refusedKeys: RefusedKeys,
+    private readonly refusals: Refusals,
   ) {}
 
   /**
@@ -45,7 +45,7 @@ export class AdminAccess {
     response: Response,
     schemes: readonly Scheme[],
   ): Promise<never> {
-    const retryAfterSeconds = await this.refusedKeys.count(request.ip ?? '');
+    const retryAfterSeconds = await this.refusals.count(request.ip ?? '');
     if (retryAfterSeconds !== null) {
       response.setHeader('Retry-After', retryAfterSeconds);
       throw new HttpException('Too many requests without a valid key', HttpStatus.TOO_MANY_REQUESTS);
