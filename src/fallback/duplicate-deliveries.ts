@@ -1,12 +1,6 @@
-import {
-  type BeforeApplicationShutdown,
-  Injectable,
-  Logger,
-  type OnApplicationBootstrap,
-  type OnModuleDestroy,
-} from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { Rounds } from '../rounds/rounds.js';
+import { PeriodicWork } from '../rounds/periodic-work.js';
 
 const INTERVAL_MILLISECONDS = 60_000;
 
@@ -35,28 +29,12 @@ interface Look {
  * It looks at the fallbacks instead of listening to the events: these are few, and callbacks are not slowed down.
  */
 @Injectable()
-export class DuplicateDeliveries
-  implements OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown
-{
-  private readonly logger = new Logger(DuplicateDeliveries.name);
-  private readonly rounds = new Rounds(() => this.runOnce(), {
-    intervalMilliseconds: INTERVAL_MILLISECONDS,
-    logger: this.logger,
-    failure: 'Duplicate deliveries cannot be looked for now',
-  });
-
-  constructor(private readonly dataSource: DataSource) {}
-
-  onApplicationBootstrap(): void {
-    this.rounds.start();
-  }
-
-  onModuleDestroy(): void {
-    this.rounds.stop();
-  }
-
-  async beforeApplicationShutdown(): Promise<void> {
-    await this.rounds.stopped();
+export class DuplicateDeliveries extends PeriodicWork {
+  constructor(private readonly dataSource: DataSource) {
+    super({
+      intervalMilliseconds: INTERVAL_MILLISECONDS,
+      failure: 'Duplicate deliveries cannot be looked for now',
+    });
   }
 
   /**
@@ -66,7 +44,7 @@ export class DuplicateDeliveries
    */
   async runOnce(): Promise<void> {
     let position: Position | null = { createdAt: '-infinity', id: '00000000-0000-0000-0000-000000000000' };
-    while (position !== null && !this.rounds.signal.aborted) {
+    while (position !== null && !this.signal.aborted) {
       const look: Look = await this.look(position);
       for (const duplicate of look.recorded) {
         this.logger.warn('WhatsApp delivered the message after its SMS fallback', duplicate);
