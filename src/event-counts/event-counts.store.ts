@@ -28,44 +28,58 @@ export class EventCountsStore {
   }
 
   /**
-   * Counts the next events in one statement, and so in one transaction. Where another replica is doing so, nothing.
-   * @returns whether there are more.
+   * Counts the next events. Where another replica does so at this moment, it is left to that one.
+   * @returns whether there are more for this one.
    */
   async countNext(): Promise<boolean> {
-    const [step] = await this.dataSource.query<{ more: boolean }[]>(COUNT_NEXT, [
+    const [step] = await this.dataSource.query<Step[]>(NEXT_STEP, [
       COMMIT_DELAY_MILLISECONDS,
       this.eventsInTransaction,
     ]);
-    return step?.more ?? false;
+    if (step === undefined) return false;
+    const { from, to, more } = step;
+    const [counted] = await this.dataSource.query<{ isMoved: boolean }[]>(COUNT, [from, to, more]);
+    return more && counted?.isMoved === true;
   }
 }
 
+/** The time whose events are counted next, as text: a Date has no microseconds. */
+interface Step {
+  readonly from: string;
+  readonly to: string;
+  readonly more: boolean;
+}
+
 /**
- * By message_events_created_at_idx, and for the delivered ones by the unique key of an SMS's SID. Whoever has the
- * watermark locked adds its step to the counts, which may end amid a minute: the next step adds to the same rows.
- *
- * An SMS whose fallback names it later than its delivery is counted is seen by SentSmsStore.
- * $1: how old the events are at the least, in milliseconds; $2: how many.
+ * By message_events_created_at_idx. $1: how old the events are at the least, in milliseconds; $2: how many. More than that
+ * of one instant would never let it move on.
  */
-const COUNT_NEXT = `
+const NEXT_STEP = `
+select counted_until::text as from, beyond.created_at is not null as more,
+       (case when beyond.created_at is null then now() - $1 * interval '1 millisecond'
+             else greatest(beyond.created_at, counted_until + interval '1 microsecond') end)::text as to
+  from message_event_count_watermark left join lateral (
+    select created_at from message_events
+     where created_at >= counted_until and created_at < now() - $1 * interval '1 millisecond'
+     order by created_at offset $2 limit 1
+  ) as beyond on true`;
+
+/**
+ * In one statement, and so in one transaction, by message_events_created_at_idx, and for the delivered ones by the unique
+ * key of an SMS's SID. Whoever has the watermark locked, and where it was, adds the step to the counts. It may end amid a
+ * minute: the next one adds to the same rows. An SMS whose fallback names it later than its delivery is counted is seen by
+ * SentSmsStore.
+ *
+ * The step is a parameter ($1, $2), and not a part of this statement, because the planner has to know that it is short: it
+ * would compile the statement otherwise, which takes longer than a statement may. $3: whether there are more events.
+ */
+const COUNT = `
 with watermark as (
-  select counted_until from message_event_count_watermark for update skip locked
-),
-step as materialized (
-  select counted_until as begins_at,
-         -- More than $2 events of one instant would never let it move on.
-         case when beyond.created_at is null then now() - $1 * interval '1 millisecond'
-              else greatest(beyond.created_at, counted_until + interval '1 microsecond') end as ends_at,
-         beyond.created_at is not null as more
-    from watermark left join lateral (
-      select created_at from message_events
-       where created_at >= counted_until and created_at < now() - $1 * interval '1 millisecond'
-       order by created_at offset $2 limit 1
-    ) as beyond on true
+  select from message_event_count_watermark where counted_until = $1::timestamptz for update skip locked
 ),
 events as materialized (
   select message_sid, channel, message_status, error_code, created_at
-    from step join message_events on created_at >= begins_at and created_at < ends_at
+    from watermark cross join message_events where created_at >= $1 and created_at < $2
 ),
 minutes as materialized (
   select date_bin('1 minute', created_at, timestamptz '2000-01-01 00:00Z') as begins_at,
@@ -96,7 +110,8 @@ recorded as (
     from delivered where sms_fallbacks.id = delivered.id and sms_delivered_at is null
 ),
 moved as (
-  update message_event_count_watermark set counted_until = ends_at
-    from step where more or exists (select from minutes)
+  update message_event_count_watermark set counted_until = $2
+   where exists (select from watermark) and ($3::boolean or exists (select from minutes))
+  returning counted_until
 )
-select more from step`;
+select exists (select from moved) as "isMoved"`;

@@ -18,3 +18,9 @@ export function countingOnDemand(options: EventCountsModuleOptions = {}): Overri
 export function countEvents(application: TestApplication): Promise<void> {
   return application.app.get(EventCounting, { strict: false }).runOnce();
 }
+
+/** As if there had never been an event. */
+export async function forgetEvents(application: TestApplication): Promise<void> {
+  await application.query('truncate message_events, message_event_counts');
+  await application.query(`update message_event_count_watermark set counted_until = '-infinity'`);
+}

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { SentSmsStore } from '../../src/fallback/sent-sms.store.js';
 import type { SmsFallback } from '../../src/fallback/sms-fallback.entity.js';
 import { seedFallback } from '../commands/ended-fallback.js';
@@ -7,7 +7,7 @@ import { TestApplication } from '../support/application.js';
 import { findFallback, policyFailure, untilAllIsDone } from '../support/fallbacks.js';
 import { randomMessageSid, seedMessage } from '../support/seed.js';
 import { minutesAgo } from '../support/minutes-ago.js';
-import { countEvents, countingOnDemand } from './counting.js';
+import { countEvents, countingOnDemand, forgetEvents } from './counting.js';
 
 describe('a fallback whose SMS was delivered', () => {
   let application: TestApplication;
@@ -15,6 +15,8 @@ describe('a fallback whose SMS was delivered', () => {
   beforeAll(async () => {
     application = await TestApplication.start({ env: withAdminKeys, override: countingOnDemand() });
   });
+
+  beforeEach(() => forgetEvents(application));
 
   afterAll(async () => {
     await application.close();
@@ -63,7 +65,12 @@ describe('a fallback whose SMS was delivered', () => {
     const before = await delivered();
     const seeded = [];
     for (const smsMessageSid of sids) {
-      const sent = { state: 'sent', smsMessageSid, sentAt: minutesAgo(30), createdAt: minutesAgo(31) } as const;
+      const sent = {
+        state: 'sent',
+        smsMessageSid,
+        sentAt: minutesAgo(30),
+        createdAt: minutesAgo(31),
+      } as const;
       seeded.push(await seedFallback(application, sent));
     }
     const first = minutesAgo(20);

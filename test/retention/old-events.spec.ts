@@ -4,7 +4,7 @@ import { OldEvents } from '../../src/retention/old-events.js';
 import { MODULE_OPTIONS_TOKEN } from '../../src/retention/retention.module-definition.js';
 import { seedFallback } from '../commands/ended-fallback.js';
 import { callApi, withAdminKeys } from '../operations/api.js';
-import { countEvents, countingOnDemand } from '../event-counts/counting.js';
+import { countEvents, countingOnDemand, forgetEvents } from '../event-counts/counting.js';
 import { TestApplication } from '../support/application.js';
 import { until } from '../support/until.js';
 import { minutesAgo } from '../support/minutes-ago.js';
@@ -24,10 +24,7 @@ describe('events that are older than RETENTION_DAYS', () => {
     });
   });
 
-  beforeEach(async () => {
-    await application.query('truncate message_events, message_event_counts');
-    await application.query(`update message_event_count_watermark set counted_until = '-infinity'`);
-  });
+  beforeEach(() => forgetEvents(application));
 
   afterAll(async () => {
     await application.close();
