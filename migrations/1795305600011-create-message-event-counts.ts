@@ -10,6 +10,7 @@ export class CreateMessageEventCounts1795305600011 implements MigrationInterface
 
   async down(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.query('drop table if exists message_event_counts, message_event_count_watermark');
+    await queryRunner.query('drop index if exists sms_fallbacks_outcomes_idx');
     await queryRunner.query('alter table if exists sms_fallbacks drop column if exists sms_delivered_at');
   }
 }

@@ -31,3 +31,7 @@ alter table sms_fallbacks add column if not exists sms_delivered_at timestamptz;
 
 comment on column sms_fallbacks.sms_delivered_at is
   'when the SMS was reported as delivered; set when that event is counted, about a minute later';
+
+-- GET /api/v1/stats: what became of the fallbacks of a time, out of the index alone.
+create index if not exists sms_fallbacks_outcomes_idx
+  on sms_fallbacks (created_at, state, reason, last_error_code, sms_delivered_at, id);

@@ -88,7 +88,7 @@ export const statisticsSchema = z.object({
     .describe('the funnel, by bucket'),
   timeToSms: z
     .object({ p50: seconds, p95: seconds, longest: seconds })
-    .describe('from the callback to the acceptance of its SMS, of the newest 1000 of that time'),
+    .describe('from the callback to the acceptance of its SMS, of the newest 200 of that time'),
 });
 
 export type Statistics = z.output<typeof statisticsSchema>;

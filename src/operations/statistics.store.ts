@@ -14,8 +14,9 @@ export class StatisticsStore {
 
   async find(query: StatisticsQuery): Promise<Statistics> {
     const { from, to } = query;
-    const events = await this.countEvents(query);
-    const outcomes = await this.findOutcomes(query);
+    const [watermark] = await this.dataSource.query<{ at: string }[]>(WATERMARK);
+    const events = await this.countEvents(query, watermark?.at);
+    const outcomes = await this.findOutcomes(query, watermark?.at);
     const [timeToSms] = await this.dataSource.query<Statistics['timeToSms'][]>(TIME_TO_SMS, [from, to]);
     return {
       ...query,
@@ -26,7 +27,10 @@ export class StatisticsStore {
     };
   }
 
-  private countEvents({ from, to, bucket }: StatisticsQuery): Promise<Statistics['events']> {
+  private countEvents(
+    { from, to, bucket }: StatisticsQuery,
+    countedUntil: string | undefined,
+  ): Promise<Statistics['events']> {
     const periods = countedPeriods(from, to, bucket);
     return this.dataSource.query<Statistics['events']>(EVENTS, [
       from,
@@ -35,13 +39,16 @@ export class StatisticsStore {
       periods.map(({ unit }) => unit),
       periods.map((period) => period.from.toISOString()),
       periods.map((period) => period.to.toISOString()),
+      countedUntil,
     ]);
   }
 
   /** An SMS that is delivered between the two statements is counted by the second or, with its event, by the next look. */
-  private async findOutcomes({ from, to, bucket }: StatisticsQuery): Promise<OutcomeRow[]> {
-    const [watermark] = await this.dataSource.query<{ at: string }[]>(WATERMARK);
-    const delivered = await this.dataSource.query<{ id: string }[]>(DELIVERED_LATELY, [watermark?.at]);
+  private async findOutcomes(
+    { from, to, bucket }: StatisticsQuery,
+    countedUntil: string | undefined,
+  ): Promise<OutcomeRow[]> {
+    const delivered = await this.dataSource.query<{ id: string }[]>(DELIVERED_LATELY, [countedUntil]);
     return this.dataSource.query<OutcomeRow[]>(OUTCOMES, [
       from,
       to,
@@ -57,7 +64,8 @@ function lengthOf(bucket: StatisticsQuery['bucket']): string {
 
 /**
  * By the primary key of the counts, and those that are not counted yet by message_events_created_at_idx. All is seen at
- * one instant, so that no event is missing or there twice while the watermark moves.
+ * one instant, so that no event is missing or there twice while the watermark moves. $7 is where it was a moment ago, for the
+ * planner to know that the events after it are few.
  */
 const EVENTS = `
 with known as (
@@ -68,8 +76,8 @@ with known as (
   union all
   select created_at, left(channel, 64), message_status, coalesce(error_code, ''), 1
     from message_events
-   where created_at >= greatest($1, (select counted_until from message_event_count_watermark))
-     and created_at < $2
+   where created_at >= (select counted_until from message_event_count_watermark)
+     and created_at >= greatest($1, $7::timestamptz) and created_at < $2
 )
 select date_bin($3::interval, at, timestamptz '2000-01-01 00:00Z') as at, channel, message_status as status,
        nullif(error_code, '') as "errorCode", sum(events)::int as count
@@ -79,10 +87,7 @@ select date_bin($3::interval, at, timestamptz '2000-01-01 00:00Z') as at, channe
 /** As text: a Date has no microseconds, and no infinity. */
 const WATERMARK = 'select counted_until::text as at from message_event_count_watermark';
 
-/**
- * The fallbacks whose SMS was reported as delivered by an event that is not counted yet. It is a parameter from when on,
- * because the planner has to know that these are few.
- */
+/** The fallbacks whose SMS was reported as delivered by an event that is not counted yet; these are few. */
 const DELIVERED_LATELY = `
 select distinct fallback.id
   from message_events cross join lateral (
@@ -90,18 +95,27 @@ select distinct fallback.id
   ) as fallback
  where created_at >= $1 and message_status in ('delivered', 'read')`;
 
-/** By sms_fallbacks_created_at_idx. */
+/**
+ * Out of sms_fallbacks_outcomes_idx alone. Bucket by bucket there are few kinds of outcomes, so that they are not sorted:
+ * the planner takes the buckets of all of them for as many as there are fallbacks.
+ */
 const OUTCOMES = `
-select date_bin($3::interval, created_at, timestamptz '2000-01-01 00:00Z') as at, state, reason,
-       case state when 'failed' then last_error_code end as "errorCode", count(*)::int as count,
-       (count(*) filter (where state = 'sent' and (sms_delivered_at is not null or id = any ($4::uuid[]))))::int
-         as delivered
-  from sms_fallbacks
- where created_at >= $1 and created_at < $2
- group by 1, 2, 3, 4 order by 1, 2, 3, 4 limit ${MAXIMUM_ROWS}`;
+select bucket.at, outcome.*
+  from generate_series(
+    date_bin($3::interval, $1, timestamptz '2000-01-01 00:00Z'), $2::timestamptz - interval '1 microsecond', $3::interval
+  ) as bucket (at)
+ cross join lateral (
+   select state, reason, case state when 'failed' then last_error_code end as "errorCode", count(*)::int as count,
+          (count(*) filter (where state = 'sent' and (sms_delivered_at is not null or id = any ($4::uuid[]))))::int
+            as delivered
+     from sms_fallbacks
+    where created_at >= greatest(bucket.at, $1) and created_at < least(bucket.at + $3::interval, $2)
+    group by 1, 2, 3
+ ) as outcome
+ order by 1, 2, 3, 4 limit ${MAXIMUM_ROWS}`;
 
-/** The newest of a time tell enough of it. */
-const TIMED_SMS = 1_000;
+/** The newest of a time tell enough of it, and each of them may be a page of message_events to read from the disk. */
+const TIMED_SMS = 200;
 
 /**
  * A fallback that was tried again on purpose tells of the operator's time, not of the service's. Where the callback's
