@@ -10,6 +10,7 @@ import type { DatabaseConnection } from './database/database-connection.js';
 import { DATABASE_CONNECTION, DatabaseModule } from './database/database.module.js';
 import { openMigrated } from './database/open-migrated.js';
 import { DomainEventsModule } from './domain-events/domain-events.module.js';
+import { EventCountsModule } from './event-counts/event-counts.module.js';
 import { FallbackOperationsModule } from './fallback/fallback-operations.module.js';
 import { FallbackModule } from './fallback/fallback.module.js';
 import { HealthModule } from './health/health.module.js';
@@ -117,6 +118,12 @@ const retention = RetentionModule.forRootAsync({
   useFactory: (env: Env) => ({ retentionDays: env.RETENTION_DAYS, ...periodicWork(env) }),
 });
 
+const eventCounts = EventCountsModule.forRootAsync({
+  imports: [EnvModule],
+  inject: [ENV],
+  useFactory: periodicWork,
+});
+
 @Module({
   imports: [
     EnvModule,
@@ -129,6 +136,7 @@ const retention = RetentionModule.forRootAsync({
     fallback,
     statusPolling,
     operations,
+    eventCounts,
     DashboardModule.forOperations(operations),
     retention,
     HealthModule.forDomainEvents(domainEvents),

@@ -5,8 +5,11 @@ import { CreateSmsFallbacksTable1795305600001 } from '../../migrations/179530560
 import { CreateRejectedCallbacksTable1795305600002 } from '../../migrations/1795305600002-create-rejected-callbacks-table.js';
 import { CreateMessagePollsTable1795305600003 } from '../../migrations/1795305600003-create-message-polls-table.js';
 import { CreateOperationsIndexes1795305600010 } from '../../migrations/1795305600010-create-operations-indexes.js';
+import { CreateMessageEventCounts1795305600011 } from '../../migrations/1795305600011-create-message-event-counts.js';
 import { CreatePolledEventsIndex1795305600012 } from '../../migrations/1795305600012-create-polled-events-index.js';
 import { CreateRecordMessageEventsFunction1795305600013 } from '../../migrations/1795305600013-create-record-message-events-function.js';
+import { MessageEventCountWatermark } from '../event-counts/message-event-count-watermark.entity.js';
+import { MessageEventCount } from '../event-counts/message-event-count.entity.js';
 import { SmsFallback } from '../fallback/sms-fallback.entity.js';
 import { MessageEvent } from '../message-events/message-event.entity.js';
 import { Company } from '../messages/company.entity.js';
@@ -25,6 +28,7 @@ export const migrations = [
   CreateRejectedCallbacksTable1795305600002,
   CreateMessagePollsTable1795305600003,
   CreateOperationsIndexes1795305600010,
+  CreateMessageEventCounts1795305600011,
   CreatePolledEventsIndex1795305600012,
   CreateRecordMessageEventsFunction1795305600013,
 ];
@@ -92,6 +96,8 @@ export function dataSourceOptions(connection: DatabaseConnection): DataSourceOpt
       RejectedCallback,
       MessagePoll,
       MessagePollWatermark,
+      MessageEventCount,
+      MessageEventCountWatermark,
     ],
     migrations,
     logger: new SilentLogger(),

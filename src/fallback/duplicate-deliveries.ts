@@ -1,13 +1,6 @@
-import {
-  type BeforeApplicationShutdown,
-  Inject,
-  Injectable,
-  Logger,
-  type OnApplicationBootstrap,
-  type OnModuleDestroy,
-} from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { Rounds } from '../rounds/rounds.js';
+import { PeriodicWork } from '../rounds/periodic-work.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
 
 /** Fallbacks that one statement looks at. It bounds the statement's time, however many there are. */
@@ -35,35 +28,15 @@ interface Look {
  * It looks at the fallbacks instead of listening to the events: these are few, and callbacks are not slowed down.
  */
 @Injectable()
-export class DuplicateDeliveries
-  implements OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown
-{
-  private readonly logger = new Logger(DuplicateDeliveries.name);
-  private readonly intervalMilliseconds: number;
-  private readonly rounds: Rounds;
-
+export class DuplicateDeliveries extends PeriodicWork {
   constructor(
     private readonly dataSource: DataSource,
     @Inject(MODULE_OPTIONS_TOKEN) options: FallbackModuleOptions,
   ) {
-    this.intervalMilliseconds = options.intervalMilliseconds ?? 60_000;
-    this.rounds = new Rounds(() => this.runOnce(), {
-      intervalMilliseconds: this.intervalMilliseconds,
-      logger: this.logger,
+    super({
+      intervalMilliseconds: options.intervalMilliseconds ?? 60_000,
       failure: 'Duplicate deliveries cannot be looked for now',
     });
-  }
-
-  onApplicationBootstrap(): void {
-    if (this.intervalMilliseconds > 0) this.rounds.start();
-  }
-
-  onModuleDestroy(): void {
-    this.rounds.stop();
-  }
-
-  async beforeApplicationShutdown(): Promise<void> {
-    await this.rounds.stopped();
   }
 
   /**
@@ -73,7 +46,7 @@ export class DuplicateDeliveries
    */
   async runOnce(): Promise<void> {
     let position: Position | null = { createdAt: '-infinity', id: '00000000-0000-0000-0000-000000000000' };
-    while (position !== null && !this.rounds.signal.aborted) {
+    while (position !== null && !this.signal.aborted) {
       const look: Look = await this.look(position);
       for (const duplicate of look.recorded) {
         this.logger.warn('WhatsApp delivered the message after its SMS fallback', duplicate);

@@ -69,7 +69,12 @@ async function end(manager: EntityManager, id: string, smsMessageSid: string): P
     `with ended as (
        update sms_fallbacks
           set state = 'sent', reason = null, sms_message_sid = $2, sent_at = now(), updated_at = now(),
-              unanswered_attempts = 0, unanswered_since = null, locked_until = null
+              unanswered_attempts = 0, unanswered_since = null, locked_until = null,
+              -- Where the answer was lost, the delivery may have been counted long before the SMS has a fallback.
+              sms_delivered_at = (
+                select min(created_at) from message_events
+                 where message_sid = $2 and message_status in ('delivered', 'read')
+              )
         where id = $1 and state in ('claimed', 'sending', 'uncertain', 'failed')
        returning message_event_id, retried_at
      )

@@ -32,6 +32,14 @@ export type SmsFallbackState = 'claimed' | 'sending' | 'uncertain' | 'sent' | 's
   where: `state in ('claimed', 'sending', 'uncertain')`,
 })
 @Index('sms_fallbacks_created_at_idx', ['createdAt', 'id'])
+@Index('sms_fallbacks_outcomes_idx', [
+  'createdAt',
+  'state',
+  'reason',
+  'lastErrorCode',
+  'smsDeliveredAt',
+  'id',
+])
 @Index('sms_fallbacks_state_idx', ['state', 'createdAt', 'id'])
 @Index('sms_fallbacks_to_number_idx', ['toNumber'], { where: 'to_number is not null' })
 @Index('sms_fallbacks_retried_at_idx', ['retriedAt'], { where: 'retried_at is not null' })
@@ -128,6 +136,13 @@ export class SmsFallback {
 
   @Column('timestamptz', { name: 'sent_at', nullable: true })
   sentAt!: Date | null;
+
+  @Column('timestamptz', {
+    name: 'sms_delivered_at',
+    nullable: true,
+    comment: 'when the SMS was reported as delivered; set when that event is counted, about a minute later',
+  })
+  smsDeliveredAt!: Date | null;
 
   @Column('timestamptz', {
     name: 'retried_at',

@@ -1,14 +1,7 @@
-import {
-  type BeforeApplicationShutdown,
-  Inject,
-  Injectable,
-  Logger,
-  type OnApplicationBootstrap,
-  type OnModuleDestroy,
-} from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
-import { Rounds } from '../rounds/rounds.js';
+import { PeriodicWork } from '../rounds/periodic-work.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
 import { smsFallbackAttemptDue } from './sms-fallback-attempt-due.event.js';
 
@@ -21,52 +14,30 @@ const BATCH = 100;
  * - those that failed for want of an answer, and whose SMS has reported itself since.
  */
 @Injectable()
-export class StalledFallbacks implements OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown {
-  private readonly logger = new Logger(StalledFallbacks.name);
-  private readonly intervalMilliseconds: number;
-  private readonly rounds: Rounds;
-
+export class StalledFallbacks extends PeriodicWork {
   constructor(
     private readonly dataSource: DataSource,
     private readonly publisher: DomainEventPublisher,
     @Inject(MODULE_OPTIONS_TOKEN) options: FallbackModuleOptions,
   ) {
-    this.intervalMilliseconds = options.intervalMilliseconds ?? 60_000;
-    this.rounds = new Rounds((signal) => this.runOnce(signal), {
-      intervalMilliseconds: this.intervalMilliseconds,
-      logger: this.logger,
+    super({
+      intervalMilliseconds: options.intervalMilliseconds ?? 60_000,
       failure: 'Stalled fallbacks cannot be looked for now',
     });
   }
 
-  onApplicationBootstrap(): void {
-    if (this.intervalMilliseconds > 0) this.rounds.start();
-  }
-
-  onModuleDestroy(): void {
-    this.rounds.stop();
-  }
-
-  async beforeApplicationShutdown(): Promise<void> {
-    await this.rounds.stopped();
-  }
-
   /** @throws when the database is away. */
-  async runOnce(signal?: AbortSignal): Promise<void> {
-    await this.takeUpAll(OPEN, 'Stalled fallbacks are taken up again', signal);
-    await this.takeUpAll(
-      REPORTED,
-      'Failed fallbacks whose SMS was sent after all are taken up again',
-      signal,
-    );
+  async runOnce(): Promise<void> {
+    await this.takeUpAll(OPEN, 'Stalled fallbacks are taken up again');
+    await this.takeUpAll(REPORTED, 'Failed fallbacks whose SMS was sent after all are taken up again');
   }
 
-  private async takeUpAll(stalled: string, message: string, signal?: AbortSignal): Promise<void> {
+  private async takeUpAll(stalled: string, message: string): Promise<void> {
     let taken: number;
     do {
       taken = await this.takeUp(stalled);
       if (taken > 0) this.logger.warn(message, { fallbacks: taken });
-    } while (taken === BATCH && signal?.aborted !== true);
+    } while (taken === BATCH && !this.signal.aborted);
   }
 
   /** Replicas that look at the same time share them out. */

@@ -8,9 +8,9 @@ import {
   UnauthorizedException,
 } from '@nestjs/common';
 import type { Request, Response } from 'express';
+import { Refusals } from '../refusals/refusals.js';
 import { AdminKeys } from './admin-keys.js';
 import { AdminSessions } from './admin-sessions.js';
-import { RefusedKeys } from './refused-keys.js';
 import { maySessionSpeakFor } from './same-origin.js';
 
 /**
@@ -27,7 +27,7 @@ export class AdminAccess {
   constructor(
     private readonly keys: AdminKeys,
     private readonly sessions: AdminSessions,
-    private readonly refusedKeys: RefusedKeys,
+    private readonly refusals: Refusals,
   ) {}
 
   /**
@@ -75,7 +75,7 @@ export class AdminAccess {
     response: Response,
     schemes: readonly Scheme[],
   ): Promise<never> {
-    const retryAfterSeconds = await this.refusedKeys.count(request.ip ?? '');
+    const retryAfterSeconds = await this.refusals.count(request.ip ?? '');
     if (retryAfterSeconds !== null) {
       response.setHeader('Retry-After', retryAfterSeconds);
       throw new HttpException('Too many requests without a valid key', HttpStatus.TOO_MANY_REQUESTS);

@@ -1,5 +1,6 @@
 import { type MiddlewareConsumer, Module, type NestModule } from '@nestjs/common';
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
+import { Refusals } from '../refusals/refusals.js';
 import { AdminAccess } from './admin-access.js';
 import { AdminKeys } from './admin-keys.js';
 import { AdminSessions } from './admin-sessions.js';
@@ -13,8 +14,11 @@ import { MessageEventsController } from './message-events.controller.js';
 import { MessagesController } from './messages.controller.js';
 import { Metrics } from './metrics.js';
 import { MetricsController } from './metrics.controller.js';
-import { ConfigurableModuleClass } from './operations.module-definition.js';
-import { RefusedKeys } from './refused-keys.js';
+import {
+  ConfigurableModuleClass,
+  MODULE_OPTIONS_TOKEN,
+  type OperationsModuleOptions,
+} from './operations.module-definition.js';
 import { RejectedCallbackList } from './rejected-callback-list.js';
 import { RejectedCallbacksController } from './rejected-callbacks.controller.js';
 import { RequestDurations } from './request-durations.js';
@@ -32,6 +36,16 @@ const controllers = [
   MetricsController,
 ];
 
+const refusals = {
+  provide: Refusals,
+  inject: [MODULE_OPTIONS_TOKEN],
+  useFactory: ({ refusalsPerMinute }: OperationsModuleOptions) =>
+    new Refusals({
+      limitPerMinute: refusalsPerMinute,
+      message: 'Further requests without a valid key from this address are not logged for a minute',
+    }),
+};
+
 /**
  * What operators look at and steer the service with, over HTTP. No other module knows of it. Give it a
  * FallbackOperationsModule, a MessageEventsModule and a MessagesModule in `imports`.
@@ -48,7 +62,7 @@ const controllers = [
     JobQueueInspection,
     Journeys,
     Metrics,
-    RefusedKeys,
+    refusals,
     RejectedCallbackList,
     RequestDurations,
     StatisticsStore,

@@ -1,26 +1,27 @@
 import { z } from 'zod';
+import { COUNT_UNITS } from '../event-counts/count-units.js';
 import { time } from './page.js';
 
-const DAY = 86_400_000;
+const { minute: MINUTE, hour: HOUR, day: DAY } = COUNT_UNITS;
 
 /** How long a bucket is, in milliseconds, and how long a time may be told in such buckets. */
 export const BUCKETS = {
-  minute: { milliseconds: 60_000, longest: DAY / 4 },
-  hour: { milliseconds: 3_600_000, longest: 14 * DAY },
+  minute: { milliseconds: MINUTE, longest: DAY / 4 },
+  hour: { milliseconds: HOUR, longest: 14 * DAY },
   day: { milliseconds: DAY, longest: 92 * DAY },
 } as const;
 
-/** Default: the last day. */
+/** Default: the last day. Events are counted by the minute, so both ends are whole minutes. */
 export const statisticsQuery = z
   .strictObject({
-    from: time.optional().describe('default: a day before `to`'),
-    to: time.optional().describe('default: now'),
+    from: time.optional().describe('default: a day before `to`; rounded down to a whole minute'),
+    to: time.optional().describe('default: now; rounded up to a whole minute'),
     bucket: z
       .enum(['minute', 'hour', 'day'])
       .default('hour')
       .describe('in UTC; minutes for at most 6 hours, hours for 14 days, days for 92 days'),
   })
-  .transform(({ from, to = new Date(), bucket }) => ({
+  .transform(({ from, to = roundedUp(new Date()), bucket }) => ({
     from: from ?? new Date(to.getTime() - Math.min(DAY, BUCKETS[bucket].longest)),
     to,
     bucket,
@@ -29,10 +30,19 @@ export const statisticsQuery = z
     const duration = to.getTime() - from.getTime();
     if (duration <= 0) context.addIssue({ code: 'custom', path: ['from'], message: 'is not before `to`' });
     if (duration > BUCKETS[bucket].longest) {
-      const message = `is too fine for so long a time: ${BUCKETS[bucket].longest / 3_600_000} hours at the most`;
+      const message = `is too fine for so long a time: ${BUCKETS[bucket].longest / HOUR} hours at the most`;
       context.addIssue({ code: 'custom', path: ['bucket'], message });
     }
-  });
+  })
+  .transform(({ from, to, bucket }) => ({
+    from: new Date(Math.floor(from.getTime() / MINUTE) * MINUTE),
+    to: roundedUp(to),
+    bucket,
+  }));
+
+function roundedUp(time: Date): Date {
+  return new Date(Math.ceil(time.getTime() / MINUTE) * MINUTE);
+}
 
 export type StatisticsQuery = z.output<typeof statisticsQuery>;
 
@@ -41,7 +51,7 @@ const meaning = z.string().describe('the reason in words');
 const seconds = z.number().nullable().describe('in seconds');
 
 export const statisticsSchema = z.object({
-  from: z.date(),
+  from: z.date().describe('a whole minute, as is `to`: what was counted'),
   to: z.date(),
   bucket: z.enum(['minute', 'hour', 'day']),
   events: z
@@ -79,7 +89,7 @@ export const statisticsSchema = z.object({
     .describe('the funnel, by bucket'),
   timeToSms: z
     .object({ p50: seconds, p95: seconds, longest: seconds })
-    .describe('from the callback to the acceptance of its SMS, of the newest 1000 of that time'),
+    .describe('from the callback to the acceptance of its SMS, of the newest 200 of that time'),
 });
 
 export type Statistics = z.output<typeof statisticsSchema>;

@@ -1,67 +1,126 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { fallbackInWords } from '../fallback/fallback-in-words.js';
-import type { SmsFallbackState } from '../fallback/sms-fallback.entity.js';
+import { countedPeriods } from '../event-counts/count-units.js';
+import { courseOf, funnelOf, type OutcomeRow } from './funnel.js';
 import { BUCKETS, type Statistics, type StatisticsQuery } from './statistics-query.js';
 
 /** Rows of an answer at the most. 336 hours have so many with 60 combinations of channel, status and code. */
 const MAXIMUM_ROWS = 20_000;
 
-interface OutcomeRow {
-  at: Date;
-  state: SmsFallbackState;
-  reason: string | null;
-  errorCode: string | null;
-  count: number;
-  delivered: number;
-}
-
-/** The SQL of `GET /stats`. Each statement looks at the rows of that time only. */
+/** The SQL of `GET /stats`. Events are read from their counts, but for the last of them, which are not counted yet. */
 @Injectable()
 export class StatisticsStore {
   constructor(private readonly dataSource: DataSource) {}
 
-  async find({ from, to, bucket }: StatisticsQuery): Promise<Statistics> {
-    const parameters = [from, to, `${BUCKETS[bucket].milliseconds} milliseconds`];
-    const events = await this.dataSource.query<Statistics['events']>(EVENTS, parameters);
-    const outcomes = await this.dataSource.query<OutcomeRow[]>(OUTCOMES, parameters);
+  async find(query: StatisticsQuery): Promise<Statistics> {
+    const { from, to } = query;
+    const [watermark] = await this.dataSource.query<{ at: string }[]>(WATERMARK);
+    const events = await this.countEvents(query, watermark?.at);
+    const outcomes = await this.findOutcomes(query, watermark?.at);
     const [timeToSms] = await this.dataSource.query<Statistics['timeToSms'][]>(TIME_TO_SMS, [from, to]);
     return {
-      from,
-      to,
-      bucket,
+      ...query,
       events,
       funnel: funnelOf(outcomes),
       course: courseOf(outcomes),
       timeToSms: timeToSms ?? { p50: null, p95: null, longest: null },
     };
   }
+
+  private countEvents(
+    { from, to, bucket }: StatisticsQuery,
+    countedUntil: string | undefined,
+  ): Promise<Statistics['events']> {
+    const periods = countedPeriods(from, to, bucket);
+    return this.dataSource.query<Statistics['events']>(EVENTS, [
+      from,
+      to,
+      lengthOf(bucket),
+      periods.map(({ unit }) => unit),
+      periods.map((period) => period.from.toISOString()),
+      periods.map((period) => period.to.toISOString()),
+      countedUntil,
+    ]);
+  }
+
+  /** An SMS that is delivered between the two statements is counted by the second or, with its event, by the next look. */
+  private async findOutcomes(
+    { from, to, bucket }: StatisticsQuery,
+    countedUntil: string | undefined,
+  ): Promise<OutcomeRow[]> {
+    const delivered = await this.dataSource.query<{ id: string }[]>(DELIVERED_LATELY, [countedUntil]);
+    return this.dataSource.query<OutcomeRow[]>(OUTCOMES, [
+      from,
+      to,
+      lengthOf(bucket),
+      delivered.map(({ id }) => id),
+    ]);
+  }
 }
 
-/** By message_events_created_at_idx. */
+function lengthOf(bucket: StatisticsQuery['bucket']): string {
+  return `${BUCKETS[bucket].milliseconds} milliseconds`;
+}
+
+/**
+ * By the primary key of the counts, and those that are not counted yet by message_events_created_at_idx. All is seen at
+ * one instant, so that no event is missing or there twice while the watermark moves. $7 is where it was a moment ago, for the
+ * planner to know that the events after it are few.
+ */
 const EVENTS = `
-select date_bin($3::interval, created_at, timestamptz '2000-01-01 00:00Z') as at, channel, message_status as status,
-       error_code as "errorCode", count(*)::int as count
-  from message_events
- where created_at >= $1 and created_at < $2
+with known as (
+  select message_event_counts.begins_at as at, channel, message_status, error_code, events
+    from unnest($4::text[], $5::timestamptz[], $6::timestamptz[]) as period (unit, begins_at, ends_at)
+    join message_event_counts on message_event_counts.unit = period.unit
+     and message_event_counts.begins_at >= period.begins_at and message_event_counts.begins_at < period.ends_at
+  union all
+  select created_at, left(channel, 64), message_status, coalesce(error_code, ''), 1
+    from message_events
+   where created_at >= (select counted_until from message_event_count_watermark)
+     and created_at >= greatest($1, $7::timestamptz) and created_at < $2
+)
+select date_bin($3::interval, at, timestamptz '2000-01-01 00:00Z') as at, channel, message_status as status,
+       nullif(error_code, '') as "errorCode", sum(events)::int as count
+  from known
  group by 1, 2, 3, 4 order by 1, 2, 3, 4 limit ${MAXIMUM_ROWS}`;
 
-/** By sms_fallbacks_created_at_idx, and for each SMS by the unique key of its events. */
+/** As text: a Date has no microseconds, and no infinity. */
+const WATERMARK = 'select counted_until::text as at from message_event_count_watermark';
+
+/** The fallbacks whose SMS was reported as delivered by an event that is not counted yet; these are few. */
+const DELIVERED_LATELY = `
+select distinct fallback.id
+  from message_events cross join lateral (
+    select id from sms_fallbacks where sms_message_sid = message_sid and sms_delivered_at is null limit 1
+  ) as fallback
+ where created_at >= $1 and message_status in ('delivered', 'read')`;
+
+/**
+ * Out of sms_fallbacks_outcomes_idx alone. Bucket by bucket there are few kinds of outcomes, so that they are not sorted:
+ * the planner takes the buckets of all of them for as many as there are fallbacks.
+ */
 const OUTCOMES = `
-select date_bin($3::interval, created_at, timestamptz '2000-01-01 00:00Z') as at, state, reason,
-       case state when 'failed' then last_error_code end as "errorCode", count(*)::int as count,
-       (count(*) filter (where state = 'sent' and exists (
-         select from message_events
-          where message_sid = sms_message_sid and message_status in ('delivered', 'read')
-       )))::int as delivered
-  from sms_fallbacks
- where created_at >= $1 and created_at < $2
- group by 1, 2, 3, 4 order by 1, 2, 3, 4 limit ${MAXIMUM_ROWS}`;
+select bucket.at, outcome.*
+  from generate_series(
+    date_bin($3::interval, $1, timestamptz '2000-01-01 00:00Z'), $2::timestamptz - interval '1 microsecond', $3::interval
+  ) as bucket (at)
+ cross join lateral (
+   select state, reason, case state when 'failed' then last_error_code end as "errorCode", count(*)::int as count,
+          (count(*) filter (where state = 'sent' and (sms_delivered_at is not null or id = any ($4::uuid[]))))::int
+            as delivered
+     from sms_fallbacks
+    where created_at >= greatest(bucket.at, $1) and created_at < least(bucket.at + $3::interval, $2)
+    group by 1, 2, 3
+ ) as outcome
+ order by 1, 2, 3, 4 limit ${MAXIMUM_ROWS}`;
 
-/** The newest of a time tell enough of it. */
-const TIMED_SMS = 1_000;
+/** The newest of a time tell enough of it, and each of them may be a page of message_events to read from the disk. */
+const TIMED_SMS = 200;
 
-/** A fallback that was tried again on purpose tells of the operator's time, not of the service's. */
+/**
+ * A fallback that was tried again on purpose tells of the operator's time, not of the service's. Where the callback's
+ * event is deleted, it is told from the claim, a moment later.
+ */
 const TIME_TO_SMS = `
 with newest as (
   select sent_at, created_at, message_event_id from sms_fallbacks
@@ -75,57 +134,3 @@ sent as (
 select percentile_cont(0.5) within group (order by seconds) as p50,
        percentile_cont(0.95) within group (order by seconds) as p95, max(seconds) as longest
   from sent`;
-
-function funnelOf(rows: readonly OutcomeRow[]): Statistics['funnel'] {
-  const skipped = new Map<string, Statistics['funnel']['skipped'][number]>();
-  const failed = new Map<string, Statistics['funnel']['failed'][number]>();
-  for (const { state, reason, errorCode, count } of rows) {
-    if (reason === null) continue;
-    const meaning = fallbackInWords({ state, reason });
-    if (state === 'skipped') add(skipped, reason, { reason, meaning, count });
-    if (state === 'failed')
-      add(failed, `${reason} ${errorCode ?? ''}`, { reason, meaning, errorCode, count });
-  }
-  return {
-    ...totals(rows),
-    open: sum(rows.filter(({ state }) => /^(claimed|sending|uncertain)$/.test(state))),
-    skipped: mostFirst(skipped),
-    failed: mostFirst(failed),
-  };
-}
-
-function courseOf(rows: readonly OutcomeRow[]): Statistics['course'] {
-  const buckets = new Map<number, OutcomeRow[]>();
-  for (const row of rows) {
-    const at = row.at.getTime();
-    buckets.set(at, [...(buckets.get(at) ?? []), row]);
-  }
-  return [...buckets].map(([at, ofBucket]) => ({
-    at: new Date(at),
-    ...totals(ofBucket),
-    skipped: sum(ofBucket.filter(({ state }) => state === 'skipped')),
-    failed: sum(ofBucket.filter(({ state }) => state === 'failed')),
-  }));
-}
-
-function totals(rows: readonly OutcomeRow[]) {
-  return {
-    policyFailures: sum(rows),
-    smsSent: sum(rows.filter(({ state }) => state === 'sent')),
-    smsDelivered: rows.reduce((total, { delivered }) => total + delivered, 0),
-  };
-}
-
-function sum(rows: readonly OutcomeRow[]): number {
-  return rows.reduce((total, { count }) => total + count, 0);
-}
-
-function add<Entry extends { count: number }>(entries: Map<string, Entry>, key: string, entry: Entry): void {
-  const known = entries.get(key);
-  if (known === undefined) entries.set(key, entry);
-  else known.count += entry.count;
-}
-
-function mostFirst<Entry extends { count: number }>(entries: Map<string, Entry>): Entry[] {
-  return [...entries.values()].sort((one, other) => other.count - one.count);
-}

@@ -1,13 +1,6 @@
-import {
-  type BeforeApplicationShutdown,
-  Inject,
-  Injectable,
-  Logger,
-  type OnApplicationBootstrap,
-  type OnModuleDestroy,
-} from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { Rounds } from '../rounds/rounds.js';
+import { PeriodicWork } from '../rounds/periodic-work.js';
 import { MODULE_OPTIONS_TOKEN, type RetentionModuleOptions } from './retention.module-definition.js';
 
 /** In one statement, so that none keeps others waiting for long. */
@@ -16,48 +9,34 @@ const BATCH = 1_000;
 /** In one round: 50,000 rows a minute are more than callbacks bring. */
 const BATCHES = 50;
 
-/** Deletes events and rejected callbacks that are older than RETENTION_DAYS, the oldest first. */
+/**
+ * Deletes events and rejected callbacks that are older than RETENTION_DAYS, the oldest first. An event is counted before
+ * it goes, so that statistics stay: where no EventCountsModule is at work, none goes.
+ */
 @Injectable()
-export class OldEvents implements OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown {
-  private readonly logger = new Logger(OldEvents.name);
+export class OldEvents extends PeriodicWork {
   private readonly retentionDays: number | undefined;
-  private readonly intervalMilliseconds: number;
-  private readonly rounds: Rounds;
 
   constructor(
     private readonly dataSource: DataSource,
-    @Inject(MODULE_OPTIONS_TOKEN) options: RetentionModuleOptions,
+    @Inject(MODULE_OPTIONS_TOKEN) { retentionDays, intervalMilliseconds = 60_000 }: RetentionModuleOptions,
   ) {
-    this.retentionDays = options.retentionDays;
-    this.intervalMilliseconds = options.intervalMilliseconds ?? 60_000;
-    this.rounds = new Rounds((signal) => this.runOnce(signal), {
-      intervalMilliseconds: this.intervalMilliseconds,
-      logger: this.logger,
+    super({
+      intervalMilliseconds: retentionDays === undefined ? 0 : intervalMilliseconds,
       failure: 'Old events cannot be deleted now',
     });
-  }
-
-  onApplicationBootstrap(): void {
-    if (this.retentionDays !== undefined && this.intervalMilliseconds > 0) this.rounds.start();
-  }
-
-  onModuleDestroy(): void {
-    this.rounds.stop();
-  }
-
-  async beforeApplicationShutdown(): Promise<void> {
-    await this.rounds.stopped();
+    this.retentionDays = retentionDays;
   }
 
   /** Replicas may do so at the same time. @throws when the database is away. */
-  async runOnce(signal?: AbortSignal): Promise<void> {
+  async runOnce(): Promise<void> {
     let deleted = 0;
-    for (let batch = 0; batch < BATCHES && signal?.aborted !== true; batch += 1) {
+    for (let batch = 0; batch < BATCHES && !this.signal.aborted; batch += 1) {
       const events = await this.delete(DELETE_EVENTS);
       deleted += events;
       if (events < BATCH) break;
     }
-    if (signal?.aborted !== true) await this.delete(DELETE_REJECTED_CALLBACKS);
+    if (!this.signal.aborted) await this.delete(DELETE_REJECTED_CALLBACKS);
     if (deleted > 0) this.logger.log('Old events are deleted', { events: deleted });
   }
 
@@ -75,6 +54,7 @@ const DELETE_EVENTS = `
 with old as (
   select id from message_events as event
    where created_at < now() - $1 * interval '1 day'
+     and created_at < (select counted_until from message_event_count_watermark)
      and not exists (
        select from sms_fallbacks
         where original_message_sid = event.message_sid and state in ('claimed', 'sending', 'uncertain')

@@ -1,14 +1,7 @@
-import {
-  type BeforeApplicationShutdown,
-  Inject,
-  Injectable,
-  Logger,
-  type OnApplicationBootstrap,
-  type OnModuleDestroy,
-} from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MessageEventsService } from '../message-events/message-events.service.js';
-import { Rounds } from '../rounds/rounds.js';
+import { PeriodicWork } from '../rounds/periodic-work.js';
 import { type Enrolment, MessagePollsStore } from './message-polls.store.js';
 import { StatusPoller } from './status-poller.js';
 import { MODULE_OPTIONS_TOKEN, type StatusPollingModuleOptions } from './status-polling.module-definition.js';
@@ -18,39 +11,21 @@ const SHUTDOWN_LIMIT_MILLISECONDS = 2_000;
 
 /** Closes the gap that callbacks leave which never came: Twilio is asked about messages without a final status. */
 @Injectable()
-export class StatusPollingService
-  implements OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown
-{
-  private readonly logger = new Logger(StatusPollingService.name);
-  private readonly intervalMilliseconds: number;
-  private readonly rounds: Rounds;
+export class StatusPollingService extends PeriodicWork {
   private knowsThatMessagesAreNotIndexed = false;
 
   constructor(
     private readonly store: MessagePollsStore,
     private readonly poller: StatusPoller,
     private readonly messageEvents: MessageEventsService,
-    @Inject(MODULE_OPTIONS_TOKEN) options: StatusPollingModuleOptions,
+    @Inject(MODULE_OPTIONS_TOKEN) { intervalMilliseconds = 15_000 }: StatusPollingModuleOptions,
   ) {
-    this.intervalMilliseconds = options.intervalMilliseconds ?? 15_000;
-    this.rounds = new Rounds(() => this.runOnce(), {
-      intervalMilliseconds: this.intervalMilliseconds,
-      logger: this.logger,
-      failure: 'Statuses cannot be asked for now',
-    });
+    super({ intervalMilliseconds, failure: 'Statuses cannot be asked for now' });
   }
 
-  onApplicationBootstrap(): void {
-    if (this.intervalMilliseconds > 0) this.rounds.start();
-  }
-
-  onModuleDestroy(): void {
-    this.rounds.stop();
-  }
-
-  async beforeApplicationShutdown(): Promise<void> {
+  override async beforeApplicationShutdown(): Promise<void> {
     await Promise.race([
-      this.rounds.stopped(),
+      super.beforeApplicationShutdown(),
       delay(SHUTDOWN_LIMIT_MILLISECONDS, undefined, { ref: false }),
     ]);
   }
@@ -61,7 +36,7 @@ export class StatusPollingService
    * @throws when the database is away.
    */
   async runOnce(): Promise<void> {
-    const { signal } = this.rounds;
+    const { signal } = this;
     let more = true;
     while (more && !signal.aborted) {
       const moreEvents = await this.enrolFromEvents();

@@ -12,10 +12,10 @@ import {
 import type { Response } from 'express';
 import twilio from 'twilio';
 import { measured } from '../measurements/measurements.js';
+import { Refusals } from '../refusals/refusals.js';
 import { TwilioAccounts } from '../twilio/twilio-accounts.js';
 import { isJson, readParameters } from './callback-body.middleware.js';
 import type { CallbackRequest, SignedCallback } from './callback-request.js';
-import { RefusedRequests } from './refused-requests.js';
 import { MODULE_OPTIONS_TOKEN, type WebhooksModuleOptions } from './webhooks.module-definition.js';
 
 /** Lets in what Twilio signed for one of the configured accounts, and nothing else. */
@@ -25,7 +25,7 @@ export class TwilioSignatureGuard implements CanActivate {
 
   constructor(
     private readonly accounts: TwilioAccounts,
-    private readonly refusedRequests: RefusedRequests,
+    private readonly refusals: Refusals,
     @Inject(MODULE_OPTIONS_TOKEN) private readonly options: WebhooksModuleOptions,
   ) {}
 
@@ -83,7 +83,7 @@ export class TwilioSignatureGuard implements CanActivate {
     response: Response,
   ): Promise<never> {
     measured('callback.answered', { channel: null, status: null, result: 'refused' });
-    const retryAfterSeconds = await this.refusedRequests.count(request.ip ?? '');
+    const retryAfterSeconds = await this.refusals.count(request.ip ?? '');
     if (retryAfterSeconds !== null) {
       response.setHeader('Retry-After', retryAfterSeconds);
       throw new HttpException('Too many requests without a valid signature', HttpStatus.TOO_MANY_REQUESTS);

@@ -1,18 +1,32 @@
 import { type MiddlewareConsumer, Module, type NestModule } from '@nestjs/common';
+import { Refusals } from '../refusals/refusals.js';
 import { CallbackBodyMiddleware } from './callback-body.middleware.js';
 import { MessageStatusController } from './message-status.controller.js';
 import { MessageStatusReportPipe } from './message-status-report.pipe.js';
-import { RefusedRequests } from './refused-requests.js';
 import { RejectedCallbacksStore } from './rejected-callbacks.store.js';
 import { TwilioSignatureGuard } from './twilio-signature.guard.js';
-import { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } from './webhooks.module-definition.js';
+import {
+  ConfigurableModuleClass,
+  MODULE_OPTIONS_TOKEN,
+  type WebhooksModuleOptions,
+} from './webhooks.module-definition.js';
+
+const refusals = {
+  provide: Refusals,
+  inject: [MODULE_OPTIONS_TOKEN],
+  useFactory: ({ refusalsPerMinute }: WebhooksModuleOptions) =>
+    new Refusals({
+      limitPerMinute: refusalsPerMinute,
+      message: '⛔ [WEBHOOK] Further refused requests from this address are not logged for a minute',
+    }),
+};
 
 /** Give it a MessageEventsModule and a TwilioModule in `imports`. */
 @Module({
   controllers: [MessageStatusController],
-  providers: [TwilioSignatureGuard, RefusedRequests, MessageStatusReportPipe, RejectedCallbacksStore],
+  providers: [TwilioSignatureGuard, refusals, MessageStatusReportPipe, RejectedCallbacksStore],
   // What TwilioSignatureGuard needs on another module's controller.
-  exports: [MODULE_OPTIONS_TOKEN, RefusedRequests],
+  exports: [MODULE_OPTIONS_TOKEN, Refusals],
 })
 export class WebhooksModule extends ConfigurableModuleClass implements NestModule {
   configure(consumer: MiddlewareConsumer): void {

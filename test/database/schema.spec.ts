@@ -50,13 +50,18 @@ describe('the migrated schema', () => {
       `select conname as name from pg_constraint
         where contype <> 'n' and conrelid in (
           'message_events'::regclass, 'sms_fallbacks'::regclass, 'rejected_callbacks'::regclass,
-          'messages'::regclass, 'conversations'::regclass, 'companies'::regclass)
+          'messages'::regclass, 'conversations'::regclass, 'companies'::regclass, 'message_event_counts'::regclass,
+          'message_event_count_watermark'::regclass)
         order by conname collate "C"`,
     );
     expect(rows.map(({ name }) => name)).toEqual([
       'companies_pkey',
       'conversations_company_id_fkey',
       'conversations_pkey',
+      'message_event_count_watermark_only_row_check',
+      'message_event_count_watermark_pkey',
+      'message_event_counts_pkey',
+      'message_event_counts_unit_check',
       'message_events_fallback_sms_message_id_fkey',
       'message_events_message_id_fkey',
       'message_events_message_sid_message_status_key',

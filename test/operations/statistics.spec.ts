@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { seedFallback } from '../commands/ended-fallback.js';
 import { MessageEvent } from '../../src/message-events/message-event.entity.js';
+import { countingOnDemand } from '../event-counts/counting.js';
 import { TestApplication } from '../support/application.js';
 import { callApi, withAdminKeys } from './api.js';
 
@@ -11,7 +12,7 @@ describe('the statistics of a time', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
-    application = await TestApplication.start({ env: withAdminKeys });
+    application = await TestApplication.start({ env: withAdminKeys, override: countingOnDemand() });
     const event = { channel: 'whatsapp', accountSid: 'AC1', payload: {}, messageStatus: 'undelivered' };
     const times = ['10:05', '10:55', '11:00'];
     for (const [index, time] of times.entries()) {
@@ -136,6 +137,13 @@ describe('the statistics of a time', () => {
     expect(body.bucket).toBe('hour');
     expect(Date.parse(String(body.to)) - Date.parse(String(body.from))).toBe(86_400_000);
     expect(Date.now() - Date.parse(String(body.to))).toBeLessThan(60_000);
+  });
+
+  it('are those of whole minutes, which the answer names', async () => {
+    const time = 'from=2026-03-01T10:05:59.999Z&to=2026-03-01T10:55:00.001Z';
+    const { body } = await callApi<{ events: { count: number }[] }>(application, `${ROUTE}?${time}`);
+    expect(body).toMatchObject({ from: '2026-03-01T10:05:00.000Z', to: '2026-03-01T10:56:00.000Z' });
+    expect(body.events.map(({ count }) => count)).toEqual([1, 1, 2]);
   });
 
   const refusals: [string, string][] = [

@@ -3,6 +3,8 @@ import { MessageEvent } from '../../src/message-events/message-event.entity.js';
 import { OldEvents } from '../../src/retention/old-events.js';
 import { MODULE_OPTIONS_TOKEN } from '../../src/retention/retention.module-definition.js';
 import { seedFallback } from '../commands/ended-fallback.js';
+import { callApi, withAdminKeys } from '../operations/api.js';
+import { countEvents, countingOnDemand, forgetEvents } from '../event-counts/counting.js';
 import { TestApplication } from '../support/application.js';
 import { until } from '../support/until.js';
 import { minutesAgo } from '../support/minutes-ago.js';
@@ -14,16 +16,15 @@ describe('events that are older than RETENTION_DAYS', () => {
 
   beforeAll(async () => {
     application = await TestApplication.start({
+      env: withAdminKeys,
       override: (builder) =>
-        builder
+        countingOnDemand()(builder)
           .overrideProvider(MODULE_OPTIONS_TOKEN)
           .useValue({ retentionDays: 30, intervalMilliseconds: 0 }),
     });
   });
 
-  beforeEach(async () => {
-    await application.query('delete from message_events');
-  });
+  beforeEach(() => forgetEvents(application));
 
   afterAll(async () => {
     await application.close();
@@ -48,8 +49,13 @@ describe('events that are older than RETENTION_DAYS', () => {
     return rows.map(({ sid }) => sid);
   }
 
-  function runOnce(): Promise<void> {
+  function deleteOld(): Promise<void> {
     return application.app.get(OldEvents, { strict: false }).runOnce();
+  }
+
+  async function runOnce(): Promise<void> {
+    await countEvents(application);
+    await deleteOld();
   }
 
   it('are deleted, and younger ones are not', async () => {
@@ -57,6 +63,20 @@ describe('events that are older than RETENTION_DAYS', () => {
     await addEvent('SMyoung', 29.9);
     await runOnce();
     expect(await sids()).toEqual(['SMyoung']);
+  });
+
+  it('stay until they are counted, and are in the statistics for ever', async () => {
+    const month = `from=${daysAgo(60).toISOString()}&to=${daysAgo(0).toISOString()}&bucket=day`;
+    const statistics = async () => (await callApi(application, `/api/v1/stats?${month}`)).body;
+    await addEvent('SMold', 30.1, { errorCode: '63049' });
+    await addEvent('SMyoung', 29.9);
+    const before = await statistics();
+    await deleteOld();
+    expect(await sids()).toEqual(['SMold', 'SMyoung']);
+    await runOnce();
+    expect(await sids()).toEqual(['SMyoung']);
+    expect(await statistics()).toEqual(before);
+    expect(before).toMatchObject({ events: [{ errorCode: '63049', count: 1 }, { count: 1 }] });
   });
 
   it('stay while a fallback needs them that is not at an end, and go once it is', async () => {
@@ -102,7 +122,7 @@ describe('events that are older than RETENTION_DAYS', () => {
 
 describe('RETENTION_DAYS', () => {
   async function startWithOldEvent(env: Record<string, string>): Promise<TestApplication> {
-    const application = await TestApplication.start({ env });
+    const application = await TestApplication.start({ env, override: countingOnDemand() });
     await application.query(
       `insert into message_events (message_sid, message_status, channel, account_sid, payload, created_at)
        values ('SMold', 'sent', 'sms', 'AC1', '{}', now() - interval '8 days')`,
@@ -117,6 +137,7 @@ describe('RETENTION_DAYS', () => {
   it('deletes of its own accord where it is set', async () => {
     const application = await startWithOldEvent({ RETENTION_DAYS: '7' });
     const round = application.app.get(OldEvents, { strict: false });
+    await countEvents(application);
     await round.runOnce();
     await until('the event to be gone', async () => (await count(application))[0]?.count === '0');
     await application.close();
@@ -124,6 +145,7 @@ describe('RETENTION_DAYS', () => {
 
   it('keeps everything where it is not set', async () => {
     const application = await startWithOldEvent({});
+    await countEvents(application);
     await application.app.get(OldEvents, { strict: false }).runOnce();
     expect(await count(application)).toEqual([{ count: '1' }]);
     await application.close();

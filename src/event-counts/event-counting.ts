@@ -1,0 +1,22 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { PeriodicWork } from '../rounds/periodic-work.js';
+import { type EventCountsModuleOptions, MODULE_OPTIONS_TOKEN } from './event-counts.module-definition.js';
+import { EventCountsStore } from './event-counts.store.js';
+
+/** Counts the events that have come since the last round, so that nothing is counted in a callback's way. */
+@Injectable()
+export class EventCounting extends PeriodicWork {
+  constructor(
+    private readonly store: EventCountsStore,
+    @Inject(MODULE_OPTIONS_TOKEN) { intervalMilliseconds = 15_000 }: EventCountsModuleOptions,
+  ) {
+    super({ intervalMilliseconds, failure: 'Events cannot be counted now' });
+  }
+
+  /** Replicas may do so at the same time: one of them counts. @throws when the database is away. */
+  async runOnce(): Promise<void> {
+    while (await this.store.countNext()) {
+      if (this.signal.aborted) return;
+    }
+  }
+}

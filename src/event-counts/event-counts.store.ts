@@ -1,0 +1,117 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { type EventCountsModuleOptions, MODULE_OPTIONS_TOKEN } from './event-counts.module-definition.js';
+
+/**
+ * `created_at` is the start of a transaction, so rows become visible in another order. Those as young as a transaction
+ * may last are left for later: each of its three statements has three seconds. An event that becomes visible later than
+ * this, e.g. because its process was suspended between two statements, is in the log and in no count.
+ */
+const COMMIT_DELAY_MILLISECONDS = 60_000;
+
+/**
+ * In one transaction, so that it stays far below the limit of every statement, even where rows are read from a disk, and
+ * however many events a second there are. Those of a single instant are never divided: nothing stores so many at once.
+ */
+const EVENTS_IN_TRANSACTION = 10_000;
+
+/** The SQL of `message_event_counts` and its watermark. */
+@Injectable()
+export class EventCountsStore {
+  private readonly eventsInTransaction: number;
+
+  constructor(
+    private readonly dataSource: DataSource,
+    @Inject(MODULE_OPTIONS_TOKEN) options: EventCountsModuleOptions,
+  ) {
+    this.eventsInTransaction = options.eventsInTransaction ?? EVENTS_IN_TRANSACTION;
+  }
+
+  /**
+   * Counts the next events. Where another replica does so at this moment, it is left to that one.
+   * @returns whether there are more for this one.
+   */
+  async countNext(): Promise<boolean> {
+    const [step] = await this.dataSource.query<Step[]>(NEXT_STEP, [
+      COMMIT_DELAY_MILLISECONDS,
+      this.eventsInTransaction,
+    ]);
+    if (step === undefined) return false;
+    const { from, to, more } = step;
+    const [counted] = await this.dataSource.query<{ isMoved: boolean }[]>(COUNT, [from, to, more]);
+    return more && counted?.isMoved === true;
+  }
+}
+
+/** The time whose events are counted next, as text: a Date has no microseconds. */
+interface Step {
+  readonly from: string;
+  readonly to: string;
+  readonly more: boolean;
+}
+
+/**
+ * By message_events_created_at_idx. $1: how old the events are at the least, in milliseconds; $2: how many. More than that
+ * of one instant would never let it move on.
+ */
+const NEXT_STEP = `
+select counted_until::text as from, beyond.created_at is not null as more,
+       (case when beyond.created_at is null then now() - $1 * interval '1 millisecond'
+             else greatest(beyond.created_at, counted_until + interval '1 microsecond') end)::text as to
+  from message_event_count_watermark left join lateral (
+    select created_at from message_events
+     where created_at >= counted_until and created_at < now() - $1 * interval '1 millisecond'
+     order by created_at offset $2 limit 1
+  ) as beyond on true`;
+
+/**
+ * In one statement, and so in one transaction, by message_events_created_at_idx, and for the delivered ones by the unique
+ * key of an SMS's SID. Whoever has the watermark locked, and where it was, adds the step to the counts. It may end amid a
+ * minute: the next one adds to the same rows. An SMS whose fallback names it later than its delivery is counted is seen by
+ * SentSmsStore.
+ *
+ * The step is a parameter ($1, $2), and not a part of this statement, because the planner has to know that it is short: it
+ * would compile the statement otherwise, which takes longer than a statement may. $3: whether there are more events.
+ */
+const COUNT = `
+with watermark as (
+  select from message_event_count_watermark where counted_until = $1::timestamptz for update skip locked
+),
+events as materialized (
+  select message_sid, channel, message_status, error_code, created_at
+    from watermark cross join message_events where created_at >= $1 and created_at < $2
+),
+minutes as materialized (
+  select date_bin('1 minute', created_at, timestamptz '2000-01-01 00:00Z') as begins_at,
+         left(channel, 64) as channel, message_status, coalesce(error_code, '') as error_code, count(*)::int as events
+    from events group by 1, 2, 3, 4
+),
+counted as (
+  insert into message_event_counts as known (unit, begins_at, channel, message_status, error_code, events)
+  select unit, date_bin(length, begins_at, timestamptz '2000-01-01 00:00Z'), channel, message_status, error_code,
+         sum(events)
+    from minutes cross join (values
+      ('minute', interval '1 minute'), ('hour', interval '1 hour'), ('day', interval '1 day')
+    ) as units (unit, length)
+   group by 1, 2, 3, 4, 5
+  on conflict (unit, begins_at, channel, message_status, error_code) do update
+    set events = known.events + excluded.events
+),
+delivered as (
+  select fallback.id, min(events.created_at) as at
+    from events cross join lateral (
+      select id from sms_fallbacks where sms_message_sid = events.message_sid and sms_delivered_at is null limit 1
+    ) as fallback
+   where message_status in ('delivered', 'read')
+   group by fallback.id
+),
+recorded as (
+  update sms_fallbacks set sms_delivered_at = delivered.at
+    from delivered where sms_fallbacks.id = delivered.id and sms_delivered_at is null
+),
+moved as (
+  update message_event_count_watermark set counted_until = $2
+   where exists (select from watermark) and ($3::boolean or exists (select from minutes))
+  returning counted_until
+)
+select exists (select from moved) as "isMoved"`;

@@ -1,0 +1,190 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { EventCounting } from '../../src/event-counts/event-counting.js';
+import { EventCountsStore } from '../../src/event-counts/event-counts.store.js';
+import { callApi, withAdminKeys } from '../operations/api.js';
+import { TestApplication } from '../support/application.js';
+import { until } from '../support/until.js';
+import { countEvents, countingOnDemand, forgetEvents } from './counting.js';
+
+const EVENTS_IN_TRANSACTION = 50;
+
+const WINDOWS = [
+  ['minute', '2026-03-01T09:58:00Z', '2026-03-01T15:58:00Z'],
+  ['hour', '2026-03-01T00:00:00Z', '2026-03-04T00:00:00Z'],
+  ['hour', '2026-03-01T10:07:00Z', '2026-03-02T23:58:00Z'],
+  ['day', '2026-02-20T00:00:00Z', '2026-03-20T00:00:00Z'],
+  ['day', '2026-03-01T10:59:00Z', '2026-03-03T10:01:00Z'],
+] as const;
+
+interface Event {
+  readonly second: number;
+  readonly channel: string;
+  readonly status: string;
+  readonly code: string | null;
+}
+
+/** In three days, many of them in the first hours and at the same instants. */
+const events = fc.array(
+  fc.record<Event>({
+    second: fc.oneof(fc.integer({ min: 36_000, max: 40_000 }), fc.integer({ min: 0, max: 259_199 })),
+    channel: fc.constantFrom('whatsapp', 'sms', 'x'.repeat(100)),
+    status: fc.constantFrom('sent', 'delivered', 'failed'),
+    code: fc.constantFrom(null, '63049', '30003'),
+  }),
+  { minLength: 150, maxLength: 250 },
+);
+
+describe('the counts of events', () => {
+  let application: TestApplication;
+  let store: EventCountsStore;
+
+  beforeAll(async () => {
+    application = await TestApplication.start({
+      env: withAdminKeys,
+      override: countingOnDemand({ eventsInTransaction: EVENTS_IN_TRANSACTION }),
+    });
+    store = application.app.get(EventCountsStore, { strict: false });
+  });
+
+  beforeEach(() => forgetEvents(application));
+
+  afterAll(async () => {
+    await application.close();
+  });
+
+  async function add(sample: readonly Event[]): Promise<void> {
+    await application.query(
+      `insert into message_events (message_sid, message_status, channel, error_code, account_sid, payload, created_at)
+       select 'SM' || number, status, channel, code, 'AC1', '{}',
+              timestamptz '2026-03-01 00:00Z' + second * interval '1 second' + number % 3 * interval '1 microsecond'
+         from jsonb_to_recordset($1::jsonb) as event (number int, second int, channel text, status text, code text)`,
+      [JSON.stringify(sample.map((event, number) => ({ ...event, number })))],
+    );
+  }
+
+  async function expectTrueStatistics(): Promise<void> {
+    for (const [bucket, from, to] of WINDOWS) {
+      const { body } = await callApi(application, `/api/v1/stats?from=${from}&to=${to}&bucket=${bucket}`);
+      expect({ bucket, from, events: body.events }).toEqual({
+        bucket,
+        from,
+        events: await counted(bucket, from, to),
+      });
+    }
+  }
+
+  /** The rows of message_events themselves. */
+  async function counted(bucket: string, from: string, to: string): Promise<unknown> {
+    const rows = await application.query<{ at: Date }>(
+      `select date_trunc($1, created_at, 'UTC') as at, left(channel, 64) as channel, message_status as status,
+              error_code as "errorCode", count(*)::int as count
+         from message_events where created_at >= $2 and created_at < $3
+        group by 1, 2, 3, 4 order by 1, 2, 3, 4`,
+      [bucket, from, to],
+    );
+    return rows.map((row) => ({ ...row, at: row.at.toISOString() }));
+  }
+
+  async function total(unit: string): Promise<number> {
+    const [row] = await application.query<{ total: number }>(
+      'select coalesce(sum(events), 0)::int as total from message_event_counts where unit = $1',
+      [unit],
+    );
+    return row?.total ?? 0;
+  }
+
+  it('change no statistics, before, amid and after the counting', async () => {
+    await fc.assert(
+      fc.asyncProperty(events, async (sample) => {
+        await forgetEvents(application);
+        await add(sample);
+        await expectTrueStatistics();
+        let steps = 1;
+        while (await store.countNext()) {
+          steps += 1;
+          await expectTrueStatistics();
+        }
+        expect(steps).toBeGreaterThan(2);
+        await expectTrueStatistics();
+        expect(await total('day')).toBe(sample.length);
+      }),
+      { numRuns: 3 },
+    );
+  });
+
+  it('have each event once, however many replicas count', async () => {
+    await add(fc.sample(events, { numRuns: 1, seed: 1 })[0] ?? []);
+    let more = true;
+    while (more) {
+      const steps = await Promise.all(Array.from({ length: 4 }, () => store.countNext()));
+      more = steps.some(Boolean);
+      await expectTrueStatistics();
+    }
+    expect(await total('minute')).toBe(await total('day'));
+    await expectTrueStatistics();
+  });
+
+  it('get on where more events than one transaction counts were stored at one instant', async () => {
+    const event: Event = { second: 36_000, channel: 'sms', status: 'sent', code: null };
+    await add(Array.from({ length: 400 }, () => event));
+    await countEvents(application);
+    expect(await total('day')).toBe(400);
+    await expectTrueStatistics();
+  });
+
+  it('leave the events of the last minute for later, and statistics have them all the same', async () => {
+    await application.query(
+      `insert into message_events (message_sid, message_status, channel, account_sid, payload, created_at)
+       values ('SMyoung', 'sent', 'sms', 'AC1', '{}', now() - interval '50 seconds'),
+              ('SMold', 'sent', 'sms', 'AC1', '{}', now() - interval '70 seconds')`,
+    );
+    await countEvents(application);
+    await countEvents(application);
+    expect(await total('minute')).toBe(1);
+    const { body } = await callApi<{ events: { count: number }[] }>(application, '/api/v1/stats?bucket=hour');
+    expect(body.events.reduce((sum, { count }) => sum + count, 0)).toBe(2);
+  });
+
+  it('wait while there is nothing to count', async () => {
+    await countEvents(application);
+    expect(await application.query('select counted_until::text from message_event_count_watermark')).toEqual([
+      { counted_until: '-infinity' },
+    ]);
+  });
+});
+
+describe('the counting of events', () => {
+  it('ends early at a stop', async () => {
+    const application = await TestApplication.start({
+      override: countingOnDemand({ eventsInTransaction: 10 }),
+    });
+    await application.query(
+      `insert into message_events (message_sid, message_status, channel, account_sid, payload, created_at)
+       select 'SM' || n, 'sent', 'sms', 'AC1', '{}', now() - n * interval '2 minutes' from generate_series(1, 100) n`,
+    );
+    application.app.get(EventCounting, { strict: false }).onModuleDestroy();
+    await countEvents(application);
+    expect(
+      await application.query(
+        `select sum(events)::int as events from message_event_counts where unit = 'day'`,
+      ),
+    ).toEqual([{ events: 10 }]);
+    await application.close();
+  });
+
+  it('goes on by itself, without a key for the API', async () => {
+    const application = await TestApplication.start({
+      override: countingOnDemand({ intervalMilliseconds: 10 }),
+    });
+    await application.query(
+      `insert into message_events (message_sid, message_status, channel, account_sid, payload, created_at)
+       values ('SMold', 'sent', 'sms', 'AC1', '{}', now() - interval '2 hours')`,
+    );
+    await until('the count', async () => {
+      const rows = await application.query('select unit from message_event_counts order by unit');
+      return rows.length === 3;
+    });
+    await application.close();
+  });
+});
