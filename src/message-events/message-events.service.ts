@@ -44,11 +44,16 @@ export class MessageEventsService {
    */
   async record(report: MessageStatusReport): Promise<RecordedEvent> {
     const { id, repeated, unlinked } = await this.commit(report);
-    if (unlinked) await this.messageLinks.link(report.messageSid);
+    // The row of a fallback's SMS may have been stored meanwhile, by whoever then looked for events that were not
+    // committed yet. After its own commit, one of the two sees the other.
+    if (unlinked || report.smsFallbackId !== null) await this.messageLinks.link(report.messageSid);
     return { id, repeated };
   }
 
-  /** Ties the events of a message to its row in `messages`, after that was added or found. Never rejects. */
+  /**
+   * Ties the events of a message to its row in `messages`, after that was added or found. An event that is being stored
+   * at this very moment may be missed; the message's next one ties it, or status polling. Never rejects.
+   */
   async linkMessage(messageSid: string): Promise<void> {
     await this.messageLinks.link(messageSid);
   }

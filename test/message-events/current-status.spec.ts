@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { randomUUID } from 'node:crypto';
+import type { MessageStatusReport } from '../../src/message-events/message-status-report.js';
 import { STATUSES_BY_RANK } from '../../src/message-events/message-status.js';
 import { MessageEventsService } from '../../src/message-events/message-events.service.js';
 import { MessageLinks } from '../../src/message-events/message-links.js';
@@ -12,6 +13,15 @@ import { postCallback, statusParameters } from '../webhooks/post-callback.js';
 
 function messageLinkPostponed(messageSid: string) {
   return { id: randomUUID(), occurredAt: new Date().toISOString(), messageSid };
+}
+
+/** What the callback of a fallback's SMS says. */
+function smsReport(messageSid: string): MessageStatusReport {
+  return {
+    ...{ messageSid, messageStatus: 'delivered', channel: 'sms', toNumber: null, fromNumber: null },
+    ...{ errorCode: null, errorMessage: null, accountSid: 'ACother', payload: {}, source: 'callback' },
+    ...{ smsFallbackId: randomUUID(), callbackUrl: null },
+  };
 }
 
 describe("a message's row", () => {
@@ -172,6 +182,33 @@ describe("a message's row", () => {
         await runWaitingJobs(application);
         return (await statusOf(locked.twilioSid)) === 'delivered';
       });
+    });
+
+    it("of a fallback's SMS follows an event that was being stored when it was added itself", async () => {
+      await application.query(
+        `create function wait_for_test() returns trigger language plpgsql as
+           $$ begin perform pg_advisory_xact_lock(4711); return new; end $$`,
+      );
+      await application.query(
+        'create trigger wait_for_test before insert on message_events for each row execute function wait_for_test()',
+      );
+      const owner = application.dataSource.createQueryRunner();
+      await owner.startTransaction();
+      await owner.query('select pg_advisory_xact_lock(4711)');
+      const messageSid = randomMessageSid();
+      const recorded = application.app.get(MessageEventsService).record(smsReport(messageSid));
+      await until('the event to be half stored', async () => {
+        const waiting = await application.query("select from pg_stat_activity where wait_event = 'advisory'");
+        return waiting.length > 0;
+      });
+      await seedMessage(application.dataSource, { twilioSid: messageSid });
+      await application.app.get(MessageEventsService).linkMessage(messageSid);
+      expect(await statusOf(messageSid)).toBe('queued');
+      await owner.commitTransaction();
+      await owner.release();
+      await recorded;
+      expect(await statusOf(messageSid)).toBe('delivered');
+      await application.query('drop function wait_for_test cascade');
     });
 
     it('follows, and no callback is lost, where the whole table is locked for a while', async () => {
