@@ -79,7 +79,7 @@ function sampleMemory({ service }: ServiceWorld): { readonly mean: () => number 
   const samples: number[] = [service.server.residentMemory];
   const sampling = setInterval(() => {
     samples.push(service.server.residentMemory);
-  }, SAMPLE_MILLISECONDS);
+  }, SAMPLE_MILLISECONDS).unref();
   return {
     mean: () => {
       clearInterval(sampling);

@@ -15,28 +15,33 @@ create or replace function record_message_events(
   reports jsonb, message_sids text[], statuses_by_rank text[], out added uuid[], out unlinked text[], out problem text
 )
 language plpgsql
--- Tables grow while a plan is kept: what is right for an empty one never is for long.
+-- Tables grow while a plan is kept: what is right for an empty one never is for long. What is switched off counts as very
+-- expensive, and would be compiled for that.
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set jit = off
 set lock_timeout = 0
 as $$
-#variable_conflict use_column
+-- The application's tables may have any other columns: each column is named with its table, and so are the parameters.
+#variable_conflict error
 declare
-  known text[];
-  available text[];
+  known_sids text[];
+  free_sids text[];
 begin
   begin
     perform set_config('lock_timeout', '200ms', true);
-    select array_agg(twilio_sid) into known from messages where twilio_sid = any (message_sids);
-    if known is not null then
-      select array_agg(twilio_sid) into available from (
-        select twilio_sid from messages where twilio_sid = any (known) for no key update skip locked
+    select array_agg(message.twilio_sid) into known_sids
+      from messages as message where message.twilio_sid = any (record_message_events.message_sids);
+    if known_sids is not null then
+      select array_agg(free.twilio_sid) into free_sids from (
+        select message.twilio_sid from messages as message
+         where message.twilio_sid = any (known_sids) for no key update skip locked
       ) as free;
     end if;
-  exception when query_canceled or others then
-    known := message_sids;
-    problem := sqlerrm;
+  exception when others then
+    known_sids := record_message_events.message_sids;
+    record_message_events.problem := sqlerrm;
   end;
   perform set_config('lock_timeout', '0', true);
 
@@ -46,40 +51,47 @@ begin
       id, message_sid, message_status, channel, to_number, from_number,
       error_code, error_message, account_sid, payload, source, sms_fallback_id, message_id
     )
-    select id, message_sid, message_status, channel, to_number, from_number,
-           error_code, error_message, account_sid, payload, source, sms_fallback_id,
-           case when message_sid = any (available) then (select messages.id from messages where twilio_sid = message_sid) end
-      from jsonb_to_recordset(reports) as report (
+    select report.id, report.message_sid, report.message_status, report.channel, report.to_number, report.from_number,
+           report.error_code, report.error_message, report.account_sid, report.payload, report.source,
+           report.sms_fallback_id,
+           case when report.message_sid = any (free_sids) then (
+             select message.id from messages as message where message.twilio_sid = report.message_sid
+           ) end
+      from jsonb_to_recordset(record_message_events.reports) as report (
         id uuid, message_sid text, message_status text, channel text, to_number text, from_number text,
         error_code text, error_message text, account_sid text, payload jsonb, source text, sms_fallback_id uuid
       )
-     order by message_sid, message_status
-    on conflict (message_sid, message_status) do nothing
-    returning id
+     order by report.message_sid, report.message_status
+    on conflict on constraint message_events_message_sid_message_status_key do nothing
+    returning message_events.id
   )
-  select array_agg(id) into added from recorded;
+  select array_agg(recorded.id) into record_message_events.added from recorded;
 
-  if available is not null then
+  if free_sids is not null then
     begin
       perform set_config('lock_timeout', '200ms', true);
+      -- What a deferred constraint or trigger of the application refuses would undo the log at the commit.
+      set constraints all immediate;
       -- Events from before the message was stored.
-      update message_events set message_id = messages.id
-        from messages
-       where message_sid = any (available) and message_id is null and twilio_sid = message_sid;
-      update messages set status = message_status
+      update message_events as event set message_id = message.id
+        from messages as message
+       where event.message_sid = any (free_sids) and event.message_id is null and message.twilio_sid = event.message_sid;
+      update messages as message set status = newest.message_status
         from (
-          select distinct on (message_sid) message_sid, message_status, rank
-            from message_events, array_position(statuses_by_rank, message_status) as rank
-           where message_sid = any (available) and rank is not null
-           order by message_sid, rank desc
+          select distinct on (event.message_sid) event.message_sid, event.message_status, ranked.rank
+            from message_events as event
+           cross join array_position(record_message_events.statuses_by_rank, event.message_status) as ranked (rank)
+           where event.message_sid = any (free_sids) and ranked.rank is not null
+           order by event.message_sid, ranked.rank desc
         ) as newest
-       where twilio_sid = message_sid and rank > coalesce(array_position(statuses_by_rank, status), 0);
+       where message.twilio_sid = newest.message_sid
+         and newest.rank > coalesce(array_position(record_message_events.statuses_by_rank, message.status), 0);
     exception when query_canceled or others then
-      available := null;
-      problem := sqlerrm;
+      free_sids := null;
+      record_message_events.problem := sqlerrm;
     end;
   end if;
-  select array_agg(message_sid) into unlinked
-    from unnest(known) as message_sid
-   where available is null or message_sid <> all (available);
+  select array_agg(known.sid) into record_message_events.unlinked
+    from unnest(known_sids) as known (sid)
+   where free_sids is null or known.sid <> all (free_sids);
 end $$;

@@ -44,6 +44,8 @@ const STATEMENT_LIMITS = {
   connectionTimeoutMillis: 3_000,
   statement_timeout: 3_000,
   query_timeout: 4_000,
+  // A process that is suspended amid a transaction shall not keep the application's rows locked.
+  idle_in_transaction_session_timeout: 5_000,
 };
 
 /** For the connections that wait for nothing but a statement's answer, and are given up when it does not come. */

@@ -12,7 +12,8 @@ export const APPLICATION_TABLES = `
   create table messages (
     id bigserial primary key, conversation_id bigint not null references conversations, twilio_sid varchar(34) unique,
     direction varchar(10) not null, channel varchar(20) not null, body text not null default '', status varchar(20),
-    read_by text[] not null default '{}', created_at timestamptz not null default now()
+    read_by text[] not null default '{}', created_at timestamptz not null default now(),
+    message_sid text, message_status text, message_id text, rank integer, sid text, problem text, reports jsonb, added text
   );
   insert into companies (name, phone_number) values ('Example Clinic', '+15550001111');
   insert into conversations (company_id) values (1);

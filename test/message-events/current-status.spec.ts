@@ -137,14 +137,18 @@ describe("a message's row", () => {
     expect(await linksOf(twilioSid)).toEqual([{ message_id: null }]);
   });
 
-  it('is nothing that the log depends on: what a trigger of the application refuses is stored all the same', async () => {
+  it.each([
+    ['trigger', 'create trigger refuse_status before'],
+    ['deferred trigger', 'create constraint trigger refuse_status after'],
+  ])('is nothing that the log depends on: what a %s refuses is stored all the same', async (kind, create) => {
     const { twilioSid } = await seedMessage(application.dataSource);
     await application.query(
       `create function refuse_status() returns trigger language plpgsql as
          $$ begin raise exception 'the application refuses %', new.status; end $$`,
     );
     await application.query(
-      'create trigger refuse_status before update of status on messages for each row execute function refuse_status()',
+      `${create} update on messages ${kind === 'trigger' ? '' : 'deferrable initially deferred'}
+         for each row execute function refuse_status()`,
     );
     try {
       await report(twilioSid, 'sent', 'delivered');
