@@ -15,6 +15,12 @@ const STATUSES = [
   'delivered',
 ] as const;
 
+/** The request line, and what else tells one kind of connection from the other. */
+export const REQUEST_LINES = {
+  kept: Buffer.from(`POST ${WEBHOOK_PATH} HTTP/1.1\r\n`),
+  new: Buffer.from(`POST ${WEBHOOK_PATH} HTTP/1.1\r\nConnection: close\r\n`),
+} as const;
+
 const MESSAGING_SERVICE_SID = 'MG0123456789abcdef0123456789abcdef';
 
 /** A random one for each index, as Twilio's are; the same one in every process. */
@@ -45,8 +51,7 @@ export function policyFailureOf(index: number): PolicyFailure {
     ...{ messageSid, to, from: '+14155238886', accountSid: ACCOUNT.sid },
     ...{ status: 'undelivered', errorCode: 63049, errorMessage: 'Meta chose not to deliver this message' },
   });
-  const requestLine = Buffer.from(`POST ${WEBHOOK_PATH} HTTP/1.1\r\n`);
-  return { messageSid, to, request: Buffer.concat([requestLine, signed(parameters)]) };
+  return { messageSid, to, request: Buffer.concat([REQUEST_LINES.kept, signed(parameters)]) };
 }
 
 function signed(parameters: FormParameters): Buffer {

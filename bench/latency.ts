@@ -1,10 +1,10 @@
 import type { BenchContext } from './bench-context.js';
 import { type ServiceWorld, withServiceWorld } from './bench-world.js';
 import { withClosers } from './closers.js';
+import { ContinuingTurns } from './continuing-turns.js';
 import { PolicyFailures } from './policy-failures.js';
 import { percentiles, type Percentiles } from './report/percentiles.js';
 import { asJson, circumstances, type Report } from './report/report.js';
-import { takeTurn } from './take-turn.js';
 
 /** More than the service stores in a second. */
 const MOST_CALLBACKS_PER_SECOND = 15_000;
@@ -55,38 +55,24 @@ interface Latencies {
 }
 
 async function measure(
-  { options, interrupted, say }: BenchContext,
+  context: BenchContext,
   { idleFailures, most, busy }: Phases,
   world: ServiceWorld,
   failures: PolicyFailures,
 ): Promise<Latencies> {
-  let firstIndex = 0;
-  const turn = async (milliseconds: number, requestsPerSecond?: number): Promise<number> => {
-    const { connections } = options;
-    const turn = {
-      connections,
-      mode: 'kept',
-      keepRows: true,
-      milliseconds,
-      firstIndex,
-      requestsPerSecond,
-    } as const;
-    const { result, rate } = await takeTurn(world, world.service, turn);
-    firstIndex += result.acknowledged.length;
-    interrupted.throwIfAborted();
-    return rate;
-  };
+  const { options, interrupted, say } = context;
+  const turns = new ContinuingTurns(world, context);
   say('warming up');
-  await turn(options.warmUpMilliseconds);
+  await turns.take(options.warmUpMilliseconds);
   await failures.measureWhile((count) => count < WARM_UP_FAILURES);
   say(`${idleFailures} policy failures, one after the other`);
   const idle = await failures.measureWhile((count) => count < idleFailures && !interrupted.aborted);
   say('the most callbacks a second');
-  const mostPerSecond = await turn(most);
+  const { rate: mostPerSecond } = await turns.take(most);
   say(`policy failures while ${Math.round(mostPerSecond / 2)} callbacks a second stream in`);
   const endsAt = performance.now() + busy;
-  const [callbacksPerSecond, measured] = await Promise.all([
-    turn(busy, mostPerSecond / 2),
+  const [{ rate: callbacksPerSecond }, measured] = await Promise.all([
+    turns.take(busy, mostPerSecond / 2),
     failures.measureWhile(() => performance.now() < endsAt),
   ]);
   return {

@@ -1,7 +1,7 @@
 import type { BenchContext } from './bench-context.js';
 import { type ServiceWorld, withServiceWorld } from './bench-world.js';
+import { ContinuingTurns } from './continuing-turns.js';
 import { asJson, circumstances, type Report } from './report/report.js';
-import { takeTurn } from './take-turn.js';
 
 /** More than the service stores in a second, on average over the minutes of its most and of a part of it. */
 const MOST_CALLBACKS_PER_SECOND = 10_000;
@@ -41,28 +41,17 @@ export async function measureSoak(context: BenchContext): Promise<Report> {
   });
 }
 
-async function measure({ options, interrupted, say }: BenchContext, world: ServiceWorld): Promise<Soak> {
-  let firstIndex = 0;
-  const take = async (milliseconds: number, requestsPerSecond?: number) => {
-    interrupted.throwIfAborted();
-    const turn = { connections: options.connections, mode: 'kept', keepRows: true } as const;
-    const taken = await takeTurn(world, world.service, {
-      ...turn,
-      milliseconds,
-      requestsPerSecond,
-      firstIndex,
-    });
-    firstIndex += taken.result.acknowledged.length;
-    return taken;
-  };
+async function measure(context: BenchContext, world: ServiceWorld): Promise<Soak> {
+  const { options, say } = context;
+  const turns = new ContinuingTurns(world, context);
   say('warming up');
-  await take(options.warmUpMilliseconds);
+  await turns.take(options.warmUpMilliseconds);
   say('the most callbacks a second');
-  const { rate: most } = await take(MEASURING_THE_MOST_MILLISECONDS);
+  const { rate: most } = await turns.take(MEASURING_THE_MOST_MILLISECONDS);
   const measured: Minute[] = [];
   for (let minute = 1; minute <= options.minutes; minute += 1) {
     const memory = sampleMemory(world);
-    const { rate, result } = await take(60_000, most * SHARE_OF_THE_MOST);
+    const { rate, result } = await turns.take(60_000, most * SHARE_OF_THE_MOST);
     const { p50, p99 } = result.latency;
     measured.push({
       ...{ minute, callbacksPerSecond: rate, p50, p99 },

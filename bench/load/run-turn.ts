@@ -1,16 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { WEBHOOK_PATH } from '../account.js';
+import { REQUEST_LINES } from '../callbacks.js';
 import { quantile } from '../report/statistics.js';
 import { CallbackConnection } from './callback-connection.js';
 import type { Turn, TurnResult } from './turn.js';
 
 /** What an answer may take: a turn never hangs. */
 const ANSWER_LIMIT_MILLISECONDS = 20_000;
-
-const REQUEST_LINES = {
-  kept: Buffer.from(`POST ${WEBHOOK_PATH} HTTP/1.1\r\n`),
-  new: Buffer.from(`POST ${WEBHOOK_PATH} HTTP/1.1\r\nConnection: close\r\n`),
-} as const;
 
 /** In bytes. A Buffer for each callback would take as much memory as the callback. */
 const SLAB = 16 * 1024 * 1024;

@@ -1,6 +1,7 @@
 import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
 import { distinctUntilChanged, exhaustMap, ReplaySubject, share, takeUntil, timer } from 'rxjs';
 import { DataSource } from 'typeorm';
+import { IS_OVERDUE } from '../operations/overdue.js';
 
 const LOOK_EVERY_MILLISECONDS = 2_000;
 
@@ -58,5 +59,5 @@ with open as (
 select (select id from message_events order by created_at desc limit 1) as event,
        (select id from sms_fallbacks order by created_at desc limit 1) as fallback,
        count(*)::int as open, max(updated_at) as updated,
-       (count(*) filter (where next_attempt_at < now() - interval '15 minutes'))::int as overdue
+       (count(*) filter (where ${IS_OVERDUE}))::int as overdue
   from open`;

@@ -3,6 +3,7 @@ import { type Aggregator, Gauge, type Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
 import { z } from 'zod';
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
+import { IS_OVERDUE } from './overdue.js';
 
 const PREFIX = 'whatsapp_sms_fallback_';
 
@@ -100,7 +101,7 @@ with open as (
    where state in ('claimed', 'sending', 'uncertain') limit ${COUNTED_FALLBACKS}
 )
 select state, reason, count(*)::int as open,
-       (count(*) filter (where next_attempt_at < now() - interval '15 minutes'))::int as overdue
+       (count(*) filter (where ${IS_OVERDUE}))::int as overdue
   from open group by state, reason`;
 
 /** @param aggregator what becomes of the values of several processes; by default each tells the same. */

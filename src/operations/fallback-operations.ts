@@ -6,10 +6,11 @@ import { FallbackRetries } from '../fallback/fallback-retries.js';
 import { SmsFallback } from '../fallback/sms-fallback.entity.js';
 import type { FallbackQuery } from './fallback-query.js';
 import { type FallbackDetails, fallbackDetails, fallbackSummary, type RetryView } from './fallback-schema.js';
+import { IS_OVERDUE } from './overdue.js';
 import { MICROSECONDS, toPage } from './page.js';
 
 /** As `fallbacks_overdue` of the metrics counts. */
-const OVERDUE = `state in ('claimed', 'sending', 'uncertain') and next_attempt_at < now() - interval '15 minutes'`;
+const OVERDUE = `state in ('claimed', 'sending', 'uncertain') and ${IS_OVERDUE}`;
 
 /** Fallbacks as operators see them. */
 @Injectable()

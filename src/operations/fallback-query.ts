@@ -1,15 +1,11 @@
 import { z } from 'zod';
-import { creation, cursorOf, limit, numbers, phoneNumber, time } from './page.js';
+import { creation, cursorOf, flag, limit, numbers, phoneNumber, time } from './page.js';
 
 /** What `GET /fallbacks` can be asked for: fallbacks for which all that is given holds. */
 export const fallbackQuery = z.strictObject({
   state: z.enum(['claimed', 'sending', 'uncertain', 'sent', 'skipped', 'failed']).optional(),
   reason: z.string().min(1).max(64).optional().describe('e.g. conversation_without_company'),
-  overdue: z
-    .enum(['true', 'false'])
-    .default('false')
-    .transform((value) => value === 'true')
-    .describe('true: those only whose next step has been due for more than 15 minutes'),
+  overdue: flag.describe('true: those only whose next step has been due for more than 15 minutes'),
   number: phoneNumber.optional().describe('of the recipient, in E.164'),
   from: time.optional().describe('claimed at this time or later'),
   to: time.optional().describe('claimed before this time'),

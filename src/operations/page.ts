@@ -12,12 +12,16 @@ export const limit = z.coerce
   .default(50)
   .describe('how many at the most');
 
-/** Whether telephone numbers are shown whole. Asking for that is logged. */
-export const numbers = z
+/** `true` or `false`; false where it is left out. */
+export const flag = z
   .enum(['true', 'false'])
   .default('false')
-  .transform((value) => value === 'true')
-  .describe('whole telephone numbers, instead of their last four digits; asking for them is logged');
+  .transform((value) => value === 'true');
+
+/** Whether telephone numbers are shown whole. Asking for that is logged. */
+export const numbers = flag.describe(
+  'whole telephone numbers, instead of their last four digits; asking for them is logged',
+);
 
 /** A time in ISO 8601 with its zone, e.g. 2026-01-31T10:00:00Z. */
 export const time = z.iso

@@ -1,0 +1,30 @@
+import type { BenchContext } from './bench-context.js';
+import type { ServiceWorld } from './bench-world.js';
+import { type TakenTurn, takeTurn } from './take-turn.js';
+
+/** Turns of one service on kept connections: the table keeps its rows, and each turn sends callbacks that are new to it. */
+export class ContinuingTurns {
+  #firstIndex = 0;
+
+  constructor(
+    private readonly world: ServiceWorld,
+    private readonly context: BenchContext,
+  ) {}
+
+  /** @param requestsPerSecond as many as it can take where it is left out. */
+  async take(milliseconds: number, requestsPerSecond?: number): Promise<TakenTurn> {
+    const { options, interrupted } = this.context;
+    interrupted.throwIfAborted();
+    const taken = await takeTurn(this.world, this.world.service, {
+      connections: options.connections,
+      mode: 'kept',
+      keepRows: true,
+      firstIndex: this.#firstIndex,
+      milliseconds,
+      requestsPerSecond,
+    });
+    this.#firstIndex += taken.result.acknowledged.length;
+    interrupted.throwIfAborted();
+    return taken;
+  }
+}
