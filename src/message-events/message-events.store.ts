@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
-import { v7 as uuidv7 } from 'uuid';
 import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
+import { type IncomingEvent, incomingEvents } from './incoming-event.js';
 import type { MessageStatusReport } from './message-status-report.js';
 import { recordMessageEvents, type Recording } from './record-message-events.js';
 import { type WhatsappPolicyFailed, whatsappPolicyFailed } from './whatsapp-policy-failed.event.js';
@@ -35,7 +35,7 @@ export class MessageEventsStore {
     reports: readonly MessageStatusReport[],
     isPolicyFailure: (report: MessageStatusReport) => boolean,
   ): Promise<StoredEvent[]> {
-    const incoming = reports.map((report) => ({ id: uuidv7(), report }));
+    const incoming = incomingEvents(reports);
     // A statement is a transaction of its own; BEGIN and COMMIT would cost two round trips more.
     const { added, unlinked } = reports.some(isPolicyFailure)
       ? await this.dataSource.transaction(async (manager) => {
@@ -74,17 +74,12 @@ interface EventRow {
   readonly message_status: string;
 }
 
-interface Incoming {
-  readonly id: string;
-  readonly report: MessageStatusReport;
-}
-
-function record(manager: EntityManager, incoming: readonly Incoming[]): Promise<Recording> {
+function record(manager: EntityManager, incoming: readonly IncomingEvent[]): Promise<Recording> {
   const messageSids = new Set(incoming.map(({ report }) => report.messageSid));
   return recordMessageEvents(manager, incoming.map(toRow), messageSids);
 }
 
-function toRow({ id, report }: Incoming) {
+function toRow({ id, report }: IncomingEvent) {
   return {
     id,
     message_sid: report.messageSid,
@@ -101,7 +96,7 @@ function toRow({ id, report }: Incoming) {
   };
 }
 
-function policyFailed({ id, report }: Incoming): WhatsappPolicyFailed {
+function policyFailed({ id, report }: IncomingEvent): WhatsappPolicyFailed {
   return whatsappPolicyFailed(id, report, new Date());
 }
 

@@ -22,10 +22,11 @@ function isStorable(value: unknown, depth = 0): boolean {
   assertDepth(depth);
   if (typeof value === 'string') return isStorableText(value);
   if (typeof value !== 'object' || value === null) return true;
-  return (
-    Object.keys(value).every(isStorableText) &&
-    Object.values(value).every((item) => isStorable(item, depth + 1))
-  );
+  // Written out, since every callback comes by here: Object.keys() and its like take three times as long.
+  for (const name in value) {
+    if (!isStorableText(name) || !isStorable(value[name as keyof typeof value], depth + 1)) return false;
+  }
+  return true;
 }
 
 function isStorableText(text: string): boolean {
