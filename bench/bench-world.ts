@@ -128,7 +128,7 @@ async function startOne(
   folder: string,
   database: BenchDatabase | undefined,
   closers: Closers,
-  settings: ServiceWorldOptions['settings'] = {},
+  settings = contender.settings,
 ): Promise<RunningContender> {
   const server = await ServerProcess.start(contender, folder, database?.url, settings);
   closers.push(() => server.close());

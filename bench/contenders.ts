@@ -9,6 +9,8 @@ export interface Contender {
   readonly stores: boolean;
   /** Whether the application has a row in `messages` for each callback's message, which has to follow then. */
   readonly hasMessages?: boolean;
+  /** Of its environment, beside those that all have. */
+  readonly settings?: Readonly<Record<string, string>>;
 }
 
 /** What every ratio is to. */
@@ -38,6 +40,7 @@ export const CONTENDERS: readonly Contender[] = [
   },
   { letter: 'e', name: 'node:http, signature, nothing stored', program: 'peers/node-http.js', stores: false },
   { ...THIS_SERVICE, letter: 'g', name: 'this service, each message in messages', hasMessages: true },
+  { ...THIS_SERVICE, letter: 'h', name: 'this service, two processes', settings: { PROCESSES: '2' } },
 ];
 
 export const PGBENCH = { letter: 'f', name: 'pgbench, the same INSERT, no HTTP' } as const;

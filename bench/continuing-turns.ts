@@ -1,5 +1,5 @@
 import type { BenchContext } from './bench-context.js';
-import type { ServiceWorld } from './bench-world.js';
+import type { RunningService, ServiceWorld } from './bench-world.js';
 import { type TakenTurn, takeTurn } from './take-turn.js';
 
 /** Turns of one service on kept connections: the table keeps its rows, and each turn sends callbacks that are new to it. */
@@ -9,13 +9,14 @@ export class ContinuingTurns {
   constructor(
     private readonly world: ServiceWorld,
     private readonly context: BenchContext,
+    private readonly service: RunningService = world.service,
   ) {}
 
   /** @param requestsPerSecond as many as it can take where it is left out. */
   async take(milliseconds: number, requestsPerSecond?: number): Promise<TakenTurn> {
     const { options, interrupted } = this.context;
     interrupted.throwIfAborted();
-    const taken = await takeTurn(this.world, this.world.service, {
+    const taken = await takeTurn(this.world, this.service, {
       connections: options.connections,
       mode: 'kept',
       keepRows: true,

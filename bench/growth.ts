@@ -1,11 +1,11 @@
 import type { BenchContext } from './bench-context.js';
 import type { BenchDatabase } from './bench-database.js';
-import { type RunningService, type ServiceWorld, withServiceWorld } from './bench-world.js';
+import { type ServiceWorld, withServiceWorld } from './bench-world.js';
+import { ContinuingTurns } from './continuing-turns.js';
 import { fillTable } from './large-table.js';
 import { percentiles, type Percentiles } from './report/percentiles.js';
 import { asJson, circumstances, type Report } from './report/report.js';
 import { type Spread, spreadOf } from './report/statistics.js';
-import { takeTurn } from './take-turn.js';
 
 /** More than the service stores in a second. */
 const MOST_CALLBACKS_PER_SECOND = 15_000;
@@ -32,8 +32,12 @@ interface Growth {
   readonly queries: readonly (Percentiles & { readonly sql: string })[];
 }
 
-/** With an empty table and with a large one, in turns; and the documented queries on the large one. */
-export async function measureGrowth({ options, interrupted, say }: BenchContext): Promise<Report> {
+/**
+ * With a table that begins empty and with a large one, in turns; and the documented queries on the large one. Both keep
+ * what they are sent, and both services have the same work beside it.
+ */
+export async function measureGrowth(context: BenchContext): Promise<Report> {
+  const { options, interrupted, say } = context;
   const { rows, turns, milliseconds, warmUpMilliseconds } = options;
   const seconds = (turns * milliseconds + warmUpMilliseconds) / 1_000;
   const world = {
@@ -45,7 +49,7 @@ export async function measureGrowth({ options, interrupted, say }: BenchContext)
     say,
   };
   return withServiceWorld(world, async (world) => {
-    const rounds = await takeRounds({ options, interrupted, say }, world);
+    const rounds = await takeRounds(context, world);
     say('the documented queries');
     const queries = await measureQueries(world);
     const spread = (value: (round: Round) => number) => spreadOf(rounds.map(value));
@@ -73,33 +77,26 @@ interface Round {
   readonly large: Figures;
 }
 
-async function takeRounds(
-  { options, interrupted, say }: BenchContext,
-  world: ServiceWorld,
-): Promise<readonly Round[]> {
-  const { connections, milliseconds, warmUpMilliseconds, turns } = options;
-  const [empty, large] = world.services;
+async function takeRounds(context: BenchContext, world: ServiceWorld): Promise<readonly Round[]> {
+  const [empty, large] = world.services.map((service) => new ContinuingTurns(world, context, service));
   if (empty === undefined || large === undefined) throw new Error('There must be two services');
-  let nextOfLarge = 0;
-  const take = async (service: RunningService, milliseconds: number): Promise<Figures> => {
-    interrupted.throwIfAborted();
-    const keepRows = service === large;
-    const firstIndex = keepRows ? nextOfLarge : 0;
-    const turn = { connections, milliseconds, mode: 'kept', keepRows, firstIndex } as const;
-    const { rate, result } = await takeTurn(world, service, turn);
-    if (keepRows) nextOfLarge += result.acknowledged.length;
-    return { rate, p99: result.latency.p99 };
-  };
+  const { options, say } = context;
   say('warming up');
-  for (const service of [empty, large]) await take(service, warmUpMilliseconds);
+  for (const turns of [empty, large]) await turns.take(options.warmUpMilliseconds);
   const rounds: Round[] = [];
-  for (let round = 1; round <= turns; round += 1) {
-    say(`round ${round} of ${turns}`);
-    const first = await take(round % 2 === 0 ? empty : large, milliseconds);
-    const second = await take(round % 2 === 0 ? large : empty, milliseconds);
+  for (let round = 1; round <= options.turns; round += 1) {
+    say(`round ${round} of ${options.turns}`);
+    // Neither always follows the other.
+    const first = await take(round % 2 === 0 ? empty : large, options.milliseconds);
+    const second = await take(round % 2 === 0 ? large : empty, options.milliseconds);
     rounds.push(round % 2 === 0 ? { empty: first, large: second } : { empty: second, large: first });
   }
   return rounds;
+}
+
+async function take(turns: ContinuingTurns, milliseconds: number): Promise<Figures> {
+  const { rate, result } = await turns.take(milliseconds);
+  return { rate, p99: result.latency.p99 };
 }
 
 async function measureQueries({ services }: ServiceWorld): Promise<Growth['queries']> {
@@ -122,10 +119,10 @@ function reportOf(growth: Growth): Report {
     `${median.toFixed(digits)} (${least.toFixed(digits)}–${most.toFixed(digits)})`.padStart(22);
   const text = [
     '',
-    `${''.padEnd(24)}${'204 a second'.padStart(22)}${'p99 ms'.padStart(22)}`,
-    `${'an empty table'.padEnd(24)}${cell(empty, 0)}${cell(emptyP99, 1)}`,
-    `${`${rows} rows`.padEnd(24)}${cell(large, 0)}${cell(largeP99, 1)}`,
-    `${'ratio'.padEnd(24)}${cell(rateRatio, 2)}${cell(p99Ratio, 2)}`,
+    `${''.padEnd(26)}${'204 a second'.padStart(22)}${'p99 ms'.padStart(22)}`,
+    `${'a table that began empty'.padEnd(26)}${cell(empty, 0)}${cell(emptyP99, 1)}`,
+    `${`${rows} rows`.padEnd(26)}${cell(large, 0)}${cell(largeP99, 1)}`,
+    `${'ratio'.padEnd(26)}${cell(rateRatio, 2)}${cell(p99Ratio, 2)}`,
     '',
     ...queries.map(
       ({ sql, p50, p99 }) =>

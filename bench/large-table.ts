@@ -37,9 +37,13 @@ export async function fillTable(
     interrupted.throwIfAborted();
     await database.query(sql);
   }
+  await database.query(COUNTED);
   await database.query('vacuum (analyze) message_events');
   await database.query('checkpoint');
 }
+
+/** Else the service would be busy counting what is there, as it has been long since where a table has grown by itself. */
+const COUNTED = 'update message_event_count_watermark set counted_until = now()';
 
 const UNIQUE_CONSTRAINTS = `
 select conname as name, pg_get_constraintdef(oid) as sql from pg_constraint
