@@ -1,5 +1,6 @@
 import { DataSource } from 'typeorm';
-import { envSchema, parseEnv } from './src/config/env.js';
+import { envSchema } from './src/config/env.js';
+import { parseEnv } from './src/config/parse-env.js';
 import { loadEnvFile } from './src/config/load-env-file.js';
 import { dataSourceOptions } from './src/database/data-source-options.js';
 import { openDatabase } from './src/database/open-database.js';

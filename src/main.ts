@@ -1,5 +1,6 @@
 import cluster from 'node:cluster';
-import { envSchema, parseEnv } from './config/env.js';
+import { envSchema } from './config/env.js';
+import { parseEnv } from './config/parse-env.js';
 import { loadEnvFile } from './config/load-env-file.js';
 import { exitWithError } from './process/startup-error.js';
 

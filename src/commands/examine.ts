@@ -1,4 +1,5 @@
-import { type Env, envSchema, EnvironmentError, parseEnv } from '../config/env.js';
+import { type Env, envSchema } from '../config/env.js';
+import { EnvironmentError, parseEnv } from '../config/parse-env.js';
 import { mostConnections } from '../database/data-source-options.js';
 import type { DatabaseConnection } from '../database/database-connection.js';
 import { checkDatabase } from './check-database.js';

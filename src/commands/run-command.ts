@@ -1,7 +1,8 @@
 import { Logger } from '@nestjs/common';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
-import { type Env, envVariables, parseEnv } from '../config/env.js';
+import { type Env, envVariables } from '../config/env.js';
+import { parseEnv } from '../config/parse-env.js';
 import { loadEnvFile } from '../config/load-env-file.js';
 import type { DatabaseConnection } from '../database/database-connection.js';
 import { openDatabase } from '../database/open-database.js';

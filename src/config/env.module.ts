@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
-import { envSchema, parseEnv } from './env.js';
+import { envSchema } from './env.js';
+import { parseEnv } from './parse-env.js';
 
 /** Injection token of the parsed environment (`Env`). Only app.module.ts and app.setup.ts ask for it. */
 export const ENV = Symbol('ENV');

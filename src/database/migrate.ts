@@ -1,4 +1,5 @@
-import { envVariables, parseEnv } from '../config/env.js';
+import { envVariables } from '../config/env.js';
+import { parseEnv } from '../config/parse-env.js';
 import { loadEnvFile } from '../config/load-env-file.js';
 import { exitWithError } from '../process/startup-error.js';
 import { openDatabase } from './open-database.js';

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { parseEnv as parseEnvFile } from 'node:util';
-import { envSchema, parseEnv } from '../../src/config/env.js';
+import { envSchema } from '../../src/config/env.js';
+import { parseEnv } from '../../src/config/parse-env.js';
 
 const text = readFileSync(new URL('../../.env.example', import.meta.url), 'utf8');
 const lines = text.split('\n');

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { envSchema, EnvironmentError, parseEnv } from '../../src/config/env.js';
+import { envSchema } from '../../src/config/env.js';
+import { EnvironmentError, parseEnv } from '../../src/config/parse-env.js';
 
 const names = Object.keys(envSchema.shape) as (keyof typeof envSchema.shape)[];
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { availableParallelism } from 'node:os';
-import { type Env, envSchema, envVariables, parseEnv } from '../../src/config/env.js';
+import { type Env, envSchema, envVariables } from '../../src/config/env.js';
+import { parseEnv } from '../../src/config/parse-env.js';
 
 const required = { TWILIO_ACCOUNT_SID: 'AC0123', TWILIO_AUTH_TOKEN: 'the-token' };
 

@@ -1,0 +1,64 @@
+import type { z } from 'zod';
+
+/** The environment is missing something or is malformed. The message names variables, never a value. */
+export class EnvironmentError extends Error {
+  override readonly name = 'EnvironmentError';
+}
+
+/**
+ * Reads the service's configuration from a record such as `process.env`.
+ * White space around a value is no part of it, and a variable that is set to nothing counts as not set.
+ * @param schema `envSchema`, or the part of `envVariables` that a command needs.
+ * @throws EnvironmentError naming every variable that is missing or malformed.
+ */
+export function parseEnv<Schema extends z.ZodObject>(
+  record: Readonly<Record<string, string | undefined>>,
+  schema: Schema,
+): z.output<Schema> {
+  const set = Object.entries(record)
+    // A secret out of a file often ends with a line feed.
+    .map(([name, value]) => [name, value?.trim() ?? ''] as const)
+    .filter(([, value]) => value !== '');
+  const result = schema.safeParse(Object.fromEntries(set));
+  if (result.success) return result.data;
+  const problems = new Map<string, string>();
+  for (const issue of result.error.issues) {
+    const name = String(issue.path[0]);
+    problems.set(
+      name,
+      problems.get(name) ??
+        describe(
+          name,
+          issue,
+          set.some(([key]) => key === name),
+        ),
+    );
+  }
+  throw new EnvironmentError(
+    [
+      'The environment is not complete:',
+      ...problems.values(),
+      'Each variable is explained in .env.example.',
+    ].join('\n'),
+  );
+}
+
+function describe(name: string, issue: z.core.$ZodIssue, isSet: boolean): string {
+  if (!isSet) return `  ${name} is required and not set`;
+  const expectations: Record<string, string> = {
+    TWILIO_SUBACCOUNTS: 'must be pairs of account SID and token: ACxxx:token,ACyyy:token',
+    FALLBACK_ERROR_CODES: 'must be error codes separated by commas: 63049,63024',
+    DATABASE_URL:
+      'must be a PostgreSQL URL, special characters percent-encoded: postgresql://user:password@host:5432/database',
+    PUBLIC_BASE_URL: 'must be the https origin that Twilio calls, without a query: https://hooks.example.com',
+    TWILIO_API_BASE_URL: 'must be an http or https URL without a query',
+    STATUS_POLL_AFTER_MINUTES: 'must be a number of minutes from 0 to 1440; 0 switches it off',
+    PROCESSES: 'must be auto, or a whole number from 1 to 128',
+    WORKER_CONCURRENCY: 'must be a whole number from 0 to 100; 0 makes this process publish only',
+    RETENTION_DAYS: 'must be a whole number of days from 3 to 36500',
+    ADMIN_API_KEYS: 'must be keys of at least 24 characters, separated by commas',
+    PORT: 'must be a port number from 0 to 65535',
+  };
+  // A check of our own has a message of its own.
+  return `  ${name} ${issue.code === 'custom' ? issue.message : (expectations[name] ?? issue.message)}`;
+}
