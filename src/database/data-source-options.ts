@@ -106,6 +106,8 @@ export function dataSourceOptions(connection: DatabaseConnection): DataSourceOpt
     migrations,
     logger: new SilentLogger(),
     migrationsTableName: MIGRATIONS_TABLE,
+    // In one transaction, each lock would be held until the last index of the last table is built.
+    migrationsTransactionMode: 'each',
     synchronize: false,
     installExtensions: false,
     uuidExtension: 'pgcrypto',
