@@ -8,6 +8,7 @@ import { runDoctor } from '../../src/commands/doctor-command.js';
 import type { Finding } from '../../src/commands/finding.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { StartupError } from '../../src/process/startup-error.js';
+import { execute } from '../database/application-tables.js';
 import { TestApplication, WEBHOOK_PATH } from '../support/application.js';
 import { createEmptyDatabase, createTestDatabase } from '../support/test-database.js';
 
@@ -256,6 +257,16 @@ describe('npm run doctor', () => {
       ]);
     });
   }
+
+  it('finds a messages.twilio_sid that has become of a type whose index is of no use', async () => {
+    const altered = await createTestDatabase();
+    await execute(altered, 'alter table messages alter twilio_sid type char(34)');
+    const { ill } = await examine({}, () => Promise.resolve(altered));
+    await altered.close();
+    expect(ill).toMatchObject([
+      { check: 'messages', found: expect.stringContaining('twilio_sid is character(34) without') as unknown },
+    ]);
+  });
 
   it('finds jobs that nobody takes', async () => {
     const idle = await createTestDatabase();
