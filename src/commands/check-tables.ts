@@ -1,5 +1,6 @@
 import type { DataSource } from 'typeorm';
-import { type Finding, ill } from './finding.js';
+import { countingDelay, LONGEST_COUNTING_DELAY } from '../event-counts/counting-delay.js';
+import { type Finding, ill, well } from './finding.js';
 
 /** Whether the application's tables are still as the migrations found them. Says nothing where they are. */
 export async function* checkMessages(dataSource: DataSource): AsyncGenerator<Finding> {
@@ -21,3 +22,17 @@ select format_type(atttypid, atttypmod) as type from pg_attribute
       where indrelid = attrelid and indkey[0] = attnum and indisunique and indnkeyatts = 1 and indpred is null
         and opcintype = 'text'::regtype
    )`;
+
+/** Whether the counting of events, which statistics are answered from, keeps up with them. */
+export async function* checkCounting(dataSource: DataSource): AsyncGenerator<Finding> {
+  const seconds = await countingDelay(dataSource);
+  if (seconds <= LONGEST_COUNTING_DELAY) {
+    yield well('statistics', 'the events are counted');
+    return;
+  }
+  yield ill(
+    'statistics',
+    `events are not counted since ${Math.round(seconds / 60)} minutes, so old ones stay, and statistics take long`,
+    'Start the service; if it runs, see docs/runbook.md#countingbehind',
+  );
+}

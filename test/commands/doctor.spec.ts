@@ -108,6 +108,7 @@ describe('npm run doctor', () => {
       'database',
       'migrations',
       'queue',
+      'statistics',
       'twilio account',
       'sender number',
       'messaging service',
@@ -257,6 +258,20 @@ describe('npm run doctor', () => {
       ]);
     });
   }
+
+  it('finds events that nobody counts', async () => {
+    const idle = await createTestDatabase();
+    await execute(
+      idle,
+      `insert into message_events (message_sid, message_status, channel, account_sid, payload, created_at)
+       values ('SMold', 'sent', 'sms', 'AC1', '{}', now() - interval '20 minutes')`,
+    );
+    const { ill } = await examine({}, () => Promise.resolve(idle));
+    await idle.close();
+    expect(ill).toMatchObject([
+      { check: 'statistics', found: expect.stringContaining('not counted since 20 minutes') as unknown },
+    ]);
+  });
 
   it('finds a messages.twilio_sid that has become of a type whose index is of no use', async () => {
     const altered = await createTestDatabase();
