@@ -56,8 +56,30 @@ describe("the application's row of a message that gets a callback", () => {
     }
   });
 
-  // The embedded database serves one transaction at a time: there none can look at what another one has replaced.
+  // The embedded database serves one transaction at a time, so that none can look at what another one has replaced, and has
+  // no limit on a statement.
   if (process.env.TEST_DATABASE_URL !== undefined) {
+    it('undoes nothing of the log where its triggers take longer than a statement may', async () => {
+      await application.query(
+        `create function be_slow() returns trigger language plpgsql as
+           $$ begin perform pg_sleep(60); return new; end $$`,
+      );
+      await application.query(
+        'create trigger be_slow before update on messages for each row execute function be_slow()',
+      );
+      try {
+        const { twilioSid } = await seedMessage(application.dataSource);
+        await report(twilioSid, 'sent');
+        expect(
+          await application.query('select message_id from message_events where message_sid = $1', [
+            twilioSid,
+          ]),
+        ).toEqual([{ message_id: null }]);
+      } finally {
+        await application.query('drop function be_slow cascade');
+      }
+    });
+
     it('is locked and updated by one and the same transaction, so that it needs no multixact', async () => {
       const { twilioSid, id } = await seedMessage(application.dataSource);
       const reader = application.dataSource.createQueryRunner();
