@@ -35,6 +35,7 @@ const allowed = {
     'config',
     'database',
     'domain-events',
+    'event-counts',
     'fallback',
     'message-events',
     'messages',

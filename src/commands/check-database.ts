@@ -4,6 +4,7 @@ import type { DatabaseConnection } from '../database/database-connection.js';
 import { openMigrated } from '../database/open-migrated.js';
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
 import { StartupError } from '../process/startup-error.js';
+import { checkCounting, checkMessages } from './check-tables.js';
 import { type Finding, ill, well } from './finding.js';
 import { counted } from './table.js';
 
@@ -44,7 +45,9 @@ export async function* checkDatabase(
     }
     yield well('migrations', 'all are applied');
     if (!connection.embedded) yield* checkConnections(dataSource, connections);
+    yield* checkMessages(dataSource);
     yield* checkQueue(dataSource);
+    yield* checkCounting(dataSource);
     await dataSource.destroy();
   } finally {
     await connection.close();

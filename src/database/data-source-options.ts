@@ -8,6 +8,8 @@ import { CreateOperationsIndexes1795305600010 } from '../../migrations/179530560
 import { CreateMessageEventCounts1795305600011 } from '../../migrations/1795305600011-create-message-event-counts.js';
 import { CreatePolledEventsIndex1795305600012 } from '../../migrations/1795305600012-create-polled-events-index.js';
 import { CreateRecordMessageEventsFunction1795305600013 } from '../../migrations/1795305600013-create-record-message-events-function.js';
+import { FollowMessagesInOneStep1795305600014 } from '../../migrations/1795305600014-follow-messages-in-one-step.js';
+import { RequireMessagesIndexForText1795305600015 } from '../../migrations/1795305600015-require-messages-index-for-text.js';
 import { MessageEventCountWatermark } from '../event-counts/message-event-count-watermark.entity.js';
 import { MessageEventCount } from '../event-counts/message-event-count.entity.js';
 import { SmsFallback } from '../fallback/sms-fallback.entity.js';
@@ -31,6 +33,8 @@ export const migrations = [
   CreateMessageEventCounts1795305600011,
   CreatePolledEventsIndex1795305600012,
   CreateRecordMessageEventsFunction1795305600013,
+  FollowMessagesInOneStep1795305600014,
+  RequireMessagesIndexForText1795305600015,
 ];
 
 /** Not TypeORM's default name: the database may be an application's, with migrations of its own. */
@@ -104,6 +108,8 @@ export function dataSourceOptions(connection: DatabaseConnection): DataSourceOpt
     migrations,
     logger: new SilentLogger(),
     migrationsTableName: MIGRATIONS_TABLE,
+    // In one transaction, each lock would be held until the last index of the last table is built.
+    migrationsTransactionMode: 'each',
     synchronize: false,
     installExtensions: false,
     uuidExtension: 'pgcrypto',

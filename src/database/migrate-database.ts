@@ -41,7 +41,14 @@ async function migrateTables(connection: DatabaseConnection): Promise<string[]> 
   const dataSource = new DataSource({ ...dataSourceOptions(connection), extra: { max: 1 } });
   await dataSource.initialize();
   try {
-    return (await dataSource.runMigrations({ transaction: 'all' })).map(({ name }) => name);
+    return (await dataSource.runMigrations()).map(({ name }) => name);
+  } catch (error) {
+    const [failed = 'a migration'] = await missingMigrations(dataSource);
+    throw new StartupError(
+      `The database cannot be migrated: ${error instanceof Error ? error.message : String(error)}\n` +
+        `That was ${failed}. Those before it are applied, and the next try begins with it.`,
+      { cause: error },
+    );
   } finally {
     await dataSource.destroy();
   }
@@ -49,23 +56,31 @@ async function migrateTables(connection: DatabaseConnection): Promise<string[]> 
 
 /** @throws StartupError when a migration is missing, naming the command to run. */
 export async function assertMigrated(dataSource: DataSource): Promise<void> {
-  const [exists] = await dataSource.query<{ tables: boolean; queue: boolean }[]>(
-    `select to_regclass($1) is not null as tables, to_regclass('graphile_worker.migrations') is not null as queue`,
-    [MIGRATIONS_TABLE],
-  );
-  const applied = exists?.tables
-    ? await dataSource.query<{ name: string }[]>(`select name from ${MIGRATIONS_TABLE}`)
-    : [];
-  const missing = migrations
-    .map(({ name }) => name)
-    .filter((migration) => !applied.some(({ name }) => name === migration));
-  if (!exists?.queue) missing.push('the schema of the job queue');
+  const missing = await missingMigrations(dataSource);
+  if (!(await exists(dataSource, 'graphile_worker.migrations'))) missing.push('the schema of the job queue');
   if (missing.length > 0) {
     throw new StartupError(
       `The database is not migrated: ${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} missing.\n` +
         'Run: npm run migrate',
     );
   }
+}
+
+async function missingMigrations(dataSource: DataSource): Promise<string[]> {
+  const applied = (await exists(dataSource, MIGRATIONS_TABLE))
+    ? await dataSource.query<{ name: string }[]>(`select name from ${MIGRATIONS_TABLE}`)
+    : [];
+  return migrations
+    .map(({ name }) => name)
+    .filter((migration) => !applied.some(({ name }) => name === migration));
+}
+
+async function exists(dataSource: DataSource, table: string): Promise<boolean> {
+  const [row] = await dataSource.query<{ exists: boolean }[]>(
+    'select to_regclass($1) is not null as exists',
+    [table],
+  );
+  return row?.exists ?? false;
 }
 
 const silentLogger = new JobQueueLogger(() => () => undefined);

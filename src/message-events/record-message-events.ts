@@ -16,7 +16,7 @@ interface RecordingRow {
 }
 
 /**
- * Calls migrations/create_record_message_events_function.sql.
+ * Calls `record_message_events` of migrations/follow_messages_in_one_step.sql.
  * @param rows of `message_events`; without any, only the rows of `messages` follow what is there.
  * @param messageSids of those that are to follow.
  */

@@ -3,6 +3,7 @@ import { type Aggregator, Gauge, type Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
 import { z } from 'zod';
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
+import { countingDelay } from '../event-counts/counting-delay.js';
 import { IS_OVERDUE } from './overdue.js';
 
 const PREFIX = 'whatsapp_sms_fallback_';
@@ -38,6 +39,10 @@ export class DatabaseMetrics {
   private readonly waiting = gauge('jobs_waiting', 'Jobs whose time has come and that no worker has');
   private readonly oldest = gauge('oldest_job_age_seconds', 'How long the first of them has been waiting');
   private readonly exhausted = gauge('jobs_exhausted', 'Jobs that have used up their attempts');
+  private readonly uncounted = gauge(
+    'oldest_uncounted_event_age_seconds',
+    'How old the oldest event is that statistics and RETENTION_DAYS wait for to be counted',
+  );
   private readonly connections = gauge(
     'database_connections',
     'Connections of this replica: busy, idle, and requests that wait for one',
@@ -52,8 +57,8 @@ export class DatabaseMetrics {
   ) {}
 
   register(registry: Registry): void {
-    const { up, open, overdue, waiting, oldest, exhausted, connections } = this;
-    for (const metric of [up, open, overdue, waiting, oldest, exhausted, connections]) {
+    const { up, open, overdue, waiting, oldest, exhausted, uncounted, connections } = this;
+    for (const metric of [up, open, overdue, waiting, oldest, exhausted, uncounted, connections]) {
       registry.registerMetric(metric);
     }
   }
@@ -71,12 +76,14 @@ export class DatabaseMetrics {
     try {
       const rows = await this.dataSource.query<OpenRow[]>(OPEN);
       const jobs = await this.jobQueue.look();
+      const delay = await countingDelay(this.dataSource);
       this.open.reset();
       for (const { state, reason, open } of rows) this.open.set({ state, reason: reason ?? '' }, open);
       this.overdue.set(rows.reduce((total, { overdue }) => total + overdue, 0));
       this.waiting.set(jobs.waiting);
       this.oldest.set(jobs.oldestAgeSeconds);
       this.exhausted.set(jobs.exhausted);
+      this.uncounted.set(delay);
       this.up.set(1);
     } catch (error) {
       this.up.set(0);

@@ -23,8 +23,6 @@ function explain(error: unknown): string {
       return `The service cannot listen there: ${error.message}. See HOST and PORT.`;
     case '42501':
       return `The database does not allow it: ${error.message}. Grant it to the user of DATABASE_URL, or name another one.`;
-    case 'P0001': // raised by a migration
-      return `The database cannot be migrated: ${error.message}`;
     default:
       return error.stack ?? error.message;
   }

@@ -8,6 +8,7 @@ import { runDoctor } from '../../src/commands/doctor-command.js';
 import type { Finding } from '../../src/commands/finding.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { StartupError } from '../../src/process/startup-error.js';
+import { execute } from '../database/application-tables.js';
 import { TestApplication, WEBHOOK_PATH } from '../support/application.js';
 import { createEmptyDatabase, createTestDatabase } from '../support/test-database.js';
 
@@ -107,6 +108,7 @@ describe('npm run doctor', () => {
       'database',
       'migrations',
       'queue',
+      'statistics',
       'twilio account',
       'sender number',
       'messaging service',
@@ -256,6 +258,30 @@ describe('npm run doctor', () => {
       ]);
     });
   }
+
+  it('finds events that nobody counts', async () => {
+    const idle = await createTestDatabase();
+    await execute(
+      idle,
+      `insert into message_events (message_sid, message_status, channel, account_sid, payload, created_at)
+       values ('SMold', 'sent', 'sms', 'AC1', '{}', now() - interval '20 minutes')`,
+    );
+    const { ill } = await examine({}, () => Promise.resolve(idle));
+    await idle.close();
+    expect(ill).toMatchObject([
+      { check: 'statistics', found: expect.stringContaining('not counted since 20 minutes') as unknown },
+    ]);
+  });
+
+  it('finds a messages.twilio_sid that has become of a type whose index is of no use', async () => {
+    const altered = await createTestDatabase();
+    await execute(altered, 'alter table messages alter twilio_sid type char(34)');
+    const { ill } = await examine({}, () => Promise.resolve(altered));
+    await altered.close();
+    expect(ill).toMatchObject([
+      { check: 'messages', found: expect.stringContaining('twilio_sid is character(34) without') as unknown },
+    ]);
+  });
 
   it('finds jobs that nobody takes', async () => {
     const idle = await createTestDatabase();

@@ -12,6 +12,7 @@ import { TestApplication } from '../support/application.js';
 import { createEmptyDatabase } from '../support/test-database.js';
 
 const sqlFile = new URL('../../migrations/create_message_events_table.sql', import.meta.url);
+const deploying = new URL('../../docs/deploying.md', import.meta.url);
 const names = migrations.map(({ name }) => name);
 
 describe('migrateDatabase', () => {
@@ -41,6 +42,14 @@ describe('migrateDatabase', () => {
     return execute(
       `select schemaname || '.' || tablename as name from pg_tables
         where schemaname in ('public', 'graphile_worker') order by 1`,
+    );
+  }
+
+  function indexes(): Promise<{ id: string; table: string; definition: string }[]> {
+    return execute(
+      `select indexrelid::text as id, indrelid::regclass::text as table, pg_get_indexdef(indexrelid) as definition
+         from pg_index join pg_class on pg_class.oid = indexrelid
+        where relnamespace = 'public'::regnamespace order by 3`,
     );
   }
 
@@ -110,6 +119,20 @@ describe('migrateDatabase', () => {
     expect(await migrateDatabase(database)).toEqual(names);
   });
 
+  it('keeps what is applied when a migration fails, says which one that was, and goes on from there', async () => {
+    await execute('create table message_event_count_watermark (something_else integer)');
+    const failed = 'CreateMessageEventCounts1795305600011';
+    await expect(migrateDatabase(database)).rejects.toMatchObject({
+      name: 'StartupError',
+      message:
+        'The database cannot be migrated: column "counted_until" of relation "message_event_count_watermark" does not exist\n' +
+        `That was ${failed}. Those before it are applied, and the next try begins with it.`,
+    });
+    expect(await execute("select to_regclass('message_event_counts') as counts")).toEqual([{ counts: null }]);
+    await execute('drop table message_event_count_watermark');
+    expect(await migrateDatabase(database)).toEqual(names.slice(names.indexOf(failed)));
+  });
+
   it('is asked for by a service on a database that has nothing of it', async () => {
     await expect(TestApplication.start({ database })).rejects.toMatchObject({
       name: 'StartupError',
@@ -134,8 +157,31 @@ describe('migrateDatabase', () => {
     });
   });
 
-  // Both need a server: the embedded database has one session, so its locks keep nobody out, and no psql connects to it.
+  // They need a server: the embedded database has one session, so its locks keep nobody out, and no psql connects to it.
   if (process.env.TEST_DATABASE_URL !== undefined) {
+    it('finds the indexes that were created concurrently before an update, as docs/deploying.md says', async () => {
+      await migrateDatabase(database);
+      const fresh = await indexes();
+      await withDataSource(async (dataSource) => {
+        const before = names.indexOf('CreateMessagePollsTable1795305600003');
+        for (let left = names.length - 1; left > before; left -= 1) await dataSource.undoLastMigration();
+      });
+      const [, section = ''] = (await readFile(deploying, 'utf8')).split('## Updating');
+      const statements = /```sql\n(.*?)```/s.exec(section)?.[1]?.split(';\n').filter(Boolean) ?? [];
+      for (const statement of statements) await execute(statement);
+      const made = await indexes();
+      expect(made.length).toBeGreaterThan(5);
+      await migrateDatabase(database);
+      const migrated = await indexes();
+      expect(migrated.map(({ definition }) => definition)).toEqual(fresh.map(({ definition }) => definition));
+      expect(migrated).toEqual(expect.arrayContaining(made));
+      // What the migrations built themselves is small, or the application's.
+      const built = migrated.filter(({ id }) => !made.some((index) => index.id === id));
+      expect(new Set(built.map(({ table }) => table))).toEqual(
+        new Set(['conversations', 'message_event_count_watermark', 'message_event_counts', 'messages']),
+      );
+    });
+
     it('lets replicas that migrate at the same time take turns', async () => {
       const applied = await Promise.all(Array.from({ length: 4 }, () => migrateDatabase(database)));
       expect(applied.flat()).toEqual(names);

@@ -45,4 +45,20 @@ describe('the tables of an application that the service cannot work with', () =>
     await execute(database, 'create unique index on messages (twilio_sid)');
     expect(await migrateDatabase(database)).not.toEqual([]);
   });
+
+  // The embedded database has no extensions.
+  const onServer = process.env.TEST_DATABASE_URL === undefined ? [] : ['citext'];
+
+  it.each(['character(34)', ...onServer])(
+    'are refused by the migration where messages.twilio_sid is %s, whose index does not find text',
+    async (type) => {
+      if (type === 'citext') await execute(database, 'create extension citext');
+      await execute(database, APPLICATION_TABLES.replace('twilio_sid varchar(34)', `twilio_sid ${type}`));
+      await expect(migrateDatabase(database)).rejects.toThrow(
+        `messages.twilio_sid must be text or varchar, because an index of ${type} does not find text: alter table messages alter twilio_sid type text`,
+      );
+      await execute(database, 'alter table messages alter twilio_sid type text');
+      expect(await migrateDatabase(database)).toContain('RequireMessagesIndexForText1795305600015');
+    },
+  );
 });

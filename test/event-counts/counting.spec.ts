@@ -133,6 +133,22 @@ describe('the counts of events', () => {
     await expectTrueStatistics();
   });
 
+  it('get on where a step takes longer than the statement of a callback may, e.g. with an import of one instant', async () => {
+    await add([{ second: 36_000, channel: 'sms', status: 'sent', code: null }]);
+    await application.query(
+      `create function be_slow() returns trigger language plpgsql as $$ begin perform pg_sleep(4.5); return null; end $$`,
+    );
+    await application.query(
+      'create trigger be_slow before insert on message_event_counts for each statement execute function be_slow()',
+    );
+    try {
+      await countEvents(application);
+      expect(await total('day')).toBe(1);
+    } finally {
+      await application.query('drop function be_slow cascade');
+    }
+  });
+
   it('leave the events of the last minute for later, and statistics have them all the same', async () => {
     await application.query(
       `insert into message_events (message_sid, message_status, channel, account_sid, payload, created_at)

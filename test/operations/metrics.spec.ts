@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { seedFallback } from '../commands/ended-fallback.js';
+import { countEvents, countingOnDemand } from '../event-counts/counting.js';
 import { TestApplication } from '../support/application.js';
 import { DatabaseLine } from '../support/database-line.js';
 import { policyFailure, untilAllIsDone } from '../support/fallbacks.js';
@@ -31,7 +32,11 @@ describe('the metrics', () => {
   beforeAll(async () => {
     const database: DatabaseConnection = await createTestDatabase();
     line = await DatabaseLine.open(database);
-    application = await TestApplication.start({ env: withAdminKeys, database: line });
+    application = await TestApplication.start({
+      env: withAdminKeys,
+      database: line,
+      override: countingOnDemand(),
+    });
   });
 
   afterAll(async () => {
@@ -112,6 +117,17 @@ describe('the metrics', () => {
       database_up: 1,
       'database_connections{state="waiting"}': 0,
     });
+  });
+
+  it('tell how old the oldest event is that is not counted', async () => {
+    await application.query(
+      `insert into message_events (message_sid, message_status, channel, account_sid, payload, created_at)
+       values ('SMold', 'sent', 'sms', 'AC1', '{}', now() - interval '20 minutes')`,
+    );
+    const { oldest_uncounted_event_age_seconds: age = 0 } = await samplesOf(application);
+    expect(Math.floor(age / 60)).toBe(20);
+    await countEvents(application);
+    expect((await samplesOf(application)).oldest_uncounted_event_age_seconds).toBeLessThan(600);
   });
 
   it('still tell of the process while the database is away', async () => {

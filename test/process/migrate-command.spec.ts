@@ -6,6 +6,8 @@ import { DatabaseLine } from '../support/database-line.js';
 import { endServices, type ServiceEnv, ServiceProcess } from '../support/service-process.js';
 import { createEmptyDatabase } from '../support/test-database.js';
 
+const names = migrations.map(({ name }) => name);
+
 async function migrate(env: ServiceEnv): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const command = ServiceProcess.run('database/migrate', env);
   const { code } = await command.ended;
@@ -32,9 +34,7 @@ describe('npm run migrate', () => {
     const env = { DATABASE_URL: database.url };
     expect(await migrate(env)).toEqual({
       code: 0,
-      stdout: [...migrations.map(({ name }) => `✔ ${name}`), 'The database is up to date now.', ''].join(
-        '\n',
-      ),
+      stdout: [...names.map((name) => `✔ ${name}`), 'The database is up to date now.', ''].join('\n'),
       stderr: '',
     });
     expect(await migrate(env)).toEqual({
@@ -65,7 +65,8 @@ describe('npm run migrate', () => {
     const { code, stderr } = await migrate({ DATABASE_URL: database.url });
     expect(code).toBe(1);
     expect(stderr).toBe(
-      '✖ The database cannot be migrated: messages.twilio_sid must be unique: alter table messages add unique (twilio_sid)\n',
+      '✖ The database cannot be migrated: messages.twilio_sid must be unique: alter table messages add unique (twilio_sid)\n' +
+        `That was ${names[0]}. Those before it are applied, and the next try begins with it.\n`,
     );
   });
 });

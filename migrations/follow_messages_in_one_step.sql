@@ -1,0 +1,142 @@
+-- Replaces record_message_events of create_record_message_events_function.sql, which does the same with two faults: the
+-- application's own triggers on messages ran with the planner's switches of this function, and each call that let a message
+-- follow used up a multixact, because its row was locked in one subtransaction and updated in another.
+
+-- The service's part: finds the rows of messages that nobody has locked and locks them, adds the events, tied to those rows,
+-- and says what is left to do.
+--
+--   added                       as record_message_events has it
+--   known_sids                  those of message_sids that are in messages
+--   free_sids                   those of them whose rows are locked now
+--   risen_sids, risen_statuses  those of them whose status is to rise, and to what
+create or replace function store_message_events(
+  reports jsonb, message_sids text[], statuses_by_rank text[],
+  out added uuid[], out known_sids text[], out free_sids text[], out risen_sids text[], out risen_statuses text[]
+)
+language plpgsql
+-- Tables grow while a plan is kept: what is right for an empty one never is for long. What is switched off counts as very
+-- expensive, and would be compiled for that.
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+-- A callback that comes twice at once waits for its twin's commit.
+set lock_timeout = 0
+as $$
+-- The application's tables may have any other columns: each column is named with its table, and so are the parameters.
+#variable_conflict error
+begin
+  select array_agg(message.twilio_sid) into store_message_events.known_sids
+    from messages as message where message.twilio_sid = any (store_message_events.message_sids);
+  if store_message_events.known_sids is not null then
+    select array_agg(free.twilio_sid) into store_message_events.free_sids from (
+      select message.twilio_sid from messages as message
+       where message.twilio_sid = any (store_message_events.known_sids) for no key update skip locked
+    ) as free;
+  end if;
+
+  -- In the order of their keys, so that two replicas with the same keys cannot block each other.
+  with recorded as (
+    insert into message_events (
+      id, message_sid, message_status, channel, to_number, from_number,
+      error_code, error_message, account_sid, payload, source, sms_fallback_id, message_id
+    )
+    select report.id, report.message_sid, report.message_status, report.channel, report.to_number, report.from_number,
+           report.error_code, report.error_message, report.account_sid, report.payload, report.source,
+           report.sms_fallback_id,
+           case when report.message_sid = any (store_message_events.free_sids) then (
+             select message.id from messages as message where message.twilio_sid = report.message_sid
+           ) end
+      from jsonb_to_recordset(store_message_events.reports) as report (
+        id uuid, message_sid text, message_status text, channel text, to_number text, from_number text,
+        error_code text, error_message text, account_sid text, payload jsonb, source text, sms_fallback_id uuid
+      )
+     order by report.message_sid, report.message_status
+    on conflict on constraint message_events_message_sid_message_status_key do nothing
+    returning message_events.id
+  )
+  select array_agg(recorded.id) into store_message_events.added from recorded;
+
+  if store_message_events.free_sids is not null then
+    -- Events from before the message was stored.
+    update message_events as event set message_id = message.id
+      from messages as message
+     where event.message_sid = any (store_message_events.free_sids) and event.message_id is null
+       and message.twilio_sid = event.message_sid;
+    select array_agg(newest.message_sid), array_agg(newest.message_status)
+      into store_message_events.risen_sids, store_message_events.risen_statuses
+      from (
+        select distinct on (event.message_sid) event.message_sid, event.message_status, ranked.rank
+          from message_events as event
+         cross join array_position(store_message_events.statuses_by_rank, event.message_status) as ranked (rank)
+         where event.message_sid = any (store_message_events.free_sids) and ranked.rank is not null
+         order by event.message_sid, ranked.rank desc
+      ) as newest
+      join messages as message on message.twilio_sid = newest.message_sid
+     where newest.rank > coalesce(array_position(store_message_events.statuses_by_rank, message.status), 0);
+  end if;
+end $$;
+
+-- Adds events to the log, and lets the application's messages follow, in one statement and one commit. A function keeps its
+-- plans for as long as the connection lasts: for groups of 16 callbacks, planning took longer than writing.
+--
+-- The log does not depend on the application's rows: what somebody has locked is left for later, a lock that a trigger of
+-- theirs needs is waited for 0.2 s, and whatever else goes wrong with messages undoes nothing of the log. Only a lock of the
+-- whole table (alter table) holds the log up, because the foreign keys' checks need it.
+--
+--   reports           an array of objects with the columns of message_events; an empty one lets messages follow only
+--   message_sids      the SIDs of their messages
+--   statuses_by_rank  from the lowest to the highest; messages.status never falls
+--   added             the ids of those that are new; the others were known already
+--   unlinked          the SIDs of rows in messages that could not follow now
+--   problem           why, where it was an error and not a lock
+create or replace function record_message_events(
+  reports jsonb, message_sids text[], statuses_by_rank text[], out added uuid[], out unlinked text[], out problem text
+)
+language plpgsql
+set lock_timeout = '200ms'
+as $$
+#variable_conflict error
+declare
+  stored record;
+  is_stored boolean := false;
+begin
+  -- All of it in one block, which is a subtransaction: a row that is locked in one and updated in another gets a multixact,
+  -- and those are vacuumed with more effort than anything else.
+  begin
+    select * into stored from store_message_events(
+      record_message_events.reports, record_message_events.message_sids, record_message_events.statuses_by_rank
+    );
+    is_stored := true;
+    if stored.risen_sids is not null then
+      -- What a deferred constraint or trigger of the application refuses would undo the log at the commit.
+      set constraints all immediate;
+      -- Planned each time, because the application's triggers run within it, and they shall find the planner as they know
+      -- it: without its switches of the other function, a plan that is kept would be one for the table as it was once.
+      execute
+        'update messages as message set status = risen.status
+           from unnest($1, $2) as risen (sid, status) where message.twilio_sid = risen.sid'
+        using stored.risen_sids, stored.risen_statuses;
+    end if;
+  exception when query_canceled or others then
+    -- A log that has to wait for too long is not stored, and its callbacks are answered so.
+    if not is_stored and sqlstate = '57014' then
+      raise;
+    end if;
+    record_message_events.problem := sqlerrm;
+    if is_stored then
+      record_message_events.unlinked := stored.known_sids;
+    else
+      record_message_events.unlinked := record_message_events.message_sids;
+    end if;
+    select * into stored from store_message_events(
+      record_message_events.reports, '{}', record_message_events.statuses_by_rank
+    );
+  end;
+  record_message_events.added := stored.added;
+  if record_message_events.problem is null then
+    select array_agg(known.sid) into record_message_events.unlinked
+      from unnest(stored.known_sids) as known (sid)
+     where stored.free_sids is null or known.sid <> all (stored.free_sids);
+  end if;
+end $$;

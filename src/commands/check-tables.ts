@@ -1,0 +1,38 @@
+import type { DataSource } from 'typeorm';
+import { countingDelay, LONGEST_COUNTING_DELAY } from '../event-counts/counting-delay.js';
+import { type Finding, ill, well } from './finding.js';
+
+/** Whether the application's tables are still as the migrations found them. Says nothing where they are. */
+export async function* checkMessages(dataSource: DataSource): AsyncGenerator<Finding> {
+  const [unsuitable] = await dataSource.query<{ type: string }[]>(WITHOUT_INDEX_FOR_TEXT);
+  if (unsuitable === undefined) return;
+  yield ill(
+    'messages',
+    `messages.twilio_sid is ${unsuitable.type} without a unique index that finds text, so each callback reads the whole table`,
+    'Make it text or varchar, and unique: alter table messages alter twilio_sid type text',
+  );
+}
+
+/** As migrations/require_messages_index_for_text.sql has it. */
+const WITHOUT_INDEX_FOR_TEXT = `
+select format_type(atttypid, atttypmod) as type from pg_attribute
+ where attrelid = 'messages'::regclass and attname = 'twilio_sid'
+   and not exists (
+     select from pg_index join pg_opclass on pg_opclass.oid = indclass[0]
+      where indrelid = attrelid and indkey[0] = attnum and indisunique and indnkeyatts = 1 and indpred is null
+        and opcintype = 'text'::regtype
+   )`;
+
+/** Whether the counting of events, which statistics are answered from, keeps up with them. */
+export async function* checkCounting(dataSource: DataSource): AsyncGenerator<Finding> {
+  const seconds = await countingDelay(dataSource);
+  if (seconds <= LONGEST_COUNTING_DELAY) {
+    yield well('statistics', 'the events are counted');
+    return;
+  }
+  yield ill(
+    'statistics',
+    `events are not counted since ${Math.round(seconds / 60)} minutes, so old ones stay, and statistics take long`,
+    'Start the service; if it runs, see docs/runbook.md#countingbehind',
+  );
+}

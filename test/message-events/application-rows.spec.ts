@@ -1,0 +1,106 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { TestApplication } from '../support/application.js';
+import { seedMessage } from '../support/seed.js';
+import { postCallback, statusParameters } from '../webhooks/post-callback.js';
+
+const PLANNER_SETTINGS = ['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit'];
+
+describe("the application's row of a message that gets a callback", () => {
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start();
+  });
+
+  afterAll(async () => {
+    await application.close();
+  });
+
+  async function report(messageSid: string, status: string): Promise<void> {
+    const parameters = statusParameters({ MessageSid: messageSid, MessageStatus: status });
+    expect((await postCallback(application, { parameters })).status).toBe(204);
+  }
+
+  /** As the value of a connection that has just been made. */
+  async function settings(): Promise<Record<string, string>> {
+    const rows = await application.query<{ name: string; setting: string }>(
+      'select name, current_setting(name) as setting from unnest($1::text[]) as names (name)',
+      [PLANNER_SETTINGS],
+    );
+    return Object.fromEntries(rows.map(({ name, setting }) => [name, setting]));
+  }
+
+  it.each([
+    ['before', 'before update'],
+    ['after', 'after update'],
+  ])("has its triggers %s an update run with the planner's own settings", async (_, moment) => {
+    await application.query('create table seen_settings (name text, setting text)');
+    await application.query(
+      `create function note_settings() returns trigger language plpgsql as $$ begin
+         insert into seen_settings
+         select name, current_setting(name) from unnest('{${PLANNER_SETTINGS.join(',')}}'::text[]) as names (name);
+         return new;
+       end $$`,
+    );
+    await application.query(
+      `create trigger note_settings ${moment} on messages for each row execute function note_settings()`,
+    );
+    try {
+      const { twilioSid } = await seedMessage(application.dataSource);
+      await report(twilioSid, 'sent');
+      const seen = await application.query<{ name: string; setting: string }>('select * from seen_settings');
+      expect(Object.fromEntries(seen.map(({ name, setting }) => [name, setting]))).toEqual(await settings());
+    } finally {
+      await application.query('drop function note_settings cascade');
+      await application.query('drop table seen_settings');
+    }
+  });
+
+  // The embedded database serves one transaction at a time, so that none can look at what another one has replaced, and has
+  // no limit on a statement.
+  if (process.env.TEST_DATABASE_URL !== undefined) {
+    it('undoes nothing of the log where its triggers take longer than a statement may', async () => {
+      await application.query(
+        `create function be_slow() returns trigger language plpgsql as
+           $$ begin perform pg_sleep(60); return new; end $$`,
+      );
+      await application.query(
+        'create trigger be_slow before update on messages for each row execute function be_slow()',
+      );
+      try {
+        const { twilioSid } = await seedMessage(application.dataSource);
+        await report(twilioSid, 'sent');
+        expect(
+          await application.query('select message_id from message_events where message_sid = $1', [
+            twilioSid,
+          ]),
+        ).toEqual([{ message_id: null }]);
+      } finally {
+        await application.query('drop function be_slow cascade');
+      }
+    });
+
+    it('is locked and updated by one and the same transaction, so that it needs no multixact', async () => {
+      const { twilioSid, id } = await seedMessage(application.dataSource);
+      const reader = application.dataSource.createQueryRunner();
+      await reader.startTransaction('REPEATABLE READ');
+      try {
+        await reader.query('select from messages where id = $1', [id]);
+        await report(twilioSid, 'sent');
+        const [replaced] = (await reader.query('select status, xmax::text from messages where id = $1', [
+          id,
+        ])) as unknown[];
+        const [current] = await application.query<{ status: string; xmin: string }>(
+          'select status, xmin::text from messages where id = $1',
+          [id],
+        );
+        expect(current?.status).toBe('sent');
+        // Where several transactions had a part in it, xmax would be the number of a multixact.
+        expect(replaced).toEqual({ status: 'queued', xmax: current?.xmin });
+      } finally {
+        await reader.rollbackTransaction();
+        await reader.release();
+      }
+    });
+  }
+});
