@@ -26,6 +26,7 @@ export const MODULES = [
   'overview-view.js',
   'overview.js',
   'pacer.js',
+  'queue-view.js',
   'ranges.js',
   'search-view.js',
   'search.js',

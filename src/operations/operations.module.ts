@@ -19,6 +19,7 @@ import {
   MODULE_OPTIONS_TOKEN,
   type OperationsModuleOptions,
 } from './operations.module-definition.js';
+import { QueueController } from './queue.controller.js';
 import { RejectedCallbackList } from './rejected-callback-list.js';
 import { RejectedCallbacksController } from './rejected-callbacks.controller.js';
 import { RequestDurations } from './request-durations.js';
@@ -32,6 +33,7 @@ const controllers = [
   FallbacksController,
   StatisticsController,
   ErrorCodesController,
+  QueueController,
   RejectedCallbacksController,
   MetricsController,
 ];

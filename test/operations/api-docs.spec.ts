@@ -29,6 +29,7 @@ describe('the description of the API', () => {
       '/api/v1/fallbacks/{id}/retry',
       '/api/v1/message-events',
       '/api/v1/messages/{sid}',
+      '/api/v1/queue',
       '/api/v1/rejected-callbacks',
       '/api/v1/stats',
     ]);
