@@ -65,6 +65,7 @@ export interface Fallback {
   readonly to: string | null;
   readonly createdAt: string;
   readonly nextAttemptAt: string;
+  readonly smsErrorCode: string | null;
 }
 
 export interface StoredEvent {

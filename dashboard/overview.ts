@@ -14,6 +14,7 @@ export interface Loaded {
   readonly overdue: Newest<Fallback>;
   readonly failed: Newest<Fallback>;
   readonly skipped: Newest<Fallback>;
+  readonly undelivered: Newest<Fallback>;
 }
 
 /** What the service did in the time that was chosen. */
@@ -59,12 +60,13 @@ async function load(range: Range): Promise<Loaded> {
   const to = new Date();
   const from = new Date(to.getTime() - range.milliseconds);
   const time = new URLSearchParams({ from: from.toISOString(), to: to.toISOString() }).toString();
-  const [statistics, queue, overdue, failed, skipped] = await Promise.all([
+  const [statistics, queue, overdue, failed, skipped, undelivered] = await Promise.all([
     ask<Statistics>(`/api/v1/stats?${time}&bucket=${range.bucket}`),
     ask<Queue>('/api/v1/queue'),
     ask<Newest<Fallback>>(`${FALLBACKS}?overdue=true&limit=${SHOWN}`),
     ask<Newest<Fallback>>(`${FALLBACKS}?state=failed&${time}&limit=${SHOWN}`),
     ask<Newest<Fallback>>(`${FALLBACKS}?state=skipped&${time}&limit=${SHOWN}`),
+    ask<Newest<Fallback>>(`${FALLBACKS}?undelivered=true&${time}&limit=${SHOWN}`),
   ]);
-  return { range, statistics, queue, overdue, failed, skipped };
+  return { range, statistics, queue, overdue, failed, skipped, undelivered };
 }

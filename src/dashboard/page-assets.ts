@@ -31,6 +31,7 @@ export const MODULES = [
   'search-view.js',
   'search.js',
   'stuck-view.js',
+  'undelivered-view.js',
 ] as const;
 
 const OWN_FILES = [...MODULES, 'arrival.js', 'sign-in.js', 'page.css', 'icon.svg'] as const;

@@ -23,6 +23,9 @@ export function fallbackView(fallback: SmsFallback, showNumbers: boolean) {
     nextAttemptAt: fallback.nextAttemptAt,
     retriedAt: fallback.retriedAt,
     sentAt: fallback.sentAt,
+    smsDeliveredAt: fallback.smsDeliveredAt,
+    smsUndeliveredAt: fallback.smsUndeliveredAt,
+    smsErrorCode: fallback.smsErrorCode,
     duplicateDeliveryAt: fallback.duplicateDeliveryAt,
   };
 }

@@ -41,6 +41,9 @@ export type SmsFallbackState = 'claimed' | 'sending' | 'uncertain' | 'sent' | 's
   'id',
 ])
 @Index('sms_fallbacks_state_idx', ['state', 'createdAt', 'id'])
+@Index('sms_fallbacks_undelivered_idx', ['createdAt', 'id'], {
+  where: 'sms_undelivered_at is not null and sms_delivered_at is null',
+})
 @Index('sms_fallbacks_to_number_idx', ['toNumber'], { where: 'to_number is not null' })
 @Index('sms_fallbacks_retried_at_idx', ['retriedAt'], { where: 'retried_at is not null' })
 @Index('sms_fallbacks_in_doubt_idx', ['updatedAt'], {
@@ -143,6 +146,17 @@ export class SmsFallback {
     comment: 'when the SMS was reported as delivered; set when that event is counted, about a minute later',
   })
   smsDeliveredAt!: Date | null;
+
+  @Column('timestamptz', {
+    name: 'sms_undelivered_at',
+    nullable: true,
+    comment:
+      'when the SMS was reported as failed or undelivered; set when that event is counted, about a minute later',
+  })
+  smsUndeliveredAt!: Date | null;
+
+  @Column('text', { name: 'sms_error_code', nullable: true, comment: 'the error code of that report' })
+  smsErrorCode!: string | null;
 
   @Column('timestamptz', {
     name: 'retried_at',

@@ -2,10 +2,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { Browser } from 'playwright-core';
 import { withAdminKeys } from '../operations/api.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
+import { seedFallback } from '../commands/ended-fallback.js';
 import { TestApplication } from '../support/application.js';
 import { policyFailure, untilAllIsDone } from '../support/fallbacks.js';
 import { ageJobs, withDomainEventsOptions } from '../support/job-queue.js';
-import { seedMessage } from '../support/seed.js';
+import { minutesAgo } from '../support/minutes-ago.js';
+import { randomMessageSid, seedMessage } from '../support/seed.js';
 import { createTestDatabase } from '../support/test-database.js';
 import { CHROMIUM, launch, PageVisit } from './page-visit.js';
 
@@ -49,6 +51,26 @@ describeWithChromium('what needs a look, in Chromium', () => {
 
   it('is nothing at first', async () => {
     await section().getByText(NOTHING).waitFor();
+  });
+
+  it('is an SMS that was sent and not delivered, with the meaning of its code and no second try', async () => {
+    const sent = { state: 'sent', smsMessageSid: randomMessageSid(), createdAt: minutesAgo(30) } as const;
+    const { twilioSid } = await seedFallback(web, {
+      ...sent,
+      sentAt: minutesAgo(29),
+      smsUndeliveredAt: minutesAgo(28),
+      smsErrorCode: '30005',
+    });
+    await visit.page.reload();
+    await section().getByRole('heading', { name: 'SMS not delivered, 24 hours' }).waitFor();
+    await section().getByText('The number is not in use').waitFor();
+    await section()
+      .getByRole('link', { name: `Journey of ${twilioSid}` })
+      .waitFor();
+    expect(await section().getByRole('button').count()).toBe(0);
+    expect(await section().getByText(NOTHING).count()).toBe(0);
+    expect(await visit.accessibilityProblems()).toEqual([]);
+    await web.query('delete from sms_fallbacks');
   });
 
   it('is the queue while no worker takes a policy failure, and nothing once one does', async () => {
