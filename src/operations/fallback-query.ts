@@ -9,7 +9,7 @@ export const fallbackQuery = z.strictObject({
   undelivered: flag.describe(
     'true: those only whose SMS was sent, and then reported as failed or undelivered',
   ),
-  number: phoneNumber.optional().describe('of the recipient, in E.164'),
+  number: phoneNumber.optional().describe('of the recipient, with its country, e.g. +15551234567'),
   from: time.optional().describe('claimed at this time or later'),
   to: time.optional().describe('claimed before this time'),
   limit,

@@ -1,4 +1,5 @@
-import { type MiddlewareConsumer, Module, type NestModule } from '@nestjs/common';
+import { type MiddlewareConsumer, Module, type NestModule, RequestMethod } from '@nestjs/common';
+import { json } from 'express';
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
 import { Refusals } from '../refusals/refusals.js';
 import { AdminAccess } from './admin-access.js';
@@ -38,6 +39,9 @@ const controllers = [
   MetricsController,
 ];
 
+/** A few conditions. */
+const readSearch = json({ limit: '4kb' });
+
 const refusals = {
   provide: Refusals,
   inject: [MODULE_OPTIONS_TOKEN],
@@ -75,5 +79,8 @@ const refusals = {
 export class OperationsModule extends ConfigurableModuleClass implements NestModule {
   configure(consumer: MiddlewareConsumer): void {
     consumer.apply(SecurityHeadersMiddleware).forRoutes(...controllers);
+    consumer
+      .apply(readSearch)
+      .forRoutes({ path: 'api/v1/message-events/search', method: RequestMethod.POST });
   }
 }
