@@ -48,6 +48,7 @@ const refusals = {
   useFactory: ({ refusalsPerMinute }: OperationsModuleOptions) =>
     new Refusals({
       limitPerMinute: refusalsPerMinute,
+      maximumAddresses: 10_000,
       message: 'Further requests without a valid key from this address are not logged for a minute',
     }),
 };
