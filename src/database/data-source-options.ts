@@ -9,6 +9,7 @@ import { CreateMessageEventCounts1795305600011 } from '../../migrations/17953056
 import { CreatePolledEventsIndex1795305600012 } from '../../migrations/1795305600012-create-polled-events-index.js';
 import { CreateRecordMessageEventsFunction1795305600013 } from '../../migrations/1795305600013-create-record-message-events-function.js';
 import { AddUndeliveredSms1795305600020 } from '../../migrations/1795305600020-add-undelivered-sms.js';
+import { AddFallbackErasure1795305600021 } from '../../migrations/1795305600021-add-fallback-erasure.js';
 import { MessageEventCountWatermark } from '../event-counts/message-event-count-watermark.entity.js';
 import { MessageEventCount } from '../event-counts/message-event-count.entity.js';
 import { SmsFallback } from '../fallback/sms-fallback.entity.js';
@@ -33,6 +34,7 @@ export const migrations = [
   CreatePolledEventsIndex1795305600012,
   CreateRecordMessageEventsFunction1795305600013,
   AddUndeliveredSms1795305600020,
+  AddFallbackErasure1795305600021,
 ];
 
 /** Not TypeORM's default name: the database may be an application's, with migrations of its own. */

@@ -27,6 +27,7 @@ export function fallbackView(fallback: SmsFallback, showNumbers: boolean) {
     smsUndeliveredAt: fallback.smsUndeliveredAt,
     smsErrorCode: fallback.smsErrorCode,
     duplicateDeliveryAt: fallback.duplicateDeliveryAt,
+    erasedAt: fallback.erasedAt,
   };
 }
 

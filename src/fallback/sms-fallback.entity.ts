@@ -49,6 +49,9 @@ export type SmsFallbackState = 'claimed' | 'sending' | 'uncertain' | 'sent' | 's
 @Index('sms_fallbacks_in_doubt_idx', ['updatedAt'], {
   where: `state = 'failed' and reason = 'no_answer_from_twilio'`,
 })
+@Index('sms_fallbacks_not_erased_idx', ['createdAt'], {
+  where: `erased_at is null and state in ('sent', 'skipped', 'failed')`,
+})
 @Index('sms_fallbacks_message_id_idx', ['messageId'], { where: 'message_id is not null' })
 export class SmsFallback {
   @PrimaryGeneratedColumn('uuid', { primaryKeyConstraintName: 'sms_fallbacks_pkey' })
@@ -171,6 +174,13 @@ export class SmsFallback {
     comment: 'when WhatsApp delivered the original after all',
   })
   duplicateDeliveryAt!: Date | null;
+
+  @Column('timestamptz', {
+    name: 'erased_at',
+    nullable: true,
+    comment: 'when the number and the text were blanked; nothing can be sent since',
+  })
+  erasedAt!: Date | null;
 
   @CreateDateColumn({ type: 'timestamptz', name: 'created_at' })
   createdAt!: Date;
