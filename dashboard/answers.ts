@@ -42,6 +42,14 @@ export interface ErrorCodes {
   readonly items: readonly { readonly code: string; readonly meaning: string }[];
 }
 
+/** Whether the queue of domain events moves. */
+export interface Queue {
+  readonly waiting: number;
+  readonly overdue: number;
+  readonly oldestAgeSeconds: number;
+  readonly exhausted: number;
+}
+
 /** The newest of a list. */
 export interface Newest<Item> {
   readonly items: readonly Item[];
@@ -57,6 +65,7 @@ export interface Fallback {
   readonly to: string | null;
   readonly createdAt: string;
   readonly nextAttemptAt: string;
+  readonly smsErrorCode: string | null;
 }
 
 export interface StoredEvent {

@@ -21,14 +21,20 @@ export class Problem extends Error {
  * @throws SignedOut
  * @throws Problem
  */
-export async function ask<Answer>(path: string, method: 'GET' | 'POST' = 'GET'): Promise<Answer> {
-  const response = await fetch(path, { method, headers: { Accept: 'application/json' } }).catch(() => null);
+export async function ask<Answer>(
+  path: string,
+  method: 'GET' | 'POST' = 'GET',
+  body?: Readonly<Record<string, unknown>>,
+): Promise<Answer> {
+  const sent = body && { body: JSON.stringify(body) };
+  const headers = { Accept: 'application/json', ...(sent && { 'Content-Type': 'application/json' }) };
+  const response = await fetch(path, { method, headers, ...sent }).catch(() => null);
   if (response === null) throw new Problem('The service cannot be reached.', 0);
   if (response.status === 401) throw new SignedOut();
-  const body: unknown = await response.json().catch(() => null);
+  const answer: unknown = await response.json().catch(() => null);
   if (!response.ok)
-    throw new Problem(messageOf(body) ?? `The service answered ${response.status}.`, response.status);
-  return body as Answer;
+    throw new Problem(messageOf(answer) ?? `The service answered ${response.status}.`, response.status);
+  return answer as Answer;
 }
 
 /** Nest's errors have a text, or one for each parameter. */

@@ -7,7 +7,7 @@ const EACH = { minute: 'minute', hour: 'hour', day: 'day (UTC)' } as const;
 /** The chart draws itself into `#course-chart`. */
 export function courseView(statistics: Statistics): TemplateResult {
   const { bucket, course, funnel } = statistics;
-  const summary = `Lines by ${EACH[bucket]}: ${count(funnel.policyFailures)} refused by WhatsApp, ${count(funnel.smsSent)} SMS sent, ${count(funnel.smsDelivered)} delivered. The table after it has the figures.`;
+  const summary = `Lines by ${EACH[bucket]}: ${count(funnel.policyFailures)} refused by WhatsApp and due for an SMS, ${count(funnel.smsSent)} SMS sent, ${count(funnel.smsDelivered)} delivered. The table after it has the figures.`;
   return html`
     <section aria-labelledby="course-heading">
       <h2 id="course-heading">Course over time</h2>
@@ -31,7 +31,7 @@ function tableView({ course }: Statistics): TemplateResult {
         <thead>
           <tr>
             <th scope="col">Begin</th>
-            <th scope="col" class="figure">Refused</th>
+            <th scope="col" class="figure">SMS due</th>
             <th scope="col" class="figure">SMS sent</th>
             <th scope="col" class="figure">Delivered</th>
             <th scope="col" class="figure">Skipped</th>

@@ -3,6 +3,7 @@ import type { ErrorCodes, Fallback } from './answers.js';
 import { ask, explain } from './api.js';
 import { connectionAnnouncement, connectionView } from './connection-view.js';
 import { CourseChart } from './course-chart.js';
+import { journeyLink } from './format.js';
 import { journeyView } from './journey-view.js';
 import { Journeys } from './journeys.js';
 import { type Connection, LiveUpdates } from './live-updates.js';
@@ -10,7 +11,7 @@ import { Overview } from './overview.js';
 import { overviewView } from './overview-view.js';
 import { Pacer } from './pacer.js';
 import type { Range } from './ranges.js';
-import { asNumber, Search } from './search.js';
+import { asMessageSid, Search } from './search.js';
 import { searchView } from './search-view.js';
 
 let connection: Connection = 'connecting';
@@ -48,15 +49,15 @@ function choose(range: Range): void {
 }
 
 function submit(text: string): void {
-  const number = asNumber(text);
-  if (number === null) {
+  const sid = asMessageSid(text);
+  if (sid !== null) {
     search.clear();
-    const target = `#/messages/${encodeURIComponent(text)}`;
+    const target = journeyLink(sid);
     if (location.hash === target) openFromAddress();
     else location.hash = target;
     return;
   }
-  void search.byNumber(number).then((outcome) => {
+  void search.byNumber(text).then((outcome) => {
     announce(outcome);
     document.getElementById('found-heading')?.focus();
   });

@@ -1,4 +1,4 @@
-import type { Fallback, Newest, Retry, Statistics } from './answers.js';
+import type { Fallback, Newest, Queue, Retry, Statistics } from './answers.js';
 import { ask, explain } from './api.js';
 import { DEFAULT_RANGE, type Range } from './ranges.js';
 
@@ -10,9 +10,11 @@ const FALLBACKS = '/api/v1/fallbacks';
 export interface Loaded {
   readonly range: Range;
   readonly statistics: Statistics;
+  readonly queue: Queue;
   readonly overdue: Newest<Fallback>;
   readonly failed: Newest<Fallback>;
   readonly skipped: Newest<Fallback>;
+  readonly undelivered: Newest<Fallback>;
 }
 
 /** What the service did in the time that was chosen. */
@@ -58,11 +60,13 @@ async function load(range: Range): Promise<Loaded> {
   const to = new Date();
   const from = new Date(to.getTime() - range.milliseconds);
   const time = new URLSearchParams({ from: from.toISOString(), to: to.toISOString() }).toString();
-  const [statistics, overdue, failed, skipped] = await Promise.all([
+  const [statistics, queue, overdue, failed, skipped, undelivered] = await Promise.all([
     ask<Statistics>(`/api/v1/stats?${time}&bucket=${range.bucket}`),
+    ask<Queue>('/api/v1/queue'),
     ask<Newest<Fallback>>(`${FALLBACKS}?overdue=true&limit=${SHOWN}`),
     ask<Newest<Fallback>>(`${FALLBACKS}?state=failed&${time}&limit=${SHOWN}`),
     ask<Newest<Fallback>>(`${FALLBACKS}?state=skipped&${time}&limit=${SHOWN}`),
+    ask<Newest<Fallback>>(`${FALLBACKS}?undelivered=true&${time}&limit=${SHOWN}`),
   ]);
-  return { range, statistics, overdue, failed, skipped };
+  return { range, statistics, queue, overdue, failed, skipped, undelivered };
 }

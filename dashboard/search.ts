@@ -1,5 +1,5 @@
 import type { Newest, StoredEvent } from './answers.js';
-import { ask, explain } from './api.js';
+import { ask, explain, Problem } from './api.js';
 
 /** One message that was found, with its newest event. */
 export interface Found {
@@ -7,7 +7,10 @@ export interface Found {
   readonly messageSid: string;
 }
 
-/** What was found of a number. Numbers stay out of the address, which browsers remember. */
+const NEITHER =
+  'This is neither a message SID (SM or MM and 32 hexadecimal digits) nor a telephone number with its country, e.g. +15551234567.';
+
+/** What was found of a number. Numbers stay out of addresses, which browsers remember and proxies log. */
 export class Search {
   found: readonly Found[] | null = null;
   hasMore = false;
@@ -15,18 +18,22 @@ export class Search {
 
   constructor(private readonly changed: () => void) {}
 
-  /** @returns what to announce. */
+  /**
+   * @param number as it was typed: the service knows what is one.
+   * @returns what to announce.
+   */
   async byNumber(number: string): Promise<string> {
     try {
-      const answer = await ask<Newest<StoredEvent>>(
-        `/api/v1/message-events?number=${encodeURIComponent(number)}&limit=100`,
-      );
+      const answer = await ask<Newest<StoredEvent>>('/api/v1/message-events/search', 'POST', {
+        number,
+        limit: 100,
+      });
       this.found = newestOfEach(answer.items);
       this.hasMore = answer.nextCursor !== null;
       this.problem = null;
     } catch (error) {
       this.clear();
-      this.problem = explain(error);
+      this.problem = error instanceof Problem && error.status === 400 ? NEITHER : explain(error);
     }
     this.changed();
     if (this.found === null) return '';
@@ -40,10 +47,10 @@ export class Search {
   }
 }
 
-/** `+1 (555) 765-4321` and `0015557654321` → `+15557654321`. @returns null for what is no number. */
-export function asNumber(text: string): string | null {
-  if (!/^[+\d][\d\s().-]*$/.test(text)) return null;
-  return `+${text.replace(/\D/g, '').replace(/^00/, '')}`;
+/** @returns null for what is no SID of a message. */
+export function asMessageSid(text: string): string | null {
+  const [, prefix, digits] = /^(SM|MM)([0-9a-f]{32})$/i.exec(text) ?? [];
+  return prefix === undefined || digits === undefined ? null : prefix.toUpperCase() + digits.toLowerCase();
 }
 
 function newestOfEach(events: readonly StoredEvent[]): Found[] {

@@ -3,6 +3,8 @@ import type { Fallback, Newest } from './answers.js';
 import { codeView, type Meanings } from './error-codes-view.js';
 import { journeyLink, moment } from './format.js';
 import type { Loaded } from './overview.js';
+import { isQueueStuck, queueView } from './queue-view.js';
+import { undeliveredView } from './undelivered-view.js';
 
 export interface StuckActions {
   readonly retried: ReadonlyMap<string, string>;
@@ -11,18 +13,20 @@ export interface StuckActions {
 }
 
 export function stuckView(
-  { overdue, failed, skipped, range }: Loaded,
+  { queue, overdue, failed, skipped, undelivered, range }: Loaded,
   actions: StuckActions,
 ): TemplateResult {
-  const isNothing = [overdue, failed, skipped].every(({ items }) => items.length === 0);
+  const time = range.label.toLowerCase();
+  const isNothing =
+    !isQueueStuck(queue) && [overdue, failed, skipped, undelivered].every(({ items }) => items.length === 0);
   return html`
     <section aria-labelledby="stuck-heading">
       <h2 id="stuck-heading">Needs a look</h2>
-      ${isNothing ? html`<p class="empty">Nothing is stuck, and no SMS failed or was skipped in this time.</p>` : nothing}
-      ${retriedView(actions.retried)}
+      ${isNothing ? html`<p class="empty">Nothing is stuck, and no SMS failed, was skipped or was not delivered in this time.</p>` : nothing}
+      ${queueView(queue)} ${retriedView(actions.retried)}
       ${group('Overdue: the next step has been due for 15 minutes', overdue, actions)}
-      ${group(`Failed, ${range.label.toLowerCase()}`, failed, actions)}
-      ${group(`Skipped, ${range.label.toLowerCase()}`, skipped, actions)}
+      ${group(`Failed, ${time}`, failed, actions)} ${group(`Skipped, ${time}`, skipped, actions)}
+      ${undeliveredView(undelivered, time, actions.meanings)}
     </section>
   `;
 }

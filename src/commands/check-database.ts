@@ -8,9 +8,6 @@ import { checkCounting, checkMessages } from './check-tables.js';
 import { type Finding, ill, well } from './finding.js';
 import { counted } from './table.js';
 
-/** A job waits for moments, unless nobody takes it. */
-const LONGEST_WAIT_SECONDS = 120;
-
 /**
  * Whether the database answers and is migrated, and whether somebody works on the queue in it.
  * @param connections how many the service has at the most.
@@ -68,8 +65,8 @@ async function* checkConnections(dataSource: DataSource, needed: number): AsyncG
 }
 
 async function* checkQueue(dataSource: DataSource): AsyncGenerator<Finding> {
-  const { waiting, oldestAgeSeconds, exhausted } = await new JobQueueInspection(dataSource).look();
-  if (oldestAgeSeconds > LONGEST_WAIT_SECONDS) {
+  const { waiting, overdue, oldestAgeSeconds, exhausted } = await new JobQueueInspection(dataSource).look();
+  if (overdue > 0) {
     const minutes = Math.round(oldestAgeSeconds / 60);
     yield ill(
       'queue',

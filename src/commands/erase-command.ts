@@ -1,4 +1,5 @@
 import { maskNumber } from '../messages/masked-number.js';
+import { parsePhoneNumber } from '../messages/phone-number.js';
 import type { NumberTraces } from '../retention/number-erasure.js';
 import { readArguments } from './arguments.js';
 import { type Command, type Terminal, UsageError } from './command.js';
@@ -17,7 +18,7 @@ const usage = `Erases a person's telephone number, e.g. because the person has a
 
   npm run erase -- --number +15551234567 [--dry-run] [--yes]
 
-  --number     in E.164
+  --number     with its country, e.g. +15551234567
   --dry-run    only says what there is
   --yes        does not ask
 
@@ -39,9 +40,9 @@ function readEraseOptions(args: readonly string[]): EraseOptions | undefined {
   const { values, positionals } = readArguments(args, flags);
   if (values.help === true) return undefined;
   if (positionals.length > 0) throw new UsageError('The number is given as --number +15551234567');
-  const number = values.number?.replace(/[\s().-]/g, '');
-  if (number === undefined) throw new UsageError('--number is missing');
-  if (!/^\+[1-9]\d{5,14}$/.test(number)) throw new UsageError('--number is in E.164, e.g. +15551234567');
+  if (values.number === undefined) throw new UsageError('--number is missing');
+  const number = parsePhoneNumber(values.number);
+  if (number === null) throw new UsageError('--number has its country, e.g. +15551234567');
   return { number, dryRun: values['dry-run'], yes: values.yes };
 }
 

@@ -43,7 +43,12 @@ function linesOf(fallback: FallbackDetails): [label: string, value: string | nul
   return [
     ['state', reason === null ? state : `${state}: ${reason}`],
     ['', fallbackInWords(fallback)],
-    ['', isUnsent ? `To try again: npm run fallbacks -- retry ${fallback.id}` : null],
+    [
+      '',
+      isUnsent && fallback.erasedAt === null
+        ? `To try again: npm run fallbacks -- retry ${fallback.id}`
+        : null,
+    ],
     ['last error', errorCode === null && error === null ? null : `${errorCode ?? '-'}: ${error ?? '-'}`],
     [
       'attempts',
@@ -56,6 +61,7 @@ function linesOf(fallback: FallbackDetails): [label: string, value: string | nul
     ['account', fallback.accountSid],
     ['claimed', shortTime(fallback.createdAt)],
     ['tried again', fallback.retriedAt && shortTime(fallback.retriedAt)],
+    ['erased', fallback.erasedAt && shortTime(fallback.erasedAt)],
     ['next step', isOpen ? shortTime(fallback.nextAttemptAt) : null],
     [
       'delivered',

@@ -26,10 +26,12 @@ export const MODULES = [
   'overview-view.js',
   'overview.js',
   'pacer.js',
+  'queue-view.js',
   'ranges.js',
   'search-view.js',
   'search.js',
   'stuck-view.js',
+  'undelivered-view.js',
 ] as const;
 
 const OWN_FILES = [...MODULES, 'arrival.js', 'sign-in.js', 'page.css', 'icon.svg'] as const;

@@ -10,6 +10,8 @@ import { CreatePolledEventsIndex1795305600012 } from '../../migrations/179530560
 import { CreateRecordMessageEventsFunction1795305600013 } from '../../migrations/1795305600013-create-record-message-events-function.js';
 import { FollowMessagesInOneStep1795305600014 } from '../../migrations/1795305600014-follow-messages-in-one-step.js';
 import { RequireMessagesIndexForText1795305600015 } from '../../migrations/1795305600015-require-messages-index-for-text.js';
+import { AddUndeliveredSms1795305600020 } from '../../migrations/1795305600020-add-undelivered-sms.js';
+import { AddFallbackErasure1795305600021 } from '../../migrations/1795305600021-add-fallback-erasure.js';
 import { MessageEventCountWatermark } from '../event-counts/message-event-count-watermark.entity.js';
 import { MessageEventCount } from '../event-counts/message-event-count.entity.js';
 import { SmsFallback } from '../fallback/sms-fallback.entity.js';
@@ -35,6 +37,8 @@ export const migrations = [
   CreateRecordMessageEventsFunction1795305600013,
   FollowMessagesInOneStep1795305600014,
   RequireMessagesIndexForText1795305600015,
+  AddUndeliveredSms1795305600020,
+  AddFallbackErasure1795305600021,
 ];
 
 /** Not TypeORM's default name: the database may be an application's, with migrations of its own. */

@@ -67,9 +67,9 @@ select counted_until::text as from, beyond.created_at is not null as more,
   ) as beyond on true`;
 
 /**
- * In one statement, and so in one transaction, by message_events_created_at_idx, and for the delivered ones by the unique
- * key of an SMS's SID. Whoever has the watermark locked, and where it was, adds the step to the counts. It may end amid a
- * minute: the next one adds to the same rows. An SMS whose fallback names it later than its delivery is counted is seen by
+ * In one statement, and so in one transaction, by message_events_created_at_idx, and for the ends of SMS by the unique
+ * key of their SIDs. Whoever has the watermark locked, and where it was, adds the step to the counts. It may end amid a
+ * minute: the next one adds to the same rows. An SMS whose fallback names it later than its end is counted is seen by
  * SentSmsStore.
  *
  * The step is a parameter ($1, $2), and not a part of this statement, because the planner has to know that it is short: it
@@ -99,17 +99,23 @@ counted as (
   on conflict (unit, begins_at, channel, message_status, error_code) do update
     set events = known.events + excluded.events
 ),
-delivered as (
-  select fallback.id, min(events.created_at) as at
+ended as (
+  select fallback.id, min(created_at) filter (where is_delivered) as delivered_at,
+         min(created_at) filter (where not is_delivered) as undelivered_at,
+         (array_agg(error_code order by created_at) filter (where not is_delivered))[1] as error_code
     from events cross join lateral (
-      select id from sms_fallbacks where sms_message_sid = events.message_sid and sms_delivered_at is null limit 1
+      select id, message_status in ('delivered', 'read') as is_delivered
+        from sms_fallbacks where sms_message_sid = events.message_sid and sms_delivered_at is null limit 1
     ) as fallback
-   where message_status in ('delivered', 'read')
+   where message_status in ('delivered', 'read', 'failed', 'undelivered')
    group by fallback.id
 ),
 recorded as (
-  update sms_fallbacks set sms_delivered_at = delivered.at
-    from delivered where sms_fallbacks.id = delivered.id and sms_delivered_at is null
+  update sms_fallbacks
+     set sms_delivered_at = ended.delivered_at,
+         sms_undelivered_at = coalesce(sms_undelivered_at, ended.undelivered_at),
+         sms_error_code = case when sms_undelivered_at is null then ended.error_code else sms_error_code end
+    from ended where sms_fallbacks.id = ended.id and sms_delivered_at is null
 ),
 moved as (
   update message_event_count_watermark set counted_until = $2

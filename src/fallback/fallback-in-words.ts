@@ -43,6 +43,7 @@ const DECISIONS: Readonly<Record<RetryDecision, string>> = {
   due_now: 'was not at an end: its next step is taken now',
   in_progress: 'is being worked on at this moment: nothing changed',
   sent_before: 'its SMS was sent before: nothing is sent',
+  erased: 'its number and its text are erased: nothing is sent',
   delivered_by_whatsapp: 'WhatsApp delivered the message after all: nothing is sent',
 };
 

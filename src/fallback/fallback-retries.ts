@@ -52,7 +52,7 @@ export class FallbackRetries {
 /** In the order of their ids, so that two retries at once cannot block each other. */
 const LOCK_CANDIDATES = `
 select id, original_message_sid as "originalMessageSid", sms_message_sid as "smsMessageSid", state, reason, attempts,
-       coalesce(locked_until > now(), false) as "isLocked",
+       coalesce(locked_until > now(), false) as "isLocked", erased_at is not null as "isErased",
        exists (select from message_events where sms_fallback_id = sms_fallbacks.id) as "isReported",
        exists (
          select from message_events

@@ -23,7 +23,11 @@ export function fallbackView(fallback: SmsFallback, showNumbers: boolean) {
     nextAttemptAt: fallback.nextAttemptAt,
     retriedAt: fallback.retriedAt,
     sentAt: fallback.sentAt,
+    smsDeliveredAt: fallback.smsDeliveredAt,
+    smsUndeliveredAt: fallback.smsUndeliveredAt,
+    smsErrorCode: fallback.smsErrorCode,
     duplicateDeliveryAt: fallback.duplicateDeliveryAt,
+    erasedAt: fallback.erasedAt,
   };
 }
 

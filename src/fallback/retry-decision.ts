@@ -7,16 +7,25 @@ import type { SmsFallback } from './sms-fallback.entity.js';
  * - `due_now`: it was not at an end; its next step is taken now;
  * - `in_progress`: a worker has it at this moment; nothing is changed;
  * - `sent_before`: its SMS was sent; nothing is changed;
+ * - `erased`: its number and its text are erased; nothing is changed;
  * - `delivered_by_whatsapp`: the person has got the WhatsApp message after all; nothing is changed.
  */
 export type RetryDecision =
-  'claimed_again' | 'settled_first' | 'due_now' | 'in_progress' | 'sent_before' | 'delivered_by_whatsapp';
+  | 'claimed_again'
+  | 'settled_first'
+  | 'due_now'
+  | 'in_progress'
+  | 'sent_before'
+  | 'erased'
+  | 'delivered_by_whatsapp';
 
 export interface RetryCandidate extends Pick<SmsFallback, 'state' | 'reason' | 'attempts'> {
   /** A worker has it at this moment. */
   readonly isLocked: boolean;
   /** A callback of an SMS has named it. */
   readonly isReported: boolean;
+  /** Its number and its text are blanked. Without them nobody can find out whether an SMS of it went. */
+  readonly isErased: boolean;
   /** WhatsApp has reported the original as delivered or read. */
   readonly isDelivered: boolean;
 }
@@ -36,6 +45,7 @@ export function decideRetry(candidate: RetryCandidate): RetryDecision {
     case 'skipped':
     case 'failed':
       if (candidate.isDelivered) return 'delivered_by_whatsapp';
+      if (candidate.isErased) return 'erased';
       return isInDoubt(candidate) ? 'settled_first' : 'claimed_again';
   }
 }

@@ -70,10 +70,15 @@ async function end(manager: EntityManager, id: string, smsMessageSid: string): P
        update sms_fallbacks
           set state = 'sent', reason = null, sms_message_sid = $2, sent_at = now(), updated_at = now(),
               unanswered_attempts = 0, unanswered_since = null, locked_until = null,
-              -- Where the answer was lost, the delivery may have been counted long before the SMS has a fallback.
+              -- Where the answer was lost, its end may have been counted long before the SMS has a fallback.
               sms_delivered_at = (
                 select min(created_at) from message_events
                  where message_sid = $2 and message_status in ('delivered', 'read')
+              ),
+              (sms_undelivered_at, sms_error_code) = (
+                select created_at, error_code from message_events
+                 where message_sid = $2 and message_status in ('failed', 'undelivered')
+                 order by created_at limit 1
               )
         where id = $1 and state in ('claimed', 'sending', 'uncertain', 'failed')
        returning message_event_id, retried_at

@@ -41,10 +41,16 @@ export type SmsFallbackState = 'claimed' | 'sending' | 'uncertain' | 'sent' | 's
   'id',
 ])
 @Index('sms_fallbacks_state_idx', ['state', 'createdAt', 'id'])
+@Index('sms_fallbacks_undelivered_idx', ['createdAt', 'id'], {
+  where: 'sms_undelivered_at is not null and sms_delivered_at is null',
+})
 @Index('sms_fallbacks_to_number_idx', ['toNumber'], { where: 'to_number is not null' })
 @Index('sms_fallbacks_retried_at_idx', ['retriedAt'], { where: 'retried_at is not null' })
 @Index('sms_fallbacks_in_doubt_idx', ['updatedAt'], {
   where: `state = 'failed' and reason = 'no_answer_from_twilio'`,
+})
+@Index('sms_fallbacks_not_erased_idx', ['createdAt'], {
+  where: `erased_at is null and state in ('sent', 'skipped', 'failed')`,
 })
 @Index('sms_fallbacks_message_id_idx', ['messageId'], { where: 'message_id is not null' })
 export class SmsFallback {
@@ -145,6 +151,17 @@ export class SmsFallback {
   smsDeliveredAt!: Date | null;
 
   @Column('timestamptz', {
+    name: 'sms_undelivered_at',
+    nullable: true,
+    comment:
+      'when the SMS was reported as failed or undelivered; set when that event is counted, about a minute later',
+  })
+  smsUndeliveredAt!: Date | null;
+
+  @Column('text', { name: 'sms_error_code', nullable: true, comment: 'the error code of that report' })
+  smsErrorCode!: string | null;
+
+  @Column('timestamptz', {
     name: 'retried_at',
     nullable: true,
     comment: 'when it was last tried again on purpose; its waits are counted from then',
@@ -157,6 +174,13 @@ export class SmsFallback {
     comment: 'when WhatsApp delivered the original after all',
   })
   duplicateDeliveryAt!: Date | null;
+
+  @Column('timestamptz', {
+    name: 'erased_at',
+    nullable: true,
+    comment: 'when the number and the text were blanked; nothing can be sent since',
+  })
+  erasedAt!: Date | null;
 
   @CreateDateColumn({ type: 'timestamptz', name: 'created_at' })
   createdAt!: Date;

@@ -75,10 +75,11 @@ const OPEN = takeUp(`
    order by next_attempt_at limit $1
      for update skip locked`);
 
-/** The callback of an SMS that another fallback has taken for its own tells nothing. */
+/** The callback of an SMS that another fallback has taken for its own tells nothing; one that is erased has no text any more. */
 const REPORTED = takeUp(`
   select id from sms_fallbacks
    where state = 'failed' and reason = 'no_answer_from_twilio' and updated_at > now() - interval '2 days'
+     and erased_at is null
      and exists (
        select from message_events as reported
         where reported.sms_fallback_id = sms_fallbacks.id

@@ -8,6 +8,7 @@ import {
   UnauthorizedException,
 } from '@nestjs/common';
 import type { Request, Response } from 'express';
+import { networkOf } from '../refusals/network-of.js';
 import { Refusals } from '../refusals/refusals.js';
 import { AdminKeys } from './admin-keys.js';
 import { AdminSessions } from './admin-sessions.js';
@@ -19,7 +20,11 @@ import { maySessionSpeakFor } from './same-origin.js';
  */
 export type Scheme = 'Bearer' | 'Basic' | 'Session';
 
-/** Lets in who has one of the keys. A valid key is never limited: behind a proxy all have one address. */
+/**
+ * Lets in who has one of the keys. A valid key is never limited: behind a proxy all have one address, and whoever guesses
+ * there would lock everybody out. So the limit for wrong ones spares the log and slows nobody down who guesses: what keeps
+ * those out is the length of the keys.
+ */
 @Injectable()
 export class AdminAccess {
   private readonly logger = new Logger(AdminAccess.name);
@@ -75,7 +80,7 @@ export class AdminAccess {
     response: Response,
     schemes: readonly Scheme[],
   ): Promise<never> {
-    const retryAfterSeconds = await this.refusals.count(request.ip ?? '');
+    const retryAfterSeconds = await this.refusals.count(networkOf(request.ip ?? ''));
     if (retryAfterSeconds !== null) {
       response.setHeader('Retry-After', retryAfterSeconds);
       throw new HttpException('Too many requests without a valid key', HttpStatus.TOO_MANY_REQUESTS);

@@ -14,12 +14,18 @@ export class DisclosureInterceptor implements NestInterceptor {
   private readonly logger = new Logger(DisclosureInterceptor.name);
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const { method, path, query, ip, adminKeyName } = context.switchToHttp().getRequest<AdminRequest>();
+    const request = context.switchToHttp().getRequest<AdminRequest>();
+    const { method, path, ip, adminKeyName } = request;
     return next.handle().pipe(
       tap(() => {
-        if (query.numbers !== 'true') return;
+        if (!asksForNumbers(request)) return;
         this.logger.warn('Whole telephone numbers were asked for', { key: adminKeyName, method, path, ip });
       }),
     );
   }
+}
+
+/** The body was validated by then, where the route takes one. */
+function asksForNumbers({ query, body }: AdminRequest): boolean {
+  return query.numbers === 'true' || (body as { numbers?: unknown } | undefined)?.numbers === true;
 }

@@ -12,13 +12,18 @@ export const eventQuery = z.strictObject({
     .max(64)
     .optional()
     .describe('of messages that failed or were undelivered, e.g. 63049'),
-  number: phoneNumber.optional().describe('of the recipient, in E.164'),
+  number: phoneNumber.optional().describe('of the recipient, with its country, e.g. +15551234567'),
   company: z.string().min(1).max(64).optional().describe('companies.id'),
   from: time.optional().describe('stored at this time or later'),
   to: time.optional().describe('stored before this time'),
   limit,
   cursor: cursorOf(creation),
   numbers,
+});
+
+/** The same in the body of a POST, because query strings are in the logs of proxies, and a number is a person's. */
+export const eventSearchBody = eventQuery.extend({
+  numbers: z.boolean().default(false).describe('whole telephone numbers; asking for them is logged'),
 });
 
 export type EventQuery = z.output<typeof eventQuery>;

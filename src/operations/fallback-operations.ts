@@ -12,6 +12,9 @@ import { MICROSECONDS, toPage } from './page.js';
 /** As `fallbacks_overdue` of the metrics counts. */
 const OVERDUE = `state in ('claimed', 'sending', 'uncertain') and ${IS_OVERDUE}`;
 
+/** `delivered` outranks both: the message of several segments may report the failure of one. */
+const UNDELIVERED = 'sms_undelivered_at is not null and sms_delivered_at is null';
+
 /** Fallbacks as operators see them. */
 @Injectable()
 export class FallbackOperations {
@@ -66,7 +69,7 @@ export class FallbackOperations {
   }
 
   /** By sms_fallbacks_created_at_idx, or where a state or a number is asked for, by the index of that. */
-  private findKeys({ state, reason, overdue, number, from, to, cursor, limit }: FallbackQuery) {
+  private findKeys({ state, reason, overdue, undelivered, number, from, to, cursor, limit }: FallbackQuery) {
     const parameters: unknown[] = [limit + 1];
     const conditions: string[] = [];
     const add = (value: unknown) => `$${parameters.push(value)}`;
@@ -74,6 +77,8 @@ export class FallbackOperations {
     if (reason !== undefined) conditions.push(`reason = ${add(reason)}`);
     // As in sms_fallbacks_open_idx, whose rows are few.
     if (overdue) conditions.push(OVERDUE);
+    // As in sms_fallbacks_undelivered_idx, whose rows are few, too.
+    if (undelivered) conditions.push(UNDELIVERED);
     if (number !== undefined) conditions.push(`to_number = ${add(number)}`);
     if (from !== undefined) conditions.push(`created_at >= ${add(from)}`);
     if (to !== undefined) conditions.push(`created_at < ${add(to)}`);

@@ -6,7 +6,10 @@ export const fallbackQuery = z.strictObject({
   state: z.enum(['claimed', 'sending', 'uncertain', 'sent', 'skipped', 'failed']).optional(),
   reason: z.string().min(1).max(64).optional().describe('e.g. conversation_without_company'),
   overdue: flag.describe('true: those only whose next step has been due for more than 15 minutes'),
-  number: phoneNumber.optional().describe('of the recipient, in E.164'),
+  undelivered: flag.describe(
+    'true: those only whose SMS was sent, and then reported as failed or undelivered',
+  ),
+  number: phoneNumber.optional().describe('of the recipient, with its country, e.g. +15551234567'),
   from: time.optional().describe('claimed at this time or later'),
   to: time.optional().describe('claimed before this time'),
   limit,

@@ -27,7 +27,11 @@ export const fallbackSchema = z.object({
   nextAttemptAt: z.date(),
   retriedAt: moment,
   sentAt: moment,
+  smsDeliveredAt: moment.describe('when the SMS was reported as delivered, known about a minute later'),
+  smsUndeliveredAt: moment.describe('when it was reported as failed or undelivered, known as late'),
+  smsErrorCode: text.describe('why it was not delivered'),
   duplicateDeliveryAt: moment.describe('when WhatsApp delivered the original after all'),
+  erasedAt: moment.describe('when its number and its text were erased: nothing can be sent since'),
 });
 
 export const fallbackPage = pageOf(fallbackSchema);
@@ -81,6 +85,7 @@ export const retrySchema = z.object({
     'due_now',
     'in_progress',
     'sent_before',
+    'erased',
     'delivered_by_whatsapp',
   ]),
   meaning: z.string().describe('the decision in words'),

@@ -1,6 +1,6 @@
-import { Controller, Get, Query } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, HttpStatus, Post, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import { type EventQuery, eventQuery } from './event-query.js';
+import { type EventQuery, eventQuery, eventSearchBody } from './event-query.js';
 import { EventSearch } from './event-search.js';
 import { eventPage } from './event-view.js';
 import { OperatorsApi } from './operators-api.decorator.js';
@@ -14,6 +14,14 @@ export class MessageEventsController {
   @ApiOperation({ summary: 'The statuses that Twilio reported, the newest first' })
   @ApiOkResponse({ standardSchema: eventPage })
   list(@Query({ schema: eventQuery }) query: EventQuery) {
+    return this.events.list(query);
+  }
+
+  @Post('search')
+  @HttpCode(HttpStatus.OK)
+  @ApiOperation({ summary: 'The same, with a number that stays out of the logs of proxies: in the body' })
+  @ApiOkResponse({ standardSchema: eventPage })
+  search(@Body({ schema: eventSearchBody }) query: EventQuery) {
     return this.events.list(query);
   }
 }

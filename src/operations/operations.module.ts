@@ -1,4 +1,5 @@
-import { type MiddlewareConsumer, Module, type NestModule } from '@nestjs/common';
+import { type MiddlewareConsumer, Module, type NestModule, RequestMethod } from '@nestjs/common';
+import { json } from 'express';
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
 import { Refusals } from '../refusals/refusals.js';
 import { AdminAccess } from './admin-access.js';
@@ -19,6 +20,7 @@ import {
   MODULE_OPTIONS_TOKEN,
   type OperationsModuleOptions,
 } from './operations.module-definition.js';
+import { QueueController } from './queue.controller.js';
 import { RejectedCallbackList } from './rejected-callback-list.js';
 import { RejectedCallbacksController } from './rejected-callbacks.controller.js';
 import { RequestDurations } from './request-durations.js';
@@ -32,9 +34,13 @@ const controllers = [
   FallbacksController,
   StatisticsController,
   ErrorCodesController,
+  QueueController,
   RejectedCallbacksController,
   MetricsController,
 ];
+
+/** A few conditions. */
+const readSearch = json({ limit: '4kb' });
 
 const refusals = {
   provide: Refusals,
@@ -42,6 +48,7 @@ const refusals = {
   useFactory: ({ refusalsPerMinute }: OperationsModuleOptions) =>
     new Refusals({
       limitPerMinute: refusalsPerMinute,
+      maximumAddresses: 10_000,
       message: 'Further requests without a valid key from this address are not logged for a minute',
     }),
 };
@@ -73,5 +80,8 @@ const refusals = {
 export class OperationsModule extends ConfigurableModuleClass implements NestModule {
   configure(consumer: MiddlewareConsumer): void {
     consumer.apply(SecurityHeadersMiddleware).forRoutes(...controllers);
+    consumer
+      .apply(readSearch)
+      .forRoutes({ path: 'api/v1/message-events/search', method: RequestMethod.POST });
   }
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parsePhoneNumber } from '../messages/phone-number.js';
 
 /** Rows of a page at the most. */
 const MAXIMUM_LIMIT = 100;
@@ -31,11 +32,16 @@ export const time = z.iso
 /** A Twilio message SID, or what an application has given for one. */
 export const messageSid = z.string().min(1).max(64);
 
-/** In E.164. A plus that was not percent-encoded in the query arrives as a space. */
+/** In any form with its country. A plus that was not percent-encoded in the query arrives as a space. */
 export const phoneNumber = z
   .string()
-  .regex(/^[+ ]?[1-9]\d{5,14}$/, 'must be a number in E.164, e.g. +15551234567')
-  .transform((text) => `+${text.replace(/^[+ ]/, '')}`);
+  .max(64)
+  .transform((text, context) => {
+    const number = parsePhoneNumber(text);
+    if (number !== null) return number;
+    context.addIssue({ code: 'custom', message: 'must be a number with its country, e.g. +15551234567' });
+    return z.NEVER;
+  });
 
 /** Below 2^53, so that arithmetic on it is exact. */
 export const microseconds = z.string().regex(/^\d{1,15}$|^[1-8]\d{15}$/);

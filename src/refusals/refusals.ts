@@ -6,14 +6,21 @@ const WINDOW_SECONDS = 60;
 export interface RefusalsOptions {
   /** Of one address within a minute; what is over it is not looked at and not logged. Default 10. */
   readonly limitPerMinute?: number;
+  /** How many addresses are counted apart within a minute, to bound the memory; the others share one count. Default: all. */
+  readonly maximumAddresses?: number;
   /** What the log says, once, when an address is over the limit. */
   readonly message: string;
 }
 
-/** Counts requests that were refused by their address: guessing is slow, and a flood of them does not flood the log. */
+/**
+ * Counts requests that were refused by their address, in the memory of this process: a flood of them does not flood the
+ * log, and a client that can read learns when to come again. It is no lock: whoever has what is right is let in.
+ */
 export class Refusals {
   private readonly logger = new Logger(Refusals.name);
   private readonly limiter: RateLimiterMemory;
+  private readonly countedApart = new Set<string>();
+  private minuteEndsAt = 0;
 
   constructor(private readonly options: RefusalsOptions) {
     this.limiter = new RateLimiterMemory({ points: options.limitPerMinute ?? 10, duration: WINDOW_SECONDS });
@@ -22,7 +29,7 @@ export class Refusals {
   /** @returns null while the address is within its limit, then the seconds after which it may try again. */
   async count(address: string): Promise<number | null> {
     try {
-      await this.limiter.consume(address);
+      await this.limiter.consume(this.keyOf(address));
       return null;
     } catch (limit) {
       if (!(limit instanceof RateLimiterRes)) throw limit;
@@ -31,5 +38,17 @@ export class Refusals {
       }
       return Math.max(1, Math.ceil(limit.msBeforeNext / 1000));
     }
+  }
+
+  private keyOf(address: string): string {
+    const now = Date.now();
+    if (now >= this.minuteEndsAt) {
+      this.countedApart.clear();
+      this.minuteEndsAt = now + WINDOW_SECONDS * 1000;
+    }
+    const { maximumAddresses = Infinity } = this.options;
+    if (!this.countedApart.has(address) && this.countedApart.size >= maximumAddresses) return 'others';
+    this.countedApart.add(address);
+    return address;
   }
 }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { eraseFallbacks, IS_ENDED } from './erase-fallbacks.js';
 
 /** In one statement, so that none keeps others waiting for long. */
 const BATCH = 1_000;
@@ -50,14 +51,12 @@ export class NumberErasure {
   }
 }
 
-const OPEN = `('claimed', 'sending', 'uncertain')`;
-
 const FIND = `
 select (select count(*) from message_events where to_number = $1)::int as events,
-       (select count(*) from sms_fallbacks where to_number = $1 and state not in ${OPEN})::int as fallbacks,
+       (select count(*) from sms_fallbacks where to_number = $1 and ${IS_ENDED})::int as fallbacks,
        (select count(*) from rejected_callbacks where position(ltrim($1, '+') in payload::text) > 0)::int
          as "rejectedCallbacks",
-       (select count(*) from sms_fallbacks where to_number = $1 and state in ${OPEN})::int as "openFallbacks"`;
+       (select count(*) from sms_fallbacks where to_number = $1 and not ${IS_ENDED})::int as "openFallbacks"`;
 
 /** By message_events_to_number_idx. The sender is kept: it is the company's. */
 const ERASE_EVENTS = `
@@ -72,16 +71,9 @@ erased as (
 select count(*)::int as erased from erased`;
 
 /** By sms_fallbacks_to_number_idx. */
-const ERASE_FALLBACKS = `
-with found as (
-  select id from sms_fallbacks where to_number = $1 and state not in ${OPEN} limit $2 for update
-),
-erased as (
-  update sms_fallbacks set to_number = null, body = null, last_error = null, updated_at = now()
-    from found where sms_fallbacks.id = found.id
-  returning found.id
-)
-select count(*)::int as erased from erased`;
+const ERASE_FALLBACKS = eraseFallbacks(
+  `select id from sms_fallbacks where to_number = $1 and ${IS_ENDED} limit $2 for update`,
+);
 
 /** There are 10,000 at the most. The number may be in any parameter, with or without its plus. */
 const ERASE_REJECTED_CALLBACKS = `

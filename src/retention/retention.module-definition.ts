@@ -1,7 +1,7 @@
 import { ConfigurableModuleBuilder } from '@nestjs/common';
 
 export interface RetentionModuleOptions {
-  /** How long events are kept, in days; at least 3. Where it is left out, for ever. */
+  /** How long events, and the numbers and texts of ended fallbacks, are kept, in days; at least 3. Default: for ever. */
   retentionDays?: number;
   /** How often it is looked for older ones, in milliseconds. Default 60000. 0: never of its own accord. */
   intervalMilliseconds?: number;

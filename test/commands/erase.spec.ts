@@ -76,10 +76,11 @@ describe('npm run erase', () => {
     expect(await counts()).toEqual(before);
     expect(
       await application.query(
-        'select state, to_number, body from sms_fallbacks where original_message_sid = $1',
+        `select state, to_number, body, erased_at is not null as erased from sms_fallbacks
+          where original_message_sid = $1`,
         [twilioSid],
       ),
-    ).toEqual([{ state: 'sent', to_number: null, body: null }]);
+    ).toEqual([{ state: 'sent', to_number: null, body: null, erased: true }]);
     await policyFailure(application, twilioSid, { status: 'failed' });
     await untilAllIsDone(application, twilioSid);
     expect(smsFor(application, twilioSid)).toHaveLength(1);

@@ -3,6 +3,7 @@ import type * as page from '../../dashboard/answers.js';
 import type { eventPage } from '../../src/operations/event-view.js';
 import type { fallbackPage, RetryView } from '../../src/operations/fallback-schema.js';
 import type { JourneyView } from '../../src/operations/journey-schema.js';
+import type { queueSchema } from '../../src/operations/queue.controller.js';
 import type { Statistics } from '../../src/operations/statistics-query.js';
 
 /** A value as it comes out of JSON. */
@@ -17,6 +18,7 @@ type Json<Value> = Value extends Date
 /** It compiles only while what the API answers is what the page takes it for. */
 export const answersFit = {
   statistics: (answer: Json<Statistics>): page.Statistics => answer,
+  queue: (answer: Json<z.output<typeof queueSchema>>): page.Queue => answer,
   fallbacks: (answer: Json<z.output<typeof fallbackPage>>): page.Newest<page.Fallback> => answer,
   events: (answer: Json<z.output<typeof eventPage>>): page.Newest<page.StoredEvent> => answer,
   journey: (answer: Json<JourneyView>): page.Journey => answer,

@@ -6,7 +6,7 @@ import { ADMIN_KEY, withAdminKeys } from '../operations/api.js';
 import { TestApplication, WEBHOOK_URL } from '../support/application.js';
 import { DatabaseLine } from '../support/database-line.js';
 import { policyFailure, recipientOf, untilAllIsDone } from '../support/fallbacks.js';
-import { type SeededMessage, seedMessage } from '../support/seed.js';
+import { randomMessageSid, type SeededMessage, seedMessage } from '../support/seed.js';
 import { createTestDatabase } from '../support/test-database.js';
 import { until } from '../support/until.js';
 import { CHROMIUM, launch, PageVisit } from './page-visit.js';
@@ -128,9 +128,13 @@ describeWithChromium('the page in Chromium', () => {
 
   it('says so where nothing is known of a message', async () => {
     const { page } = await signIn();
-    await page.getByLabel('Find a message').fill('SMunknown');
+    const sid = randomMessageSid();
+    await page.getByLabel('Find a message').fill(sid.toUpperCase());
     await page.keyboard.press('Enter');
-    await page.getByRole('alert').filter({ hasText: 'Nothing is known of the message SMunknown' }).waitFor();
+    await page
+      .getByRole('alert')
+      .filter({ hasText: `Nothing is known of the message ${sid}` })
+      .waitFor();
     // Chromium tells its console of the 404.
     visit?.complaints.splice(0);
   });

@@ -133,6 +133,31 @@ describe('migrateDatabase', () => {
     expect(await migrateDatabase(database)).toEqual(names.slice(names.indexOf(failed)));
   });
 
+  it('finds the SMS that were not delivered, whose events were counted before it was known how', async () => {
+    await migrateDatabase(database);
+    const since = names.slice(names.indexOf('AddUndeliveredSms1795305600020'));
+    await withDataSource(async (dataSource) => {
+      for (const migration of since) {
+        expect(migration).toBeDefined();
+        await dataSource.undoLastMigration();
+      }
+    });
+    await execute(
+      `insert into message_events (message_sid, message_status, channel, error_code, account_sid, payload)
+       values ('SMlost', 'undelivered', 'sms', '30005', 'AC1', '{}'), ('SMthere', 'failed', 'sms', '30008', 'AC1', '{}'),
+              ('SMgoing', 'sent', 'sms', null, 'AC1', '{}');
+       insert into sms_fallbacks (original_message_sid, message_event_id, account_sid, state, sms_message_sid, sms_delivered_at)
+       values ('SM1', gen_random_uuid(), 'AC1', 'sent', 'SMlost', null), ('SM2', gen_random_uuid(), 'AC1', 'sent', 'SMthere', now()),
+              ('SM3', gen_random_uuid(), 'AC1', 'sent', 'SMgoing', null)`,
+    );
+    expect(await migrateDatabase(database)).toEqual(since);
+    expect(
+      await execute(
+        `select sms_message_sid as sid, sms_error_code as code from sms_fallbacks where sms_undelivered_at is not null`,
+      ),
+    ).toEqual([{ sid: 'SMlost', code: '30005' }]);
+  });
+
   it('is asked for by a service on a database that has nothing of it', async () => {
     await expect(TestApplication.start({ database })).rejects.toMatchObject({
       name: 'StartupError',

@@ -7,6 +7,7 @@ const failed: RetryCandidate = {
   attempts: 1,
   isLocked: false,
   isReported: false,
+  isErased: false,
   isDelivered: false,
 };
 
@@ -26,6 +27,9 @@ const cases: [what: string, candidate: Partial<RetryCandidate>, decision: RetryD
   ['failed for such a reason before any attempt', { reason: 'something_new', attempts: 0 }, 'claimed_again'],
   ['rejected, but an SMS has called back', { isReported: true }, 'settled_first'],
   ['failed, but delivered by WhatsApp', { isDelivered: true }, 'delivered_by_whatsapp'],
+  ['rejected, and erased since', { isErased: true }, 'erased'],
+  ['unanswered, and erased since', { reason: 'no_answer_from_twilio', isErased: true }, 'erased'],
+  ['sent, and erased since', { state: 'sent', reason: null, isErased: true }, 'sent_before'],
   ['waiting', { state: 'claimed', reason: null }, 'due_now'],
   ['being settled', { state: 'uncertain', reason: 'no_answer_from_twilio' }, 'due_now'],
   ['left behind while sending', { state: 'sending', reason: null }, 'due_now'],

@@ -7,6 +7,7 @@ const ROUTES = [
   '/api/v1/message-events',
   '/api/v1/fallbacks',
   '/api/v1/stats',
+  '/api/v1/queue',
   '/metrics',
   '/api/v1/rejected-callbacks',
   '/api/docs',

@@ -5,7 +5,10 @@ import { callApi, withAdminKeys } from './api.js';
 interface OpenApi {
   paths: Record<
     string,
-    Record<string, { parameters?: { name: string }[]; responses: Record<string, unknown> }>
+    Record<
+      string,
+      { parameters?: { name: string }[]; requestBody?: unknown; responses: Record<string, unknown> }
+    >
   >;
 }
 
@@ -28,7 +31,9 @@ describe('the description of the API', () => {
       '/api/v1/fallbacks/{id}',
       '/api/v1/fallbacks/{id}/retry',
       '/api/v1/message-events',
+      '/api/v1/message-events/search',
       '/api/v1/messages/{sid}',
+      '/api/v1/queue',
       '/api/v1/rejected-callbacks',
       '/api/v1/stats',
     ]);
@@ -41,6 +46,8 @@ describe('the description of the API', () => {
     }
     const list = body.paths['/api/v1/rejected-callbacks']?.get;
     expect(list?.parameters?.map(({ name }) => name).toSorted()).toEqual(['cursor', 'limit', 'numbers']);
+    const search = body.paths['/api/v1/message-events/search']?.post;
+    expect(JSON.stringify(search?.requestBody)).toMatch(/"properties":\{.*"number":/);
   });
 
   it('is a page whose scripts and styles are served by the service itself', async () => {

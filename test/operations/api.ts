@@ -17,17 +17,23 @@ export interface ApiCall {
   readonly method?: 'GET' | 'POST';
   /** The whole header; null for none. Default: a valid key. */
   readonly authorization?: string | null;
+  /** Sent as JSON. */
+  readonly body?: unknown;
 }
 
 /** Calls the API over HTTP. The body is what it answers, without a look at whether it is one. */
 export async function callApi<Body = Record<string, unknown>>(
   application: Pick<TestApplication, 'origin'>,
   target: string,
-  { method = 'GET', authorization = `Bearer ${ADMIN_KEY}` }: ApiCall = {},
+  { method = 'GET', authorization = `Bearer ${ADMIN_KEY}`, body }: ApiCall = {},
 ): Promise<ApiAnswer<Body>> {
   const response = await fetch(application.origin + target, {
     method,
-    headers: authorization === null ? {} : { authorization },
+    headers: {
+      ...(authorization !== null && { authorization }),
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+    },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
   });
   const text = await response.text();
   const isJson = response.headers.get('content-type')?.includes('json') === true;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MessageEvent } from '../../src/message-events/message-event.entity.js';
 import { TestApplication } from '../support/application.js';
 import { seedMessage } from '../support/seed.js';
-import { callApi, withAdminKeys } from './api.js';
+import { ADMIN_KEY, callApi, withAdminKeys } from './api.js';
 
 interface EventItem {
   id: string;
@@ -88,6 +88,8 @@ describe('the list of events', () => {
     ['number=%2B4915112345678', ['SMlate']],
     ['number=+4915112345678', ['SMlate']],
     ['number=4915112345678&status=failed', []],
+    [`number=${encodeURIComponent('whatsapp:+4915112345678')}`, ['SMlate']],
+    [`number=${encodeURIComponent('0049 (151) 123-456.78')}`, ['SMlate']],
     ['from=2026-03-01T10:05:00Z', ['SMlate', 'SMstrange']],
     ['to=2026-03-01T10:01:00Z', ['SMold']],
     ['status=delivered&from=2026-03-01T11:03:00%2B01:00&to=2026-03-01T10:06:00Z', ['SMrcs']],
@@ -139,9 +141,50 @@ describe('the list of events', () => {
     expect((await list('messageSid=SMlate&numbers=true')).items[0]?.to).toBe('+4915112345678');
   });
 
+  it('is searched by a number in the body, too, which no proxy logs', async () => {
+    const search = (body: unknown) =>
+      callApi<EventPage>(application, `${ROUTE}/search`, { method: 'POST', body });
+    const all = await search({ number: '+1 (555) 765-4321', limit: 100 });
+    expect(all.status).toBe(200);
+    expect(sidsOf(all.body)).toEqual(sidsOf(await list('number=%2B15557654321&limit=100')));
+    expect(sidsOf(all.body).length).toBeGreaterThan(1);
+    expect(all.body.items[0]?.to).toBe('+*******4321');
+    const first = await search({ number: '+15557654321', limit: 1 });
+    expect(first.body.nextCursor).not.toBeNull();
+    const second = await search({ number: '+15557654321', limit: 1, cursor: first.body.nextCursor });
+    expect([...sidsOf(first.body), ...sidsOf(second.body)]).toEqual(sidsOf(all.body).slice(0, 2));
+  });
+
+  it('logs who asked a search for whole numbers', async () => {
+    const before = application.logs.messages().length;
+    const body = { messageSid: 'SMlate', numbers: true };
+    const answer = await callApi<EventPage>(application, `${ROUTE}/search`, { method: 'POST', body });
+    expect(answer.body.items[0]?.to).toBe('+4915112345678');
+    expect(application.logs.messages().slice(before)).toContain('Whole telephone numbers were asked for');
+  });
+
+  it.each([{ number: 'nobody' }, { numbers: 'true' }, { from: 'yesterday' }, { sid: 'SM1' }, [], 'text'])(
+    'answers 400 to a search for %j',
+    async (body) => {
+      const answer = await callApi(application, `${ROUTE}/search`, { method: 'POST', body });
+      expect(answer.status).toBe(400);
+    },
+  );
+
+  it('answers 400 to a search without JSON, 413 to a long one, and 401 without a key', async () => {
+    const send = (body: string, headers: Record<string, string>) =>
+      fetch(`${application.origin}${ROUTE}/search`, { method: 'POST', headers, body });
+    const authorization = `Bearer ${ADMIN_KEY}`;
+    const asJson = { authorization, 'content-type': 'application/json' };
+    expect((await send('number=%2B15557654321', { authorization })).status).toBe(400);
+    expect((await send('{"number"', asJson)).status).toBe(400);
+    expect((await send(JSON.stringify({ number: 'x'.repeat(5_000) }), asJson)).status).toBe(413);
+    expect((await send('{}', { 'content-type': 'application/json' })).status).toBe(401);
+  });
+
   const refusals: [string, string][] = [
     ['from=yesterday', 'from: must be a time with its zone'],
-    ['number=nobody', 'number: must be a number in E.164'],
+    ['number=nobody', 'number: must be a number with its country'],
     ['company=nobody', 'not of the type'],
     ['status=delivered&status=sent', 'status: '],
     ['limit=1000', 'limit: '],

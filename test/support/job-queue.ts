@@ -35,6 +35,14 @@ export async function runWaitingJobs(application: TestApplication): Promise<void
   );
 }
 
+/** As if the jobs of the queue had become due so many minutes ago. */
+export async function ageJobs(application: TestApplication, minutes: number): Promise<void> {
+  await application.query(
+    `update graphile_worker._private_jobs set run_at = now() - $1 * interval '1 minute'`,
+    [minutes],
+  );
+}
+
 /** Waits until every job is done; those that wait for a time are run at once. */
 export async function untilQueueIsEmpty(application: TestApplication): Promise<void> {
   await until('the queue to be empty', async () => {

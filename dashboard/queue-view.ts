@@ -1,0 +1,41 @@
+import { html, nothing, type TemplateResult } from './vendor/lit-html.js';
+import type { Queue } from './answers.js';
+import { count, duration } from './format.js';
+
+/** Whether somebody has to look at the queue; that a job waits for a moment is its nature. */
+export function isQueueStuck({ overdue, exhausted }: Queue): boolean {
+  return overdue > 0 || exhausted > 0;
+}
+
+export function queueView(queue: Queue): TemplateResult | typeof nothing {
+  const { waiting, overdue, oldestAgeSeconds, exhausted } = queue;
+  return html`
+    ${isQueueStuck(queue) ? html`<h3>Queue</h3>` : nothing}
+    ${
+      overdue === 0
+        ? nothing
+        : html`<p class="problem">
+            ${jobs(overdue)} overdue, the first by ${duration(oldestAgeSeconds)}: no worker takes them, or not
+            fast enough, and their SMS wait meanwhile. <code>npm run doctor</code> looks for the cause.
+          </p>`
+    }
+    ${
+      exhausted === 0
+        ? nothing
+        : html`<p class="problem">
+            ${jobs(exhausted)} out of attempts: a listener rejected them 25 times, and nobody tries them
+            again.
+          </p>`
+    }
+    ${
+      waiting === 0 || overdue > 0
+        ? nothing
+        : html`<p class="hint">${jobs(waiting)} waiting, the first for ${duration(oldestAgeSeconds)}.</p>`
+    }
+  `;
+}
+
+/** `1 job`, `2 jobs`. */
+function jobs(value: number): string {
+  return `${count(value)} ${value === 1 ? 'job' : 'jobs'}`;
+}

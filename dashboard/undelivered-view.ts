@@ -1,0 +1,44 @@
+import { html, nothing, type TemplateResult } from './vendor/lit-html.js';
+import type { Fallback, Newest } from './answers.js';
+import { codeView, type Meanings } from './error-codes-view.js';
+import { journeyLink, moment } from './format.js';
+
+/** The fallbacks whose SMS was sent and not delivered. Trying again would be a second SMS, so there is no button for it. */
+export function undeliveredView(
+  { items, nextCursor }: Newest<Fallback>,
+  time: string,
+  meanings: Meanings,
+): TemplateResult | typeof nothing {
+  if (items.length === 0) return nothing;
+  return html`
+    <h3>SMS not delivered, ${time}</h3>
+    <ul class="cards">
+      ${items.map((fallback) => card(fallback, meanings))}
+    </ul>
+    ${
+      nextCursor === null
+        ? nothing
+        : html`<p class="hint">
+            These are the newest. The API lists all: <code>/api/v1/fallbacks?undelivered=true</code>.
+          </p>`
+    }
+  `;
+}
+
+function card(
+  { originalMessageSid, to, smsErrorCode, createdAt }: Fallback,
+  meanings: Meanings,
+): TemplateResult {
+  return html`
+    <li>
+      <p>${moment(createdAt)} <span class="hint">to ${to ?? 'nobody'}</span></p>
+      <p>
+        The person got neither.
+        ${smsErrorCode === null ? nothing : html`${codeView(smsErrorCode)}: ${meanings.get(smsErrorCode) ?? ''}`}
+      </p>
+      <p class="actions">
+        <a href=${journeyLink(originalMessageSid)} aria-label="Journey of ${originalMessageSid}">Journey</a>
+      </p>
+    </li>
+  `;
+}

@@ -1,0 +1,77 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Browser } from 'playwright-core';
+import { withAdminKeys } from '../operations/api.js';
+import { TestApplication } from '../support/application.js';
+import { policyFailure, recipientOf, untilAllIsDone } from '../support/fallbacks.js';
+import { type SeededMessage, seedMessage } from '../support/seed.js';
+import { CHROMIUM, launch, PageVisit } from './page-visit.js';
+
+const describeWithChromium = CHROMIUM === null ? describe.skip : describe;
+
+describeWithChromium('the search in Chromium', () => {
+  let application: TestApplication;
+  let browser: Browser;
+  let visit: PageVisit;
+  let message: SeededMessage;
+  let number: string;
+  let requested: string[];
+
+  beforeAll(async () => {
+    application = await TestApplication.start({ env: withAdminKeys });
+    browser = await launch();
+    message = await seedMessage(application.dataSource);
+    number = recipientOf(message.twilioSid);
+    await policyFailure(application, message.twilioSid);
+    await untilAllIsDone(application, message.twilioSid);
+  });
+
+  beforeEach(async () => {
+    visit = await PageVisit.begin(browser, application.origin);
+    requested = [];
+    visit.page.on('request', (request) => requested.push(decodeURIComponent(request.url())));
+    await visit.signIn();
+  });
+
+  afterEach(async () => {
+    const { complaints } = visit;
+    await visit.end();
+    expect(complaints).toEqual([]);
+  });
+
+  afterAll(async () => {
+    await browser.close();
+    await application.close();
+  });
+
+  async function searchFor(text: string): Promise<void> {
+    await visit.page.getByLabel('Find a message').fill(text);
+    await visit.page.keyboard.press('Enter');
+  }
+
+  /** By country, area and the rest, as people write it. */
+  const forms: [string, (parts: readonly [string, string, string]) => string][] = [
+    ['WhatsApp’s own', (parts) => `whatsapp:+${parts.join('')}`],
+    ['a link’s', (parts) => `tel:+${parts.join('-')}`],
+    [
+      'with brackets and dashes',
+      ([country, area, rest]) => `+${country} (${area}) ${rest.slice(0, 3)}-${rest.slice(3)}`,
+    ],
+    ['with two zeros', (parts) => `00${parts.join(' ')}`],
+  ];
+
+  it.each(forms)('finds a number in a form that is %s, and no address has it', async (_, write) => {
+    await searchFor(write([number.slice(1, 2), number.slice(2, 5), number.slice(5)]));
+    await visit.page.getByRole('link', { name: message.twilioSid }).waitFor();
+    expect(visit.page.url()).toBe(`${application.origin}/dashboard`);
+    expect(requested.join(' ').replace(/\D/g, '')).not.toContain(number.slice(1));
+    expect(requested).toContain(`${application.origin}/api/v1/message-events/search`);
+  });
+
+  it.each(['0170 1234567', 'SM123', 'Mrs Example'])('says of %j that it is neither', async (text) => {
+    await searchFor(text);
+    await visit.page.getByRole('alert').filter({ hasText: 'neither a message SID' }).waitFor();
+    expect(visit.page.url()).toBe(`${application.origin}/dashboard`);
+    // Chromium tells its console of the 400.
+    visit.complaints.splice(0);
+  });
+});

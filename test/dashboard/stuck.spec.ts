@@ -1,0 +1,94 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Browser } from 'playwright-core';
+import { withAdminKeys } from '../operations/api.js';
+import type { DatabaseConnection } from '../../src/database/database-connection.js';
+import { seedFallback } from '../commands/ended-fallback.js';
+import { TestApplication } from '../support/application.js';
+import { policyFailure, untilAllIsDone } from '../support/fallbacks.js';
+import { ageJobs, withDomainEventsOptions } from '../support/job-queue.js';
+import { minutesAgo } from '../support/minutes-ago.js';
+import { randomMessageSid, seedMessage } from '../support/seed.js';
+import { createTestDatabase } from '../support/test-database.js';
+import { CHROMIUM, launch, PageVisit } from './page-visit.js';
+
+const describeWithChromium = CHROMIUM === null ? describe.skip : describe;
+const NOTHING = 'Nothing is stuck';
+
+describeWithChromium('what needs a look, in Chromium', () => {
+  let database: DatabaseConnection;
+  let web: TestApplication;
+  let browser: Browser;
+  let visit: PageVisit;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    web = await TestApplication.start({
+      env: withAdminKeys,
+      database,
+      override: withDomainEventsOptions(database, { concurrency: 0 }),
+    });
+    browser = await launch();
+  });
+
+  beforeEach(async () => {
+    visit = await PageVisit.begin(browser, web.origin);
+    await visit.signIn();
+  });
+
+  afterEach(async () => {
+    const { complaints } = visit;
+    await visit.end();
+    expect(complaints).toEqual([]);
+  });
+
+  afterAll(async () => {
+    await browser.close();
+    await web.close();
+    await database.close();
+  });
+
+  const section = () => visit.page.getByRole('region', { name: 'Needs a look' });
+
+  it('is nothing at first', async () => {
+    await section().getByText(NOTHING).waitFor();
+  });
+
+  it('is an SMS that was sent and not delivered, with the meaning of its code and no second try', async () => {
+    const sent = { state: 'sent', smsMessageSid: randomMessageSid(), createdAt: minutesAgo(30) } as const;
+    const { twilioSid } = await seedFallback(web, {
+      ...sent,
+      sentAt: minutesAgo(29),
+      smsUndeliveredAt: minutesAgo(28),
+      smsErrorCode: '30005',
+    });
+    await visit.page.reload();
+    await section().getByRole('heading', { name: 'SMS not delivered, 24 hours' }).waitFor();
+    await section().getByText('The number is not in use').waitFor();
+    await section()
+      .getByRole('link', { name: `Journey of ${twilioSid}` })
+      .waitFor();
+    expect(await section().getByRole('button').count()).toBe(0);
+    expect(await section().getByText(NOTHING).count()).toBe(0);
+    expect(await visit.accessibilityProblems()).toEqual([]);
+    await web.query('delete from sms_fallbacks');
+  });
+
+  it('is the queue while no worker takes a policy failure, and nothing once one does', async () => {
+    const { twilioSid } = await seedMessage(web.dataSource);
+    await policyFailure(web, twilioSid);
+    await section().getByText('1 job waiting, the first for').waitFor();
+    await ageJobs(web, 5);
+    await visit.page.reload();
+    await section().getByText('1 job overdue, the first by 5 min').waitFor();
+    expect(await section().getByText(NOTHING).count()).toBe(0);
+    expect(await visit.accessibilityProblems()).toEqual([]);
+    const worker = await TestApplication.start({ database });
+    try {
+      await untilAllIsDone(worker, twilioSid);
+    } finally {
+      await worker.close();
+    }
+    await section().getByText(NOTHING).waitFor();
+    expect(await section().getByText('overdue').count()).toBe(0);
+  });
+});
