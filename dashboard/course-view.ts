@@ -1,5 +1,6 @@
+import { repeat } from './vendor/directives/repeat.js';
 import { html, type TemplateResult } from './vendor/lit-html.js';
-import type { Statistics } from './answers.js';
+import type { CoursePoint, Statistics } from './answers.js';
 import { count, moment } from './format.js';
 
 const EACH = { minute: 'minute', hour: 'hour', day: 'day (UTC)' } as const;
@@ -39,17 +40,18 @@ function tableView({ course }: Statistics): TemplateResult {
           </tr>
         </thead>
         <tbody>
-          ${course.toReversed().map((point) => {
-            const { policyFailures, smsSent, smsDelivered, skipped, failed } = point;
-            return html`<tr>
-              <th scope="row">${moment(point.at)}</th>
-              ${[policyFailures, smsSent, smsDelivered, skipped, failed].map(
-                (value) => html`<td class="figure">${count(value)}</td>`,
-              )}
-            </tr>`;
-          })}
+          ${repeat(course.toReversed(), ({ at }) => at, row)}
         </tbody>
       </table>
     </div>
   `;
+}
+
+function row({ at, policyFailures, smsSent, smsDelivered, skipped, failed }: CoursePoint): TemplateResult {
+  return html`<tr>
+    <th scope="row">${moment(at)}</th>
+    ${[policyFailures, smsSent, smsDelivered, skipped, failed].map(
+      (value) => html`<td class="figure">${count(value)}</td>`,
+    )}
+  </tr>`;
 }

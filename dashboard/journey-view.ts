@@ -1,3 +1,4 @@
+import { repeat } from './vendor/directives/repeat.js';
 import { html, nothing, type TemplateResult } from './vendor/lit-html.js';
 import type { Journey, Leg, StoredEvent } from './answers.js';
 import { codeView, type Meanings } from './error-codes-view.js';
@@ -76,7 +77,7 @@ function legView(
       events.length === 0
         ? html`<p class="empty">No status was reported of this message.</p>`
         : html`<ol class="events">
-            ${events.map(event)}
+            ${repeat(events, ({ id }) => id, event)}
           </ol>`
     }
   `;

@@ -3,6 +3,7 @@ import type { ErrorCodes, Fallback } from './answers.js';
 import { ask, explain } from './api.js';
 import { connectionAnnouncement, connectionView } from './connection-view.js';
 import { CourseChart } from './course-chart.js';
+import { keepingFocus } from './focus.js';
 import { journeyView } from './journey-view.js';
 import { Journeys } from './journeys.js';
 import { type Connection, LiveUpdates } from './live-updates.js';
@@ -34,7 +35,9 @@ function draw(): void {
   render(connectionView(connection), element('connection'));
   render(searchView(search, { submit, clear: closeSearch }), element('search'));
   render(journeyView(journeys, { close: closeJourney, meanings }), element('journey'));
-  render(overviewView(overview, { meanings, retry, choose }), element('overview'));
+  keepingFocus(() => {
+    render(overviewView(overview, { meanings, retry, choose }), element('overview'));
+  });
   const { loaded } = overview;
   if (loaded === null) return;
   chart ??= new CourseChart(element('course-chart'));
