@@ -38,6 +38,18 @@ export function journeyLink(messageSid: string): string {
   return `#/messages/${encodeURIComponent(messageSid)}`;
 }
 
+/** @returns the SID of the journey that such an address names, and null for another address. */
+export function linkedMessage(fragment: string): string | null {
+  const [, sid] = /^#\/messages\/(.+)$/.exec(fragment) ?? [];
+  if (sid === undefined) return null;
+  try {
+    return decodeURIComponent(sid);
+  } catch {
+    // Cut off, or typed. The service says that it knows no such message.
+    return sid;
+  }
+}
+
 /** Something went wrong. It is read out, because nobody may be looking at that place. */
 export function problemView(problem: string | null): TemplateResult | typeof nothing {
   return problem === null ? nothing : html`<p class="problem" role="alert">${problem}</p>`;

@@ -4,6 +4,7 @@ import { ask, explain } from './api.js';
 import { connectionAnnouncement, connectionView } from './connection-view.js';
 import { CourseChart } from './course-chart.js';
 import { keepingFocus } from './focus.js';
+import { journeyLink, linkedMessage } from './format.js';
 import { journeyView } from './journey-view.js';
 import { Journeys } from './journeys.js';
 import { type Connection, LiveUpdates } from './live-updates.js';
@@ -54,7 +55,7 @@ function submit(text: string): void {
   const number = asNumber(text);
   if (number === null) {
     search.clear();
-    const target = `#/messages/${encodeURIComponent(text)}`;
+    const target = journeyLink(text);
     if (location.hash === target) openFromAddress();
     else location.hash = target;
     return;
@@ -76,9 +77,9 @@ function closeJourney(): void {
 }
 
 function openFromAddress(): void {
-  const [, sid] = /^#\/messages\/(.+)$/.exec(location.hash) ?? [];
-  if (sid !== undefined) {
-    void journeys.open(decodeURIComponent(sid)).then(() => {
+  const sid = linkedMessage(location.hash);
+  if (sid !== null) {
+    void journeys.open(sid).then(() => {
       document.getElementById('journey-heading')?.focus();
     });
   } else if (location.hash === '' || location.hash === '#/') {

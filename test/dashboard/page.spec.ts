@@ -115,6 +115,19 @@ describeWithChromium('the page in Chromium', () => {
     visit.complaints.splice(0);
   });
 
+  it('says so where a link is no whole address', async () => {
+    const visit = await visits.signIn({}, '#/messages/SM%');
+    const problem = visit.page.getByRole('alert').filter({ hasText: 'Nothing is known of the message SM%' });
+    await problem.waitFor();
+    await visit.page.evaluate(`location.hash = '#/messages/${message.twilioSid}'`);
+    await visit.page.getByText(/63049 on WhatsApp → SMS/).waitFor();
+    await visit.page.evaluate("location.hash = '#/messages/%'");
+    await problem.waitFor({ state: 'detached' });
+    await visit.page.getByText('Nothing is known of the message %').waitFor();
+    // Chromium tells its console of each 404.
+    visit.complaints.splice(0);
+  });
+
   it('is worked with the keyboard alone', async () => {
     const visit = await visits.signIn();
     const { page } = visit;
