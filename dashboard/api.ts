@@ -1,3 +1,6 @@
+/** What a person can be expected to wait, and more than the service takes where its database answers. */
+const ANSWER_LIMIT_MILLISECONDS = 20_000;
+
 /** The session has ended, or its key is no key any more. */
 export class SignedOut extends Error {
   override readonly name = 'SignedOut';
@@ -16,19 +19,58 @@ export class Problem extends Error {
   }
 }
 
+export interface Asking {
+  readonly method?: 'GET' | 'POST';
+  /** Says that nobody waits for the answer any more. */
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Asks the API, with the cookie of the session.
  * @throws SignedOut
- * @throws Problem
+ * @throws Problem also where there is no answer in 20 seconds.
+ * @throws DOMException the reason of the signal, once it is aborted.
  */
-export async function ask<Answer>(path: string, method: 'GET' | 'POST' = 'GET'): Promise<Answer> {
-  const response = await fetch(path, { method, headers: { Accept: 'application/json' } }).catch(() => null);
-  if (response === null) throw new Problem('The service cannot be reached.', 0);
-  if (response.status === 401) throw new SignedOut();
-  const body: unknown = await response.json().catch(() => null);
-  if (!response.ok)
-    throw new Problem(messageOf(body) ?? `The service answered ${response.status}.`, response.status);
+export async function ask<Answer>(path: string, { method = 'GET', signal }: Asking = {}): Promise<Answer> {
+  const { status, ok, body } = await exchange(path, method, signal);
+  if (status === 401) throw new SignedOut();
+  if (!ok || body === null) throw new Problem(messageOf(body) ?? `The service answered ${status}.`, status);
   return body as Answer;
+}
+
+interface Exchange {
+  readonly status: number;
+  readonly ok: boolean;
+  /** Null where it is not JSON, as when a proxy answers. */
+  readonly body: unknown;
+}
+
+async function exchange(path: string, method: string, signal: AbortSignal | undefined): Promise<Exchange> {
+  const limit = AbortSignal.timeout(ANSWER_LIMIT_MILLISECONDS);
+  try {
+    const response = await fetch(path, {
+      method,
+      headers: { Accept: 'application/json' },
+      signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
+    });
+    return { status: response.status, ok: response.ok, body: fromJson(await response.text()) };
+  } catch (error) {
+    if (signal?.aborted === true) throw error;
+    throw new Problem(
+      limit.aborted
+        ? `The service has not answered for ${ANSWER_LIMIT_MILLISECONDS / 1000} seconds.`
+        : 'The service cannot be reached.',
+      0,
+    );
+  }
+}
+
+function fromJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return null;
+  }
 }
 
 /** Nest's errors have a text, or one for each parameter. */

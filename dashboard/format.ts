@@ -50,7 +50,15 @@ export function linkedMessage(fragment: string): string | null {
   }
 }
 
-/** Something went wrong. It is read out, because nobody may be looking at that place. */
-export function problemView(problem: string | null): TemplateResult | typeof nothing {
-  return problem === null ? nothing : html`<p class="problem" role="alert">${problem}</p>`;
+/**
+ * Something went wrong. It is read out, because nobody may be looking at that place.
+ * @param answeredAt when what is shown nevertheless was told; null where nothing is.
+ */
+export function problemView(
+  problem: string | null,
+  answeredAt: number | null = null,
+): TemplateResult | typeof nothing {
+  if (problem === null) return nothing;
+  const age = answeredAt === null ? '' : ` What is shown is as of ${inFull(answeredAt)}.`;
+  return html`<p class="problem" role="alert">${problem.replace(/\.?$/, '.')}${age}</p>`;
 }

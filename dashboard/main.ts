@@ -22,8 +22,8 @@ let chart: CourseChart | null = null;
 const overview = new Overview(draw);
 const journeys = new Journeys(draw);
 const search = new Search(draw);
-const pacer = new Pacer(async () => {
-  await Promise.all([overview.load(), journeys.load(), loadMeanings()]);
+const pacer = new Pacer(async (signal) => {
+  await Promise.all([overview.load(signal), journeys.load(signal), loadMeanings(signal)]);
 });
 
 function element(id: string): HTMLElement {
@@ -61,6 +61,7 @@ function submit(text: string): void {
     return;
   }
   void search.byNumber(number).then((outcome) => {
+    if (outcome === null) return;
     announce(outcome);
     document.getElementById('found-heading')?.focus();
   });
@@ -97,15 +98,15 @@ function retry(fallback: Fallback): void {
 }
 
 /** Once they are known, they stay. */
-async function loadMeanings(): Promise<void> {
+async function loadMeanings(signal: AbortSignal): Promise<void> {
   if (meanings.size > 0) return;
   try {
-    const { items } = await ask<ErrorCodes>('/api/v1/error-codes');
+    const { items } = await ask<ErrorCodes>('/api/v1/error-codes', { signal });
     meanings = new Map(items.map(({ code, meaning }) => [code, meaning]));
     draw();
   } catch (error) {
     // The overview says what is wrong.
-    explain(error);
+    if (!signal.aborted) explain(error);
   }
 }
 

@@ -23,7 +23,7 @@ export function overviewView(
       <legend>Time</legend>
       ${RANGES.map((range) => rangeView(range, chosen, choose))}
     </fieldset>
-    ${problemView(problem === null ? null : `${problem.replace(/\.?$/, '.')} It is tried again by itself.`)}
+    ${problemView(problem === null ? null : `${problem.replace(/\.?$/, '.')} It is tried again by itself.`, loaded?.answeredAt)}
     ${loaded === null && problem === null ? html`<p class="empty">Loading …</p>` : nothing}
     ${
       loaded === null

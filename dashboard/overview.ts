@@ -9,6 +9,8 @@ const FALLBACKS = '/api/v1/fallbacks';
 
 export interface Loaded {
   readonly range: Range;
+  /** In milliseconds since 1970. */
+  readonly answeredAt: number;
   readonly statistics: Statistics;
   readonly overdue: Newest<Fallback>;
   readonly failed: Newest<Fallback>;
@@ -26,16 +28,14 @@ export class Overview {
 
   constructor(private readonly changed: () => void) {}
 
-  /** Never rejects. */
-  async load(): Promise<void> {
+  /** Never rejects for want of an answer. Nothing changes once the signal is aborted. */
+  async load(signal: AbortSignal): Promise<void> {
     const { range } = this;
     try {
-      const loaded = await load(range);
-      // Another one was chosen meanwhile.
-      if (range !== this.range) return;
-      this.loaded = loaded;
+      this.loaded = await load(range, signal);
       this.problem = null;
     } catch (error) {
+      if (signal.aborted) return;
       this.problem = explain(error);
     }
     this.changed();
@@ -43,7 +43,7 @@ export class Overview {
 
   /** @returns what it came to, in words. */
   async retry({ id, originalMessageSid }: Fallback): Promise<string> {
-    const outcome = await ask<Retry>(`${FALLBACKS}/${id}/retry`, 'POST').then(
+    const outcome = await ask<Retry>(`${FALLBACKS}/${id}/retry`, { method: 'POST' }).then(
       ({ meaning }) => meaning,
       (error: unknown) => explain(error),
     );
@@ -54,15 +54,15 @@ export class Overview {
   }
 }
 
-async function load(range: Range): Promise<Loaded> {
+async function load(range: Range, signal: AbortSignal): Promise<Loaded> {
   const to = new Date();
   const from = new Date(to.getTime() - range.milliseconds);
   const time = new URLSearchParams({ from: from.toISOString(), to: to.toISOString() }).toString();
   const [statistics, overdue, failed, skipped] = await Promise.all([
-    ask<Statistics>(`/api/v1/stats?${time}&bucket=${range.bucket}`),
-    ask<Newest<Fallback>>(`${FALLBACKS}?overdue=true&limit=${SHOWN}`),
-    ask<Newest<Fallback>>(`${FALLBACKS}?state=failed&${time}&limit=${SHOWN}`),
-    ask<Newest<Fallback>>(`${FALLBACKS}?state=skipped&${time}&limit=${SHOWN}`),
+    ask<Statistics>(`/api/v1/stats?${time}&bucket=${range.bucket}`, { signal }),
+    ask<Newest<Fallback>>(`${FALLBACKS}?overdue=true&limit=${SHOWN}`, { signal }),
+    ask<Newest<Fallback>>(`${FALLBACKS}?state=failed&${time}&limit=${SHOWN}`, { signal }),
+    ask<Newest<Fallback>>(`${FALLBACKS}?state=skipped&${time}&limit=${SHOWN}`, { signal }),
   ]);
-  return { range, statistics, overdue, failed, skipped };
+  return { range, answeredAt: Date.now(), statistics, overdue, failed, skipped };
 }

@@ -1,9 +1,13 @@
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
+import type { Request, Route } from 'playwright-core';
 import type { Statistics } from '../../dashboard/answers.js';
 import { seedFallback } from '../commands/ended-fallback.js';
 import { withAdminKeys } from '../operations/api.js';
 import { TestApplication } from '../support/application.js';
+import { policyFailure, recipientOf, untilAllIsDone } from '../support/fallbacks.js';
 import { minutesAgo } from '../support/minutes-ago.js';
+import { seedMessage } from '../support/seed.js';
+import { until } from '../support/until.js';
 import { describeWithChromium, Visits } from './visits.js';
 
 describeWithChromium('the page in Chromium, while what it shows changes', () => {
@@ -28,6 +32,14 @@ describeWithChromium('the page in Chromium, while what it shows changes', () => 
       reason: 'no_sender_number',
       createdAt: minutesAgo(minutes),
     });
+    return twilioSid;
+  }
+
+  /** @returns its SID. */
+  async function reportedMessage(): Promise<string> {
+    const { twilioSid } = await seedMessage(application.dataSource);
+    await policyFailure(application, twilioSid);
+    await untilAllIsDone(application, twilioSid);
     return twilioSid;
   }
 
@@ -67,5 +79,50 @@ describeWithChromium('the page in Chromium, while what it shows changes', () => 
     await seedSkipped(5);
     await visit.page.locator('.codes tbody tr:first-child', { hasText: '30005' }).waitFor();
     expect(await visit.focused()).toBe('30003');
+  });
+
+  it('shows what was searched for last, whichever answer comes last', async () => {
+    const [slow, quick] = await Promise.all([reportedMessage(), reportedMessage()]);
+    const { page } = await visits.signIn();
+    const held: Route[] = [];
+    const ended = new Set<Request>();
+    page.on('requestfinished', (request) => ended.add(request));
+    page.on('requestfailed', (request) => ended.add(request));
+    await page.route('**/api/v1/message-events**', async (route) => {
+      if (held.push(route) > 1) await route.continue();
+    });
+    const searchFor = async (sid: string): Promise<void> => {
+      await page.getByLabel('Find a message').fill(recipientOf(sid));
+      await page.getByRole('button', { name: 'Search' }).click();
+    };
+    await searchFor(slow);
+    const first = await until('the first search', () => held[0]);
+    await searchFor(quick);
+    await page.getByRole('link', { name: quick }).waitFor();
+
+    await first.continue().catch(() => undefined);
+    await until('the first search to end', () => ended.has(first.request()));
+    await page.evaluate('new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))');
+    const shown = await page.locator('.found a').allTextContents();
+    expect(shown).toContain(quick);
+    expect(shown).not.toContain(slow);
+  });
+
+  it('says how old it is what it shows while the service does not answer, and goes on by itself', async () => {
+    const { page } = await visits.signIn();
+    // Twenty seconds are long for a test.
+    await page.evaluate(
+      'whole = AbortSignal.timeout.bind(AbortSignal), AbortSignal.timeout = (time) => whole(time / 40)',
+    );
+    await page.route('**/api/v1/stats*', () => undefined);
+    await page.getByText('7 days').click();
+    const problem = page.getByRole('alert').filter({
+      hasText: /has not answered for 20 seconds\. It is tried again by itself\. What is shown is as of \d/,
+    });
+    await problem.waitFor();
+    await page.unroute('**/api/v1/stats*');
+    await page.evaluate('AbortSignal.timeout = whole');
+    await seedSkipped(0);
+    await problem.waitFor({ state: 'detached' });
   });
 });
