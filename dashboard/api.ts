@@ -1,3 +1,5 @@
+import { serviceClock } from './service-clock.js';
+
 /** What a person can be expected to wait, and more than the service takes where its database answers. */
 const ANSWER_LIMIT_MILLISECONDS = 20_000;
 
@@ -53,6 +55,7 @@ async function exchange(path: string, method: string, signal: AbortSignal | unde
       headers: { Accept: 'application/json' },
       signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
     });
+    serviceClock.told(response.headers.get('Date'));
     return { status: response.status, ok: response.ok, body: fromJson(await response.text()) };
   } catch (error) {
     if (signal?.aborted === true) throw error;

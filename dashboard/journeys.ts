@@ -1,5 +1,6 @@
 import type { Journey, StoredEvent } from './answers.js';
 import { ask, explain } from './api.js';
+import { serviceClock } from './service-clock.js';
 
 type Numbers = Pick<StoredEvent, 'to' | 'from'>;
 
@@ -8,7 +9,7 @@ export class Journeys {
   sid: string | null = null;
   journey: Journey | null = null;
   problem: string | null = null;
-  /** When the journey was told, in milliseconds since 1970. */
+  /** When the journey was told, by the service's clock, in milliseconds since 1970. */
   answeredAt: number | null = null;
   /** By the event. What is asked for again is masked, so that the log has a line only when a person wanted numbers. */
   private wholeNumbers: ReadonlyMap<string, Numbers> | null = null;
@@ -63,7 +64,7 @@ export class Journeys {
     try {
       const path = `/api/v1/messages/${encodeURIComponent(sid)}${query}`;
       this.journey = await ask<Journey>(path, { signal });
-      this.answeredAt = Date.now();
+      this.answeredAt = serviceClock.now();
       this.problem = null;
       if (query !== '') this.wholeNumbers = numbersByEvent(this.journey);
     } catch (error) {

@@ -23,7 +23,9 @@ const overview = new Overview(draw);
 const journeys = new Journeys(draw);
 const search = new Search(draw);
 const pacer = new Pacer(async (signal) => {
-  await Promise.all([overview.load(signal), journeys.load(signal), loadMeanings(signal)]);
+  // First, because the answer tells the time there, too.
+  await loadMeanings(signal);
+  await Promise.all([overview.load(signal), journeys.load(signal)]);
 });
 
 function element(id: string): HTMLElement {

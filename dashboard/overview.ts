@@ -1,6 +1,7 @@
 import type { Fallback, Newest, Retry, Statistics } from './answers.js';
 import { ask, explain } from './api.js';
-import { DEFAULT_RANGE, type Range } from './ranges.js';
+import { beginOf, DEFAULT_RANGE, type Range } from './ranges.js';
+import { serviceClock } from './service-clock.js';
 
 /** Of each kind; who wants more asks the API. */
 const SHOWN = 10;
@@ -9,7 +10,7 @@ const FALLBACKS = '/api/v1/fallbacks';
 
 export interface Loaded {
   readonly range: Range;
-  /** In milliseconds since 1970. */
+  /** By the service's clock, in milliseconds since 1970. */
   readonly answeredAt: number;
   readonly statistics: Statistics;
   readonly overdue: Newest<Fallback>;
@@ -55,14 +56,13 @@ export class Overview {
 }
 
 async function load(range: Range, signal: AbortSignal): Promise<Loaded> {
-  const to = new Date();
-  const from = new Date(to.getTime() - range.milliseconds);
-  const time = new URLSearchParams({ from: from.toISOString(), to: to.toISOString() }).toString();
+  // Without `to`, it ends now.
+  const time = `from=${beginOf(range, serviceClock.now()).toISOString()}`;
   const [statistics, overdue, failed, skipped] = await Promise.all([
     ask<Statistics>(`/api/v1/stats?${time}&bucket=${range.bucket}`, { signal }),
     ask<Newest<Fallback>>(`${FALLBACKS}?overdue=true&limit=${SHOWN}`, { signal }),
     ask<Newest<Fallback>>(`${FALLBACKS}?state=failed&${time}&limit=${SHOWN}`, { signal }),
     ask<Newest<Fallback>>(`${FALLBACKS}?state=skipped&${time}&limit=${SHOWN}`, { signal }),
   ]);
-  return { range, answeredAt: Date.now(), statistics, overdue, failed, skipped };
+  return { range, answeredAt: serviceClock.now(), statistics, overdue, failed, skipped };
 }

@@ -30,6 +30,8 @@ export const MODULES = [
   'ranges.js',
   'search-view.js',
   'search.js',
+  'service-clock.js',
+  'so-far-mark.js',
   'stuck-view.js',
 ] as const;
 

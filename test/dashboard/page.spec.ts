@@ -51,7 +51,7 @@ describeWithChromium('the page in Chromium', () => {
     await page.getByLabel('Key').fill(ADMIN_KEY);
     await page.getByRole('button', { name: 'Sign in' }).click();
     const [counted] = await application.query<{ count: number }>(
-      `select count(*)::int as count from sms_fallbacks where created_at > now() - interval '1 day'`,
+      `select count(*)::int as count from sms_fallbacks where created_at >= date_trunc('hour', now() - interval '1 day')`,
     );
     await page.locator('.step.refused', { hasText: String(counted?.count) }).waitFor();
     await page.locator('.uplot canvas').waitFor();
