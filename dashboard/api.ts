@@ -1,3 +1,4 @@
+import { askForKey, isRefusedNevertheless, sessionIsGood } from './session.js';
 import { serviceClock } from './service-clock.js';
 
 /** What a person can be expected to wait, and more than the service takes where its database answers. */
@@ -35,8 +36,10 @@ export interface Asking {
  */
 export async function ask<Answer>(path: string, { method = 'GET', signal }: Asking = {}): Promise<Answer> {
   const { status, ok, body } = await exchange(path, method, signal);
-  if (status === 401) throw new SignedOut();
+  // After ten requests without a valid key, the service looks at no more of them for a while.
+  if (status === 401 || (status === 429 && isRefusedNevertheless())) throw new SignedOut();
   if (!ok || body === null) throw new Problem(messageOf(body) ?? `The service answered ${status}.`, status);
+  sessionIsGood();
   return body as Answer;
 }
 
@@ -84,11 +87,7 @@ function messageOf(body: unknown): string | null {
 
 /** @returns what can be shown; for a session that has ended, the form for the key comes instead. */
 export function explain(error: unknown): string {
-  if (error instanceof SignedOut) {
-    // The address keeps its journey, and the form hands it on.
-    location.reload();
-    return 'The session has ended.';
-  }
+  if (error instanceof SignedOut) return askForKey();
   if (error instanceof Problem) return error.message;
   throw error;
 }

@@ -31,6 +31,7 @@ export const MODULES = [
   'search-view.js',
   'search.js',
   'service-clock.js',
+  'session.js',
   'so-far-mark.js',
   'stuck-view.js',
 ] as const;

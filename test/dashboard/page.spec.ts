@@ -215,4 +215,29 @@ describeWithChromium('the page in Chromium', () => {
     await page.getByLabel('Key').waitFor();
     visit.complaints.splice(0);
   });
+
+  it('does not load itself again and again where a proxy adds a key that is none, and goes on without it', async () => {
+    const visit = await visits.signIn();
+    const { page } = visit;
+    let loaded = 0;
+    page.on('load', () => (loaded += 1));
+    const answer = () => page.waitForResponse(/\/api\/v1\/stats/);
+    await page.context().setExtraHTTPHeaders({ Authorization: 'Bearer of-the-proxy' });
+    await page.getByText('7 days').click();
+    const problem = page.getByRole('alert').filter({ hasText: 'A proxy that adds an Authorization header' });
+    await problem.waitFor();
+    for (const range of ['Last hour', '14 days', '7 days']) {
+      const [refused] = await Promise.all([answer(), page.getByText(range, { exact: true }).click()]);
+      expect([401, 429]).toContain(refused.status());
+    }
+    await problem.waitFor();
+    expect(loaded).toBe(1);
+
+    await page.context().setExtraHTTPHeaders({});
+    await page.getByText('24 hours').click();
+    await problem.waitFor({ state: 'detached' });
+    // Once a session really ends, the page loads itself again for the form.
+    expect(await page.evaluate('sessionStorage.length')).toBe(0);
+    visit.complaints.splice(0);
+  });
 });
