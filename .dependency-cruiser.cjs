@@ -46,7 +46,7 @@ const allowed = {
 };
 
 /** A browser finds a library by the address at which the service has it, and there is no such file. */
-const SERVED_BY_THE_SERVICE = '^\\./vendor/lit-html\\.js$';
+const SERVED_BY_THE_SERVICE = '^\\./vendor/(lit-html|directives/repeat)\\.js$';
 
 const boundaries = Object.entries(allowed).map(([folder, others]) => ({
   name: `${folder}-imports-only-${others.join('-and-') || 'itself'}`,

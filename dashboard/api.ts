@@ -1,3 +1,9 @@
+import { askForKey, isRefusedNevertheless, sessionIsGood } from './session.js';
+import { serviceClock } from './service-clock.js';
+
+/** What a person can be expected to wait, and more than the service takes where its database answers. */
+const ANSWER_LIMIT_MILLISECONDS = 20_000;
+
 /** The session has ended, or its key is no key any more. */
 export class SignedOut extends Error {
   override readonly name = 'SignedOut';
@@ -16,25 +22,65 @@ export class Problem extends Error {
   }
 }
 
+export interface Asking {
+  readonly method?: 'GET' | 'POST';
+  /** Sent as JSON. */
+  readonly body?: Readonly<Record<string, unknown>>;
+  /** Says that nobody waits for the answer any more. */
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Asks the API, with the cookie of the session.
  * @throws SignedOut
- * @throws Problem
+ * @throws Problem also where there is no answer in 20 seconds.
+ * @throws DOMException the reason of the signal, once it is aborted.
  */
-export async function ask<Answer>(
-  path: string,
-  method: 'GET' | 'POST' = 'GET',
-  body?: Readonly<Record<string, unknown>>,
-): Promise<Answer> {
+export async function ask<Answer>(path: string, asking: Asking = {}): Promise<Answer> {
+  const { status, ok, body } = await exchange(path, asking);
+  // After ten requests without a valid key, the service looks at no more of them for a while.
+  if (status === 401 || (status === 429 && isRefusedNevertheless())) throw new SignedOut();
+  if (!ok || body === null) throw new Problem(messageOf(body) ?? `The service answered ${status}.`, status);
+  sessionIsGood();
+  return body as Answer;
+}
+
+interface Exchange {
+  readonly status: number;
+  readonly ok: boolean;
+  /** Null where it is not JSON, as when a proxy answers. */
+  readonly body: unknown;
+}
+
+async function exchange(path: string, { method = 'GET', body, signal }: Asking): Promise<Exchange> {
+  const limit = AbortSignal.timeout(ANSWER_LIMIT_MILLISECONDS);
   const sent = body && { body: JSON.stringify(body) };
-  const headers = { Accept: 'application/json', ...(sent && { 'Content-Type': 'application/json' }) };
-  const response = await fetch(path, { method, headers, ...sent }).catch(() => null);
-  if (response === null) throw new Problem('The service cannot be reached.', 0);
-  if (response.status === 401) throw new SignedOut();
-  const answer: unknown = await response.json().catch(() => null);
-  if (!response.ok)
-    throw new Problem(messageOf(answer) ?? `The service answered ${response.status}.`, response.status);
-  return answer as Answer;
+  try {
+    const response = await fetch(path, {
+      method,
+      headers: { Accept: 'application/json', ...(sent && { 'Content-Type': 'application/json' }) },
+      ...sent,
+      signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
+    });
+    serviceClock.told(response.headers.get('Date'));
+    return { status: response.status, ok: response.ok, body: fromJson(await response.text()) };
+  } catch (error) {
+    if (signal?.aborted === true) throw error;
+    throw new Problem(
+      limit.aborted
+        ? `The service has not answered for ${ANSWER_LIMIT_MILLISECONDS / 1000} seconds.`
+        : 'The service cannot be reached.',
+      0,
+    );
+  }
+}
+
+function fromJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return null;
+  }
 }
 
 /** Nest's errors have a text, or one for each parameter. */
@@ -45,11 +91,7 @@ function messageOf(body: unknown): string | null {
 
 /** @returns what can be shown; for a session that has ended, the form for the key comes instead. */
 export function explain(error: unknown): string {
-  if (error instanceof SignedOut) {
-    // The address keeps its journey, and the form hands it on.
-    location.reload();
-    return 'The session has ended.';
-  }
+  if (error instanceof SignedOut) return askForKey();
   if (error instanceof Problem) return error.message;
   throw error;
 }

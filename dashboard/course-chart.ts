@@ -1,6 +1,7 @@
 import type { Statistics } from './answers.js';
 import { inFull } from './format.js';
-import { BUCKET_MILLISECONDS } from './ranges.js';
+import { BUCKET_MILLISECONDS, currentBucket } from './ranges.js';
+import { SO_FAR } from './so-far-mark.js';
 
 const HEIGHT = 240;
 
@@ -47,6 +48,11 @@ export class CourseChart {
     return { width: this.element.clientWidth, height: HEIGHT };
   }
 
+  private timeInFull(at: number): string {
+    const isCurrent = this.shown !== null && at === currentBucket(this.shown);
+    return `${inFull(at)}${isCurrent ? ', so far' : ''}`;
+  }
+
   private options(): uPlot.Options {
     const style = getComputedStyle(this.element);
     const color = (name: string) => style.getPropertyValue(name).trim();
@@ -66,11 +72,12 @@ export class CourseChart {
           size: 48,
         },
       ],
+      plugins: [SO_FAR],
       scales: { y: { range: (_, __, maximum) => [0, Math.max(4, maximum * 1.1)] } },
       series: [
         {
           label: 'Time',
-          value: (_, seconds: number | null) => (seconds === null ? '' : inFull(seconds * 1000)),
+          value: (_, seconds: number | null) => (seconds === null ? '' : this.timeInFull(seconds * 1000)),
         },
         ...LINES.map(({ label, color: name, width, dash, isArea }) => ({
           label,

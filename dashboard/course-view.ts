@@ -1,13 +1,15 @@
-import { html, type TemplateResult } from './vendor/lit-html.js';
-import type { Statistics } from './answers.js';
+import { repeat } from './vendor/directives/repeat.js';
+import { html, nothing, type TemplateResult } from './vendor/lit-html.js';
+import type { CoursePoint, Statistics } from './answers.js';
 import { count, moment } from './format.js';
+import { currentBucket } from './ranges.js';
 
 const EACH = { minute: 'minute', hour: 'hour', day: 'day (UTC)' } as const;
 
 /** The chart draws itself into `#course-chart`. */
 export function courseView(statistics: Statistics): TemplateResult {
   const { bucket, course, funnel } = statistics;
-  const summary = `Lines by ${EACH[bucket]}: ${count(funnel.policyFailures)} refused by WhatsApp and due for an SMS, ${count(funnel.smsSent)} SMS sent, ${count(funnel.smsDelivered)} delivered. The table after it has the figures.`;
+  const summary = `Lines by ${EACH[bucket]}: ${count(funnel.policyFailures)} refused by WhatsApp and due for an SMS, ${count(funnel.smsSent)} SMS sent, ${count(funnel.smsDelivered)} delivered. The last ${EACH[bucket]} is not over. The table after it has the figures.`;
   return html`
     <section aria-labelledby="course-heading">
       <h2 id="course-heading">Course over time</h2>
@@ -24,7 +26,9 @@ export function courseView(statistics: Statistics): TemplateResult {
   `;
 }
 
-function tableView({ course }: Statistics): TemplateResult {
+function tableView(statistics: Statistics): TemplateResult {
+  const { course } = statistics;
+  const current = currentBucket(statistics);
   return html`
     <div class="scroll" role="region" tabindex="0" aria-label="Course as a table">
       <table>
@@ -39,17 +43,25 @@ function tableView({ course }: Statistics): TemplateResult {
           </tr>
         </thead>
         <tbody>
-          ${course.toReversed().map((point) => {
-            const { policyFailures, smsSent, smsDelivered, skipped, failed } = point;
-            return html`<tr>
-              <th scope="row">${moment(point.at)}</th>
-              ${[policyFailures, smsSent, smsDelivered, skipped, failed].map(
-                (value) => html`<td class="figure">${count(value)}</td>`,
-              )}
-            </tr>`;
-          })}
+          ${repeat(
+            course.toReversed(),
+            ({ at }) => at,
+            (point) => row(point, Date.parse(point.at) === current),
+          )}
         </tbody>
       </table>
     </div>
   `;
+}
+
+function row(
+  { at, policyFailures, smsSent, smsDelivered, skipped, failed }: CoursePoint,
+  isCurrent: boolean,
+): TemplateResult {
+  return html`<tr>
+    <th scope="row">${moment(at)}${isCurrent ? html` <span class="hint">so far</span>` : nothing}</th>
+    ${[policyFailures, smsSent, smsDelivered, skipped, failed].map(
+      (value) => html`<td class="figure">${count(value)}</td>`,
+    )}
+  </tr>`;
 }

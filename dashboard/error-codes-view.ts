@@ -1,3 +1,4 @@
+import { repeat } from './vendor/directives/repeat.js';
 import { html, type TemplateResult } from './vendor/lit-html.js';
 import type { Statistics } from './answers.js';
 import { capitalized, count } from './format.js';
@@ -31,7 +32,9 @@ function table(ranked: readonly RankedCode[], meanings: Meanings): TemplateResul
         </tr>
       </thead>
       <tbody>
-        ${ranked.map(
+        ${repeat(
+          ranked,
+          ({ code, channel }) => `${code} ${channel}`,
           ({ code, channel, count: value }) =>
             html`<tr>
               <th scope="row">${codeView(code)} <span class="hint">${capitalized(channel)}</span></th>

@@ -38,7 +38,27 @@ export function journeyLink(messageSid: string): string {
   return `#/messages/${encodeURIComponent(messageSid)}`;
 }
 
-/** Something went wrong. It is read out, because nobody may be looking at that place. */
-export function problemView(problem: string | null): TemplateResult | typeof nothing {
-  return problem === null ? nothing : html`<p class="problem" role="alert">${problem}</p>`;
+/** @returns the SID of the journey that such an address names, and null for another address. */
+export function linkedMessage(fragment: string): string | null {
+  const [, sid] = /^#\/messages\/(.+)$/.exec(fragment) ?? [];
+  if (sid === undefined) return null;
+  try {
+    return decodeURIComponent(sid);
+  } catch {
+    // Cut off, or typed. The service says that it knows no such message.
+    return sid;
+  }
+}
+
+/**
+ * Something went wrong. It is read out, because nobody may be looking at that place.
+ * @param answeredAt when what is shown nevertheless was told; null where nothing is.
+ */
+export function problemView(
+  problem: string | null,
+  answeredAt: number | null = null,
+): TemplateResult | typeof nothing {
+  if (problem === null) return nothing;
+  const age = answeredAt === null ? '' : ` What is shown is as of ${inFull(answeredAt)}.`;
+  return html`<p class="problem" role="alert">${problem.replace(/\.?$/, '.')}${age}</p>`;
 }

@@ -1,3 +1,4 @@
+import { repeat } from './vendor/directives/repeat.js';
 import { html, nothing, type TemplateResult } from './vendor/lit-html.js';
 import type { Journey, Leg, StoredEvent } from './answers.js';
 import { codeView, type Meanings } from './error-codes-view.js';
@@ -10,7 +11,7 @@ export interface JourneyActions {
 }
 
 export function journeyView(journeys: Journeys, actions: JourneyActions): TemplateResult | typeof nothing {
-  const { sid, journey, problem } = journeys;
+  const { sid, journey, problem, answeredAt } = journeys;
   if (sid === null) return nothing;
   return html`
     <section class="journey" aria-labelledby="journey-heading">
@@ -18,7 +19,7 @@ export function journeyView(journeys: Journeys, actions: JourneyActions): Templa
         <h2 id="journey-heading" tabindex="-1">Journey of <code>${sid}</code></h2>
         <button type="button" @click=${actions.close}>Close</button>
       </div>
-      ${problemView(problem)}
+      ${problemView(problem, answeredAt)}
       ${journey === null && problem === null ? html`<p class="empty">Loading …</p>` : nothing}
       ${journey === null ? nothing : timeline(journey, journeys, actions)}
     </section>
@@ -76,7 +77,7 @@ function legView(
       events.length === 0
         ? html`<p class="empty">No status was reported of this message.</p>`
         : html`<ol class="events">
-            ${events.map(event)}
+            ${repeat(events, ({ id }) => id, event)}
           </ol>`
     }
   `;

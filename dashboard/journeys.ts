@@ -1,5 +1,6 @@
 import type { Journey, StoredEvent } from './answers.js';
 import { ask, explain } from './api.js';
+import { serviceClock } from './service-clock.js';
 
 type Numbers = Pick<StoredEvent, 'to' | 'from'>;
 
@@ -8,26 +9,29 @@ export class Journeys {
   sid: string | null = null;
   journey: Journey | null = null;
   problem: string | null = null;
+  /** When the journey was told, by the service's clock, in milliseconds since 1970. */
+  answeredAt: number | null = null;
   /** By the event. What is asked for again is masked, so that the log has a line only when a person wanted numbers. */
   private wholeNumbers: ReadonlyMap<string, Numbers> | null = null;
+
+  /** Aborted once it is closed, or another one is open. */
+  private opened = new AbortController();
 
   constructor(private readonly changed: () => void) {}
 
   /** Resolves when it is shown, or why it cannot be. */
   async open(sid: string): Promise<void> {
-    Object.assign(this, { sid, journey: null, problem: null, wholeNumbers: null });
-    this.changed();
-    await this.load();
+    this.begin(sid);
+    await this.load(this.opened.signal);
   }
 
   close(): void {
-    Object.assign(this, { sid: null, journey: null, problem: null, wholeNumbers: null });
-    this.changed();
+    this.begin(null);
   }
 
-  /** Never rejects. */
-  async load(): Promise<void> {
-    if (this.sid !== null) await this.ask(this.sid, '');
+  /** Never rejects for want of an answer. Nothing changes once the signal is aborted. */
+  async load(signal: AbortSignal): Promise<void> {
+    if (this.sid !== null) await this.ask(this.sid, '', signal);
   }
 
   get showsNumbers(): boolean {
@@ -40,7 +44,7 @@ export class Journeys {
       this.wholeNumbers = null;
       this.changed();
     } else {
-      await this.ask(this.sid, '?numbers=true');
+      await this.ask(this.sid, '?numbers=true', this.opened.signal);
     }
   }
 
@@ -48,16 +52,23 @@ export class Journeys {
     return this.wholeNumbers?.get(event.id) ?? event;
   }
 
-  private async ask(sid: string, query: '' | '?numbers=true'): Promise<void> {
+  private begin(sid: string | null): void {
+    this.opened.abort();
+    this.opened = new AbortController();
+    Object.assign(this, { sid, journey: null, problem: null, answeredAt: null, wholeNumbers: null });
+    this.changed();
+  }
+
+  private async ask(sid: string, query: '' | '?numbers=true', wanted: AbortSignal): Promise<void> {
+    const signal = AbortSignal.any([this.opened.signal, wanted]);
     try {
-      const journey = await ask<Journey>(`/api/v1/messages/${encodeURIComponent(sid)}${query}`);
-      // Another one was opened meanwhile.
-      if (sid !== this.sid) return;
-      this.journey = journey;
+      const path = `/api/v1/messages/${encodeURIComponent(sid)}${query}`;
+      this.journey = await ask<Journey>(path, { signal });
+      this.answeredAt = serviceClock.now();
       this.problem = null;
-      if (query !== '') this.wholeNumbers = numbersByEvent(journey);
+      if (query !== '') this.wholeNumbers = numbersByEvent(this.journey);
     } catch (error) {
-      if (sid !== this.sid) return;
+      if (signal.aborted) return;
       this.problem = explain(error);
     }
     this.changed();

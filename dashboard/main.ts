@@ -3,7 +3,8 @@ import type { ErrorCodes, Fallback } from './answers.js';
 import { ask, explain } from './api.js';
 import { connectionAnnouncement, connectionView } from './connection-view.js';
 import { CourseChart } from './course-chart.js';
-import { journeyLink } from './format.js';
+import { keepingFocus } from './focus.js';
+import { journeyLink, linkedMessage } from './format.js';
 import { journeyView } from './journey-view.js';
 import { Journeys } from './journeys.js';
 import { type Connection, LiveUpdates } from './live-updates.js';
@@ -21,8 +22,10 @@ let chart: CourseChart | null = null;
 const overview = new Overview(draw);
 const journeys = new Journeys(draw);
 const search = new Search(draw);
-const pacer = new Pacer(async () => {
-  await Promise.all([overview.load(), journeys.load(), loadMeanings()]);
+const pacer = new Pacer(async (signal) => {
+  // First, because the answer tells the time there, too.
+  await loadMeanings(signal);
+  await Promise.all([overview.load(signal), journeys.load(signal)]);
 });
 
 function element(id: string): HTMLElement {
@@ -35,7 +38,9 @@ function draw(): void {
   render(connectionView(connection), element('connection'));
   render(searchView(search, { submit, clear: closeSearch }), element('search'));
   render(journeyView(journeys, { close: closeJourney, meanings }), element('journey'));
-  render(overviewView(overview, { meanings, retry, choose }), element('overview'));
+  keepingFocus(() => {
+    render(overviewView(overview, { meanings, retry, choose }), element('overview'));
+  });
   const { loaded } = overview;
   if (loaded === null) return;
   chart ??= new CourseChart(element('course-chart'));
@@ -58,6 +63,7 @@ function submit(text: string): void {
     return;
   }
   void search.byNumber(text).then((outcome) => {
+    if (outcome === null) return;
     announce(outcome);
     document.getElementById('found-heading')?.focus();
   });
@@ -74,9 +80,9 @@ function closeJourney(): void {
 }
 
 function openFromAddress(): void {
-  const [, sid] = /^#\/messages\/(.+)$/.exec(location.hash) ?? [];
-  if (sid !== undefined) {
-    void journeys.open(decodeURIComponent(sid)).then(() => {
+  const sid = linkedMessage(location.hash);
+  if (sid !== null) {
+    void journeys.open(sid).then(() => {
       document.getElementById('journey-heading')?.focus();
     });
   } else if (location.hash === '' || location.hash === '#/') {
@@ -94,15 +100,15 @@ function retry(fallback: Fallback): void {
 }
 
 /** Once they are known, they stay. */
-async function loadMeanings(): Promise<void> {
+async function loadMeanings(signal: AbortSignal): Promise<void> {
   if (meanings.size > 0) return;
   try {
-    const { items } = await ask<ErrorCodes>('/api/v1/error-codes');
+    const { items } = await ask<ErrorCodes>('/api/v1/error-codes', { signal });
     meanings = new Map(items.map(({ code, meaning }) => [code, meaning]));
     draw();
   } catch (error) {
     // The overview says what is wrong.
-    explain(error);
+    if (!signal.aborted) explain(error);
   }
 }
 

@@ -2,7 +2,7 @@ import { html, nothing, type TemplateResult } from './vendor/lit-html.js';
 import type { Fallback } from './answers.js';
 import { courseView } from './course-view.js';
 import { errorCodesView, type Meanings } from './error-codes-view.js';
-import { problemView } from './format.js';
+import { moment, problemView } from './format.js';
 import { funnelView } from './funnel-view.js';
 import type { Overview } from './overview.js';
 import { type Range, RANGES } from './ranges.js';
@@ -23,7 +23,8 @@ export function overviewView(
       <legend>Time</legend>
       ${RANGES.map((range) => rangeView(range, chosen, choose))}
     </fieldset>
-    ${problemView(problem === null ? null : `${problem.replace(/\.?$/, '.')} It is tried again by itself.`)}
+    ${loaded === null ? nothing : html`<p class="hint">From ${moment(loaded.statistics.from)} until now.</p>`}
+    ${problemView(problem === null ? null : `${problem.replace(/\.?$/, '.')} It is tried again by itself.`, loaded?.answeredAt)}
     ${loaded === null && problem === null ? html`<p class="empty">Loading …</p>` : nothing}
     ${
       loaded === null

@@ -1,6 +1,7 @@
 import type { Fallback, Newest, Queue, Retry, Statistics } from './answers.js';
 import { ask, explain } from './api.js';
-import { DEFAULT_RANGE, type Range } from './ranges.js';
+import { beginOf, DEFAULT_RANGE, type Range } from './ranges.js';
+import { serviceClock } from './service-clock.js';
 
 /** Of each kind; who wants more asks the API. */
 const SHOWN = 10;
@@ -9,6 +10,8 @@ const FALLBACKS = '/api/v1/fallbacks';
 
 export interface Loaded {
   readonly range: Range;
+  /** By the service's clock, in milliseconds since 1970. */
+  readonly answeredAt: number;
   readonly statistics: Statistics;
   readonly queue: Queue;
   readonly overdue: Newest<Fallback>;
@@ -28,16 +31,14 @@ export class Overview {
 
   constructor(private readonly changed: () => void) {}
 
-  /** Never rejects. */
-  async load(): Promise<void> {
+  /** Never rejects for want of an answer. Nothing changes once the signal is aborted. */
+  async load(signal: AbortSignal): Promise<void> {
     const { range } = this;
     try {
-      const loaded = await load(range);
-      // Another one was chosen meanwhile.
-      if (range !== this.range) return;
-      this.loaded = loaded;
+      this.loaded = await load(range, signal);
       this.problem = null;
     } catch (error) {
+      if (signal.aborted) return;
       this.problem = explain(error);
     }
     this.changed();
@@ -45,7 +46,7 @@ export class Overview {
 
   /** @returns what it came to, in words. */
   async retry({ id, originalMessageSid }: Fallback): Promise<string> {
-    const outcome = await ask<Retry>(`${FALLBACKS}/${id}/retry`, 'POST').then(
+    const outcome = await ask<Retry>(`${FALLBACKS}/${id}/retry`, { method: 'POST' }).then(
       ({ meaning }) => meaning,
       (error: unknown) => explain(error),
     );
@@ -56,17 +57,17 @@ export class Overview {
   }
 }
 
-async function load(range: Range): Promise<Loaded> {
-  const to = new Date();
-  const from = new Date(to.getTime() - range.milliseconds);
-  const time = new URLSearchParams({ from: from.toISOString(), to: to.toISOString() }).toString();
+async function load(range: Range, signal: AbortSignal): Promise<Loaded> {
+  // Without `to`, it ends now.
+  const time = `from=${beginOf(range, serviceClock.now()).toISOString()}`;
   const [statistics, queue, overdue, failed, skipped, undelivered] = await Promise.all([
-    ask<Statistics>(`/api/v1/stats?${time}&bucket=${range.bucket}`),
-    ask<Queue>('/api/v1/queue'),
-    ask<Newest<Fallback>>(`${FALLBACKS}?overdue=true&limit=${SHOWN}`),
-    ask<Newest<Fallback>>(`${FALLBACKS}?state=failed&${time}&limit=${SHOWN}`),
-    ask<Newest<Fallback>>(`${FALLBACKS}?state=skipped&${time}&limit=${SHOWN}`),
-    ask<Newest<Fallback>>(`${FALLBACKS}?undelivered=true&${time}&limit=${SHOWN}`),
+    ask<Statistics>(`/api/v1/stats?${time}&bucket=${range.bucket}`, { signal }),
+    ask<Queue>('/api/v1/queue', { signal }),
+    ask<Newest<Fallback>>(`${FALLBACKS}?overdue=true&limit=${SHOWN}`, { signal }),
+    ask<Newest<Fallback>>(`${FALLBACKS}?state=failed&${time}&limit=${SHOWN}`, { signal }),
+    ask<Newest<Fallback>>(`${FALLBACKS}?state=skipped&${time}&limit=${SHOWN}`, { signal }),
+    ask<Newest<Fallback>>(`${FALLBACKS}?undelivered=true&${time}&limit=${SHOWN}`, { signal }),
   ]);
-  return { range, statistics, queue, overdue, failed, skipped, undelivered };
+  const answeredAt = serviceClock.now();
+  return { range, answeredAt, statistics, queue, overdue, failed, skipped, undelivered };
 }

@@ -1,3 +1,4 @@
+import { repeat } from './vendor/directives/repeat.js';
 import { html, nothing, type TemplateResult } from './vendor/lit-html.js';
 import { capitalized, journeyLink, moment, problemView } from './format.js';
 import type { Found, Search } from './search.js';
@@ -50,7 +51,7 @@ function foundView(found: readonly Found[], hasMore: boolean, clear: () => void)
               Nothing was reported of a message to it. Give the number with its country, as in +15551234567.
             </p>`
           : html`<ul class="found">
-              ${found.map(row)}
+              ${repeat(found, ({ messageSid }) => messageSid, row)}
             </ul>`
       }
       ${hasMore ? html`<p class="hint">Of the newest 100 events; the API has the others.</p>` : nothing}

@@ -15,24 +15,29 @@ export class Search {
   found: readonly Found[] | null = null;
   hasMore = false;
   problem: string | null = null;
+  /** Aborted by what comes after it, so that no answer comes in place of a later one. */
+  private asking = new AbortController();
 
   constructor(private readonly changed: () => void) {}
 
   /**
    * @param number as it was typed: the service knows what is one.
-   * @returns what to announce.
+   * @returns what to announce; null where another search has come meanwhile, or it was closed.
    */
-  async byNumber(number: string): Promise<string> {
+  async byNumber(number: string): Promise<string | null> {
+    const { signal } = this.begin();
     try {
-      const answer = await ask<Newest<StoredEvent>>('/api/v1/message-events/search', 'POST', {
-        number,
-        limit: 100,
+      const answer = await ask<Newest<StoredEvent>>('/api/v1/message-events/search', {
+        method: 'POST',
+        body: { number, limit: 100 },
+        signal,
       });
       this.found = newestOfEach(answer.items);
       this.hasMore = answer.nextCursor !== null;
       this.problem = null;
     } catch (error) {
-      this.clear();
+      if (signal.aborted) return null;
+      this.found = null;
       this.problem = error instanceof Problem && error.status === 400 ? NEITHER : explain(error);
     }
     this.changed();
@@ -41,9 +46,15 @@ export class Search {
   }
 
   clear(): void {
+    this.begin();
     this.found = null;
     this.problem = null;
     this.changed();
+  }
+
+  private begin(): AbortController {
+    this.asking.abort();
+    return (this.asking = new AbortController());
   }
 }
 

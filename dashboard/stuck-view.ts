@@ -1,3 +1,4 @@
+import { repeat } from './vendor/directives/repeat.js';
 import { html, nothing, type TemplateResult } from './vendor/lit-html.js';
 import type { Fallback, Newest } from './answers.js';
 import { codeView, type Meanings } from './error-codes-view.js';
@@ -40,7 +41,11 @@ function group(
   return html`
     <h3>${heading}</h3>
     <ul class="cards">
-      ${items.map((fallback) => card(fallback, actions))}
+      ${repeat(
+        items,
+        ({ id }) => id,
+        (fallback) => card(fallback, actions),
+      )}
     </ul>
     ${
       nextCursor === null
@@ -58,7 +63,9 @@ function retriedView(retried: StuckActions['retried']): TemplateResult | typeof 
   return html`
     <h3 id="retried-heading" tabindex="-1">Tried again</h3>
     <ul class="found">
-      ${[...retried].map(
+      ${repeat(
+        retried,
+        ([sid]) => sid,
         ([sid, outcome]) =>
           html`<li>
             <a href=${journeyLink(sid)}><code>${sid}</code></a> <span>${outcome}</span>

@@ -1,3 +1,4 @@
+import { repeat } from './vendor/directives/repeat.js';
 import { html, nothing, type TemplateResult } from './vendor/lit-html.js';
 import type { Fallback, Newest } from './answers.js';
 import { codeView, type Meanings } from './error-codes-view.js';
@@ -13,7 +14,11 @@ export function undeliveredView(
   return html`
     <h3>SMS not delivered, ${time}</h3>
     <ul class="cards">
-      ${items.map((fallback) => card(fallback, meanings))}
+      ${repeat(
+        items,
+        ({ id }) => id,
+        (fallback) => card(fallback, meanings),
+      )}
     </ul>
     ${
       nextCursor === null

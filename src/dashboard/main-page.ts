@@ -1,4 +1,4 @@
-import { MODULES } from './page-assets.js';
+import { LIBRARY_MODULES, MODULES } from './page-assets.js';
 import { classicScript, modulePreloads, moduleScript, pageFrame, stylesheet } from './page-frame.js';
 
 /** The page without what it shows: its scripts ask the API for that. */
@@ -7,7 +7,7 @@ export function mainPage(): string {
     'Messages',
     [
       stylesheet('vendor/uPlot.min.css'),
-      modulePreloads([...MODULES, 'vendor/lit-html.js']),
+      modulePreloads([...MODULES, ...LIBRARY_MODULES]),
       classicScript('vendor/uPlot.iife.min.js'),
       moduleScript('main.js'),
     ].join('\n    '),

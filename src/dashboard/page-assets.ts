@@ -17,6 +17,7 @@ export const MODULES = [
   'course-chart.js',
   'course-view.js',
   'error-codes-view.js',
+  'focus.js',
   'format.js',
   'funnel-view.js',
   'journey-view.js',
@@ -30,8 +31,19 @@ export const MODULES = [
   'ranges.js',
   'search-view.js',
   'search.js',
+  'service-clock.js',
+  'session.js',
+  'so-far-mark.js',
   'stuck-view.js',
   'undelivered-view.js',
+] as const;
+
+/** lit-html imports its own by addresses relative to each other, so they lie as in its package. */
+export const LIBRARY_MODULES = [
+  'vendor/lit-html.js',
+  'vendor/directive.js',
+  'vendor/directive-helpers.js',
+  'vendor/directives/repeat.js',
 ] as const;
 
 const OWN_FILES = [...MODULES, 'arrival.js', 'sign-in.js', 'page.css', 'icon.svg'] as const;
@@ -39,6 +51,9 @@ const OWN_FILES = [...MODULES, 'arrival.js', 'sign-in.js', 'page.css', 'icon.svg
 /** By the name under which each is served. */
 const LIBRARY_FILES = {
   'vendor/lit-html.js': 'lit-html/lit-html.js',
+  'vendor/directive.js': 'lit-html/directive.js',
+  'vendor/directive-helpers.js': 'lit-html/directive-helpers.js',
+  'vendor/directives/repeat.js': 'lit-html/directives/repeat.js',
   'vendor/uPlot.iife.min.js': 'uplot/dist/uPlot.iife.min.js',
   'vendor/uPlot.min.css': 'uplot/dist/uPlot.min.css',
 } as const;

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { AdminSessions } from '../../src/operations/admin-sessions.js';
 import { ADMIN_KEY, withAdminKeys } from '../operations/api.js';
 import { TestApplication } from '../support/application.js';
@@ -39,6 +39,10 @@ describe('the stream that the page listens to', () => {
     const stream = await open(application, await signIn(application));
     expect(stream.headers.get('content-type')).toBe('text/event-stream');
     await stream.untilToldOf('up');
+    const statements = jest.spyOn(application.dataSource, 'query');
+    const looks = () => statements.mock.calls.filter(([sql]) => sql.includes('as overdue')).length;
+    // What one has found is told before the next.
+    await until('three looks for what is new', () => looks() >= 3);
     expect(stream.situations).toHaveLength(1);
 
     await policyFailure(application, randomMessageSid());

@@ -1,16 +1,9 @@
 import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
-import { CHROMIUM_OPTIONS, findChromium } from '../../simulator/demo/chromium.js';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { ADMIN_KEY } from '../operations/api.js';
 
-export const CHROMIUM = findChromium();
-
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-export function launch(): Promise<Browser> {
-  return chromium.launch({ executablePath: CHROMIUM ?? '', args: CHROMIUM_OPTIONS });
-}
 
 interface AxeResults {
   readonly violations: {
@@ -62,6 +55,11 @@ export class PageVisit {
     return this.page.evaluate<string>(
       'document.activeElement.textContent.trim() || document.activeElement.id',
     );
+  }
+
+  /** The name that a screen reader reads of the focused element, where it has one of its own. */
+  focusedName(): Promise<string | null> {
+    return this.page.evaluate<string | null>('document.activeElement.ariaLabel');
   }
 
   /** What axe finds wrong for people who use the page in another way than with eyes and a mouse. */

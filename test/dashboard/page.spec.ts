@@ -1,5 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Browser, BrowserContextOptions } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
+import type { BrowserContextOptions } from 'playwright-core';
 import { storeClinic } from '../../simulator/demo/clinic.js';
 import { storeHistory } from '../../simulator/demo/history.js';
 import { ADMIN_KEY, withAdminKeys } from '../operations/api.js';
@@ -9,28 +9,20 @@ import { policyFailure, recipientOf, untilAllIsDone } from '../support/fallbacks
 import { randomMessageSid, type SeededMessage, seedMessage } from '../support/seed.js';
 import { createTestDatabase } from '../support/test-database.js';
 import { until } from '../support/until.js';
-import { CHROMIUM, launch, PageVisit } from './page-visit.js';
+import { describeWithChromium, Visits } from './visits.js';
 
-if (CHROMIUM === null) {
-  console.warn(
-    'The page is not tried in a browser: there is no Chromium. Install one, or name it in TEST_CHROMIUM.',
-  );
-}
-
-const describeWithChromium = CHROMIUM === null ? describe.skip : describe;
 const PHONE = { width: 320, height: 640 };
 
 describeWithChromium('the page in Chromium', () => {
   let line: DatabaseLine;
   let application: TestApplication;
-  let browser: Browser;
+  let visits: Visits;
   let message: SeededMessage;
-  let visit: PageVisit | undefined;
 
   beforeAll(async () => {
     line = await DatabaseLine.open(await createTestDatabase());
     application = await TestApplication.start({ env: withAdminKeys, database: line });
-    browser = await launch();
+    visits = await Visits.open(application);
     const companyId = await storeClinic(application.dataSource);
     await storeHistory(application.dataSource, { companyId, statusCallbackUrl: WEBHOOK_URL });
     message = await seedMessage(application.dataSource);
@@ -38,43 +30,28 @@ describeWithChromium('the page in Chromium', () => {
     await untilAllIsDone(application, message.twilioSid);
   });
 
-  afterEach(async () => {
-    const complaints = visit?.complaints;
-    await visit?.end();
-    visit = undefined;
-    expect(complaints ?? []).toEqual([]);
-  });
+  afterEach(() => visits.end());
 
   afterAll(async () => {
-    await browser.close();
+    await visits.close();
     await application.close();
     await line.close();
   });
 
-  async function begin(options: BrowserContextOptions = {}): Promise<PageVisit> {
-    visit = await PageVisit.begin(browser, application.origin, options);
-    return visit;
-  }
-
-  async function signIn(options: BrowserContextOptions = {}, fragment = ''): Promise<PageVisit> {
-    const visit = await begin(options);
-    await visit.signIn(fragment);
-    return visit;
-  }
-
   it('asks for a key, shows the funnel, the course and the codes, and forgets the key on request', async () => {
-    const { page } = await begin();
+    const visit = await visits.begin();
+    const { page } = visit;
     await page.goto(`${application.origin}/dashboard`);
-    expect(await visit?.accessibilityProblems()).toEqual([]);
+    expect(await visit.accessibilityProblems()).toEqual([]);
     await page.getByLabel('Key').fill('a-key-that-is-none-of-them');
     await page.getByRole('button', { name: 'Sign in' }).click();
     await page.getByRole('alert').filter({ hasText: 'none of the keys' }).waitFor();
     // Chromium tells its console of the 401.
-    visit?.complaints.splice(0);
+    visit.complaints.splice(0);
     await page.getByLabel('Key').fill(ADMIN_KEY);
     await page.getByRole('button', { name: 'Sign in' }).click();
     const [counted] = await application.query<{ count: number }>(
-      `select count(*)::int as count from sms_fallbacks where created_at > now() - interval '1 day'`,
+      `select count(*)::int as count from sms_fallbacks where created_at >= date_trunc('hour', now() - interval '1 day')`,
     );
     await page.locator('.step.refused', { hasText: String(counted?.count) }).waitFor();
     await page.locator('.uplot canvas').waitFor();
@@ -88,19 +65,20 @@ describeWithChromium('the page in Chromium', () => {
   });
 
   it('finds a message by the number of its person, and shows its journey with masked numbers', async () => {
-    const { page } = await signIn();
+    const visit = await visits.signIn();
+    const { page } = visit;
     const number = recipientOf(message.twilioSid);
     await page.getByLabel('Find a message').fill(`${number.slice(0, 5)} ${number.slice(5)}`);
     await page.getByRole('button', { name: 'Search' }).click();
     await page.getByRole('link', { name: message.twilioSid }).click();
     const journey = page.getByRole('region', { name: `Journey of ${message.twilioSid}` });
     await journey.getByText(/63049 on WhatsApp → SMS: sent as SM\w+, delivered after/).waitFor();
-    expect(await visit?.focused()).toBe(`Journey of ${message.twilioSid}`);
+    expect(await visit.focused()).toBe(`Journey of ${message.twilioSid}`);
     expect(await journey.getByText(number).count()).toBe(0);
     await journey.getByRole('button', { name: 'Show numbers' }).click();
     await journey.getByText(number).first().waitFor();
     expect(application.logs.messages()).toContain('Whole telephone numbers were asked for');
-    expect(await visit?.accessibilityProblems()).toEqual([]);
+    expect(await visit.accessibilityProblems()).toEqual([]);
     // To its SMS, and back by the browser's own button.
     await journey.getByRole('link', { name: /^SM/ }).click();
     await page
@@ -112,22 +90,24 @@ describeWithChromium('the page in Chromium', () => {
   });
 
   it('opens the journey that a link names, also by way of the form for the key', async () => {
-    const { page } = await signIn({}, `#/messages/${message.twilioSid}`);
+    const { page } = await visits.signIn({}, `#/messages/${message.twilioSid}`);
     await page.getByRole('heading', { name: `Journey of ${message.twilioSid}` }).waitFor();
   });
 
   it('opens for whoever is signed in and follows a link on another site', async () => {
-    const { page } = await signIn();
+    const visit = await visits.signIn();
+    const { page } = visit;
     // For a browser, another site than 127.0.0.1. It has no icon.
     await page.goto(`${application.origin.replace('127.0.0.1', 'localhost')}/health/live`);
     const link = `${application.origin}/dashboard#/messages/${message.twilioSid}`;
     await page.evaluate(`location.href = ${JSON.stringify(link)}`);
     await page.getByRole('heading', { name: `Journey of ${message.twilioSid}` }).waitFor();
-    visit?.complaints.splice(0);
+    visit.complaints.splice(0);
   });
 
   it('says so where nothing is known of a message', async () => {
-    const { page } = await signIn();
+    const visit = await visits.signIn();
+    const { page } = visit;
     const sid = randomMessageSid();
     await page.getByLabel('Find a message').fill(sid.toUpperCase());
     await page.keyboard.press('Enter');
@@ -136,11 +116,24 @@ describeWithChromium('the page in Chromium', () => {
       .filter({ hasText: `Nothing is known of the message ${sid}` })
       .waitFor();
     // Chromium tells its console of the 404.
-    visit?.complaints.splice(0);
+    visit.complaints.splice(0);
+  });
+
+  it('says so where a link is no whole address', async () => {
+    const visit = await visits.signIn({}, '#/messages/SM%');
+    const problem = visit.page.getByRole('alert').filter({ hasText: 'Nothing is known of the message SM%' });
+    await problem.waitFor();
+    await visit.page.evaluate(`location.hash = '#/messages/${message.twilioSid}'`);
+    await visit.page.getByText(/63049 on WhatsApp → SMS/).waitFor();
+    await visit.page.evaluate("location.hash = '#/messages/%'");
+    await problem.waitFor({ state: 'detached' });
+    await visit.page.getByText('Nothing is known of the message %').waitFor();
+    // Chromium tells its console of each 404.
+    visit.complaints.splice(0);
   });
 
   it('is worked with the keyboard alone', async () => {
-    const visit = await signIn();
+    const visit = await visits.signIn();
     const { page } = visit;
     const press = async (key: string, times = 1): Promise<void> => {
       for (let pressed = 0; pressed < times; pressed += 1) await page.keyboard.press(key);
@@ -171,7 +164,7 @@ describeWithChromium('the page in Chromium', () => {
   });
 
   it('shows by itself what has happened since', async () => {
-    const { page } = await signIn();
+    const { page } = await visits.signIn();
     const value = page.locator('.step.refused strong');
     const before = Number(await value.textContent());
     const another = await seedMessage(application.dataSource);
@@ -181,13 +174,14 @@ describeWithChromium('the page in Chromium', () => {
   });
 
   it('tries a fallback again, and says what that came to', async () => {
-    const { page } = await signIn();
+    const visit = await visits.signIn();
+    const { page } = visit;
     await page.getByRole('radio', { name: '14 days' }).check();
     const button = page.getByRole('button', { name: /^Try again: SM\w+$/ }).first();
     const [sid = ''] = /SM\w+/.exec((await button.getAttribute('aria-label')) ?? '') ?? [];
     await button.click();
     await page.getByRole('listitem').filter({ hasText: sid }).getByText('claimed again').waitFor();
-    expect(await visit?.focused()).toBe('Tried again');
+    expect(await visit.focused()).toBe('Tried again');
     await untilAllIsDone(application, sid);
   });
 
@@ -198,7 +192,7 @@ describeWithChromium('the page in Chromium', () => {
   ];
 
   it.each(looks)('is sound %s', async (_, options, paper) => {
-    const visit = await signIn(options, `#/messages/${message.twilioSid}`);
+    const visit = await visits.signIn(options, `#/messages/${message.twilioSid}`);
     await visit.page.getByText(/63049 on WhatsApp → SMS/).waitFor();
     await visit.page.getByText('The same as a table, by hour').click();
     expect(await visit.page.evaluate('getComputedStyle(document.body).backgroundColor')).toBe(paper);
@@ -207,20 +201,47 @@ describeWithChromium('the page in Chromium', () => {
   });
 
   it('says so while the database is away, and goes on by itself', async () => {
-    const { page } = await signIn();
+    const visit = await visits.signIn();
+    const { page } = visit;
     line.cut();
     await page.getByText('The database is away; trying again …').first().waitFor();
     line.mend();
     await page.locator('.connection.live').waitFor();
     // Chromium tells its console of each 503.
-    visit?.complaints.splice(0);
+    visit.complaints.splice(0);
   });
 
   it('asks for the key again once the session has ended', async () => {
-    const { page } = await signIn();
+    const visit = await visits.signIn();
+    const { page } = visit;
     await page.context().clearCookies();
     await page.getByText('7 days').click();
     await page.getByLabel('Key').waitFor();
-    visit?.complaints.splice(0);
+    visit.complaints.splice(0);
+  });
+
+  it('does not load itself again and again where a proxy adds a key that is none, and goes on without it', async () => {
+    const visit = await visits.signIn();
+    const { page } = visit;
+    let loaded = 0;
+    page.on('load', () => (loaded += 1));
+    const answer = () => page.waitForResponse(/\/api\/v1\/stats/);
+    await page.context().setExtraHTTPHeaders({ Authorization: 'Bearer of-the-proxy' });
+    await page.getByText('7 days').click();
+    const problem = page.getByRole('alert').filter({ hasText: 'A proxy that adds an Authorization header' });
+    await problem.waitFor();
+    for (const range of ['Last hour', '14 days', '7 days']) {
+      const [refused] = await Promise.all([answer(), page.getByText(range, { exact: true }).click()]);
+      expect([401, 429]).toContain(refused.status());
+    }
+    await problem.waitFor();
+    expect(loaded).toBe(1);
+
+    await page.context().setExtraHTTPHeaders({});
+    await page.getByText('24 hours').click();
+    await problem.waitFor({ state: 'detached' });
+    // Once a session really ends, the page loads itself again for the form.
+    expect(await page.evaluate('sessionStorage.length')).toBe(0);
+    visit.complaints.splice(0);
   });
 });

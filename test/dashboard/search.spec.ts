@@ -1,16 +1,14 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Browser } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { withAdminKeys } from '../operations/api.js';
 import { TestApplication } from '../support/application.js';
 import { policyFailure, recipientOf, untilAllIsDone } from '../support/fallbacks.js';
 import { type SeededMessage, seedMessage } from '../support/seed.js';
-import { CHROMIUM, launch, PageVisit } from './page-visit.js';
-
-const describeWithChromium = CHROMIUM === null ? describe.skip : describe;
+import type { PageVisit } from './page-visit.js';
+import { describeWithChromium, Visits } from './visits.js';
 
 describeWithChromium('the search in Chromium', () => {
   let application: TestApplication;
-  let browser: Browser;
+  let visits: Visits;
   let visit: PageVisit;
   let message: SeededMessage;
   let number: string;
@@ -18,7 +16,7 @@ describeWithChromium('the search in Chromium', () => {
 
   beforeAll(async () => {
     application = await TestApplication.start({ env: withAdminKeys });
-    browser = await launch();
+    visits = await Visits.open(application);
     message = await seedMessage(application.dataSource);
     number = recipientOf(message.twilioSid);
     await policyFailure(application, message.twilioSid);
@@ -26,20 +24,16 @@ describeWithChromium('the search in Chromium', () => {
   });
 
   beforeEach(async () => {
-    visit = await PageVisit.begin(browser, application.origin);
+    visit = await visits.begin();
     requested = [];
     visit.page.on('request', (request) => requested.push(decodeURIComponent(request.url())));
     await visit.signIn();
   });
 
-  afterEach(async () => {
-    const { complaints } = visit;
-    await visit.end();
-    expect(complaints).toEqual([]);
-  });
+  afterEach(() => visits.end());
 
   afterAll(async () => {
-    await browser.close();
+    await visits.close();
     await application.close();
   });
 

@@ -1,5 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Browser } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { withAdminKeys } from '../operations/api.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { seedFallback } from '../commands/ended-fallback.js';
@@ -9,15 +8,15 @@ import { ageJobs, withDomainEventsOptions } from '../support/job-queue.js';
 import { minutesAgo } from '../support/minutes-ago.js';
 import { randomMessageSid, seedMessage } from '../support/seed.js';
 import { createTestDatabase } from '../support/test-database.js';
-import { CHROMIUM, launch, PageVisit } from './page-visit.js';
+import type { PageVisit } from './page-visit.js';
+import { describeWithChromium, Visits } from './visits.js';
 
-const describeWithChromium = CHROMIUM === null ? describe.skip : describe;
 const NOTHING = 'Nothing is stuck';
 
 describeWithChromium('what needs a look, in Chromium', () => {
   let database: DatabaseConnection;
   let web: TestApplication;
-  let browser: Browser;
+  let visits: Visits;
   let visit: PageVisit;
 
   beforeAll(async () => {
@@ -27,22 +26,17 @@ describeWithChromium('what needs a look, in Chromium', () => {
       database,
       override: withDomainEventsOptions(database, { concurrency: 0 }),
     });
-    browser = await launch();
+    visits = await Visits.open(web);
   });
 
   beforeEach(async () => {
-    visit = await PageVisit.begin(browser, web.origin);
-    await visit.signIn();
+    visit = await visits.signIn();
   });
 
-  afterEach(async () => {
-    const { complaints } = visit;
-    await visit.end();
-    expect(complaints).toEqual([]);
-  });
+  afterEach(() => visits.end());
 
   afterAll(async () => {
-    await browser.close();
+    await visits.close();
     await web.close();
     await database.close();
   });
