@@ -18,9 +18,33 @@ export function createLogger({ LOG_LEVEL, NODE_ENV }: Pick<Env, 'LOG_LEVEL' | 'N
     : new ConsoleLogger({ ...options, colors: isatty(1) });
 }
 
+/** More than there are messages without fields. */
+const KEPT_ENDS = 200;
+
 /** The same lines as Nest's in less time: a callback has three of them. */
 class JsonLogger extends ConsoleLogger {
   private readonly output = new LineBuffer(process.stdout, cluster.isWorker ? FULL_WHERE_SHARED : undefined);
+  /** Of lines without fields, from the message on: only the time changes from one to the next. */
+  private readonly ends = new Map<string, string>();
+
+  override log(message: unknown, ...optionalParams: unknown[]): void {
+    const [context, ...others] = optionalParams;
+    if (typeof message !== 'string' || typeof context !== 'string' || context === '' || others.length > 0) {
+      super.log(message, ...optionalParams);
+    } else if (this.isLevelEnabled('log')) {
+      const end = this.endOfLine(message, context);
+      this.output.write(`{"level":"log","pid":${process.pid},"timestamp":${Date.now()},${end}\n`);
+    }
+  }
+
+  private endOfLine(message: string, context: string): string {
+    const key = `${context} ${message}`;
+    const known = this.ends.get(key);
+    if (known !== undefined) return known;
+    const end = this.stringifyJsonLogObject({ message, context }).slice(1);
+    if (this.ends.size < KEPT_ENDS && end.length <= SHORT_TEXT) this.ends.set(key, end);
+    return end;
+  }
 
   protected override printAsJson(...[message, options]: Parameters<ConsoleLogger['printAsJson']>): void {
     if (options.writeStreamType === 'stderr') {

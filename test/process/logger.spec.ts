@@ -1,0 +1,67 @@
+import { describe, expect, it } from '@jest/globals';
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const MODULE = new URL('../../dist/src/process/logger.js', import.meta.url).href;
+
+/** The lines of a process that logs with a logger, without their time and their process. */
+function linesOf(logger: string, calls: string): unknown[] {
+  const program = `
+    const { ConsoleLogger, Logger } = await import('@nestjs/common');
+    const { createLogger } = await import(${JSON.stringify(MODULE)});
+    const options = { logLevels: ['fatal', 'error', 'warn', 'log'], compact: true, breakLength: Infinity };
+    const own = createLogger({ LOG_LEVEL: 'log', NODE_ENV: 'production' });
+    const nest = new ConsoleLogger({ ...options, json: true, flattenParams: true, colors: false });
+    Logger.overrideLogger(${logger});
+    const logger = new Logger('Context');
+    ${calls}`;
+  const { stdout, stderr, status } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
+    cwd: fileURLToPath(new URL('../..', import.meta.url)),
+    encoding: 'utf8',
+  });
+  expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      expect(JSON.parse(line)).toMatchObject({
+        pid: expect.any(Number) as unknown,
+        timestamp: expect.any(Number) as unknown,
+      });
+      return line.replace(/^(\{"level":"\w+",)"pid":\d+,"timestamp":\d+,/, '$1');
+    });
+}
+
+describe('the log in production', () => {
+  it.each([
+    ['a text', `logger.log('a text');`],
+    ['the same text again and again', `for (let time = 0; time < 3; time += 1) logger.log('✅ "again"');`],
+    ['one text in two contexts', `logger.log('a text'); new Logger('Another').log('a text');`],
+    ['a text without a context', `new Logger('').log('a text'); Logger.log('another');`],
+    ['more texts than are kept', `for (let text = 0; text < 500; text += 1) logger.log('text ' + text);`],
+    ['a text with quotes, line feeds and lone surrogates', String.raw`logger.log('"\\\n\ud800\u2028é');`],
+    ['a long text', `logger.log('x'.repeat(20_000)); logger.log('x'.repeat(20_000));`],
+    ['fields', `logger.log('a text', { one: 1, two: 'zwei', three: null, four: undefined, five: true });`],
+    ['fields with names of its own', `logger.log('a text', { message: 'no', level: 'no', context: 'no' });`],
+    ['fields that nest', `logger.log('a text', { outer: { inner: ['list'] } });`],
+    ['several texts', `logger.log('one', 'two', 'three');`],
+    [
+      'what is no text',
+      `logger.log(5); logger.log({ an: 'object' }); logger.log(undefined); logger.log('');`,
+    ],
+    ['other levels', `logger.warn('a warning'); logger.debug('not logged'); logger.log('a text');`],
+  ])('has the lines that Nest would write, of %s', (_, calls) => {
+    const lines = linesOf('own', calls);
+    expect(lines).toEqual(linesOf('nest', calls));
+    expect(lines.length).toBeGreaterThan(0);
+  });
+
+  it('has no lines of a level that is not wanted', () => {
+    const calls = `
+      const quiet = createLogger({ LOG_LEVEL: 'warn', NODE_ENV: 'production' });
+      Logger.overrideLogger(quiet);
+      logger.log('a text');
+      logger.warn('a warning');`;
+    expect(linesOf('own', calls)).toEqual(['{"level":"warn","message":"a warning","context":"Context"}']);
+  });
+});
