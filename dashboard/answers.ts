@@ -66,6 +66,8 @@ export interface Fallback {
   readonly createdAt: string;
   readonly nextAttemptAt: string;
   readonly smsErrorCode: string | null;
+  readonly duplicateDeliveryAt: string | null;
+  readonly erasedAt: string | null;
 }
 
 export interface StoredEvent {

@@ -14,24 +14,28 @@ export class Journeys {
   /** By the event. What is asked for again is masked, so that the log has a line only when a person wanted numbers. */
   private wholeNumbers: ReadonlyMap<string, Numbers> | null = null;
 
-  /** Aborted once it is closed, or another one is open. */
-  private opened = new AbortController();
+  /** Of what is being asked: aborted by what comes after it, so that no answer comes in place of a later one. */
+  private asking = new AbortController();
+  /** What a person waits for; never rejects. */
+  private awaited: Promise<void> = Promise.resolve();
 
   constructor(private readonly changed: () => void) {}
 
   /** Resolves when it is shown, or why it cannot be. */
   async open(sid: string): Promise<void> {
     this.begin(sid);
-    await this.load(this.opened.signal);
+    this.awaited = this.ask(sid, '');
+    await this.awaited;
   }
 
   close(): void {
     this.begin(null);
   }
 
-  /** Never rejects for want of an answer. Nothing changes once the signal is aborted. */
+  /** Asks again, after what a person waits for. Never rejects for want of an answer. Nothing changes once the signal is aborted. */
   async load(signal: AbortSignal): Promise<void> {
-    if (this.sid !== null) await this.ask(this.sid, '', signal);
+    await this.awaited;
+    if (this.sid !== null && !signal.aborted) await this.ask(this.sid, '', signal);
   }
 
   get showsNumbers(): boolean {
@@ -44,7 +48,8 @@ export class Journeys {
       this.wholeNumbers = null;
       this.changed();
     } else {
-      await this.ask(this.sid, '?numbers=true', this.opened.signal);
+      this.awaited = this.ask(this.sid, '?numbers=true');
+      await this.awaited;
     }
   }
 
@@ -53,14 +58,15 @@ export class Journeys {
   }
 
   private begin(sid: string | null): void {
-    this.opened.abort();
-    this.opened = new AbortController();
+    this.asking.abort();
     Object.assign(this, { sid, journey: null, problem: null, answeredAt: null, wholeNumbers: null });
     this.changed();
   }
 
-  private async ask(sid: string, query: '' | '?numbers=true', wanted: AbortSignal): Promise<void> {
-    const signal = AbortSignal.any([this.opened.signal, wanted]);
+  private async ask(sid: string, query: '' | '?numbers=true', wanted?: AbortSignal): Promise<void> {
+    this.asking.abort();
+    this.asking = new AbortController();
+    const signal = AbortSignal.any([this.asking.signal, ...(wanted === undefined ? [] : [wanted])]);
     try {
       const path = `/api/v1/messages/${encodeURIComponent(sid)}${query}`;
       this.journey = await ask<Journey>(path, { signal });

@@ -23,8 +23,8 @@ export function queueView(queue: Queue): TemplateResult | typeof nothing {
       exhausted === 0
         ? nothing
         : html`<p class="problem">
-            ${jobs(exhausted)} out of attempts: a listener rejected them 25 times, and nobody tries them
-            again.
+            ${jobs(exhausted)} out of attempts: a listener rejected them 25 times. What to do with them, and
+            when they can go, is in <code>docs/runbook.md</code> under JobsExhausted.
           </p>`
     }
     ${

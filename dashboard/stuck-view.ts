@@ -76,26 +76,36 @@ function retriedView(retried: StuckActions['retried']): TemplateResult | typeof 
 }
 
 function card(fallback: Fallback, { retry, meanings }: StuckActions): TemplateResult {
-  const { originalMessageSid, to, meaning, errorCode, createdAt } = fallback;
+  const { originalMessageSid, to, meaning, errorCode, erasedAt, createdAt } = fallback;
   return html`
     <li>
-      <p>${moment(createdAt)} <span class="hint">to ${to ?? 'nobody'}</span></p>
+      <p>
+        ${moment(createdAt)}
+        <span class="hint">to ${erasedAt === null ? (to ?? 'nobody') : 'a number that is erased'}</span>
+      </p>
       <p>
         ${meaning}
         ${errorCode === null ? nothing : html`${codeView(errorCode)}: ${meanings.get(errorCode) ?? ''}`}
       </p>
       <p class="actions">
         <a href=${journeyLink(originalMessageSid)} aria-label="Journey of ${originalMessageSid}">Journey</a>
-        <button
-          type="button"
-          aria-label="Try again: ${originalMessageSid}"
-          @click=${() => {
-            retry(fallback);
-          }}
-        >
-          Try again
-        </button>
+        ${erasedAt === null ? retryButton(fallback, retry) : nothing}
       </p>
     </li>
+  `;
+}
+
+/** Of a fallback that can be tried again: one that is erased has no text any more. */
+function retryButton(fallback: Fallback, retry: StuckActions['retry']): TemplateResult {
+  return html`
+    <button
+      type="button"
+      aria-label="Try again: ${fallback.originalMessageSid}"
+      @click=${() => {
+        retry(fallback);
+      }}
+    >
+      Try again
+    </button>
   `;
 }

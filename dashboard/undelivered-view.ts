@@ -31,14 +31,17 @@ export function undeliveredView(
 }
 
 function card(
-  { originalMessageSid, to, smsErrorCode, createdAt }: Fallback,
+  { originalMessageSid, to, smsErrorCode, duplicateDeliveryAt, erasedAt, createdAt }: Fallback,
   meanings: Meanings,
 ): TemplateResult {
   return html`
     <li>
-      <p>${moment(createdAt)} <span class="hint">to ${to ?? 'nobody'}</span></p>
       <p>
-        The person got neither.
+        ${moment(createdAt)}
+        <span class="hint">to ${erasedAt === null ? (to ?? 'nobody') : 'a number that is erased'}</span>
+      </p>
+      <p>
+        ${duplicateDeliveryAt === null ? 'The person got neither.' : 'WhatsApp delivered the message after all.'}
         ${smsErrorCode === null ? nothing : html`${codeView(smsErrorCode)}: ${meanings.get(smsErrorCode) ?? ''}`}
       </p>
       <p class="actions">

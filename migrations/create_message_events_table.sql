@@ -59,7 +59,7 @@ begin
     raise exception 'the application''s tables lack columns that the service needs: %', missing;
   end if;
   if not_text is not null then
-    raise exception 'columns that must be text, varchar or citext, because Twilio adds values: %', not_text;
+    raise exception 'columns that must be text or varchar, because Twilio adds values: %', not_text;
   end if;
   if not exists (
     select from pg_index

@@ -118,7 +118,7 @@ begin
            from unnest($1, $2) as risen (sid, status) where message.twilio_sid = risen.sid'
         using stored.risen_sids, stored.risen_statuses;
     end if;
-  exception when query_canceled or others then
+  exception when query_canceled or assert_failure or others then
     -- A log that has to wait for too long is not stored, and its callbacks are answered so.
     if not is_stored and sqlstate = '57014' then
       raise;

@@ -7,7 +7,7 @@ declare
     where attrelid = 'messages'::regclass and attname = 'twilio_sid'
       and not exists (
         select from pg_index join pg_opclass on pg_opclass.oid = indclass[0]
-        where indrelid = attrelid and indkey[0] = attnum and indisunique and indnkeyatts = 1 and indpred is null
+        where indrelid = attrelid and indkey[0] = attnum and indisunique and indisvalid and indnkeyatts = 1 and indpred is null
           and opcintype = 'text'::regtype
       )
   );

@@ -34,6 +34,8 @@ const flags = {
   help: { type: 'boolean', short: 'h' },
 } as const;
 
+const NAMES_COUNTRY = /^\s*(?:[a-z]+:)?\s*(?:\+|00)/i;
+
 export const eraseCommand: Command<EraseOptions> = { usage, parse: readEraseOptions, run: erase };
 
 function readEraseOptions(args: readonly string[]): EraseOptions | undefined {
@@ -41,8 +43,9 @@ function readEraseOptions(args: readonly string[]): EraseOptions | undefined {
   if (values.help === true) return undefined;
   if (positionals.length > 0) throw new UsageError('The number is given as --number +15551234567');
   if (values.number === undefined) throw new UsageError('--number is missing');
-  const number = parsePhoneNumber(values.number);
-  if (number === null) throw new UsageError('--number has its country, e.g. +15551234567');
+  // A search may guess that the digits begin with a country; what cannot be undone may not.
+  const number = NAMES_COUNTRY.test(values.number) ? parsePhoneNumber(values.number) : null;
+  if (number === null) throw new UsageError('--number begins with its country, e.g. +15551234567');
   return { number, dryRun: values['dry-run'], yes: values.yes };
 }
 

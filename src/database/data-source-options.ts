@@ -12,6 +12,7 @@ import { FollowMessagesInOneStep1795305600014 } from '../../migrations/179530560
 import { RequireMessagesIndexForText1795305600015 } from '../../migrations/1795305600015-require-messages-index-for-text.js';
 import { AddUndeliveredSms1795305600020 } from '../../migrations/1795305600020-add-undelivered-sms.js';
 import { AddFallbackErasure1795305600021 } from '../../migrations/1795305600021-add-fallback-erasure.js';
+import { CompleteFallbacks1795305600022 } from '../../migrations/1795305600022-complete-fallbacks.js';
 import { MessageEventCountWatermark } from '../event-counts/message-event-count-watermark.entity.js';
 import { MessageEventCount } from '../event-counts/message-event-count.entity.js';
 import { SmsFallback } from '../fallback/sms-fallback.entity.js';
@@ -39,6 +40,7 @@ export const migrations = [
   RequireMessagesIndexForText1795305600015,
   AddUndeliveredSms1795305600020,
   AddFallbackErasure1795305600021,
+  CompleteFallbacks1795305600022,
 ];
 
 /** Not TypeORM's default name: the database may be an application's, with migrations of its own. */

@@ -15,8 +15,11 @@ export class EventCounting extends PeriodicWork {
 
   /** Replicas may do so at the same time: one of them counts. @throws when the database is away. */
   async runOnce(): Promise<void> {
-    while (await this.store.countNext()) {
-      if (this.signal.aborted) return;
+    try {
+      while (!this.signal.aborted && (await this.store.countNext(this.signal)));
+    } catch (error) {
+      // It was cancelled: the next round, of whoever has it, counts again from there.
+      if (!this.signal.aborted) throw error;
     }
   }
 }

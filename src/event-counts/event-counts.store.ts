@@ -12,8 +12,8 @@ const COMMIT_DELAY_MILLISECONDS = 60_000;
 
 /**
  * In one transaction, so that it stays short, even where rows are read from a disk, and however many events a second there
- * are. Those of a single instant are never divided: callbacks are never so many at once, and where an import was, one long
- * transaction is simpler than a watermark amid an instant. 300,000 take some 1.5 s.
+ * are. Those of a single instant are never divided: callbacks are never so many at once, and for whatever else adds them one
+ * long transaction is simpler than a watermark amid an instant. 300,000 take some 1.5 s.
  */
 const EVENTS_IN_TRANSACTION = 10_000;
 
@@ -31,16 +31,22 @@ export class EventCountsStore {
 
   /**
    * Counts the next events. Where another replica does so at this moment, it is left to that one.
+   * @param signal cancels it; then it rejects, and nothing is counted.
    * @returns whether there are more for this one.
    */
-  async countNext(): Promise<boolean> {
+  async countNext(signal: AbortSignal): Promise<boolean> {
     const [step] = await this.dataSource.query<Step[]>(NEXT_STEP, [
       COMMIT_DELAY_MILLISECONDS,
       this.eventsInTransaction,
     ]);
     if (step === undefined) return false;
     const { from, to, more } = step;
-    const [counted] = await queryPatiently<{ isMoved: boolean }>(this.dataSource, COUNT, [from, to, more]);
+    const [counted] = await queryPatiently<{ isMoved: boolean }>(
+      this.dataSource,
+      COUNT,
+      [from, to, more],
+      signal,
+    );
     return more && counted?.isMoved === true;
   }
 }

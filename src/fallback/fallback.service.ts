@@ -136,7 +136,9 @@ export class FallbackService {
   private async settle(fallback: LockedFallback): Promise<void> {
     const { attemptStartedAt, toNumber, body } = fallback;
     if (attemptStartedAt === null || toNumber === null || body === null) {
-      throw new Error(`The fallback ${fallback.id} is ${fallback.state} but has no SMS`);
+      // Erased, and then opened again by a version that did not know. What it was can be found out no more.
+      await this.outcomes.failed(fallback, 'no_answer_from_twilio', null);
+      return;
     }
     const composed: ComposedSms = { ...fallback, toNumber, body };
     const elapsed = fallback.now().getTime() - lookingSince(attemptStartedAt, fallback).getTime();

@@ -8,7 +8,6 @@ import {
   UnauthorizedException,
 } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { networkOf } from '../refusals/network-of.js';
 import { Refusals } from '../refusals/refusals.js';
 import { AdminKeys } from './admin-keys.js';
 import { AdminSessions } from './admin-sessions.js';
@@ -80,7 +79,7 @@ export class AdminAccess {
     response: Response,
     schemes: readonly Scheme[],
   ): Promise<never> {
-    const retryAfterSeconds = await this.refusals.count(networkOf(request.ip ?? ''));
+    const retryAfterSeconds = await this.refusals.count(request.ip ?? '');
     if (retryAfterSeconds !== null) {
       response.setHeader('Retry-After', retryAfterSeconds);
       throw new HttpException('Too many requests without a valid key', HttpStatus.TOO_MANY_REQUESTS);

@@ -1,9 +1,10 @@
-import { Body, Controller, Get, HttpCode, HttpStatus, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, HttpStatus, Post, Query, UseInterceptors } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import { type EventQuery, eventQuery, eventSearchBody } from './event-query.js';
 import { EventSearch } from './event-search.js';
 import { eventPage } from './event-view.js';
 import { OperatorsApi } from './operators-api.decorator.js';
+import { SearchBodyInterceptor } from './search-body.interceptor.js';
 
 @Controller('api/v1/message-events')
 @OperatorsApi('Messages')
@@ -18,6 +19,7 @@ export class MessageEventsController {
   }
 
   @Post('search')
+  @UseInterceptors(SearchBodyInterceptor)
   @HttpCode(HttpStatus.OK)
   @ApiOperation({ summary: 'The same, with a number that stays out of the logs of proxies: in the body' })
   @ApiOkResponse({ standardSchema: eventPage })

@@ -1,5 +1,4 @@
-import { type MiddlewareConsumer, Module, type NestModule, RequestMethod } from '@nestjs/common';
-import { json } from 'express';
+import { type MiddlewareConsumer, Module, type NestModule } from '@nestjs/common';
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
 import { Refusals } from '../refusals/refusals.js';
 import { AdminAccess } from './admin-access.js';
@@ -39,16 +38,12 @@ const controllers = [
   MetricsController,
 ];
 
-/** A few conditions. */
-const readSearch = json({ limit: '4kb' });
-
 const refusals = {
   provide: Refusals,
   inject: [MODULE_OPTIONS_TOKEN],
   useFactory: ({ refusalsPerMinute }: OperationsModuleOptions) =>
     new Refusals({
       limitPerMinute: refusalsPerMinute,
-      maximumAddresses: 10_000,
       message: 'Further requests without a valid key from this address are not logged for a minute',
     }),
 };
@@ -80,8 +75,5 @@ const refusals = {
 export class OperationsModule extends ConfigurableModuleClass implements NestModule {
   configure(consumer: MiddlewareConsumer): void {
     consumer.apply(SecurityHeadersMiddleware).forRoutes(...controllers);
-    consumer
-      .apply(readSearch)
-      .forRoutes({ path: 'api/v1/message-events/search', method: RequestMethod.POST });
   }
 }

@@ -12,7 +12,9 @@ export const queueSchema = z.object({
   oldestAgeSeconds: z
     .number()
     .describe('how long the first of them has been waiting, in seconds; 0 without one'),
-  exhausted: count.describe('jobs that have used up their attempts: nobody tries these again'),
+  exhausted: count.describe(
+    'jobs that have used up their attempts; docs/runbook.md#jobsexhausted says what to do with them',
+  ),
 });
 
 @Controller('api/v1/queue')

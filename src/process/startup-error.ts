@@ -12,6 +12,12 @@ export function exitWithError(error: unknown): never {
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === 'StartupError' || error.name === 'EnvironmentError') return error.message;
+  return knownReason(error) ?? error.stack ?? error.message;
+}
+
+/** What an operator can do about an error of the system or of PostgreSQL; undefined where that is not known. */
+export function knownReason(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
   const { code = '', port } = error as NodeJS.ErrnoException & { port?: number };
   switch (code) {
     case 'EADDRINUSE':
@@ -24,6 +30,6 @@ function explain(error: unknown): string {
     case '42501':
       return `The database does not allow it: ${error.message}. Grant it to the user of DATABASE_URL, or name another one.`;
     default:
-      return error.stack ?? error.message;
+      return undefined;
   }
 }

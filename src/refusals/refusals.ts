@@ -1,13 +1,14 @@
 import { Logger } from '@nestjs/common';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import { networkOf } from './network-of.js';
 
 const WINDOW_SECONDS = 60;
 
 export interface RefusalsOptions {
   /** Of one address within a minute; what is over it is not looked at and not logged. Default 10. */
   readonly limitPerMinute?: number;
-  /** How many addresses are counted apart within a minute, to bound the memory; the others share one count. Default: all. */
-  readonly maximumAddresses?: number;
+  /** How many networks are counted apart within a minute, to bound the memory; the others share one count. Default 10,000. */
+  readonly maximumNetworks?: number;
   /** What the log says, once, when an address is over the limit. */
   readonly message: string;
 }
@@ -29,7 +30,7 @@ export class Refusals {
   /** @returns null while the address is within its limit, then the seconds after which it may try again. */
   async count(address: string): Promise<number | null> {
     try {
-      await this.limiter.consume(this.keyOf(address));
+      await this.limiter.consume(this.keyOf(networkOf(address)));
       return null;
     } catch (limit) {
       if (!(limit instanceof RateLimiterRes)) throw limit;
@@ -40,15 +41,15 @@ export class Refusals {
     }
   }
 
-  private keyOf(address: string): string {
+  private keyOf(network: string): string {
     const now = Date.now();
     if (now >= this.minuteEndsAt) {
       this.countedApart.clear();
       this.minuteEndsAt = now + WINDOW_SECONDS * 1000;
     }
-    const { maximumAddresses = Infinity } = this.options;
-    if (!this.countedApart.has(address) && this.countedApart.size >= maximumAddresses) return 'others';
-    this.countedApart.add(address);
-    return address;
+    const { maximumNetworks = 10_000 } = this.options;
+    if (!this.countedApart.has(network) && this.countedApart.size >= maximumNetworks) return 'others';
+    this.countedApart.add(network);
+    return network;
   }
 }

@@ -111,10 +111,13 @@ describe('npm run erase', () => {
     expect(await everything()).toContain(number);
   });
 
-  it.each([[[]], [['--number', '0155512345']], [['+15551234567']]])(
-    'does not understand %j',
-    async (args) => {
-      expect(await runCommand(null, eraseCommand, args)).toMatchObject({ exitCode: 2 });
-    },
-  );
+  it.each([
+    [[]],
+    [['--number', '0155512345']],
+    [['--number', '555 123 4567']],
+    [['--number', '491701234567', '--yes']],
+    [['+15551234567']],
+  ])('does not understand %j', async (args) => {
+    expect(await runCommand(null, eraseCommand, args)).toMatchObject({ exitCode: 2 });
+  });
 });

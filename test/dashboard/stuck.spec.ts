@@ -67,6 +67,28 @@ describeWithChromium('what needs a look, in Chromium', () => {
     await web.query('delete from sms_fallbacks');
   });
 
+  it('has no second try for what is erased, and no regret for what WhatsApp delivered after all', async () => {
+    await seedFallback(web, {
+      ...{ state: 'skipped', reason: 'no_sender_number', createdAt: minutesAgo(30) },
+      ...{ toNumber: null, erasedAt: minutesAgo(20) },
+    });
+    await seedFallback(web, {
+      ...{
+        state: 'sent',
+        smsMessageSid: randomMessageSid(),
+        createdAt: minutesAgo(30),
+        sentAt: minutesAgo(29),
+      },
+      ...{ smsUndeliveredAt: minutesAgo(28), duplicateDeliveryAt: minutesAgo(27) },
+    });
+    await visit.page.reload();
+    await section().getByText('to a number that is erased').waitFor();
+    await section().getByText('WhatsApp delivered the message after all.').waitFor();
+    expect(await section().getByRole('button').count()).toBe(0);
+    expect(await section().getByText('The person got neither.').count()).toBe(0);
+    await web.query('delete from sms_fallbacks');
+  });
+
   it('is the queue while no worker takes a policy failure, and nothing once one does', async () => {
     const { twilioSid } = await seedMessage(web.dataSource);
     await policyFailure(web, twilioSid);

@@ -124,6 +124,22 @@ describe('a fallback that had to wait', () => {
     expect(attemptsFor(application, sid)).toEqual([]);
   });
 
+  it('ends what was erased and then opened again, without an SMS', async () => {
+    const sid = await goOnWith({
+      state: 'uncertain',
+      attempts: 1,
+      unansweredAttempts: 1,
+      toNumber: null,
+      body: null,
+      erasedAt: minutesAgo(1),
+    });
+    expect(await untilFallbackEnds(application, sid)).toMatchObject({
+      state: 'failed',
+      reason: 'no_answer_from_twilio',
+    });
+    expect(attemptsFor(application, sid)).toEqual([]);
+  });
+
   it('sends no SMS again that would come hours too late', async () => {
     const sid = await goOnWith({
       state: 'uncertain',

@@ -31,6 +31,28 @@ describe("the application's row of a message that gets a callback", () => {
   }
 
   it.each([
+    ['an exception', `raise exception 'no'`],
+    ['a failed assertion', 'assert false'],
+    ['a division by zero', 'perform 1 / 0'],
+  ])('undoes nothing of the log where its trigger ends with %s', async (_, statement) => {
+    await application.query(
+      `create function refuse() returns trigger language plpgsql as $$ begin ${statement}; return new; end $$`,
+    );
+    await application.query(
+      'create trigger refuse before update on messages for each row execute function refuse()',
+    );
+    try {
+      const { twilioSid } = await seedMessage(application.dataSource);
+      await report(twilioSid, 'sent');
+      expect(
+        await application.query('select message_id from message_events where message_sid = $1', [twilioSid]),
+      ).toEqual([{ message_id: null }]);
+    } finally {
+      await application.query('drop function refuse cascade');
+    }
+  });
+
+  it.each([
     ['before', 'before update'],
     ['after', 'after update'],
   ])("has its triggers %s an update run with the planner's own settings", async (_, moment) => {

@@ -32,6 +32,15 @@ describe('the API without ADMIN_API_KEYS', () => {
     expect(answer).toMatchObject({ status: 404, body: { ...nothing.body, message: `Cannot GET ${route}` } });
   });
 
+  it('answers 404 to a search, whatever its body is', async () => {
+    const headers = { 'content-type': 'application/json' };
+    for (const body of ['{"number"', '{}', `"${'x'.repeat(5_000)}"`]) {
+      const search = { method: 'POST', headers, body };
+      const answer = await fetch(`${application.origin}/api/v1/message-events/search`, search);
+      expect(answer.status).toBe(404);
+    }
+  });
+
   it('still has health and the webhook', async () => {
     expect((await callApi(application, '/health/ready', { authorization: null })).status).toBe(200);
     expect((await postCallback(application)).status).toBe(204);

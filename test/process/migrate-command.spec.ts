@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
 import { migrations } from '../../src/database/data-source-options.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { APPLICATION_TABLES, execute } from '../database/application-tables.js';
@@ -53,6 +54,28 @@ describe('npm run migrate', () => {
         'Each variable is explained in .env.example.\n',
     );
   });
+
+  // The embedded database has one user, who may do everything.
+  if (process.env.TEST_DATABASE_URL !== undefined) {
+    it('says what the user of DATABASE_URL may not do, and ends', async () => {
+      const url = new URL(String(empty.client.connectionString));
+      const role = `restricted_${randomUUID().replaceAll('-', '')}`;
+      await execute(empty, `create role ${role} login`);
+      try {
+        // The schema of the job queue may be made, tables in `public` may not.
+        await execute(empty, `grant create on database ${url.pathname.slice(1)} to ${role}`);
+        url.username = role;
+        const { code, stderr } = await migrate({ DATABASE_URL: url.href });
+        expect(stderr).toBe(
+          '✖ The database does not allow it: permission denied for schema public. Grant it to the user of DATABASE_URL, or name another one.\n',
+        );
+        expect(code).toBe(1);
+      } finally {
+        await execute(empty, `drop owned by ${role} cascade`);
+        await execute(empty, `drop role ${role}`);
+      }
+    });
+  }
 
   it('says that nobody listens at DATABASE_URL', async () => {
     const { code, stderr } = await migrate({ DATABASE_URL: 'postgresql://user:s3cr3t@localhost:1/db' });

@@ -8,7 +8,7 @@ describe('refusals of more addresses than are counted apart', () => {
   const message = 'Further refusals are not logged';
 
   it('share one count, and those that are counted apart keep theirs', async () => {
-    const refusals = new Refusals({ limitPerMinute: 2, maximumAddresses: 2, message });
+    const refusals = new Refusals({ limitPerMinute: 2, maximumNetworks: 2, message });
     const isLimited = async (address: string) => (await refusals.count(address)) !== null;
     expect(await isLimited('first')).toBe(false);
     expect(await isLimited('second')).toBe(false);
@@ -20,9 +20,11 @@ describe('refusals of more addresses than are counted apart', () => {
     expect(await isLimited('second')).toBe(false);
   });
 
-  it('are counted for each of them where no maximum is given', async () => {
+  it('are counted for each of them while there are few, and of IPv6 for each network', async () => {
     const refusals = new Refusals({ limitPerMinute: 1, message });
-    for (const address of ['first', 'second', 'third']) expect(await refusals.count(address)).toBeNull();
-    expect(await refusals.count('third')).toBeGreaterThanOrEqual(1);
+    const addresses = ['192.0.2.1', '192.0.2.2', '2001:db8::1', '2001:db8:0:1::1'];
+    for (const address of addresses) expect(await refusals.count(address)).toBeNull();
+    expect(await refusals.count('192.0.2.2')).toBeGreaterThanOrEqual(1);
+    expect(await refusals.count('2001:db8::ffff')).toBeGreaterThanOrEqual(1);
   });
 });

@@ -1,0 +1,20 @@
+import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
+import { json, type Request, type Response } from 'express';
+import { promisify } from 'node:util';
+import type { Observable } from 'rxjs';
+
+/** A few conditions. */
+const read = promisify<Request, Response>(json({ limit: '4kb' }));
+
+/**
+ * Reads the JSON of a search, after the guard: who is not let in is answered so, whatever the body is, and nobody learns
+ * from another answer that there is something to search.
+ */
+@Injectable()
+export class SearchBodyInterceptor implements NestInterceptor {
+  async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
+    const http = context.switchToHttp();
+    await read(http.getRequest<Request>(), http.getResponse<Response>());
+    return next.handle();
+  }
+}
