@@ -1,8 +1,9 @@
 import { repeat } from './vendor/directives/repeat.js';
 import { html, nothing, type TemplateResult } from './vendor/lit-html.js';
 import type { Fallback, Newest } from './answers.js';
-import { codeView, type Meanings } from './error-codes-view.js';
-import { journeyLink, moment } from './format.js';
+import type { Meanings } from './error-codes-view.js';
+import { fallbackCards } from './fallback-cards.js';
+import { journeyLink } from './format.js';
 import type { Loaded } from './overview.js';
 import { isQueueStuck, queueView } from './queue-view.js';
 import { undeliveredView } from './undelivered-view.js';
@@ -34,27 +35,17 @@ export function stuckView(
 
 function group(
   heading: string,
-  { items, nextCursor }: Newest<Fallback>,
-  actions: StuckActions,
+  fallbacks: Newest<Fallback>,
+  { retry, meanings }: StuckActions,
 ): TemplateResult | typeof nothing {
-  if (items.length === 0) return nothing;
-  return html`
-    <h3>${heading}</h3>
-    <ul class="cards">
-      ${repeat(
-        items,
-        ({ id }) => id,
-        (fallback) => card(fallback, actions),
-      )}
-    </ul>
-    ${
-      nextCursor === null
-        ? nothing
-        : html`<p class="hint">
-            These are the newest. <code>npm run fallbacks</code> lists all, and tries many again at once.
-          </p>`
-    }
-  `;
+  return fallbackCards(heading, fallbacks, meanings, {
+    cardOf: (fallback) => ({
+      words: fallback.meaning,
+      code: fallback.errorCode,
+      action: fallback.erasedAt === null ? retryButton(fallback, retry) : nothing,
+    }),
+    whereMore: html`<code>npm run fallbacks</code> lists all, and tries many again at once.`,
+  });
 }
 
 /** It stays when the card goes, because the fallback is under way again. */
@@ -72,26 +63,6 @@ function retriedView(retried: StuckActions['retried']): TemplateResult | typeof 
           </li>`,
       )}
     </ul>
-  `;
-}
-
-function card(fallback: Fallback, { retry, meanings }: StuckActions): TemplateResult {
-  const { originalMessageSid, to, meaning, errorCode, erasedAt, createdAt } = fallback;
-  return html`
-    <li>
-      <p>
-        ${moment(createdAt)}
-        <span class="hint">to ${erasedAt === null ? (to ?? 'nobody') : 'a number that is erased'}</span>
-      </p>
-      <p>
-        ${meaning}
-        ${errorCode === null ? nothing : html`${codeView(errorCode)}: ${meanings.get(errorCode) ?? ''}`}
-      </p>
-      <p class="actions">
-        <a href=${journeyLink(originalMessageSid)} aria-label="Journey of ${originalMessageSid}">Journey</a>
-        ${erasedAt === null ? retryButton(fallback, retry) : nothing}
-      </p>
-    </li>
   `;
 }
 

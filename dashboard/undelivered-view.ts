@@ -1,52 +1,24 @@
-import { repeat } from './vendor/directives/repeat.js';
-import { html, nothing, type TemplateResult } from './vendor/lit-html.js';
+import { html, type nothing, type TemplateResult } from './vendor/lit-html.js';
 import type { Fallback, Newest } from './answers.js';
-import { codeView, type Meanings } from './error-codes-view.js';
-import { journeyLink, moment } from './format.js';
+import type { Meanings } from './error-codes-view.js';
+import { type Card, fallbackCards } from './fallback-cards.js';
 
 /** The fallbacks whose SMS was sent and not delivered. Trying again would be a second SMS, so there is no button for it. */
 export function undeliveredView(
-  { items, nextCursor }: Newest<Fallback>,
+  undelivered: Newest<Fallback>,
   time: string,
   meanings: Meanings,
 ): TemplateResult | typeof nothing {
-  if (items.length === 0) return nothing;
-  return html`
-    <h3>SMS not delivered, ${time}</h3>
-    <ul class="cards">
-      ${repeat(
-        items,
-        ({ id }) => id,
-        (fallback) => card(fallback, meanings),
-      )}
-    </ul>
-    ${
-      nextCursor === null
-        ? nothing
-        : html`<p class="hint">
-            These are the newest. The API lists all: <code>/api/v1/fallbacks?undelivered=true</code>.
-          </p>`
-    }
-  `;
+  return fallbackCards(`SMS not delivered, ${time}`, undelivered, meanings, {
+    cardOf,
+    whereMore: html`The API lists all: <code>/api/v1/fallbacks?undelivered=true</code>.`,
+  });
 }
 
-function card(
-  { originalMessageSid, to, smsErrorCode, duplicateDeliveryAt, erasedAt, createdAt }: Fallback,
-  meanings: Meanings,
-): TemplateResult {
-  return html`
-    <li>
-      <p>
-        ${moment(createdAt)}
-        <span class="hint">to ${erasedAt === null ? (to ?? 'nobody') : 'a number that is erased'}</span>
-      </p>
-      <p>
-        ${duplicateDeliveryAt === null ? 'The person got neither.' : 'WhatsApp delivered the message after all.'}
-        ${smsErrorCode === null ? nothing : html`${codeView(smsErrorCode)}: ${meanings.get(smsErrorCode) ?? ''}`}
-      </p>
-      <p class="actions">
-        <a href=${journeyLink(originalMessageSid)} aria-label="Journey of ${originalMessageSid}">Journey</a>
-      </p>
-    </li>
-  `;
+function cardOf({ duplicateDeliveryAt, smsErrorCode }: Fallback): Card {
+  return {
+    words:
+      duplicateDeliveryAt === null ? 'The person got neither.' : 'WhatsApp delivered the message after all.',
+    code: smsErrorCode,
+  };
 }

@@ -17,6 +17,7 @@ export const MODULES = [
   'course-chart.js',
   'course-view.js',
   'error-codes-view.js',
+  'fallback-cards.js',
   'focus.js',
   'format.js',
   'funnel-view.js',

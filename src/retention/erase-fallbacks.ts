@@ -13,4 +13,4 @@ erased as (
     from found where sms_fallbacks.id = found.id
   returning found.id
 )
-select count(*)::int as erased from erased`;
+select count(*)::int as rows from erased`;

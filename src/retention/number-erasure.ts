@@ -43,8 +43,8 @@ export class NumberErasure {
   private async repeat(statement: string, number: string): Promise<number> {
     let total = 0;
     for (;;) {
-      const [row] = await this.dataSource.query<{ erased: number }[]>(statement, [number, BATCH]);
-      const erased = row?.erased ?? 0;
+      const [row] = await this.dataSource.query<{ rows: number }[]>(statement, [number, BATCH]);
+      const erased = row?.rows ?? 0;
       total += erased;
       if (erased < BATCH) return total;
     }
@@ -68,7 +68,7 @@ erased as (
     from found where message_events.id = found.id
   returning found.id
 )
-select count(*)::int as erased from erased`;
+select count(*)::int as rows from erased`;
 
 /** By sms_fallbacks_to_number_idx. */
 const ERASE_FALLBACKS = eraseFallbacks(
@@ -85,7 +85,7 @@ erased as (
     from found where rejected_callbacks.id = found.id
   returning found.id
 )
-select count(*)::int as erased from erased`;
+select count(*)::int as rows from erased`;
 
 /** Those that are done are gone, and those that wait are soon. */
 const DROP_EXHAUSTED_JOBS = `

@@ -1,48 +1,23 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { PeriodicWork } from '../rounds/periodic-work.js';
+import { OldRows } from './old-rows.js';
 import { MODULE_OPTIONS_TOKEN, type RetentionModuleOptions } from './retention.module-definition.js';
-
-/** In one statement, so that none keeps others waiting for long. */
-const BATCH = 1_000;
-
-/** In one round: 50,000 rows a minute are more than callbacks bring. */
-const BATCHES = 50;
 
 /**
  * Deletes events and rejected callbacks that are older than RETENTION_DAYS, the oldest first. An event is counted before
  * it goes, so that statistics stay: where no EventCountsModule is at work, none goes.
  */
 @Injectable()
-export class OldEvents extends PeriodicWork {
-  private readonly retentionDays: number | undefined;
-
-  constructor(
-    private readonly dataSource: DataSource,
-    @Inject(MODULE_OPTIONS_TOKEN) { retentionDays, intervalMilliseconds = 60_000 }: RetentionModuleOptions,
-  ) {
-    super({
-      intervalMilliseconds: retentionDays === undefined ? 0 : intervalMilliseconds,
-      failure: 'Old events cannot be deleted now',
-    });
-    this.retentionDays = retentionDays;
+export class OldEvents extends OldRows {
+  constructor(dataSource: DataSource, @Inject(MODULE_OPTIONS_TOKEN) options: RetentionModuleOptions) {
+    super(dataSource, options, 'Old events cannot be deleted now');
   }
 
   /** Replicas may do so at the same time. @throws when the database is away. */
   async runOnce(): Promise<void> {
-    let deleted = 0;
-    for (let batch = 0; batch < BATCHES && !this.signal.aborted; batch += 1) {
-      const events = await this.delete(DELETE_EVENTS);
-      deleted += events;
-      if (events < BATCH) break;
-    }
-    if (!this.signal.aborted) await this.delete(DELETE_REJECTED_CALLBACKS);
-    if (deleted > 0) this.logger.log('Old events are deleted', { events: deleted });
-  }
-
-  private async delete(statement: string): Promise<number> {
-    const [row] = await this.dataSource.query<{ deleted: number }[]>(statement, [this.retentionDays, BATCH]);
-    return row?.deleted ?? 0;
+    const events = await this.inBatches(DELETE_EVENTS);
+    if (!this.signal.aborted) await this.once(DELETE_REJECTED_CALLBACKS);
+    if (events > 0) this.logger.log('Old events are deleted', { events });
   }
 }
 
@@ -69,7 +44,7 @@ with old as (
 deleted as (
   delete from message_events using old where message_events.id = old.id returning old.id
 )
-select count(*)::int as deleted from deleted`;
+select count(*)::int as rows from deleted`;
 
 /** There are 10,000 at the most. */
 const DELETE_REJECTED_CALLBACKS = `
@@ -78,4 +53,4 @@ with deleted as (
    where id in (select id from rejected_callbacks where created_at < now() - $1 * interval '1 day' order by id limit $2)
   returning id
 )
-select count(*)::int as deleted from deleted`;
+select count(*)::int as rows from deleted`;

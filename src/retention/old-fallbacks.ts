@@ -1,40 +1,19 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { PeriodicWork } from '../rounds/periodic-work.js';
 import { eraseFallbacks, IS_ENDED } from './erase-fallbacks.js';
+import { OldRows } from './old-rows.js';
 import { MODULE_OPTIONS_TOKEN, type RetentionModuleOptions } from './retention.module-definition.js';
-
-/** In one statement, so that none keeps others waiting for long. */
-const BATCH = 1_000;
-
-/** In one round. */
-const BATCHES = 50;
 
 /** Erases the number and the text of fallbacks that have been at an end for RETENTION_DAYS, the oldest first. */
 @Injectable()
-export class OldFallbacks extends PeriodicWork {
-  private readonly retentionDays: number | undefined;
-
-  constructor(
-    private readonly dataSource: DataSource,
-    @Inject(MODULE_OPTIONS_TOKEN) { retentionDays, intervalMilliseconds = 60_000 }: RetentionModuleOptions,
-  ) {
-    super({
-      intervalMilliseconds: retentionDays === undefined ? 0 : intervalMilliseconds,
-      failure: 'Old fallbacks cannot be erased now',
-    });
-    this.retentionDays = retentionDays;
+export class OldFallbacks extends OldRows {
+  constructor(dataSource: DataSource, @Inject(MODULE_OPTIONS_TOKEN) options: RetentionModuleOptions) {
+    super(dataSource, options, 'Old fallbacks cannot be erased now');
   }
 
   /** Replicas may do so at the same time. @throws when the database is away. */
   async runOnce(): Promise<void> {
-    let fallbacks = 0;
-    for (let batch = 0; batch < BATCHES && !this.signal.aborted; batch += 1) {
-      const [row] = await this.dataSource.query<{ erased: number }[]>(ERASE, [this.retentionDays, BATCH]);
-      const erased = row?.erased ?? 0;
-      fallbacks += erased;
-      if (erased < BATCH) break;
-    }
+    const fallbacks = await this.inBatches(ERASE);
     if (fallbacks > 0) this.logger.log('Old fallbacks are erased', { fallbacks });
   }
 }

@@ -1,0 +1,54 @@
+import { repeat } from './vendor/directives/repeat.js';
+import { html, nothing, type TemplateResult } from './vendor/lit-html.js';
+import type { Fallback, Newest } from './answers.js';
+import { codeView, type Meanings } from './error-codes-view.js';
+import { journeyLink, moment } from './format.js';
+
+/** What a card says of its fallback. */
+export interface Card {
+  readonly words: string;
+  readonly code: string | null;
+  /** Beside the link to the journey. */
+  readonly action?: TemplateResult | typeof nothing;
+}
+
+/** Fallbacks below a heading, a card each; nothing where there is none. */
+export function fallbackCards(
+  heading: string,
+  { items, nextCursor }: Newest<Fallback>,
+  meanings: Meanings,
+  { cardOf, whereMore }: { cardOf: (fallback: Fallback) => Card; whereMore: TemplateResult },
+): TemplateResult | typeof nothing {
+  if (items.length === 0) return nothing;
+  return html`
+    <h3>${heading}</h3>
+    <ul class="cards">
+      ${repeat(
+        items,
+        ({ id }) => id,
+        (fallback) => card(fallback, cardOf(fallback), meanings),
+      )}
+    </ul>
+    ${nextCursor === null ? nothing : html`<p class="hint">These are the newest. ${whereMore}</p>`}
+  `;
+}
+
+function card(
+  { originalMessageSid, to, erasedAt, createdAt }: Fallback,
+  { words, code, action = nothing }: Card,
+  meanings: Meanings,
+): TemplateResult {
+  return html`
+    <li>
+      <p>
+        ${moment(createdAt)}
+        <span class="hint">to ${erasedAt === null ? (to ?? 'nobody') : 'a number that is erased'}</span>
+      </p>
+      <p>${words} ${code === null ? nothing : html`${codeView(code)}: ${meanings.get(code) ?? ''}`}</p>
+      <p class="actions">
+        <a href=${journeyLink(originalMessageSid)} aria-label="Journey of ${originalMessageSid}">Journey</a>
+        ${action}
+      </p>
+    </li>
+  `;
+}
