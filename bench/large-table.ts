@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { BenchDatabase } from './bench-database.js';
 
 /** In one statement. */
@@ -10,7 +11,8 @@ interface Definition {
 
 /**
  * Fills `message_events` with messages of the last two weeks, three statuses of each, one message in twenty a failure,
- * with payloads as long as real ones. Indexes are made afterwards, which takes a fraction of the time.
+ * with payloads as long as real ones; and what the service has made of them, counts and fallbacks. Indexes are made
+ * afterwards, which takes a fraction of the time.
  */
 export async function fillTable(
   database: BenchDatabase,
@@ -37,13 +39,52 @@ export async function fillTable(
     interrupted.throwIfAborted();
     await database.query(sql);
   }
-  await database.query(COUNTED);
-  await database.query('vacuum (analyze) message_events');
+  say('counting them, and storing their fallbacks');
+  for (const sql of [COUNTS, COUNTED, FALLBACKS]) await database.query(sql);
+  await database.query('vacuum (analyze)');
   await database.query('checkpoint');
+}
+
+/** The SID of the message that row number `index` of the table tells of. */
+export function storedMessageSidOf(index: number): string {
+  return `SM${createHash('md5')
+    .update(`stored ${Math.floor(index / 3)}`)
+    .digest('hex')}`;
+}
+
+/** The number that this message went to. */
+export function storedNumberOf(index: number): string {
+  return `+1777${String(Math.floor(index / 3) % 10_000_000).padStart(7, '0')}`;
 }
 
 /** Else the service would be busy counting what is there, as it has been long since where a table has grown by itself. */
 const COUNTED = 'update message_event_count_watermark set counted_until = now()';
+
+const COUNTS = `
+insert into message_event_counts (unit, begins_at, channel, message_status, error_code, events)
+select unit, date_trunc(unit, created_at, 'UTC'), channel, message_status, coalesce(error_code, ''), count(*)
+  from message_events cross join unnest(array['minute', 'hour', 'day']) as unit
+ group by 1, 2, 3, 4, 5`;
+
+/** Of each policy failure; of twenty, one was skipped and one failed. One SMS in ten was not delivered. */
+const FALLBACKS = `
+insert into sms_fallbacks (
+  original_message_sid, message_event_id, account_sid, state, reason, attempts, to_number, body, sms_message_sid, sent_at,
+  sms_delivered_at, sms_undelivered_at, sms_error_code, created_at, updated_at
+)
+select message_sid, id, account_sid, state, case state when 'skipped' then 'no_text' when 'failed' then 'rejected_by_twilio' end,
+       1, to_number, 'Your appointment is tomorrow at 10:00.', case when is_sent then 'SM' || md5('sms of ' || message_sid) end,
+       case when is_sent then created_at + interval '1 second' end,
+       case when is_sent and number % 10 <> 0 then created_at + interval '6 seconds' end,
+       case when is_sent and number % 10 = 0 then created_at + interval '6 seconds' end,
+       case when is_sent and number % 10 = 0 then '30003' end, created_at, created_at + interval '6 seconds'
+  from (
+    select *, row_number() over () as number from message_events where error_code = '63049' and channel = 'whatsapp'
+  ) as failure
+ cross join lateral (
+   select case number % 20 when 1 then 'skipped' when 2 then 'failed' else 'sent' end as state
+ ) as outcome
+ cross join lateral (select state = 'sent' as is_sent) as sending`;
 
 const UNIQUE_CONSTRAINTS = `
 select conname as name, pg_get_constraintdef(oid) as sql from pg_constraint

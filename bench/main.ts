@@ -1,6 +1,7 @@
 import type { Measure } from './bench-context.js';
 import { measureGrowth } from './growth.js';
 import { measureLatency } from './latency.js';
+import { measureOperators } from './operators.js';
 import { type MeasurementName, readOptions, usage } from './options.js';
 import { writeReport } from './report/report.js';
 import { measureSoak } from './soak.js';
@@ -10,6 +11,7 @@ const MEASUREMENTS: Readonly<Record<MeasurementName, Measure>> = {
   throughput: measureThroughput,
   latency: measureLatency,
   growth: measureGrowth,
+  operators: measureOperators,
   soak: measureSoak,
 };
 

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 
 /** What can be measured. `throughput` is what the service is compared with its peers in. */
-const MEASUREMENTS = ['throughput', 'latency', 'growth', 'soak'] as const;
+const MEASUREMENTS = ['throughput', 'latency', 'growth', 'operators', 'soak'] as const;
 
 export type MeasurementName = (typeof MEASUREMENTS)[number];
 
@@ -19,7 +19,7 @@ export interface BenchOptions {
   readonly warmUpMilliseconds: number;
   /** How many connections there are at once. */
   readonly connections: number;
-  /** Of the large table, for `growth`. */
+  /** Of the large table, for `growth` and `operators`. */
   readonly rows: number;
   /** Of `soak`. */
   readonly minutes: number;
@@ -32,13 +32,14 @@ export const usage = `Measures how fast callbacks are taken. What it prints is a
   throughput       callbacks a second, by this service and by its peers in turns (the default; some five minutes)
   latency          from a policy failure's callback to the SMS's request at Twilio (some two minutes)
   growth           with an empty table and with a large one, in turns, and the documented queries (some fifteen minutes)
+  operators        what the operators' page, calls and indexes cost the callbacks, with a large table (some twenty minutes)
   soak             memory, latency and connections during ten minutes at 70 % of the most (some fifteen minutes)
 
   --quick          short, so the figures are rough: throughput takes about a minute
   --turns N        how often each one takes its turn, 5 or more; default 7
   --seconds S      of a turn; default 4
   --connections C  at once; default 32
-  --rows N         of growth's large table; default 10000000
+  --rows N         of the large table; default 10000000
   --minutes M      of soak; default 10
   --out FOLDER     default bench/results
 `;

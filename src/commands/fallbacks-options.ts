@@ -1,5 +1,5 @@
 import type { FallbackFilter } from '../fallback/fallback-records.js';
-import type { SmsFallbackState } from '../fallback/sms-fallback.entity.js';
+import { SMS_FALLBACK_STATES } from '../fallback/sms-fallback-state.js';
 import { readArguments, readList, readTime, readWholeNumber } from './arguments.js';
 import { UsageError } from './command.js';
 
@@ -30,8 +30,6 @@ export interface RetryOptions {
   readonly dryRun: boolean;
   readonly json: boolean;
 }
-
-const STATES: readonly SmsFallbackState[] = ['claimed', 'sending', 'uncertain', 'sent', 'skipped', 'failed'];
 
 const MAXIMUM_LIMIT = 10_000;
 
@@ -132,7 +130,7 @@ function readTarget(names: readonly string[], filter: FallbackFilter): RetryOpti
 function readFilter(values: Partial<Record<keyof typeof filterFlags, string>>): FallbackFilter {
   const { state, reason, since, until } = values;
   return {
-    ...(state !== undefined && { states: readList('--state', state, STATES) }),
+    ...(state !== undefined && { states: readList('--state', state, SMS_FALLBACK_STATES) }),
     ...(reason !== undefined && { reasons: readList('--reason', reason) }),
     ...(since !== undefined && { since: readTime('--since', since) }),
     ...(until !== undefined && { until: readTime('--until', until) }),

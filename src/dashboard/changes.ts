@@ -2,6 +2,7 @@ import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
 import { distinctUntilChanged, exhaustMap, ReplaySubject, share, takeUntil, timer } from 'rxjs';
 import { DataSource } from 'typeorm';
 import { IS_OVERDUE } from '../operations/overdue.js';
+import { IS_OPEN } from '../fallback/sms-fallback-state.js';
 
 const LOOK_EVERY_MILLISECONDS = 2_000;
 
@@ -54,7 +55,7 @@ export class Changes implements OnModuleDestroy {
 const NEWEST = `
 with open as (
   select updated_at, next_attempt_at from sms_fallbacks
-   where state in ('claimed', 'sending', 'uncertain') limit 10000
+   where ${IS_OPEN} limit 10000
 )
 select (select id from message_events order by created_at desc limit 1) as event,
        (select id from sms_fallbacks order by created_at desc limit 1) as fallback,

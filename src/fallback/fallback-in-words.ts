@@ -1,5 +1,6 @@
 import type { RetryDecision } from './retry-decision.js';
-import type { SmsFallback, SmsFallbackState } from './sms-fallback.entity.js';
+import type { SmsFallback } from './sms-fallback.entity.js';
+import type { SmsFallbackState } from './sms-fallback-state.js';
 
 /** For a state with a reason first, then for the reason in any state, then for the state. */
 const MEANINGS: Readonly<Record<string, string>> = {

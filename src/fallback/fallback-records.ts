@@ -2,7 +2,8 @@ import { Injectable } from '@nestjs/common';
 import { And, DataSource, type FindOptionsWhere, In, LessThan, MoreThan, MoreThanOrEqual } from 'typeorm';
 import { validate as isUuid } from 'uuid';
 import { MessageEvent } from '../message-events/message-event.entity.js';
-import { SmsFallback, type SmsFallbackState } from './sms-fallback.entity.js';
+import { SmsFallback } from './sms-fallback.entity.js';
+import type { SmsFallbackState } from './sms-fallback-state.js';
 
 const BATCH = 100;
 

@@ -3,7 +3,8 @@ import { DataSource, type EntityManager } from 'typeorm';
 import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
 import { decideRetry, type RetryCandidate, type RetryDecision } from './retry-decision.js';
 import { smsFallbackAttemptDue } from './sms-fallback-attempt-due.event.js';
-import type { SmsFallback, SmsFallbackState } from './sms-fallback.entity.js';
+import type { SmsFallback } from './sms-fallback.entity.js';
+import { IS_OPEN, type SmsFallbackState } from './sms-fallback-state.js';
 
 export interface RetriedFallback extends Pick<SmsFallback, 'id' | 'originalMessageSid' | 'smsMessageSid'> {
   readonly decision: RetryDecision;
@@ -92,7 +93,7 @@ async function makeDue(manager: EntityManager, ids: readonly string[]): Promise<
   if (ids.length === 0) return;
   await manager.query(
     `update sms_fallbacks set next_attempt_at = now(), updated_at = now()
-      where id = any($1::uuid[]) and state in ('claimed', 'sending', 'uncertain')`,
+      where id = any($1::uuid[]) and ${IS_OPEN}`,
     [ids],
   );
 }

@@ -7,6 +7,7 @@ import type { EndReason, WaitReason } from './fallback-reasons.js';
 import { smsFallbackAttemptDue } from './sms-fallback-attempt-due.event.js';
 import { SmsFallback } from './sms-fallback.entity.js';
 import type { ComposedSms } from './sms-composer.js';
+import { IS_OPEN } from './sms-fallback-state.js';
 
 /** How long a worker has a fallback to itself. Longer than everything it does with it can take. */
 const LOCK_SECONDS = 30;
@@ -76,7 +77,7 @@ export class FallbackStore {
     const [locked] = await this.dataSource.query<{ lock: string; now: Date }[]>(
       `with locked as (
          update sms_fallbacks set locked_until = now() + $2 * interval '1 second', updated_at = now()
-          where id = $1 and state in ('claimed', 'sending', 'uncertain')
+          where id = $1 and ${IS_OPEN}
             and next_attempt_at <= now() and (locked_until is null or locked_until <= now())
          returning locked_until::text as lock
        )
@@ -93,7 +94,7 @@ export class FallbackStore {
   async planNextLook(id: string): Promise<void> {
     const [open] = await this.dataSource.query<{ at: Date }[]>(
       `select greatest(locked_until, next_attempt_at) as at from sms_fallbacks
-        where id = $1 and state in ('claimed', 'sending', 'uncertain')`,
+        where id = $1 and ${IS_OPEN}`,
       [id],
     );
     if (open !== undefined) await this.publishAttemptDue(this.dataSource.manager, id, open.at);

@@ -5,6 +5,7 @@ import { MessageEventsService } from '../message-events/message-events.service.j
 import type { SmsFallback } from './sms-fallback.entity.js';
 import { SmsMessages } from './sms-messages.js';
 import type { AcceptedSms } from './sms-sender.js';
+import { IS_OPEN } from './sms-fallback-state.js';
 
 interface EndedFallback {
   /** From the callback until now; null where it is gone, or where an operator had it tried again. */
@@ -80,7 +81,7 @@ async function end(manager: EntityManager, id: string, smsMessageSid: string): P
                  where message_sid = $2 and message_status in ('failed', 'undelivered')
                  order by created_at limit 1
               )
-        where id = $1 and state in ('claimed', 'sending', 'uncertain', 'failed')
+        where id = $1 and (${IS_OPEN} or state = 'failed')
        returning message_event_id, retried_at
      )
      select (

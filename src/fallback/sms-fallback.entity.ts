@@ -10,27 +10,15 @@ import {
   Unique,
 } from 'typeorm';
 import { Message } from '../messages/message.entity.js';
-
-/**
- * - `claimed`: there is work to do, at `nextAttemptAt`;
- * - `sending`: the intent to send is committed, so the SMS may be on its way;
- * - `uncertain`: Twilio's answer was lost, and whether the SMS was accepted is being found out;
- * - `sent`, `skipped`, `failed`: ends.
- */
-export type SmsFallbackState = 'claimed' | 'sending' | 'uncertain' | 'sent' | 'skipped' | 'failed';
+import { IS_ENDED, IS_KNOWN_STATE, IS_OPEN, type SmsFallbackState } from './sms-fallback-state.js';
 
 /** What became of the SMS for one WhatsApp message. Rows are written by FallbackStore and SentSmsStore. */
 @Entity('sms_fallbacks')
 @Unique('sms_fallbacks_original_message_sid_key', ['originalMessageSid'])
 @Unique('sms_fallbacks_sms_message_sid_key', ['smsMessageSid'])
-@Check(
-  'sms_fallbacks_state_check',
-  `state in ('claimed', 'sending', 'uncertain', 'sent', 'skipped', 'failed')`,
-)
+@Check('sms_fallbacks_state_check', IS_KNOWN_STATE)
 @Check('sms_fallbacks_reason_check', `reason is not null or state not in ('skipped', 'failed')`)
-@Index('sms_fallbacks_open_idx', ['nextAttemptAt'], {
-  where: `state in ('claimed', 'sending', 'uncertain')`,
-})
+@Index('sms_fallbacks_open_idx', ['nextAttemptAt'], { where: IS_OPEN })
 @Index('sms_fallbacks_created_at_idx', ['createdAt', 'id'])
 @Index('sms_fallbacks_outcomes_idx', [
   'createdAt',
@@ -50,7 +38,7 @@ export type SmsFallbackState = 'claimed' | 'sending' | 'uncertain' | 'sent' | 's
   where: `state = 'failed' and reason = 'no_answer_from_twilio'`,
 })
 @Index('sms_fallbacks_not_erased_idx', ['createdAt'], {
-  where: `erased_at is null and state in ('sent', 'skipped', 'failed')`,
+  where: `erased_at is null and ${IS_ENDED}`,
 })
 @Index('sms_fallbacks_message_id_idx', ['messageId'], { where: 'message_id is not null' })
 export class SmsFallback {

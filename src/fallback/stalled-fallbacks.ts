@@ -4,6 +4,7 @@ import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js
 import { PeriodicWork } from '../rounds/periodic-work.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
 import { smsFallbackAttemptDue } from './sms-fallback-attempt-due.event.js';
+import { IS_OPEN } from './sms-fallback-state.js';
 
 /** In one statement, so that its time is bounded. */
 const BATCH = 100;
@@ -68,7 +69,7 @@ select id from taken_up`;
  */
 const OPEN = takeUp(`
   select id from sms_fallbacks
-   where state in ('claimed', 'sending', 'uncertain')
+   where ${IS_OPEN}
      and next_attempt_at < now() - interval '10 minutes'
      and next_attempt_at < now() - least((now() - coalesce(retried_at, created_at)) / 4, interval '1 hour')
      and (locked_until is null or locked_until < now())

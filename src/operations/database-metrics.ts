@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
 import { countingDelay } from '../event-counts/counting-delay.js';
 import { IS_OVERDUE } from './overdue.js';
+import { IS_OPEN } from '../fallback/sms-fallback-state.js';
 
 const PREFIX = 'whatsapp_sms_fallback_';
 
@@ -105,7 +106,7 @@ export class DatabaseMetrics {
 const OPEN = `
 with open as (
   select state, reason, next_attempt_at from sms_fallbacks
-   where state in ('claimed', 'sending', 'uncertain') limit ${COUNTED_FALLBACKS}
+   where ${IS_OPEN} limit ${COUNTED_FALLBACKS}
 )
 select state, reason, count(*)::int as open,
        (count(*) filter (where ${IS_OVERDUE}))::int as overdue

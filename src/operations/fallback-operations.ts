@@ -8,9 +8,10 @@ import type { FallbackQuery } from './fallback-query.js';
 import { type FallbackDetails, fallbackDetails, fallbackSummary, type RetryView } from './fallback-schema.js';
 import { IS_OVERDUE } from './overdue.js';
 import { MICROSECONDS, toPage } from './page.js';
+import { IS_OPEN } from '../fallback/sms-fallback-state.js';
 
 /** As `fallbacks_overdue` of the metrics counts. */
-const OVERDUE = `state in ('claimed', 'sending', 'uncertain') and ${IS_OVERDUE}`;
+const OVERDUE = `${IS_OPEN} and ${IS_OVERDUE}`;
 
 /** `delivered` outranks both: the message of several segments may report the failure of one. */
 const UNDELIVERED = 'sms_undelivered_at is not null and sms_delivered_at is null';

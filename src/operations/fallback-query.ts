@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { creation, cursorOf, flag, limit, numbers, phoneNumber, time } from './page.js';
+import { SMS_FALLBACK_STATES } from '../fallback/sms-fallback-state.js';
 
 /** What `GET /fallbacks` can be asked for: fallbacks for which all that is given holds. */
 export const fallbackQuery = z.strictObject({
-  state: z.enum(['claimed', 'sending', 'uncertain', 'sent', 'skipped', 'failed']).optional(),
+  state: z.enum(SMS_FALLBACK_STATES).optional(),
   reason: z.string().min(1).max(64).optional().describe('e.g. conversation_without_company'),
   overdue: flag.describe('true: those only whose next step has been due for more than 15 minutes'),
   undelivered: flag.describe(

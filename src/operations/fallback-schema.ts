@@ -4,6 +4,7 @@ import { eventView, fallbackView, smsTextView } from '../fallback/fallback-view.
 import type { SmsFallback } from '../fallback/sms-fallback.entity.js';
 import type { MessageEvent } from '../message-events/message-event.entity.js';
 import { pageOf } from './page.js';
+import { SMS_FALLBACK_STATES } from '../fallback/sms-fallback-state.js';
 
 const text = z.string().nullable();
 const moment = z.date().nullable();
@@ -11,7 +12,7 @@ const moment = z.date().nullable();
 export const fallbackSchema = z.object({
   id: z.uuid(),
   originalMessageSid: z.string(),
-  state: z.enum(['claimed', 'sending', 'uncertain', 'sent', 'skipped', 'failed']),
+  state: z.enum(SMS_FALLBACK_STATES),
   reason: text,
   meaning: z.string().describe('state and reason in words, and what to do'),
   errorCode: text,

@@ -1,5 +1,5 @@
 import { fallbackInWords } from '../fallback/fallback-in-words.js';
-import type { SmsFallbackState } from '../fallback/sms-fallback.entity.js';
+import { isOpen, type SmsFallbackState } from '../fallback/sms-fallback-state.js';
 import type { Statistics } from './statistics-query.js';
 
 /** How many fallbacks of a bucket came to the same. */
@@ -24,7 +24,7 @@ export function funnelOf(rows: readonly OutcomeRow[]): Statistics['funnel'] {
   }
   return {
     ...totals(rows),
-    open: sum(rows.filter(({ state }) => /^(claimed|sending|uncertain)$/.test(state))),
+    open: sum(rows.filter(({ state }) => isOpen(state))),
     skipped: mostFirst(skipped),
     failed: mostFirst(failed),
   };

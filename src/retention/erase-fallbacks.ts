@@ -1,10 +1,7 @@
-/** SQL: whether a fallback is at an end. An open one needs its number and its text. */
-export const IS_ENDED = `state in ('sent', 'skipped', 'failed')`;
-
 /**
  * SQL that takes the number, the text and what Twilio said out of fallbacks, and keeps the rows: they are what keeps a
  * second SMS from being sent, and what is counted.
- * @param found selects the ids of fallbacks that are at an end, and locks them.
+ * @param found selects the ids of fallbacks that are at an end, and locks them: an open one needs its number and its text.
  */
 export const eraseFallbacks = (found: string) => `
 with found as (${found}),

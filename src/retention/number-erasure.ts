@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { eraseFallbacks, IS_ENDED } from './erase-fallbacks.js';
+import { IS_ENDED } from '../fallback/sms-fallback-state.js';
+import { eraseFallbacks } from './erase-fallbacks.js';
 
 /** In one statement, so that none keeps others waiting for long. */
 const BATCH = 1_000;

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { OldRows } from './old-rows.js';
 import { MODULE_OPTIONS_TOKEN, type RetentionModuleOptions } from './retention.module-definition.js';
+import { IS_OPEN } from '../fallback/sms-fallback-state.js';
 
 /**
  * Deletes events and rejected callbacks that are older than RETENTION_DAYS, the oldest first. An event is counted before
@@ -32,11 +33,11 @@ with old as (
      and created_at < (select counted_until from message_event_count_watermark)
      and not exists (
        select from sms_fallbacks
-        where original_message_sid = event.message_sid and state in ('claimed', 'sending', 'uncertain')
+        where original_message_sid = event.message_sid and ${IS_OPEN}
      )
      and not exists (
        select from sms_fallbacks
-        where sms_fallbacks.id = event.sms_fallback_id and state in ('claimed', 'sending', 'uncertain')
+        where sms_fallbacks.id = event.sms_fallback_id and ${IS_OPEN}
      )
    order by created_at limit $2
      for update skip locked

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { eraseFallbacks, IS_ENDED } from './erase-fallbacks.js';
+import { IS_ENDED } from '../fallback/sms-fallback-state.js';
+import { eraseFallbacks } from './erase-fallbacks.js';
 import { OldRows } from './old-rows.js';
 import { MODULE_OPTIONS_TOKEN, type RetentionModuleOptions } from './retention.module-definition.js';
 

@@ -28,7 +28,7 @@ describe('the options of the bench', () => {
     [['--seconds', 'many'], '--seconds is a number of seconds from 0.1 to 60, not many'],
     [['--connections', '0'], '--connections'],
     [['--quik'], "Unknown option '--quik'"],
-    [['quick'], 'Give one of throughput, latency, growth, soak, not quick'],
+    [['quick'], 'Give one of throughput, latency, growth, operators, soak, not quick'],
     [['soak', 'growth'], 'not soak growth'],
     [['growth', '--rows', '10'], '--rows'],
   ])('are refused where they are %j', (args, message) => {

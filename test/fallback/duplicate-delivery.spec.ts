@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { whatsappStatusParameters } from '../../simulator/callback-parameters.js';
 import { DuplicateDeliveries } from '../../src/fallback/duplicate-deliveries.js';
-import type { SmsFallbackState } from '../../src/fallback/sms-fallback.entity.js';
+import type { SmsFallbackState } from '../../src/fallback/sms-fallback-state.js';
 import { TestApplication, WEBHOOK_URL } from '../support/application.js';
 import { findFallback, policyFailure, recipientOf, untilAllIsDone } from '../support/fallbacks.js';
 import { seedMessage } from '../support/seed.js';

@@ -1,0 +1,80 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { storedMessageSidOf, storedNumberOf } from './large-table.js';
+import type { OperatorsApi } from './operators-api.js';
+
+const HOUR_MILLISECONDS = 3_600_000;
+
+/** What an operator does, until the signal is aborted. */
+export type OperatorAtWork = (api: OperatorsApi, signal: AbortSignal) => Promise<void>;
+
+export const nobody: OperatorAtWork = async () => {};
+
+/**
+ * The page as it is open in a browser: it listens, and asks again when it is told of something new, which it is all the time
+ * while callbacks stream in. It leaves the service in peace as long as `dashboard/pacer.ts` does.
+ */
+export function pageOpen(days: number, bucket: 'hour' | 'day'): OperatorAtWork {
+  return async (api, signal) => {
+    await Promise.all([api.follow('/dashboard/events'), loadAgainAndAgain(api, days, bucket, signal)]);
+  };
+}
+
+async function loadAgainAndAgain(
+  api: OperatorsApi,
+  days: number,
+  bucket: string,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    const startedAt = performance.now();
+    const time = `from=${wholeHoursAgo(24 * days)}`;
+    await Promise.all([
+      api.ask(`/api/v1/stats?${time}&bucket=${bucket}`),
+      api.ask('/api/v1/queue'),
+      api.ask('/api/v1/fallbacks?overdue=true&limit=10'),
+      api.ask(`/api/v1/fallbacks?state=failed&${time}&limit=10`),
+      api.ask(`/api/v1/fallbacks?state=skipped&${time}&limit=10`),
+      api.ask(`/api/v1/fallbacks?undelivered=true&${time}&limit=10`),
+    ]);
+    const pause = Math.max(1_000, 10 * (performance.now() - startedAt));
+    await delay(pause, undefined, { signal });
+  }
+}
+
+/** Somebody, or a program, who asks for something else each second. */
+export function callEachSecond(rows: number): OperatorAtWork {
+  let number = 0;
+  return async (api, signal) => {
+    for (;;) {
+      const call = CALLS[number % CALLS.length];
+      const row = (number * 7_919_173) % rows;
+      number += 1;
+      await Promise.all([call?.(api, row), delay(1_000, undefined, { signal })]);
+    }
+  };
+}
+
+/** @param row of the large table. */
+type Call = (api: OperatorsApi, row: number) => Promise<void>;
+
+const CALLS: readonly Call[] = [
+  (api) => api.ask('/api/v1/message-events'),
+  (api) => api.ask('/api/v1/message-events?channel=whatsapp&status=failed'),
+  (api) => api.ask('/api/v1/message-events?errorCode=63049'),
+  (api, row) => api.ask('/api/v1/message-events/search', { number: storedNumberOf(row) }),
+  (api, row) => api.ask(`/api/v1/messages/${storedMessageSidOf(row)}`),
+  (api) => api.ask('/api/v1/fallbacks'),
+  (api) => api.ask('/api/v1/fallbacks?state=failed'),
+  (api) => api.ask(`/api/v1/fallbacks?undelivered=true&from=${wholeHoursAgo(24)}`),
+  (api) => api.ask('/api/v1/queue'),
+  (api) => api.ask(`/api/v1/stats?from=${wholeHoursAgo(24)}&bucket=hour`),
+  (api) => api.ask(`/api/v1/stats?from=${wholeHoursAgo(5)}&bucket=minute`),
+  (api) => api.ask(`/api/v1/stats?from=${wholeHoursAgo(13 * 24)}&bucket=hour`),
+  (api) => api.ask('/api/v1/rejected-callbacks'),
+  (api) => api.ask('/metrics'),
+];
+
+function wholeHoursAgo(hours: number): string {
+  const now = Math.floor(Date.now() / HOUR_MILLISECONDS);
+  return new Date((now - hours) * HOUR_MILLISECONDS).toISOString();
+}

@@ -1,0 +1,220 @@
+import type { BenchContext } from './bench-context.js';
+import type { BenchDatabase } from './bench-database.js';
+import { type ServiceWorld, withServiceWorld } from './bench-world.js';
+import { ContinuingTurns } from './continuing-turns.js';
+import { fillTable } from './large-table.js';
+import { OPERATORS_KEY, OperatorsApi } from './operators-api.js';
+import { callEachSecond, nobody, type OperatorAtWork, pageOpen } from './operators-at-work.js';
+import { percentiles, type Percentiles } from './report/percentiles.js';
+import { asJson, circumstances, type Report } from './report/report.js';
+import { type Spread, spreadOf } from './report/statistics.js';
+
+/** More than the service stores in a second. */
+const MOST_CALLBACKS_PER_SECOND = 10_000;
+
+/** Of message_events: what only operators look for. The others serve the queries of the README, or the service itself. */
+const OPERATORS_INDEXES = ['message_events_to_number_idx', 'message_events_channel_status_idx'];
+
+/** What every ratio is to. */
+const BASELINE = 'nobody looks';
+
+interface Situation {
+  readonly name: string;
+  readonly hasIndexes: boolean;
+  readonly operator: OperatorAtWork;
+}
+
+interface Turn {
+  readonly round: number;
+  readonly situation: string;
+  /** Callbacks a second. */
+  readonly rate: number;
+  readonly p50: number;
+  readonly p99: number;
+  /** Microseconds for a callback, of the service and of PostgreSQL together. */
+  readonly processor: number;
+}
+
+interface Comparison {
+  readonly situation: string;
+  readonly rate: Spread;
+  readonly p50: Spread;
+  readonly p99: Spread;
+  readonly processor: Spread;
+  /** To the baseline's turn of the same round. */
+  readonly rateRatio: Spread;
+  readonly p99Ratio: Spread;
+  readonly processorRatio: Spread;
+}
+
+interface Operators {
+  readonly rows: number;
+  readonly turns: number;
+  /** With as many callbacks as can be taken. */
+  readonly most: readonly Comparison[];
+  /** With half as many, evenly. */
+  readonly half: readonly Comparison[];
+  /** Of the operators' calls meanwhile, by situation. */
+  readonly calls: readonly (Percentiles & { readonly situation: string })[];
+}
+
+/** What the callbacks lose where somebody looks at the page or calls the API, and by the indexes that they need. */
+export async function measureOperators(context: BenchContext): Promise<Report> {
+  const { options, interrupted, say } = context;
+  const { rows, turns, milliseconds, warmUpMilliseconds } = options;
+  // Four of five situations are of the first service, at the most and at half of it.
+  const seconds = (turns * milliseconds * 4 * 1.5 + warmUpMilliseconds) / 1_000;
+  const world = {
+    names: ['operators', 'without_indexes'],
+    callbacks: Math.ceil(seconds * MOST_CALLBACKS_PER_SECOND),
+    settings: { ADMIN_API_KEYS: OPERATORS_KEY },
+    prepare: async (databases: readonly BenchDatabase[]) => {
+      for (const database of databases) await fillTable(database, rows, say, interrupted);
+      for (const name of OPERATORS_INDEXES) await databases[1]?.query(`drop index ${name}`);
+    },
+    say,
+  };
+  return withServiceWorld(world, async (world) => reportOf(await new OperatorsRun(context, world).run()));
+}
+
+class OperatorsRun {
+  readonly #situations: readonly Situation[];
+  readonly #latencies = new Map<string, number[]>();
+  readonly #turns: readonly [ContinuingTurns, ContinuingTurns];
+
+  constructor(
+    private readonly context: BenchContext,
+    private readonly world: ServiceWorld,
+  ) {
+    const [service, withoutIndexes] = world.services;
+    this.#turns = [
+      new ContinuingTurns(world, context, service),
+      new ContinuingTurns(world, context, withoutIndexes),
+    ];
+    this.#situations = [
+      { name: BASELINE, hasIndexes: true, operator: nobody },
+      { name: 'nobody looks, without their indexes', hasIndexes: false, operator: nobody },
+      { name: 'the page is open, of a day', hasIndexes: true, operator: pageOpen(1, 'hour') },
+      { name: 'the page is open, of 14 days', hasIndexes: true, operator: pageOpen(14, 'day') },
+      { name: 'a call each second', hasIndexes: true, operator: callEachSecond(context.options.rows) },
+    ];
+  }
+
+  async run(): Promise<Operators> {
+    const { options, say } = this.context;
+    say('warming up');
+    for (const turns of this.#turns) await turns.take(options.warmUpMilliseconds);
+    const most: Turn[] = [];
+    const half: Turn[] = [];
+    for (let round = 1; round <= options.turns; round += 1) {
+      say(`round ${round} of ${options.turns}`);
+      most.push(...(await this.#takeRound(round)));
+      const rate = spreadOf(most.map(({ rate }) => rate)).median / 2;
+      half.push(...(await this.#takeRound(round, rate)));
+    }
+    const { rows, turns } = options;
+    const calls = [...this.#latencies].map(([situation, latencies]) => ({
+      situation,
+      ...percentiles(latencies.sort((left, right) => left - right)),
+    }));
+    return { rows, turns, most: this.#compare(most), half: this.#compare(half), calls };
+  }
+
+  /** Another order in each round: nobody always follows the same one. */
+  async #takeRound(round: number, requestsPerSecond?: number): Promise<Turn[]> {
+    const turns: Turn[] = [];
+    for (let place = 0; place < this.#situations.length; place += 1) {
+      const situation = this.#situations[(place + round) % this.#situations.length];
+      if (situation !== undefined) turns.push(await this.#take(situation, round, requestsPerSecond));
+    }
+    return turns;
+  }
+
+  async #take(situation: Situation, round: number, requestsPerSecond?: number): Promise<Turn> {
+    const ending = new AbortController();
+    const { signal } = ending;
+    const api = new OperatorsApi(this.world.service.server.port, signal);
+    const turns = this.#turns[situation.hasIndexes ? 0 : 1];
+    const turn = turns.take(this.context.options.milliseconds, requestsPerSecond).finally(() => {
+      ending.abort();
+    });
+    const [{ rate, result, processor, databaseProcessor }] = await Promise.all([
+      turn,
+      untilEnded(situation.operator(api, signal), signal),
+    ]);
+    this.#keep(situation.name, api.latencies);
+    const { p50, p99 } = result.latency;
+    return {
+      ...{ round, situation: situation.name, rate, p50, p99 },
+      processor: processor + databaseProcessor,
+    };
+  }
+
+  #keep(situation: string, latencies: readonly number[]): void {
+    if (latencies.length === 0) return;
+    this.#latencies.set(situation, [...(this.#latencies.get(situation) ?? []), ...latencies]);
+  }
+
+  #compare(turns: readonly Turn[]): Comparison[] {
+    return this.#situations.map(({ name }) => {
+      const own = turns.filter(({ situation }) => situation === name);
+      const ratio = (value: (turn: Turn) => number) =>
+        spreadOf(own.map((turn) => value(turn) / value(baselineOf(turns, turn))));
+      const spread = (value: (turn: Turn) => number) => spreadOf(own.map(value));
+      return {
+        situation: name,
+        rate: spread(({ rate }) => rate),
+        p50: spread(({ p50 }) => p50),
+        p99: spread(({ p99 }) => p99),
+        processor: spread(({ processor }) => processor),
+        rateRatio: ratio(({ rate }) => rate),
+        p99Ratio: ratio(({ p99 }) => p99),
+        processorRatio: ratio(({ processor }) => processor),
+      };
+    });
+  }
+}
+
+function baselineOf(turns: readonly Turn[], { round }: Turn): Turn {
+  const baseline = turns.find((turn) => turn.round === round && turn.situation === BASELINE);
+  if (baseline === undefined) throw new Error(`Round ${round} has no turn where ${BASELINE}`);
+  return baseline;
+}
+
+/** What rejects because it was ended is done. */
+async function untilEnded(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+function reportOf(operators: Operators): Report {
+  const cell = ({ median, least, most }: Spread, digits: number) =>
+    `${median.toFixed(digits)} (${least.toFixed(digits)}–${most.toFixed(digits)})`.padStart(21);
+  const table = (title: string, comparisons: readonly Comparison[]) => [
+    '',
+    `${title.padEnd(38)}${['204 a second', 'ratio', 'CPU µs', 'ratio', 'p99 ms'].map((name) => name.padStart(21)).join('')}`,
+    ...comparisons.map(
+      ({ situation, rate, rateRatio, processor, processorRatio, p99 }) =>
+        situation.padEnd(38) +
+        cell(rate, 0) +
+        cell(rateRatio, 3) +
+        cell(processor, 0) +
+        cell(processorRatio, 3) +
+        cell(p99, 1),
+    ),
+  ];
+  const text = [
+    ...table('as many callbacks as can be taken', operators.most),
+    ...table('half as many', operators.half),
+    '',
+    ...operators.calls.map(
+      ({ situation, count, p50, p90, p99 }) =>
+        `${situation}: ${count} calls, p50 ${p50.toFixed(0)} ms, p90 ${p90.toFixed(0)} ms, p99 ${p99.toFixed(0)} ms`,
+    ),
+    '',
+  ].join('\n');
+  return { text, files: { 'operators.json': asJson({ ...circumstances(), ...operators }) } };
+}

@@ -1,0 +1,29 @@
+/**
+ * - `claimed`: there is work to do, at `nextAttemptAt`;
+ * - `sending`: the intent to send is committed, so the SMS may be on its way;
+ * - `uncertain`: Twilio's answer was lost, and whether the SMS was accepted is being found out.
+ */
+const OPEN_STATES = ['claimed', 'sending', 'uncertain'] as const;
+
+const END_STATES = ['sent', 'skipped', 'failed'] as const;
+
+export const SMS_FALLBACK_STATES = [...OPEN_STATES, ...END_STATES] as const;
+
+export type SmsFallbackState = (typeof SMS_FALLBACK_STATES)[number];
+
+export function isOpen(state: SmsFallbackState): boolean {
+  return OPEN_STATES.some((open) => open === state);
+}
+
+/** SQL: whether a row of `sms_fallbacks` is in one of its known states. */
+export const IS_KNOWN_STATE = isOneOf(SMS_FALLBACK_STATES);
+
+/** SQL: whether it is not at an end. It is the condition of sms_fallbacks_open_idx, which has few rows. */
+export const IS_OPEN = isOneOf(OPEN_STATES);
+
+/** SQL: whether it is at an end. */
+export const IS_ENDED = isOneOf(END_STATES);
+
+function isOneOf(states: readonly SmsFallbackState[]): string {
+  return `state in (${states.map((state) => `'${state}'`).join(', ')})`;
+}
