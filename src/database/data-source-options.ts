@@ -13,6 +13,7 @@ import { RequireMessagesIndexForText1795305600015 } from '../../migrations/17953
 import { AddUndeliveredSms1795305600020 } from '../../migrations/1795305600020-add-undelivered-sms.js';
 import { AddFallbackErasure1795305600021 } from '../../migrations/1795305600021-add-fallback-erasure.js';
 import { CompleteFallbacks1795305600022 } from '../../migrations/1795305600022-complete-fallbacks.js';
+import { CountedWithinSeconds1795305600023 } from '../../migrations/1795305600023-counted-within-seconds.js';
 import { MessageEventCountWatermark } from '../event-counts/message-event-count-watermark.entity.js';
 import { MessageEventCount } from '../event-counts/message-event-count.entity.js';
 import { SmsFallback } from '../fallback/sms-fallback.entity.js';
@@ -41,6 +42,7 @@ export const migrations = [
   AddUndeliveredSms1795305600020,
   AddFallbackErasure1795305600021,
   CompleteFallbacks1795305600022,
+  CountedWithinSeconds1795305600023,
 ];
 
 /** Not TypeORM's default name: the database may be an application's, with migrations of its own. */

@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
 
-/** From this on somebody should look at it, in seconds; ordinarily an event is counted after some 75. */
+/** From this on somebody should look at it, in seconds; ordinarily an event is counted after some 15. */
 export const LONGEST_COUNTING_DELAY = 900;
 
 /** How old the oldest event is that is not counted, in seconds; 0 where all are. */

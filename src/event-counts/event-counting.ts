@@ -8,7 +8,7 @@ import { EventCountsStore } from './event-counts.store.js';
 export class EventCounting extends PeriodicWork {
   constructor(
     private readonly store: EventCountsStore,
-    @Inject(MODULE_OPTIONS_TOKEN) { intervalMilliseconds = 15_000 }: EventCountsModuleOptions,
+    @Inject(MODULE_OPTIONS_TOKEN) { intervalMilliseconds = 5_000 }: EventCountsModuleOptions,
   ) {
     super({ intervalMilliseconds, failure: 'Events cannot be counted now' });
   }

@@ -4,11 +4,10 @@ import { type EventCountsModuleOptions, MODULE_OPTIONS_TOKEN } from './event-cou
 import { queryPatiently } from './patient-statement.js';
 
 /**
- * `created_at` is the start of a transaction, so rows become visible in another order. Those as young as a transaction
- * may last are left for later: each of its three statements has three seconds. An event that becomes visible later than
- * this, e.g. because its process was suspended between two statements, is in the log and in no count.
+ * Events that are younger are left for later. An SMS that Twilio reports as delivered at once has its row in
+ * `sms_fallbacks` by then, and whatever began before is in `pg_stat_activity`.
  */
-const COMMIT_DELAY_MILLISECONDS = 60_000;
+const SETTLING_MILLISECONDS = 10_000;
 
 /**
  * In one transaction, so that it stays short, even where rows are read from a disk, and however many events a second there
@@ -21,12 +20,14 @@ const EVENTS_IN_TRANSACTION = 10_000;
 @Injectable()
 export class EventCountsStore {
   private readonly eventsInTransaction: number;
+  private readonly settlingMilliseconds: number;
 
   constructor(
     private readonly dataSource: DataSource,
     @Inject(MODULE_OPTIONS_TOKEN) options: EventCountsModuleOptions,
   ) {
     this.eventsInTransaction = options.eventsInTransaction ?? EVENTS_IN_TRANSACTION;
+    this.settlingMilliseconds = options.settlingMilliseconds ?? SETTLING_MILLISECONDS;
   }
 
   /**
@@ -36,7 +37,7 @@ export class EventCountsStore {
    */
   async countNext(signal: AbortSignal): Promise<boolean> {
     const [step] = await this.dataSource.query<Step[]>(NEXT_STEP, [
-      COMMIT_DELAY_MILLISECONDS,
+      this.settlingMilliseconds,
       this.eventsInTransaction,
     ]);
     if (step === undefined) return false;
@@ -61,14 +62,22 @@ interface Step {
 /**
  * By message_events_created_at_idx. $1: how old the events are at the least, in milliseconds; $2: how many. More than that
  * of one instant would never let it move on.
+ *
+ * `created_at` is the start of a transaction, so events become visible in another order: whatever is still under way may
+ * add one that is older than those after it. It is waited for a minute, because those of others may last for hours and have
+ * nothing to do with events. An event that becomes visible later than that is in the log and in no count.
  */
 const NEXT_STEP = `
+with settled as (
+  select greatest(coalesce(min(xact_start), now()), now() - interval '1 minute') - $1 * interval '1 millisecond' as until
+    from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+)
 select counted_until::text as from, beyond.created_at is not null as more,
-       (case when beyond.created_at is null then now() - $1 * interval '1 millisecond'
+       (case when beyond.created_at is null then settled.until
              else greatest(beyond.created_at, counted_until + interval '1 microsecond') end)::text as to
-  from message_event_count_watermark left join lateral (
+  from message_event_count_watermark cross join settled left join lateral (
     select created_at from message_events
-     where created_at >= counted_until and created_at < now() - $1 * interval '1 millisecond'
+     where created_at >= counted_until and created_at < settled.until
      order by created_at offset $2 limit 1
   ) as beyond on true`;
 
@@ -76,7 +85,7 @@ select counted_until::text as from, beyond.created_at is not null as more,
  * In one statement, and so in one transaction, by message_events_created_at_idx, and for the ends of SMS by the unique
  * key of their SIDs. Whoever has the watermark locked, and where it was, adds the step to the counts. It may end amid a
  * minute: the next one adds to the same rows. An SMS whose fallback names it later than its end is counted is seen by
- * SentSmsStore.
+ * SentSmsStore. An SMS is never reported as one of WhatsApp, which most events are.
  *
  * The step is a parameter ($1, $2), and not a part of this statement, because the planner has to know that it is short: it
  * would compile the statement otherwise, which takes longer than a statement may. $3: whether there are more events.
@@ -113,7 +122,7 @@ ended as (
       select id, message_status in ('delivered', 'read') as is_delivered
         from sms_fallbacks where sms_message_sid = events.message_sid and sms_delivered_at is null limit 1
     ) as fallback
-   where message_status in ('delivered', 'read', 'failed', 'undelivered')
+   where message_status in ('delivered', 'read', 'failed', 'undelivered') and channel <> 'whatsapp'
    group by fallback.id
 ),
 recorded as (

@@ -134,7 +134,7 @@ export class SmsFallback {
   @Column('timestamptz', {
     name: 'sms_delivered_at',
     nullable: true,
-    comment: 'when the SMS was reported as delivered; set when that event is counted, about a minute later',
+    comment: 'when the SMS was reported as delivered; set when that event is counted, some seconds later',
   })
   smsDeliveredAt!: Date | null;
 
@@ -142,7 +142,7 @@ export class SmsFallback {
     name: 'sms_undelivered_at',
     nullable: true,
     comment:
-      'when the SMS was reported as failed or undelivered; set when that event is counted, about a minute later',
+      'when the SMS was reported as failed or undelivered; set when that event is counted, some seconds later',
   })
   smsUndeliveredAt!: Date | null;
 

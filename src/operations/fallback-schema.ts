@@ -28,7 +28,7 @@ export const fallbackSchema = z.object({
   nextAttemptAt: z.date(),
   retriedAt: moment,
   sentAt: moment,
-  smsDeliveredAt: moment.describe('when the SMS was reported as delivered, known about a minute later'),
+  smsDeliveredAt: moment.describe('when the SMS was reported as delivered, known some seconds later'),
   smsUndeliveredAt: moment.describe('when it was reported as failed or undelivered, known as late'),
   smsErrorCode: text.describe('why it was not delivered'),
   duplicateDeliveryAt: moment.describe('when WhatsApp delivered the original after all'),

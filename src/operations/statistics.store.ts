@@ -87,13 +87,16 @@ select date_bin($3::interval, at, timestamptz '2000-01-01 00:00Z') as at, channe
 /** As text: a Date has no microseconds, and no infinity. */
 const WATERMARK = 'select counted_until::text as at from message_event_count_watermark';
 
-/** The fallbacks whose SMS was reported as delivered by an event that is not counted yet; these are few. */
+/**
+ * The fallbacks whose SMS was reported as delivered by an event that is not counted yet; these are few. An SMS is never
+ * reported as one of WhatsApp, which most events are.
+ */
 const DELIVERED_LATELY = `
 select distinct fallback.id
   from message_events cross join lateral (
     select id from sms_fallbacks where sms_message_sid = message_sid and sms_delivered_at is null limit 1
   ) as fallback
- where created_at >= $1 and message_status in ('delivered', 'read')`;
+ where created_at >= $1 and message_status in ('delivered', 'read') and channel <> 'whatsapp'`;
 
 /**
  * Out of sms_fallbacks_outcomes_idx alone. Bucket by bucket there are few kinds of outcomes, so that they are not sorted:

@@ -14,7 +14,7 @@ export function countingOnDemand(options: EventCountsModuleOptions = {}): Overri
     builder.overrideProvider(MODULE_OPTIONS_TOKEN).useValue({ intervalMilliseconds: 0, ...options });
 }
 
-/** Counts all events that are older than a minute. */
+/** Counts all events that are older than ten seconds. */
 export function countEvents(application: TestApplication): Promise<void> {
   return application.app.get(EventCounting, { strict: false }).runOnce();
 }
