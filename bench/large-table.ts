@@ -40,7 +40,9 @@ export async function fillTable(
     await database.query(sql);
   }
   say('counting them, and storing their fallbacks');
-  for (const sql of [COUNTS, COUNTED, FALLBACKS]) await database.query(sql);
+  for (const sql of [COUNTS, COUNTED]) await database.query(sql);
+  const fallbacks = await database.query(FALLBACKS);
+  if (fallbacks.length === 0) throw new Error('There are no policy failures among the rows');
   await database.query('vacuum (analyze)');
   await database.query('checkpoint');
 }
@@ -84,7 +86,8 @@ select message_sid, id, account_sid, state, case state when 'skipped' then 'no_t
  cross join lateral (
    select case number % 20 when 1 then 'skipped' when 2 then 'failed' else 'sent' end as state
  ) as outcome
- cross join lateral (select state = 'sent' as is_sent) as sending`;
+ cross join lateral (select state = 'sent' as is_sent) as sending
+returning id`;
 
 const UNIQUE_CONSTRAINTS = `
 select conname as name, pg_get_constraintdef(oid) as sql from pg_constraint
@@ -122,5 +125,5 @@ select (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '7' ||
             else case when row / 3 % 20 = 7 then 'failed' else 'read' end end as status
  ) as message
  cross join lateral (
-   select case when status <> 'failed' then null when row % 2 = 0 then '63049' else '63024' end as code
+   select case when status <> 'failed' then null when row / 60 % 2 = 0 then '63049' else '63024' end as code
  ) as failure`;

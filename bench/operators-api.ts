@@ -12,8 +12,9 @@ export class OperatorsApi {
   ) {}
 
   /**
+   * Waits for the answer even where the signal is aborted meanwhile: the slow ones must not be missing.
    * @param body of a POST; without it, it is a GET.
-   * @throws where the answer is an error, and once the signal is aborted.
+   * @throws where the answer is an error.
    */
   async ask(path: string, body?: object): Promise<void> {
     const startedAt = performance.now();
@@ -27,13 +28,13 @@ export class OperatorsApi {
 
   /** Listens to a stream until the signal is aborted. */
   async follow(path: string): Promise<never> {
-    const { body } = await this.#request(path, {});
+    const { body } = await this.#request(path, { signal: this.signal });
     await body?.pipeTo(new WritableStream());
     throw new Error(`The stream of ${path} has ended`);
   }
 
   #request(path: string, options: RequestInit): Promise<Response> {
     const headers = { authorization: `Bearer ${OPERATORS_KEY}`, 'content-type': 'application/json' };
-    return fetch(`http://127.0.0.1:${this.port}${path}`, { ...options, headers, signal: this.signal });
+    return fetch(`http://127.0.0.1:${this.port}${path}`, { ...options, headers });
   }
 }

@@ -120,13 +120,16 @@ class OperatorsRun {
     return { rows, turns, most: this.#compare(most), half: this.#compare(half), calls };
   }
 
-  /** Another order in each round: nobody always follows the same one. */
+  /**
+   * Another order in each round, and every other one is turned round: what one turn leaves behind, e.g. events to count, falls
+   * on another situation each time.
+   */
   async #takeRound(round: number, requestsPerSecond?: number): Promise<Turn[]> {
+    const first = round % this.#situations.length;
+    const order = [...this.#situations.slice(first), ...this.#situations.slice(0, first)];
+    if (round % 2 === 0) order.reverse();
     const turns: Turn[] = [];
-    for (let place = 0; place < this.#situations.length; place += 1) {
-      const situation = this.#situations[(place + round) % this.#situations.length];
-      if (situation !== undefined) turns.push(await this.#take(situation, round, requestsPerSecond));
-    }
+    for (const situation of order) turns.push(await this.#take(situation, round, requestsPerSecond));
     return turns;
   }
 

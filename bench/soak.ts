@@ -1,5 +1,7 @@
+import { AnsweringTwilio } from './answering-twilio.js';
 import type { BenchContext } from './bench-context.js';
 import { type ServiceWorld, withServiceWorld } from './bench-world.js';
+import { withClosers } from './closers.js';
 import { ContinuingTurns } from './continuing-turns.js';
 import { asJson, circumstances, type Report } from './report/report.js';
 import { spreadOf } from './report/statistics.js';
@@ -38,8 +40,14 @@ export async function measureSoak(context: BenchContext): Promise<Report> {
   const { minutes, warmUpMilliseconds } = context.options;
   const seconds = minutes * 60 + (warmUpMilliseconds + MEASURING_THE_MOST_MILLISECONDS) / 1_000;
   const callbacks = Math.ceil(seconds * MOST_CALLBACKS_PER_SECOND * SHARE_OF_THE_MOST);
-  return withServiceWorld({ names: ['soak'], callbacks, say: context.say }, async (world) => {
-    return reportOf(await measure(context, world));
+  return withClosers(async (closers) => {
+    const twilio = await AnsweringTwilio.start();
+    closers.push(() => twilio.close());
+    // A quarter of the messages has no final status. With the default Twilio would not be asked about them in ten minutes.
+    const settings = { STATUS_POLL_AFTER_MINUTES: '1', TWILIO_API_BASE_URL: twilio.baseUrl };
+    return withServiceWorld({ names: ['soak'], callbacks, settings, say: context.say }, async (world) => {
+      return reportOf(await measure(context, world));
+    });
   });
 }
 

@@ -1,8 +1,8 @@
 import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
 import { distinctUntilChanged, exhaustMap, ReplaySubject, share, takeUntil, timer } from 'rxjs';
 import { DataSource } from 'typeorm';
-import { IS_OVERDUE } from '../operations/overdue.js';
 import { IS_OPEN } from '../fallback/sms-fallback-state.js';
+import { IS_OVERDUE } from '../operations/overdue.js';
 
 const LOOK_EVERY_MILLISECONDS = 2_000;
 

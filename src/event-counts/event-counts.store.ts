@@ -3,11 +3,11 @@ import { DataSource } from 'typeorm';
 import { type EventCountsModuleOptions, MODULE_OPTIONS_TOKEN } from './event-counts.module-definition.js';
 import { queryPatiently } from './patient-statement.js';
 
-/**
- * Events that are younger are left for later. An SMS that Twilio reports as delivered at once has its row in
- * `sms_fallbacks` by then, and whatever began before is in `pg_stat_activity`.
- */
+/** Events that are younger are left for later: what adds them has had its time to show in `pg_stat_activity`. */
 const SETTLING_MILLISECONDS = 10_000;
+
+/** Transactions of others may last for hours and have nothing to do with events. */
+const LONGEST_WAIT_MILLISECONDS = 60_000;
 
 /**
  * In one transaction, so that it stays short, even where rows are read from a disk, and however many events a second there
@@ -21,6 +21,7 @@ const EVENTS_IN_TRANSACTION = 10_000;
 export class EventCountsStore {
   private readonly eventsInTransaction: number;
   private readonly settlingMilliseconds: number;
+  private readonly longestWaitMilliseconds: number;
 
   constructor(
     private readonly dataSource: DataSource,
@@ -28,6 +29,7 @@ export class EventCountsStore {
   ) {
     this.eventsInTransaction = options.eventsInTransaction ?? EVENTS_IN_TRANSACTION;
     this.settlingMilliseconds = options.settlingMilliseconds ?? SETTLING_MILLISECONDS;
+    this.longestWaitMilliseconds = options.longestWaitMilliseconds ?? LONGEST_WAIT_MILLISECONDS;
   }
 
   /**
@@ -39,6 +41,7 @@ export class EventCountsStore {
     const [step] = await this.dataSource.query<Step[]>(NEXT_STEP, [
       this.settlingMilliseconds,
       this.eventsInTransaction,
+      this.longestWaitMilliseconds,
     ]);
     if (step === undefined) return false;
     const { from, to, more } = step;
@@ -64,13 +67,15 @@ interface Step {
  * of one instant would never let it move on.
  *
  * `created_at` is the start of a transaction, so events become visible in another order: whatever is still under way may
- * add one that is older than those after it. It is waited for a minute, because those of others may last for hours and have
- * nothing to do with events. An event that becomes visible later than that is in the log and in no count.
+ * add one that is older than those after it. It is waited for, at the most for $3 milliseconds; an event that becomes visible
+ * later than that is in the log and in no count. This statement is one of those that are under way, so that there is a start,
+ * but where PostgreSQL does not keep them (`track_activities`); then as much time is left as if there were an old one.
  */
 const NEXT_STEP = `
 with settled as (
-  select greatest(coalesce(min(xact_start), now()), now() - interval '1 minute') - $1 * interval '1 millisecond' as until
-    from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+  select greatest(min(xact_start), now() - $3 * interval '1 millisecond') - $1 * interval '1 millisecond' as until
+    from pg_stat_activity
+   where datname = current_database() and backend_type is distinct from 'autovacuum worker'
 )
 select counted_until::text as from, beyond.created_at is not null as more,
        (case when beyond.created_at is null then settled.until

@@ -3,8 +3,8 @@ import { DataSource, type EntityManager } from 'typeorm';
 import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
 import { decideRetry, type RetryCandidate, type RetryDecision } from './retry-decision.js';
 import { smsFallbackAttemptDue } from './sms-fallback-attempt-due.event.js';
-import type { SmsFallback } from './sms-fallback.entity.js';
 import { IS_OPEN, type SmsFallbackState } from './sms-fallback-state.js';
+import type { SmsFallback } from './sms-fallback.entity.js';
 
 export interface RetriedFallback extends Pick<SmsFallback, 'id' | 'originalMessageSid' | 'smsMessageSid'> {
   readonly decision: RetryDecision;

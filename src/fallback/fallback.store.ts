@@ -5,9 +5,9 @@ import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js
 import type { WhatsappPolicyFailed } from '../message-events/whatsapp-policy-failed.event.js';
 import type { EndReason, WaitReason } from './fallback-reasons.js';
 import { smsFallbackAttemptDue } from './sms-fallback-attempt-due.event.js';
+import { IS_OPEN } from './sms-fallback-state.js';
 import { SmsFallback } from './sms-fallback.entity.js';
 import type { ComposedSms } from './sms-composer.js';
-import { IS_OPEN } from './sms-fallback-state.js';
 
 /** How long a worker has a fallback to itself. Longer than everything it does with it can take. */
 const LOCK_SECONDS = 30;

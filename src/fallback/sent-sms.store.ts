@@ -2,10 +2,10 @@ import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
 import { measured } from '../measurements/measurements.js';
 import { MessageEventsService } from '../message-events/message-events.service.js';
+import { IS_OPEN } from './sms-fallback-state.js';
 import type { SmsFallback } from './sms-fallback.entity.js';
 import { SmsMessages } from './sms-messages.js';
 import type { AcceptedSms } from './sms-sender.js';
-import { IS_OPEN } from './sms-fallback-state.js';
 
 interface EndedFallback {
   /** From the callback until now; null where it is gone, or where an operator had it tried again. */

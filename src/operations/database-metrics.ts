@@ -4,8 +4,8 @@ import { DataSource } from 'typeorm';
 import { z } from 'zod';
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
 import { countingDelay } from '../event-counts/counting-delay.js';
-import { IS_OVERDUE } from './overdue.js';
 import { IS_OPEN } from '../fallback/sms-fallback-state.js';
+import { IS_OVERDUE } from './overdue.js';
 
 const PREFIX = 'whatsapp_sms_fallback_';
 

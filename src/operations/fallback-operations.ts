@@ -4,11 +4,11 @@ import { retryInWords } from '../fallback/fallback-in-words.js';
 import { FallbackRecords } from '../fallback/fallback-records.js';
 import { FallbackRetries } from '../fallback/fallback-retries.js';
 import { SmsFallback } from '../fallback/sms-fallback.entity.js';
+import { IS_OPEN } from '../fallback/sms-fallback-state.js';
 import type { FallbackQuery } from './fallback-query.js';
 import { type FallbackDetails, fallbackDetails, fallbackSummary, type RetryView } from './fallback-schema.js';
 import { IS_OVERDUE } from './overdue.js';
 import { MICROSECONDS, toPage } from './page.js';
-import { IS_OPEN } from '../fallback/sms-fallback-state.js';
 
 /** As `fallbacks_overdue` of the metrics counts. */
 const OVERDUE = `${IS_OPEN} and ${IS_OVERDUE}`;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { creation, cursorOf, flag, limit, numbers, phoneNumber, time } from './page.js';
 import { SMS_FALLBACK_STATES } from '../fallback/sms-fallback-state.js';
+import { creation, cursorOf, flag, limit, numbers, phoneNumber, time } from './page.js';
 
 /** What `GET /fallbacks` can be asked for: fallbacks for which all that is given holds. */
 export const fallbackQuery = z.strictObject({

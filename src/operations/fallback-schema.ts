@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { fallbackInWords } from '../fallback/fallback-in-words.js';
 import { eventView, fallbackView, smsTextView } from '../fallback/fallback-view.js';
+import { SMS_FALLBACK_STATES } from '../fallback/sms-fallback-state.js';
 import type { SmsFallback } from '../fallback/sms-fallback.entity.js';
 import type { MessageEvent } from '../message-events/message-event.entity.js';
 import { pageOf } from './page.js';
-import { SMS_FALLBACK_STATES } from '../fallback/sms-fallback-state.js';
 
 const text = z.string().nullable();
 const moment = z.date().nullable();

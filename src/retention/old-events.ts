@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { IS_OPEN } from '../fallback/sms-fallback-state.js';
 import { OldRows } from './old-rows.js';
 import { MODULE_OPTIONS_TOKEN, type RetentionModuleOptions } from './retention.module-definition.js';
-import { IS_OPEN } from '../fallback/sms-fallback-state.js';
 
 /**
  * Deletes events and rejected callbacks that are older than RETENTION_DAYS, the oldest first. An event is counted before

@@ -37,7 +37,10 @@ export const ENROL_FROM_EVENTS = enrol(
   'message_events',
   `
   select id::text as key, created_at, message_sid, account_sid,
-    channel = 'whatsapp' and message_status <> all ($4) as is_waiting, message_id is null as is_unlinked
+    channel = 'whatsapp' and message_status <> all ($4) as is_waiting,
+    message_id is null and exists (
+      select from messages where messages.twilio_sid = message_events.message_sid
+    ) as is_unlinked
   from message_events
   where created_at >= greatest(watermark.created_at, now() - $2 * interval '1 millisecond')
     and created_at <= now() - $1 * interval '1 millisecond'

@@ -26,7 +26,7 @@ export interface ClaimedPoll {
 
 /** What one step through the events or the messages came to. */
 export interface Enrolment {
-  /** Messages of which an event is not tied to a row of `messages`, if there is one. */
+  /** Messages of which an event is not tied to the row of `messages` that there is. */
   readonly unlinked: readonly string[];
   /** Whether there may be more to look through. */
   readonly more: boolean;

@@ -32,7 +32,7 @@ export class StatusPoller {
   /**
    * Asks about one batch of messages and records the answers.
    * @param signal ends it early; what was not asked about is due again at once.
-   * @returns whether more may be due.
+   * @returns whether it is worth while to ask about more at once.
    * @throws when the database is away.
    */
   async pollDue(signal: AbortSignal): Promise<boolean> {
@@ -57,9 +57,12 @@ export class StatusPoller {
     if (outcomes.size > 0) this.logger.log('Twilio was asked for statuses', Object.fromEntries(outcomes));
     const failed = turns.find((turn) => turn.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
-    if (waiting.length === 0) return more;
-    await this.giveBack(waiting);
-    return false;
+    if (waiting.length > 0) {
+      await this.giveBack(waiting);
+      return false;
+    }
+    // Where Twilio answers nothing, the others had better wait for the next round than be asked about in vain.
+    return more && outcomes.get('notAnswered') !== claimed.length;
   }
 
   private async giveBack(polls: readonly ClaimedPoll[]): Promise<void> {

@@ -96,6 +96,7 @@ describe('deploy/compose.yml', () => {
       }
       for (const secret of secrets) expect(compose.secrets).toHaveProperty(secret);
       const [program, file = ''] = command ?? [];
+      expect([undefined, 'node', 'postgres']).toContain(program);
       if (program === 'node') expect(existsSync(new URL(file, root))).toBe(true);
     }
   });

@@ -225,11 +225,15 @@ if (process.env.TEST_DATABASE_URL !== undefined) {
       await database.close();
     });
 
-    it('are counted', async () => {
-      late = new Client(database.client);
+    async function beginIn({ client }: DatabaseConnection): Promise<void> {
+      late = new Client(client);
       await late.connect();
       await late.query('begin');
       await late.query('select now()');
+    }
+
+    it('are counted', async () => {
+      await beginIn(database);
       await application.query(ADD_EVENT, ['SMearly']);
       await countEvents(application);
       expect(await counts(application)).toBe(0);
@@ -241,15 +245,36 @@ if (process.env.TEST_DATABASE_URL !== undefined) {
 
     it('are not waited for by those that began before them', async () => {
       await application.query(ADD_EVENT, ['SMearly']);
-      late = new Client(database.client);
-      await late.connect();
-      await late.query('begin');
+      await beginIn(database);
       await late.query(ADD_EVENT, ['SMlate']);
       await countEvents(application);
       expect(await counts(application)).toBe(1);
       await late.query('commit');
       await countEvents(application);
       expect(await counts(application)).toBe(2);
+    });
+
+    it('are not looked for in the transactions of another database', async () => {
+      const other = await createTestDatabase();
+      try {
+        await beginIn(other);
+        await application.query(ADD_EVENT, ['SMearly']);
+        await countEvents(application);
+        expect(await counts(application)).toBe(1);
+      } finally {
+        await late.query('rollback');
+        await late.end();
+        await other.close();
+      }
+    });
+
+    it('are not waited for without an end', async () => {
+      const options = { settlingMilliseconds: 0, longestWaitMilliseconds: 0 };
+      const impatient = new EventCountsStore(application.dataSource, options);
+      await beginIn(database);
+      await application.query(ADD_EVENT, ['SMearly']);
+      await impatient.countNext(new AbortController().signal);
+      expect(await counts(application)).toBe(1);
     });
   });
 }

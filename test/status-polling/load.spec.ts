@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
+import { MessagePollsStore } from '../../src/status-polling/message-polls.store.js';
 import { TestApplication } from '../support/application.js';
 import { withTwilioTimeout } from '../support/fallbacks.js';
-import { randomMessageSid } from '../support/seed.js';
+import { randomMessageSid, seedMessage } from '../support/seed.js';
 import { createTestDatabase } from '../support/test-database.js';
 import { until } from '../support/until.js';
 import { asked, lines, pass, runOnce, sendWhatsapp, waiting } from './polling.js';
@@ -56,6 +57,31 @@ describe('the load on Twilio and the database', () => {
       // The clocks of a request's timeout and of its arrival are two.
       expect(time - (times[index] ?? 0)).toBeGreaterThan(timeout / 2);
     }
+  });
+
+  it('is one batch at a look while Twilio does not answer, and nothing is forgotten', async () => {
+    const application = await start();
+    const sids = await sent(application, 120);
+    application.twilio.failNext({ on: 'fetch', times: Infinity, fault: { type: 'resetBeforeAccepting' } });
+    await runOnce(application);
+    expect(asked(application)).toHaveLength(50);
+    expect(await waiting(application)).toHaveLength(120);
+    application.twilio.forget();
+    for (const sid of sids) {
+      application.twilio.addMessage({ sid, to: 'whatsapp:+15557654321', status: 'delivered' });
+    }
+    await pass(application, 30);
+    await runOnce(application);
+    expect(await waiting(application)).toEqual([]);
+  });
+
+  it('is no look for rows of messages that are not there', async () => {
+    const application = await start();
+    const [withRow = '', withoutRow = ''] = await sent(application, 2);
+    await seedMessage(application.dataSource, { twilioSid: withRow });
+    const { unlinked } = await application.app.get(MessagePollsStore).enrolFromEvents();
+    expect(unlinked).toContain(withRow);
+    expect(unlinked).not.toContain(withoutRow);
   });
 
   it('pauses for as long as Twilio asks with a 429, and goes on then', async () => {

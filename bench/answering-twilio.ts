@@ -1,0 +1,50 @@
+import { once } from 'node:events';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ACCOUNT } from './account.js';
+
+/** About what Twilio's API takes from a server in the same country. */
+const ANSWER_MILLISECONDS = 100;
+
+/** Tells of every message that it is asked about that it is sent and no more, as of a telephone that is switched off. */
+export class AnsweringTwilio {
+  private constructor(private readonly server: Server) {}
+
+  static async start(): Promise<AnsweringTwilio> {
+    const server = createServer(({ url = '' }, response) => {
+      const [sid = ''] = /[A-Z]{2}[0-9a-f]{32}(?=\.json)/.exec(url) ?? [];
+      void answer(sid, response);
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return new AnsweringTwilio(server);
+  }
+
+  get baseUrl(): string {
+    const { port } = this.server.address() as AddressInfo;
+    return `http://127.0.0.1:${port}`;
+  }
+
+  async close(): Promise<void> {
+    this.server.close();
+    this.server.closeAllConnections();
+    await once(this.server, 'close');
+  }
+}
+
+async function answer(sid: string, response: ServerResponse): Promise<void> {
+  await delay(ANSWER_MILLISECONDS);
+  const message = {
+    sid,
+    account_sid: ACCOUNT.sid,
+    status: 'sent',
+    to: 'whatsapp:+15550000000',
+    from: 'whatsapp:+14155238886',
+    error_code: null,
+    error_message: null,
+    date_created: new Date().toUTCString(),
+  };
+  response.writeHead(200, { 'content-type': 'application/json' });
+  response.end(JSON.stringify(message));
+}
