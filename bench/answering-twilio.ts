@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ACCOUNT } from './account.js';
@@ -9,16 +9,26 @@ const ANSWER_MILLISECONDS = 100;
 
 /** Tells of every message that it is asked about that it is sent and no more, as of a telephone that is switched off. */
 export class AnsweringTwilio {
-  private constructor(private readonly server: Server) {}
+  #questions = 0;
 
-  static async start(): Promise<AnsweringTwilio> {
-    const server = createServer(({ url = '' }, response) => {
+  private constructor(private readonly server: Server) {
+    server.on('request', ({ url = '' }: IncomingMessage, response: ServerResponse) => {
+      this.#questions += 1;
       const [sid = ''] = /[A-Z]{2}[0-9a-f]{32}(?=\.json)/.exec(url) ?? [];
       void answer(sid, response);
     });
+  }
+
+  static async start(): Promise<AnsweringTwilio> {
+    const server = createServer();
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     return new AnsweringTwilio(server);
+  }
+
+  /** How often it was asked so far. */
+  get questions(): number {
+    return this.#questions;
   }
 
   get baseUrl(): string {

@@ -28,6 +28,8 @@ interface Minute {
 
 interface Soak {
   readonly most: number;
+  /** How often Twilio was asked about a message without a final status. */
+  readonly questions: number;
   readonly minutes: readonly Minute[];
   /** Mean of the last three minutes to the mean of the minutes 2 to 4. */
   readonly memoryRatio: number;
@@ -46,12 +48,13 @@ export async function measureSoak(context: BenchContext): Promise<Report> {
     // A quarter of the messages has no final status. With the default Twilio would not be asked about them in ten minutes.
     const settings = { STATUS_POLL_AFTER_MINUTES: '1', TWILIO_API_BASE_URL: twilio.baseUrl };
     return withServiceWorld({ names: ['soak'], callbacks, settings, say: context.say }, async (world) => {
-      return reportOf(await measure(context, world));
+      const soak = await measure(context, world);
+      return reportOf({ ...soak, questions: twilio.questions });
     });
   });
 }
 
-async function measure(context: BenchContext, world: ServiceWorld): Promise<Soak> {
+async function measure(context: BenchContext, world: ServiceWorld): Promise<Omit<Soak, 'questions'>> {
   const { options, say } = context;
   const turns = new ContinuingTurns(world, context);
   say('warming up');
@@ -124,6 +127,7 @@ function reportOf(soak: Soak): Report {
     `At the most ${Math.round(soak.most)} callbacks a second; ${SHARE_OF_THE_MOST * 100} % of it:`,
     ...soak.minutes.map(minuteInWords),
     `The last three minutes to the minutes 2 to 4: mean memory ${soak.memoryRatio.toFixed(3)}, median p99 ${soak.p99Ratio.toFixed(2)}`,
+    `Twilio was asked ${soak.questions} times about messages without a final status.`,
     '',
   ].join('\n');
   return { text, files: { 'soak.json': asJson({ ...circumstances(), ...soak }) } };
