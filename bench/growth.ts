@@ -5,7 +5,7 @@ import { ContinuingTurns } from './continuing-turns.js';
 import { fillTable } from './large-table.js';
 import { percentiles, type Percentiles } from './report/percentiles.js';
 import { asJson, circumstances, type Report } from './report/report.js';
-import { type Spread, spreadOf } from './report/statistics.js';
+import { type Spread, spreadOf, withSpread } from './report/statistics.js';
 
 /** More than the service stores in a second. */
 const MOST_CALLBACKS_PER_SECOND = 15_000;
@@ -115,8 +115,7 @@ async function measureQueries({ services }: ServiceWorld): Promise<Growth['queri
 
 function reportOf(growth: Growth): Report {
   const { rows, empty, large, rateRatio, emptyP99, largeP99, p99Ratio, queries } = growth;
-  const cell = ({ median, least, most }: Spread, digits: number) =>
-    `${median.toFixed(digits)} (${least.toFixed(digits)}–${most.toFixed(digits)})`.padStart(22);
+  const cell = (spread: Spread, digits: number) => withSpread(spread, digits).padStart(22);
   const text = [
     '',
     `${''.padEnd(26)}${'204 a second'.padStart(22)}${'p99 ms'.padStart(22)}`,

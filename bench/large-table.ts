@@ -40,8 +40,8 @@ export async function fillTable(
     await database.query(sql);
   }
   say('counting them, and storing their fallbacks');
-  for (const sql of [COUNTS, COUNTED]) await database.query(sql);
-  const fallbacks = await database.query(FALLBACKS);
+  for (const sql of [COUNTS, COUNTED, FALLBACKS]) await database.query(sql);
+  const fallbacks = await database.query('select from sms_fallbacks limit 1');
   if (fallbacks.length === 0) throw new Error('There are no policy failures among the rows');
   await database.query('vacuum (analyze)');
   await database.query('checkpoint');
@@ -86,8 +86,7 @@ select message_sid, id, account_sid, state, case state when 'skipped' then 'no_t
  cross join lateral (
    select case number % 20 when 1 then 'skipped' when 2 then 'failed' else 'sent' end as state
  ) as outcome
- cross join lateral (select state = 'sent' as is_sent) as sending
-returning id`;
+ cross join lateral (select state = 'sent' as is_sent) as sending`;
 
 const UNIQUE_CONSTRAINTS = `
 select conname as name, pg_get_constraintdef(oid) as sql from pg_constraint

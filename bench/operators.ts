@@ -7,7 +7,7 @@ import { OPERATORS_KEY, OperatorsApi } from './operators-api.js';
 import { callEachSecond, nobody, type OperatorAtWork, pageOpen } from './operators-at-work.js';
 import { percentiles, type Percentiles } from './report/percentiles.js';
 import { asJson, circumstances, type Report } from './report/report.js';
-import { type Spread, spreadOf } from './report/statistics.js';
+import { type Spread, spreadOf, withSpread } from './report/statistics.js';
 
 /** More than the service stores in a second. */
 const MOST_CALLBACKS_PER_SECOND = 10_000;
@@ -194,8 +194,7 @@ async function untilEnded(work: Promise<void>, signal: AbortSignal): Promise<voi
 }
 
 function reportOf(operators: Operators): Report {
-  const cell = ({ median, least, most }: Spread, digits: number) =>
-    `${median.toFixed(digits)} (${least.toFixed(digits)}–${most.toFixed(digits)})`.padStart(21);
+  const cell = (spread: Spread, digits: number) => withSpread(spread, digits).padStart(21);
   const table = (title: string, comparisons: readonly Comparison[]) => [
     '',
     `${title.padEnd(38)}${['204 a second', 'ratio', 'CPU µs', 'ratio', 'p99 ms'].map((name) => name.padStart(21)).join('')}`,

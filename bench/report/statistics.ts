@@ -15,3 +15,8 @@ export function spreadOf(values: readonly number[]): Spread {
   const median = (quantile(sorted.slice(0, Math.ceil(middle)), 1) + (sorted[Math.floor(middle)] ?? 0)) / 2;
   return { median, least: sorted[0] ?? 0, most: sorted.at(-1) ?? 0 };
 }
+
+/** `median (least–most)` */
+export function withSpread({ median, least, most }: Spread, digits: number): string {
+  return `${median.toFixed(digits)} (${least.toFixed(digits)}–${most.toFixed(digits)})`;
+}

@@ -1,7 +1,7 @@
 import { BASELINE } from '../contenders.js';
 import type { Measurement } from '../measurement.js';
 import type { Results } from './results.js';
-import type { Spread } from './statistics.js';
+import { withSpread } from './statistics.js';
 
 /** The tables at the end of a run. */
 export function table({ options, loadGenerator, storedCallbacks, measurements }: Results): string {
@@ -49,8 +49,4 @@ function line({
 function processorTime(own: number | null, database: number | null): string {
   if (own === null || database === null) return '';
   return database === 0 ? own.toFixed(0) : `${own.toFixed(0)} + ${database.toFixed(0)}`;
-}
-
-function withSpread({ median, least, most }: Spread, digits: number): string {
-  return `${median.toFixed(digits)} (${least.toFixed(digits)}–${most.toFixed(digits)})`;
 }

@@ -89,12 +89,20 @@ describe('the counts of events', () => {
     return rows.map((row) => ({ ...row, at: row.at.toISOString() }));
   }
 
-  async function total(unit: string): Promise<number> {
-    const [row] = await application.query<{ total: number }>(
-      'select coalesce(sum(events), 0)::int as total from message_event_counts where unit = $1',
-      [unit],
+  /** Counting takes so long, as with an import of one instant. */
+  async function withSlowCounting(seconds: number, use: () => Promise<void>): Promise<void> {
+    await application.query(
+      `create function be_slow() returns trigger language plpgsql as
+         $$ begin perform pg_sleep(${seconds}); return null; end $$`,
     );
-    return row?.total ?? 0;
+    await application.query(
+      'create trigger be_slow before insert on message_event_counts for each statement execute function be_slow()',
+    );
+    try {
+      await use();
+    } finally {
+      await application.query('drop function be_slow cascade');
+    }
   }
 
   it('change no statistics, before, amid and after the counting', async () => {
@@ -110,7 +118,7 @@ describe('the counts of events', () => {
         }
         expect(steps).toBeGreaterThan(2);
         await expectTrueStatistics();
-        expect(await total('day')).toBe(sample.length);
+        expect(await total(application, 'day')).toBe(sample.length);
       }),
       { numRuns: 3 },
     );
@@ -126,7 +134,7 @@ describe('the counts of events', () => {
       more = steps.some(Boolean);
       await expectTrueStatistics();
     }
-    expect(await total('minute')).toBe(await total('day'));
+    expect(await total(application, 'minute')).toBe(await total(application, 'day'));
     await expectTrueStatistics();
   });
 
@@ -134,51 +142,35 @@ describe('the counts of events', () => {
     const event: Event = { second: 36_000, channel: 'sms', status: 'sent', code: null };
     await add(Array.from({ length: 400 }, () => event));
     await countEvents(application);
-    expect(await total('day')).toBe(400);
+    expect(await total(application, 'day')).toBe(400);
     await expectTrueStatistics();
   });
 
   it('get on where a step takes longer than the statement of a callback may, e.g. with an import of one instant', async () => {
     await add([{ second: 36_000, channel: 'sms', status: 'sent', code: null }]);
-    await application.query(
-      `create function be_slow() returns trigger language plpgsql as $$ begin perform pg_sleep(4.5); return null; end $$`,
-    );
-    await application.query(
-      'create trigger be_slow before insert on message_event_counts for each statement execute function be_slow()',
-    );
-    try {
+    await withSlowCounting(4.5, async () => {
       await countEvents(application);
-      expect(await total('day')).toBe(1);
-    } finally {
-      await application.query('drop function be_slow cascade');
-    }
+      expect(await total(application, 'day')).toBe(1);
+    });
   });
 
   // Nobody can cancel what the embedded database does: it does one thing after the other.
   if (process.env.TEST_DATABASE_URL !== undefined) {
     it('stop in the database too when they are cancelled amid a long step', async () => {
       await add([{ second: 36_000, channel: 'sms', status: 'sent', code: null }]);
-      await application.query(
-        `create function be_slow() returns trigger language plpgsql as $$ begin perform pg_sleep(120); return null; end $$`,
-      );
-      await application.query(
-        'create trigger be_slow before insert on message_event_counts for each statement execute function be_slow()',
-      );
       const sleeping = () =>
         application.query(
           `select from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()`,
         );
-      try {
+      await withSlowCounting(120, async () => {
         const stopping = new AbortController();
         const counting = store.countNext(stopping.signal);
         await until('the step is under way', async () => (await sleeping()).length === 1);
         stopping.abort();
         await expect(counting).rejects.toThrow('canceling statement due to user request');
         expect(await sleeping()).toEqual([]);
-        expect(await total('day')).toBe(0);
-      } finally {
-        await application.query('drop function be_slow cascade');
-      }
+        expect(await total(application, 'day')).toBe(0);
+      });
     });
   }
 
@@ -190,7 +182,7 @@ describe('the counts of events', () => {
     );
     await countEvents(application);
     await countEvents(application);
-    expect(await total('minute')).toBe(1);
+    expect(await total(application, 'minute')).toBe(1);
     const { body } = await callApi<{ events: { count: number }[] }>(application, '/api/v1/stats?bucket=hour');
     expect(body.events.reduce((sum, { count }) => sum + count, 0)).toBe(2);
   });
@@ -236,11 +228,11 @@ if (process.env.TEST_DATABASE_URL !== undefined) {
       await beginIn(database);
       await application.query(ADD_EVENT, ['SMearly']);
       await countEvents(application);
-      expect(await counts(application)).toBe(0);
+      expect(await total(application, 'day')).toBe(0);
       await late.query(ADD_EVENT, ['SMlate']);
       await late.query('commit');
       await countEvents(application);
-      expect(await counts(application)).toBe(2);
+      expect(await total(application, 'day')).toBe(2);
     });
 
     it('are not waited for by those that began before them', async () => {
@@ -248,10 +240,10 @@ if (process.env.TEST_DATABASE_URL !== undefined) {
       await beginIn(database);
       await late.query(ADD_EVENT, ['SMlate']);
       await countEvents(application);
-      expect(await counts(application)).toBe(1);
+      expect(await total(application, 'day')).toBe(1);
       await late.query('commit');
       await countEvents(application);
-      expect(await counts(application)).toBe(2);
+      expect(await total(application, 'day')).toBe(2);
     });
 
     it('are not looked for in the transactions of another database', async () => {
@@ -260,7 +252,7 @@ if (process.env.TEST_DATABASE_URL !== undefined) {
         await beginIn(other);
         await application.query(ADD_EVENT, ['SMearly']);
         await countEvents(application);
-        expect(await counts(application)).toBe(1);
+        expect(await total(application, 'day')).toBe(1);
       } finally {
         await late.query('rollback');
         await late.end();
@@ -274,7 +266,7 @@ if (process.env.TEST_DATABASE_URL !== undefined) {
       await beginIn(database);
       await application.query(ADD_EVENT, ['SMearly']);
       await impatient.countNext(new AbortController().signal);
-      expect(await counts(application)).toBe(1);
+      expect(await total(application, 'day')).toBe(1);
     });
   });
 }
@@ -282,9 +274,11 @@ if (process.env.TEST_DATABASE_URL !== undefined) {
 const ADD_EVENT = `
 insert into message_events (message_sid, message_status, channel, account_sid, payload) values ($1, 'sent', 'sms', 'AC1', '{}')`;
 
-async function counts(application: TestApplication): Promise<number> {
+/** How many events are in the counts of this unit. */
+async function total(application: TestApplication, unit: 'minute' | 'day'): Promise<number> {
   const [row] = await application.query<{ total: number }>(
-    `select coalesce(sum(events), 0)::int as total from message_event_counts where unit = 'day'`,
+    'select coalesce(sum(events), 0)::int as total from message_event_counts where unit = $1',
+    [unit],
   );
   return row?.total ?? 0;
 }
