@@ -1,7 +1,7 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PostgresServer } from '../chaos/postgres-server.js';
+import { PostgresServer, type PostgresSettings } from '../chaos/postgres-server.js';
 import { BenchDatabase } from './bench-database.js';
 import { type Closers, withClosers } from './closers.js';
 import { CONSTANT_ANSWER, type Contender, CONTENDERS, THIS_SERVICE } from './contenders.js';
@@ -57,17 +57,19 @@ export interface ServiceWorldOptions extends WorldOptions {
   readonly names: readonly string[];
   /** Of their environment, instead of the usual ones. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Of PostgreSQL, instead of its defaults. */
+  readonly postgresSettings?: PostgresSettings;
   /** Before the services start. */
   readonly prepare?: (databases: readonly BenchDatabase[]) => Promise<void>;
 }
 
 /** Starts this service, once or several times, and ends it whatever happens. */
 export async function withServiceWorld<Result>(
-  { callbacks, say, names, settings, prepare }: ServiceWorldOptions,
+  { callbacks, say, names, settings, postgresSettings, prepare }: ServiceWorldOptions,
   use: (world: ServiceWorld) => Promise<Result>,
 ): Promise<Result> {
   return withClosers(async (closers) => {
-    const { folder, postgres } = await startPostgres(closers, say);
+    const { folder, postgres } = await startPostgres(closers, say, postgresSettings);
     const databases = await BenchDatabase.createAll(postgres, names);
     closers.push(...databases.map((database) => () => database.close()));
     await prepare?.(databases);
@@ -88,12 +90,13 @@ export async function withServiceWorld<Result>(
 async function startPostgres(
   closers: Closers,
   say: WorldOptions['say'],
+  settings?: PostgresSettings,
 ): Promise<{ folder: string; postgres: PostgresServer }> {
   const folder = await mkdtemp(join(tmpdir(), 'whatsapp-sms-fallback-bench-'));
   // The user of PostgreSQL has to get through.
   await chmod(folder, 0o755);
   say('starting PostgreSQL');
-  const postgres = await PostgresServer.start(join(folder, 'postgres'));
+  const postgres = await PostgresServer.start(join(folder, 'postgres'), settings);
   closers.push(async () => {
     await postgres.close();
     await rm(folder, { recursive: true, force: true });

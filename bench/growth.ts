@@ -1,3 +1,5 @@
+import { totalmem } from 'node:os';
+import type { PostgresSettings } from '../chaos/postgres-server.js';
 import type { BenchContext } from './bench-context.js';
 import type { BenchDatabase } from './bench-database.js';
 import { type ServiceWorld, withServiceWorld } from './bench-world.js';
@@ -21,6 +23,8 @@ const QUERY_RUNS = 50;
 interface Growth {
   readonly rows: number;
   readonly turns: number;
+  /** Instead of the defaults. */
+  readonly postgresSettings: PostgresSettings;
   /** Callbacks a second. */
   readonly empty: Spread;
   readonly large: Spread;
@@ -39,6 +43,7 @@ interface Growth {
 export async function measureGrowth(context: BenchContext): Promise<Report> {
   const { options, interrupted, say } = context;
   const { rows, turns, milliseconds, warmUpMilliseconds } = options;
+  const postgresSettings = options.postgresDefaults ? {} : settingsForLargeTable();
   const seconds = (turns * milliseconds + warmUpMilliseconds) / 1_000;
   const world = {
     names: ['empty_table', 'large_table'],
@@ -46,6 +51,7 @@ export async function measureGrowth(context: BenchContext): Promise<Report> {
     prepare: async ([, large]: readonly BenchDatabase[]) => {
       if (large !== undefined) await fillTable(large, rows, say, interrupted);
     },
+    postgresSettings,
     say,
   };
   return withServiceWorld(world, async (world) => {
@@ -56,6 +62,7 @@ export async function measureGrowth(context: BenchContext): Promise<Report> {
     return reportOf({
       rows,
       turns,
+      postgresSettings,
       empty: spread(({ empty }) => empty.rate),
       large: spread(({ large }) => large.rate),
       rateRatio: spread(({ empty, large }) => large.rate / empty.rate),
@@ -65,6 +72,12 @@ export async function measureGrowth(context: BenchContext): Promise<Report> {
       queries,
     });
   });
+}
+
+/** Those of docs/deploying.md for a log of millions of rows, as far as every version of PostgreSQL has them. */
+function settingsForLargeTable(): PostgresSettings {
+  const megabytes = Math.floor(totalmem() / 4 / 1024 ** 2);
+  return { shared_buffers: `${megabytes}MB`, max_wal_size: '8GB' };
 }
 
 interface Figures {
@@ -114,10 +127,12 @@ async function measureQueries({ services }: ServiceWorld): Promise<Growth['queri
 }
 
 function reportOf(growth: Growth): Report {
-  const { rows, empty, large, rateRatio, emptyP99, largeP99, p99Ratio, queries } = growth;
+  const { rows, postgresSettings, empty, large, rateRatio, emptyP99, largeP99, p99Ratio, queries } = growth;
+  const settings = Object.entries(postgresSettings).map(([name, value]) => `${name} = ${value}`);
   const cell = (spread: Spread, digits: number) => withSpread(spread, digits).padStart(22);
   const text = [
     '',
+    `PostgreSQL has ${settings.length === 0 ? 'its default settings' : settings.join(', ')}.`,
     `${''.padEnd(26)}${'204 a second'.padStart(22)}${'p99 ms'.padStart(22)}`,
     `${'a table that began empty'.padEnd(26)}${cell(empty, 0)}${cell(emptyP99, 1)}`,
     `${`${rows} rows`.padEnd(26)}${cell(large, 0)}${cell(largeP99, 1)}`,

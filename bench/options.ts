@@ -21,6 +21,8 @@ export interface BenchOptions {
   readonly connections: number;
   /** Of the large table, for `growth` and `operators`. */
   readonly rows: number;
+  /** Of `growth`: PostgreSQL as it comes, instead of with the settings that suit a large table. */
+  readonly postgresDefaults: boolean;
   /** Of `soak`. */
   readonly minutes: number;
 }
@@ -35,13 +37,14 @@ export const usage = `Measures how fast callbacks are taken. What it prints is a
   operators        what the operators' page, calls and indexes cost the callbacks, with a large table (some twenty minutes)
   soak             memory, latency and connections during ten minutes at 70 % of the most (some fifteen minutes)
 
-  --quick          short, so the figures are rough: throughput takes about a minute
-  --turns N        how often each one takes its turn, 5 or more; default 7
-  --seconds S      of a turn; default 4
-  --connections C  at once; default 32
-  --rows N         of the large table; default 10000000
-  --minutes M      of soak; default 10
-  --out FOLDER     default bench/results
+  --quick              short, so the figures are rough: throughput takes about a minute
+  --turns N            how often each one takes its turn, 5 or more; default 7
+  --seconds S          of a turn; default 4
+  --connections C      at once; default 32
+  --rows N             of the large table; default 10000000
+  --postgres-defaults  of growth: PostgreSQL as it comes, not with the settings for a large table
+  --minutes M          of soak; default 10
+  --out FOLDER         default bench/results
 `;
 
 /** @throws TypeError naming what is wrong with the arguments. @returns undefined where help was asked for. */
@@ -56,6 +59,7 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
       connections: { type: 'string', default: '32' },
       rows: { type: 'string' },
       minutes: { type: 'string' },
+      'postgres-defaults': { type: 'boolean', default: false },
       out: { type: 'string', default: 'bench/results' },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -71,6 +75,7 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
     warmUpMilliseconds: quick ? 2_000 : 10_000,
     connections: wholeNumberOf('--connections', values.connections, 1, 256),
     rows: wholeNumberOf('--rows', values.rows ?? (quick ? '100000' : '10000000'), 1_000, 100_000_000),
+    postgresDefaults: values['postgres-defaults'],
     minutes: numberOf('--minutes', 'minutes', values.minutes ?? (quick ? '1' : '10'), 0.5, 60),
   };
 }

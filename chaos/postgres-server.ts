@@ -7,6 +7,9 @@ import { freePort } from './free-port.js';
 
 const run = promisify(execFile);
 
+/** By their names in postgresql.conf, without spaces in their values. */
+export type PostgresSettings = Readonly<Record<string, string>>;
+
 /** PostgreSQL on 127.0.0.1, in a folder of its own. It refuses to run as root, so root runs it as `postgres`. */
 export class PostgresServer {
   #isAway = false;
@@ -18,15 +21,19 @@ export class PostgresServer {
     private readonly folder: string,
     private readonly port: number,
     private readonly user: { readonly uid?: number; readonly gid?: number },
+    private readonly settings: PostgresSettings,
   ) {}
 
-  /** @param folder does not exist yet; the server's log is `log` in it. */
-  static async start(folder: string): Promise<PostgresServer> {
+  /**
+   * @param folder does not exist yet; the server's log is `log` in it.
+   * @param settings instead of PostgreSQL's defaults.
+   */
+  static async start(folder: string, settings: PostgresSettings = {}): Promise<PostgresServer> {
     const programs = findPrograms();
     const user = process.getuid?.() === 0 ? postgresUser() : null;
     await mkdir(folder);
     if (user !== null) await chown(folder, user.uid, user.gid);
-    const server = new PostgresServer(programs, folder, await freePort(), user ?? {});
+    const server = new PostgresServer(programs, folder, await freePort(), user ?? {}, settings);
     await server.#execute('initdb', '-D', server.#data, '-U', 'postgres', '-A', 'trust');
     await server.startAgain();
     return server;
@@ -54,6 +61,7 @@ export class PostgresServer {
 
   async startAgain(): Promise<void> {
     const settings = {
+      ...this.settings,
       port: this.port,
       listen_addresses: '127.0.0.1',
       unix_socket_directories: this.folder,

@@ -14,7 +14,12 @@ describe('the options of the bench', () => {
 
   it('name what is measured', () => {
     expect(readOptions([])).toMatchObject({ measurement: 'throughput' });
-    expect(readOptions(['growth'])).toMatchObject({ measurement: 'growth', rows: 10_000_000 });
+    expect(readOptions(['growth'])).toMatchObject({
+      measurement: 'growth',
+      rows: 10_000_000,
+      postgresDefaults: false,
+    });
+    expect(readOptions(['growth', '--postgres-defaults'])).toMatchObject({ postgresDefaults: true });
     expect(readOptions(['soak', '--minutes', '2'])).toMatchObject({ measurement: 'soak', minutes: 2 });
   });
 

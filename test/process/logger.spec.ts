@@ -43,6 +43,17 @@ describe('the log in production', () => {
     ['a long text', `logger.log('x'.repeat(20_000)); logger.log('x'.repeat(20_000));`],
     ['fields', `logger.log('a text', { one: 1, two: 'zwei', three: null, four: undefined, five: true });`],
     ['fields with names of its own', `logger.log('a text', { message: 'no', level: 'no', context: 'no' });`],
+    [
+      'fields of a class',
+      `logger.log('a text', new (class { one = 1; })()); logger.log('a text', new Date(0));`,
+    ],
+    ['fields without a prototype', `logger.log('a text', Object.assign(Object.create(null), { one: 1 }));`],
+    [
+      'fields that JSON has no form for',
+      `logger.log('a text', { big: 1n, symbol: Symbol('s'), call: () => 1 });`,
+    ],
+    ['a field with a long text', `logger.log('a text', { long: 'x'.repeat(20_000) });`],
+    ['no fields', `logger.log('a text', {}); logger.log('a text', undefined); logger.log('a text', null);`],
     ['fields that nest', `logger.log('a text', { outer: { inner: ['list'] } });`],
     ['several texts', `logger.log('one', 'two', 'three');`],
     [
