@@ -31,6 +31,8 @@ export interface BenchWorld {
 export interface WorldOptions {
   /** How many distinct callbacks there are. */
   readonly callbacks: number;
+  /** Of PostgreSQL, instead of its defaults. */
+  readonly postgresSettings?: PostgresSettings;
   readonly say: (text: string) => void;
 }
 
@@ -57,8 +59,6 @@ export interface ServiceWorldOptions extends WorldOptions {
   readonly names: readonly string[];
   /** Of their environment, instead of the usual ones. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** Of PostgreSQL, instead of its defaults. */
-  readonly postgresSettings?: PostgresSettings;
   /** Before the services start. */
   readonly prepare?: (databases: readonly BenchDatabase[]) => Promise<void>;
 }
@@ -104,8 +104,11 @@ async function startPostgres(
   return { folder, postgres };
 }
 
-async function start({ callbacks, say }: WorldOptions, closers: Closers): Promise<BenchWorld> {
-  const { folder, postgres } = await startPostgres(closers, say);
+async function start(
+  { callbacks, postgresSettings, say }: WorldOptions,
+  closers: Closers,
+): Promise<BenchWorld> {
+  const { folder, postgres } = await startPostgres(closers, say, postgresSettings);
   const storing = CONTENDERS.filter(({ stores }) => stores);
   const names = [...storing.map(({ letter }) => `contender_${letter}`), 'pgbench'];
   const databases = await BenchDatabase.createAll(postgres, names);

@@ -12,11 +12,19 @@ const CALLBACKS_PER_SECOND = 10_000;
 
 const LEAST_CALLBACKS = 20_000;
 
+/** What PostgreSQL allows by default, of which the contenders' pools have half. pgbench has one for each of the load's. */
+const DATABASE_CONNECTIONS = 100;
+
 /** Callbacks a second, by this service and by its peers in turns. */
 export async function measureThroughput(context: BenchContext): Promise<Report> {
   const { options, say } = context;
   const wanted = Math.ceil((options.milliseconds / 1000) * CALLBACKS_PER_SECOND);
-  return withBenchWorld({ callbacks: Math.max(LEAST_CALLBACKS, wanted), say }, async (world) => {
+  const worldOptions = {
+    callbacks: Math.max(LEAST_CALLBACKS, wanted),
+    postgresSettings: { max_connections: String(DATABASE_CONNECTIONS + options.connections) },
+    say,
+  };
+  return withBenchWorld(worldOptions, async (world) => {
     const run = new BenchRun(world, context);
     say('measuring the load generator, and warming up');
     const loadGenerator = await run.measureLoadGenerator();
