@@ -22,6 +22,8 @@ interface Minute {
   readonly p99: number;
   /** Mean of the process, in megabytes. */
   readonly memory: number;
+  /** What it had after a full collection of garbage, of which there are some in a minute. */
+  readonly leastMemory: number;
   /** Connections to the database at the end. */
   readonly connections: number;
 }
@@ -33,6 +35,8 @@ interface Soak {
   readonly minutes: readonly Minute[];
   /** Mean of the last three minutes to the mean of the minutes 2 to 4. */
   readonly memoryRatio: number;
+  /** Of the same minutes. The mean goes up and down with how long Node leaves its garbage alone. */
+  readonly leastMemoryRatio: number;
   /** Of the medians, since a single moment in which the machine's disk stands still is the p99 of its minute. */
   readonly p99Ratio: number;
 }
@@ -63,12 +67,14 @@ async function measure(context: BenchContext, world: ServiceWorld): Promise<Omit
   const { rate: most } = await turns.take(MEASURING_THE_MOST_MILLISECONDS);
   const measured: Minute[] = [];
   for (let minute = 1; minute <= options.minutes; minute += 1) {
-    const memory = sampleMemory(world);
+    const memorySamples = sampleMemory(world);
     const { rate, result } = await turns.take(60_000, most * SHARE_OF_THE_MOST);
     const { p50, p99 } = result.latency;
+    const megabytes = memorySamples.end();
     measured.push({
       ...{ minute, callbacksPerSecond: rate, p50, p99 },
-      memory: memory.mean(),
+      memory: meanOf(megabytes),
+      leastMemory: Math.min(...megabytes),
       connections: await countConnections(world),
     });
     say(minuteInWords(measured.at(-1)));
@@ -76,16 +82,17 @@ async function measure(context: BenchContext, world: ServiceWorld): Promise<Omit
   return { most, minutes: measured, ...ratiosOf(measured) };
 }
 
-/** Megabytes that the process holds, until the mean is asked for. */
-function sampleMemory({ service }: ServiceWorld): { readonly mean: () => number } {
-  const samples: number[] = [service.server.residentMemory];
+/** Megabytes that the process holds, every other second until the end. */
+function sampleMemory({ service }: ServiceWorld): { readonly end: () => readonly number[] } {
+  const megabytes = () => service.server.residentMemory / 1e6;
+  const samples = [megabytes()];
   const sampling = setInterval(() => {
-    samples.push(service.server.residentMemory);
+    samples.push(megabytes());
   }, SAMPLE_MILLISECONDS).unref();
   return {
-    mean: () => {
+    end: () => {
       clearInterval(sampling);
-      return meanOf(samples) / 1e6;
+      return samples;
     },
   };
 }
@@ -98,12 +105,13 @@ async function countConnections({ service }: ServiceWorld): Promise<number> {
   return row?.connections ?? NaN;
 }
 
-function ratiosOf(minutes: readonly Minute[]): Pick<Soak, 'memoryRatio' | 'p99Ratio'> {
+function ratiosOf(minutes: readonly Minute[]): Pick<Soak, 'memoryRatio' | 'leastMemoryRatio' | 'p99Ratio'> {
   const [early, late] = [minutes.slice(1, 4), minutes.slice(-3)];
   const ratio = (value: (minute: Minute) => number, of: (values: readonly number[]) => number) =>
     of(late.map(value)) / of(early.map(value));
   return {
     memoryRatio: ratio(({ memory }) => memory, meanOf),
+    leastMemoryRatio: ratio(({ leastMemory }) => leastMemory, meanOf),
     p99Ratio: ratio(
       ({ p99 }) => p99,
       (values) => spreadOf(values).median,
@@ -117,8 +125,8 @@ function meanOf(values: readonly number[]): number {
 
 function minuteInWords(minute: Minute | undefined): string {
   if (minute === undefined) return '';
-  const { minute: number, callbacksPerSecond, p50, p99, memory, connections } = minute;
-  return `minute ${number}: ${Math.round(callbacksPerSecond)} a second, p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, ${memory.toFixed(0)} MB, ${connections} connections`;
+  const { minute: number, callbacksPerSecond, p50, p99, memory, leastMemory, connections } = minute;
+  return `minute ${number}: ${Math.round(callbacksPerSecond)} a second, p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, ${memory.toFixed(0)} MB (at least ${leastMemory.toFixed(0)}), ${connections} connections`;
 }
 
 function reportOf(soak: Soak): Report {
@@ -126,7 +134,7 @@ function reportOf(soak: Soak): Report {
     '',
     `At the most ${Math.round(soak.most)} callbacks a second; ${SHARE_OF_THE_MOST * 100} % of it:`,
     ...soak.minutes.map(minuteInWords),
-    `The last three minutes to the minutes 2 to 4: mean memory ${soak.memoryRatio.toFixed(3)}, median p99 ${soak.p99Ratio.toFixed(2)}`,
+    `The last three minutes to the minutes 2 to 4: mean memory ${soak.memoryRatio.toFixed(3)}, least memory ${soak.leastMemoryRatio.toFixed(3)}, median p99 ${soak.p99Ratio.toFixed(2)}`,
     `Twilio was asked ${soak.questions} times about messages without a final status.`,
     '',
   ].join('\n');
