@@ -12,7 +12,7 @@ const CALLBACKS_PER_SECOND = 10_000;
 
 const LEAST_CALLBACKS = 20_000;
 
-/** What PostgreSQL allows by default, of which the contenders' pools have half. pgbench has one for each of the load's. */
+/** What PostgreSQL allows by default. It is enough for the contenders' pools; pgbench has one for each of the load's besides. */
 const DATABASE_CONNECTIONS = 100;
 
 /** Callbacks a second, by this service and by its peers in turns. */
