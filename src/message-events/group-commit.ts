@@ -6,7 +6,7 @@ export class GroupCommitFullError extends Error {
 export interface GroupCommitOptions {
   /** Items in one commit at the most. */
   readonly maximumBatch: number;
-  /** Items that may wait at the most; with the longest item this bounds the memory. */
+  /** Items that may wait at the most, beside those being committed: with what an item keeps alive, this bounds the memory. */
   readonly maximumWaiting: number;
   /**
    * Resolves when a commit may begin; default: at once. `setImmediate` lets every item in that the same turn of the event
@@ -62,21 +62,39 @@ export class GroupCommit<Item, Result> {
 
   private async settle(batch: readonly Waiting<Item, Result>[]): Promise<void> {
     try {
-      const results = await this.commit(batch.map(({ item }) => item));
-      batch.forEach(({ resolve, reject }, index) => {
-        const result = results[index];
-        if (result === undefined) reject(new Error('The commit returned no result for this item'));
-        else resolve(result);
-      });
+      await this.commitTogether(batch);
     } catch (error) {
-      if (batch.length > 1 && this.isItemsFault(error)) {
-        for (const waiting of batch) await this.settle([waiting]);
-      } else if (this.isItemsFault(error)) {
-        for (const { reject } of batch) reject(error);
-      } else {
-        // Those that wait would meet the same: better told now than after a time-out each.
-        for (const { reject } of [...batch, ...this.waiting.splice(0)]) reject(error);
+      if (batch.length > 1 && this.isItemsFault(error)) await this.settleOneByOne(batch);
+      else this.fail(batch, error);
+    }
+  }
+
+  private async settleOneByOne(batch: readonly Waiting<Item, Result>[]): Promise<void> {
+    for (const [index, waiting] of batch.entries()) {
+      try {
+        await this.commitTogether([waiting]);
+      } catch (error) {
+        if (!this.isItemsFault(error)) {
+          this.fail(batch.slice(index), error);
+          return;
+        }
+        waiting.reject(error);
       }
     }
+  }
+
+  private async commitTogether(batch: readonly Waiting<Item, Result>[]): Promise<void> {
+    const results = await this.commit(batch.map(({ item }) => item));
+    batch.forEach(({ resolve, reject }, index) => {
+      const result = results[index];
+      if (result === undefined) reject(new Error('The commit returned no result for this item'));
+      else resolve(result);
+    });
+  }
+
+  private fail(batch: readonly Waiting<Item, Result>[], error: unknown): void {
+    // Where it is no item's fault, those that wait would meet the same: better told now than after a time-out each.
+    const others = this.isItemsFault(error) ? [] : this.waiting.splice(0);
+    for (const { reject } of [...batch, ...others]) reject(error);
   }
 }

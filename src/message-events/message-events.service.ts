@@ -67,9 +67,12 @@ export class MessageEventsService {
   }
 }
 
-/** SQLSTATE classes 22 (data exception) and 23 (constraint violation): one row's fault, not the database's. */
+/**
+ * SQLSTATE classes 22 (data exception), 23 (constraint violation) and 54 (program limit exceeded, e.g. by a text that is
+ * too long for an index): one row's fault, not the database's.
+ */
 function isDataError(error: unknown): boolean {
   if (!(error instanceof QueryFailedError)) return false;
   const { code } = error.driverError as { code?: unknown };
-  return typeof code === 'string' && /^2[23]/.test(code);
+  return typeof code === 'string' && /^(22|23|54)/.test(code);
 }

@@ -12,6 +12,12 @@ import { recordMessageEvents } from './record-message-events.js';
 const RETRY_DELAYS = [20, 100];
 const POSTPONED_MILLISECONDS = 3_000;
 
+/**
+ * For how long rows are tried one by one where one of several is refused, in milliseconds. Callbacks wait for it, and a
+ * refusal may take 0.2 s, where a trigger wants a lock.
+ */
+const ONE_BY_ONE_MILLISECONDS = 1_000;
+
 /** Whether a row follows its events now, and if not, what the database says about it. */
 type Link = { readonly linked: true } | { readonly linked: false; readonly problem: string | null };
 
@@ -30,14 +36,7 @@ export class MessageLinks {
     private readonly publisher: DomainEventPublisher,
   ) {
     this.links = new GroupCommit(
-      async (messageSids) => {
-        const { unlinked, problem } = await recordMessageEvents(
-          this.dataSource.manager,
-          [],
-          new Set(messageSids),
-        );
-        return messageSids.map((sid) => (unlinked.has(sid) ? { linked: false, problem } : { linked: true }));
-      },
+      (messageSids) => this.tryOneByOne(messageSids),
       () => false,
       { maximumBatch: 250, maximumWaiting: 10_000, beforeCommit: setImmediate },
     );
@@ -73,6 +72,28 @@ export class MessageLinks {
       await delay(retryDelay);
     }
     return this.links.add(messageSid);
+  }
+
+  /** Where one row is refused, none of its neighbours has followed either: then each is tried by itself. */
+  private async tryOneByOne(messageSids: readonly string[]): Promise<Link[]> {
+    const links = await this.tryTogether(messageSids);
+    if (links.length === 1 || links.every((link) => link.linked || link.problem === null)) return links;
+    const startedAt = performance.now();
+    for (const [index, messageSid] of messageSids.entries()) {
+      if (performance.now() - startedAt > ONE_BY_ONE_MILLISECONDS) break;
+      links.splice(index, 1, ...(await this.tryTogether([messageSid])));
+    }
+    return links;
+  }
+
+  /** @returns whether each of them follows; a problem of one is a problem of all. */
+  private async tryTogether(messageSids: readonly string[]): Promise<Link[]> {
+    const { unlinked, problem } = await recordMessageEvents(
+      this.dataSource.manager,
+      [],
+      new Set(messageSids),
+    );
+    return messageSids.map((sid) => (unlinked.has(sid) ? { linked: false, problem } : { linked: true }));
   }
 
   private async postpone(messageSid: string): Promise<void> {

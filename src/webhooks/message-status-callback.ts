@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { parseAddress } from '../message-events/channel-address.js';
+import { parseAddress, parseChannel } from '../message-events/channel-address.js';
+import { CODE_LENGTH, indexedText } from '../message-events/indexed-text.js';
 import {
   type MessageStatusReport,
   SMS_FALLBACK_ID_PARAMETER,
@@ -10,7 +11,7 @@ import type { CallbackParameters } from './callback-request.js';
 const key = z
   .string('must be given once')
   .refine((value) => value.trim() !== '', 'must not be empty')
-  .refine((value) => value.length <= 64, 'must have 64 characters at most');
+  .refine((value) => value.length <= CODE_LENGTH, `must have ${CODE_LENGTH} characters at most`);
 
 /** What is demanded of a callback. Everything else may be missing, unknown or new, and is kept. */
 export const messageStatusCallbackSchema = z.object({
@@ -33,15 +34,16 @@ export function toMessageStatusReport(
 ): MessageStatusReport {
   const to = parseAddress(text(payload, 'To'));
   const from = parseAddress(text(payload, 'From'));
+  const channelPrefix = text(payload, 'ChannelPrefix');
+  const errorCode = text(payload, 'ErrorCode');
   const [callbackUrl = url] = url.split('?', 1);
   return {
     messageSid: demanded.MessageSid,
     messageStatus: demanded.MessageStatus,
-    channel: to.channel ?? from.channel ?? text(payload, 'ChannelPrefix')?.toLowerCase() ?? 'sms',
+    channel: to.channel ?? from.channel ?? (channelPrefix === null ? 'sms' : parseChannel(channelPrefix)),
     toNumber: to.number,
     fromNumber: from.number,
-    // Twilio's codes have five digits; the column is indexed, and an index holds no long text.
-    errorCode: text(payload, 'ErrorCode')?.slice(0, 64).toWellFormed() ?? null,
+    errorCode: errorCode === null ? null : indexedText(errorCode, CODE_LENGTH),
     errorMessage: text(payload, 'ErrorMessage'),
     accountSid: demanded.AccountSid,
     payload,

@@ -102,6 +102,21 @@ describe('GroupCommit', () => {
     ]);
   });
 
+  it('tries no further item by itself once the connection has broken, and fails all of them', async () => {
+    const outcomes = Promise.allSettled(['a', 'b', 'c', 'd', 'e'].map((item) => group.add(item)));
+    (await commitUnderWay(1)).succeed();
+    (await commitUnderWay(2)).fail(new ItemsFault('one of three'));
+    (await commitUnderWay(3)).succeed();
+    (await commitUnderWay(4)).fail(new Error('the connection broke'));
+    const reason = { message: 'the connection broke' };
+    expect(await outcomes).toMatchObject([
+      { value: 'a kept' },
+      { value: 'b kept' },
+      ...[{ reason }, { reason }, { reason }],
+    ]);
+    expect(commits).toHaveLength(4);
+  });
+
   it('fails every item of a commit where it is no fault of an item, without another try', async () => {
     const [first, ...others] = ['a', 'b', 'c'].map((item) => group.add(item));
     const outcomes = Promise.allSettled(others);

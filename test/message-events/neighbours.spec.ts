@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { MessageStatusReport } from '../../src/message-events/message-status-report.js';
 import {
@@ -5,6 +6,7 @@ import {
   MessageEventsService,
 } from '../../src/message-events/message-events.service.js';
 import { TestApplication } from '../support/application.js';
+import { jobsOf } from '../support/job-queue.js';
 import { randomMessageSid, seedMessage } from '../support/seed.js';
 
 describe('reports that are committed together', () => {
@@ -50,6 +52,7 @@ describe('reports that are committed together', () => {
     ['a NUL in the key', { messageSid: 'SM\0' }],
     ['an id that is none', { smsFallbackId: 'not-a-uuid' }],
     ['a column left out', { channel: undefined }],
+    ['a number that is too long for the index', { toNumber: randomBytes(3_000).toString('hex') }],
   ])('are all kept but the one that PostgreSQL refuses, with %s (trap 13)', async (_, fault) => {
     const bad = report(fault);
     const good = Array.from({ length: 8 }, () => report());
@@ -92,6 +95,37 @@ describe('reports that are committed together', () => {
     expect(await application.query('select status from messages where twilio_sid = $1', [twilioSid])).toEqual(
       [{ status: 'read' }],
     );
+  });
+
+  it("let each message's row follow but the one that the application refuses", async () => {
+    const refused = await seedMessage(application.dataSource);
+    const others = await Promise.all(Array.from({ length: 4 }, () => seedMessage(application.dataSource)));
+    await application.query(
+      `create function refuse_one() returns trigger language plpgsql as $$ begin
+         if new.twilio_sid = '${refused.twilioSid}' then raise exception 'not this one'; end if;
+         return new;
+       end $$`,
+    );
+    await application.query(
+      'create trigger refuse_one before update on messages for each row execute function refuse_one()',
+    );
+    const reports = [others[0], others[1], refused, others[2], others[3]].map((message) =>
+      report({ messageSid: message?.twilioSid }),
+    );
+    try {
+      await Promise.all(reports.map((each) => service.record(each)));
+      const rows = await application.query<{ status: string }>(
+        'select status from messages where twilio_sid = any ($1) order by status',
+        [reports.map(({ messageSid }) => messageSid)],
+      );
+      expect(rows.map(({ status }) => status)).toEqual(['queued', ...Array<string>(4).fill('sent')]);
+      const postponed = await jobsOf(application, 'message_link.postponed');
+      expect(JSON.stringify(postponed)).toContain(refused.twilioSid);
+      expect(postponed).toHaveLength(1);
+    } finally {
+      await application.query('drop function refuse_one cascade');
+    }
+    expect(await rowsOf(reports)).toHaveLength(5);
   });
 
   it('are refused without harm where too many wait', async () => {

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { demoAccount } from '../../simulator/demo-account.js';
 import { formatForm } from '../../simulator/form-parameters.js';
@@ -7,6 +8,9 @@ import { jsonTextCallback } from './json-callback.js';
 import { postCallback, statusParameters } from './post-callback.js';
 
 const REPLACED = '\uFFFD';
+
+/** 30 KB that PostgreSQL cannot compress, as it would a repeated letter before it says that it is too long for an index. */
+const LONG = randomBytes(22_500).toString('base64url');
 
 describe('a signed callback with text that PostgreSQL cannot hold', () => {
   let application: TestApplication;
@@ -81,11 +85,17 @@ describe('a signed callback with text that PostgreSQL cannot hold', () => {
   });
 
   it.each([
-    ['an ErrorCode of 30 KB', { ErrorCode: '6'.repeat(30_000) }],
-    ['an ErrorMessage of 30 KB', { ErrorMessage: 'e'.repeat(30_000) }],
-    ['a To of 30 KB', { To: `whatsapp:${'5'.repeat(30_000)}` }],
-    ['a channel of 30 KB', { To: `${'c'.repeat(30_000)}:5` }],
-    ['a name of 30 KB', { ['n'.repeat(30_000)]: 'v' }],
+    ['an ErrorCode of 30 KB', { ErrorCode: LONG }],
+    ['an ErrorMessage of 30 KB', { ErrorMessage: LONG }],
+    ['a To of 30 KB', { To: `whatsapp:${LONG}` }],
+    ['a From of 30 KB', { From: `whatsapp:${LONG}` }],
+    ['a channel of 30 KB', { To: `c${LONG}:5` }],
+    ['a ChannelPrefix of 30 KB', { To: '5', From: '6', ChannelPrefix: LONG }],
+    [
+      'an emoji at every length of a To',
+      { To: `whatsapp:${'🎉'.repeat(1_000)}`, From: `x${'🎉'.repeat(1_000)}` },
+    ],
+    ['a name of 30 KB', { [LONG]: 'v' }],
     ['what looks like SQL', { To: "'); drop table message_events; --", ErrorCode: '$1' }],
   ])('is stored, every parameter of it, with %s', async (_, extra) => {
     const parameters = statusParameters({ MessageStatus: 'failed', ...(extra as Record<string, string>) });
