@@ -48,17 +48,18 @@ export const migrations = [
 /** Not TypeORM's default name: the database may be an application's, with migrations of its own. */
 export const MIGRATIONS_TABLE = 'whatsapp_sms_fallback_migrations';
 
-/**
- * Limits in milliseconds. Twilio waits 15 s for an answer: a callback that waits for one batch and is in the next one
- * still gets its 503 in that time.
- */
-const STATEMENT_LIMITS = {
-  connectionTimeoutMillis: 3_000,
+/** What PostgreSQL itself is told for each connection, in milliseconds. */
+export const SESSION_LIMITS = {
   statement_timeout: 3_000,
-  query_timeout: 4_000,
   // A process that is suspended amid a transaction shall not keep the application's rows locked.
   idle_in_transaction_session_timeout: 5_000,
 };
+
+/**
+ * In milliseconds. Twilio waits 15 s for an answer: a callback that waits for one group and is in the next one still gets
+ * its 503 in that time, where each takes one statement. With a policy failure it takes four, and may be too late for it.
+ */
+const STATEMENT_LIMITS = { connectionTimeoutMillis: 3_000, query_timeout: 4_000, ...SESSION_LIMITS };
 
 /** For the connections that wait for nothing but a statement's answer, and are given up when it does not come. */
 const RELIABLE_CONNECTIONS = { Client: ReliableClient, keepAlive: true };

@@ -1,6 +1,7 @@
 import { Client, DatabaseError } from 'pg';
 import type { Env } from '../config/env.js';
 import { StartupError } from '../process/startup-error.js';
+import { SESSION_LIMITS } from './data-source-options.js';
 import { type DatabaseConnection, postgresServer } from './database-connection.js';
 import { EmbeddedPostgres } from './embedded-postgres.js';
 
@@ -21,7 +22,11 @@ export async function openDatabase(
 
 /** One connection, to tell the operator what is wrong with DATABASE_URL before anything else does. */
 async function assertReachable({ client: address }: DatabaseConnection): Promise<void> {
-  const client = new Client({ ...address, connectionTimeoutMillis: CONNECT_LIMIT_MILLISECONDS });
+  const client = new Client({
+    ...address,
+    ...SESSION_LIMITS,
+    connectionTimeoutMillis: CONNECT_LIMIT_MILLISECONDS,
+  });
   client.on('error', () => undefined);
   try {
     await client.connect();
@@ -33,6 +38,13 @@ async function assertReachable({ client: address }: DatabaseConnection): Promise
 }
 
 function explain(error: unknown): string {
+  if (error instanceof DatabaseError && error.message.startsWith('unsupported startup parameter')) {
+    return (
+      `The database is behind a pooler that refuses what the service sets for each connection (${error.message}). ` +
+      'Let it keep its sessions, and ignore these: in PgBouncer pool_mode = session and ' +
+      `ignore_startup_parameters = ${Object.keys(SESSION_LIMITS).join(',')}.`
+    );
+  }
   if (error instanceof DatabaseError) return `The database refuses DATABASE_URL: ${error.message}`;
   // The attempts at several addresses of one name fail as one AggregateError, whose message is empty.
   const cause = error instanceof AggregateError ? (error.errors as unknown[])[0] : error;

@@ -20,15 +20,15 @@ const INVALID_TEXT = '22P02';
 const AWAY =
   /^(08...|53300|57P0.|ECONN.*|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT)$/;
 
-/** Answers 503 where it is not the request's fault that the database has no answer, and 400 where it is. */
+/** Answers 503 with Retry-After where it is not the request's fault that the database has no answer, and 400 where it is. */
 @Catch(Error)
 export class DatabaseProblemFilter extends BaseExceptionFilter {
   override catch(error: Error, host: ArgumentsHost): void {
-    const exception = explain(error);
+    const exception = explain(error) ?? error;
     if (exception instanceof ServiceUnavailableException) {
       host.switchToHttp().getResponse<Response>().setHeader('Retry-After', RETRY_AFTER_SECONDS);
     }
-    super.catch(exception ?? error, host);
+    super.catch(exception, host);
   }
 }
 

@@ -16,12 +16,13 @@ import {
 import { AdminKeyGuard } from './admin-key.guard.js';
 import { DatabaseProblemFilter } from './database-problem.filter.js';
 import { DisclosureInterceptor } from './disclosure.interceptor.js';
+import { RequestLimitInterceptor } from './request-limit.interceptor.js';
 
 /** What all controllers of the API have in common: who may call them, and how they answer what is wrong. */
 export function OperatorsApi(tag: string): ClassDecorator {
   return applyDecorators(
     UseGuards(AdminKeyGuard),
-    UseInterceptors(DisclosureInterceptor),
+    UseInterceptors(RequestLimitInterceptor, DisclosureInterceptor),
     UsePipes(StandardSchemaValidationPipe),
     UseFilters(DatabaseProblemFilter),
     ApiTags(tag),

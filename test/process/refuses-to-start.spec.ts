@@ -84,18 +84,29 @@ describe('the service refuses to start with a database server', () => {
     expect(await refusal({ DATABASE_URL: url() })).toMatch(/^✖ The database cannot be reached: .*\n$/);
   });
 
-  it('that refuses the password', async () => {
+  it.each([
+    [
+      'refuses the password',
+      ['C28P01', 'Mpassword authentication failed for user "user"'],
+      'The database refuses DATABASE_URL: password authentication failed for user "user"',
+    ],
+    [
+      'is a PgBouncer without the settings for it',
+      ['C08P01', 'Munsupported startup parameter: idle_in_transaction_session_timeout'],
+      'The database is behind a pooler that refuses what the service sets for each connection ' +
+        '(unsupported startup parameter: idle_in_transaction_session_timeout). Let it keep its sessions, and ignore these: in ' +
+        'PgBouncer pool_mode = session and ignore_startup_parameters = statement_timeout,idle_in_transaction_session_timeout.',
+    ],
+  ])('that %s', async (_, reason, message) => {
     // PostgreSQL's ErrorResponse: 'E', its length, fields of a letter and a text, and an end.
-    const fields = ['SFATAL', 'VFATAL', 'C28P01', 'Mpassword authentication failed for user "user"', ''];
+    const fields = ['SFATAL', 'VFATAL', ...reason, ''];
     const text = Buffer.from(fields.join('\0') + '\0');
     const length = Buffer.alloc(4);
     length.writeInt32BE(4 + text.length);
     server.on('connection', (socket: Socket) => {
       socket.once('data', () => socket.end(Buffer.concat([Buffer.from('E'), length, text])));
     });
-    expect(await refusal({ DATABASE_URL: url() })).toBe(
-      '✖ The database refuses DATABASE_URL: password authentication failed for user "user"\n',
-    );
+    expect(await refusal({ DATABASE_URL: url() })).toBe(`✖ ${message}\n`);
   });
 
   // The embedded database knows one database and one user, and takes any name for them.

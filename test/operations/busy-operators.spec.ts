@@ -1,0 +1,70 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { TestApplication } from '../support/application.js';
+import { until } from '../support/until.js';
+import { postCallback, statusParameters } from '../webhooks/post-callback.js';
+import { callApi, withAdminKeys } from './api.js';
+
+// The embedded database serves one transaction at a time: there nothing can be locked by another one.
+const onServer = process.env.TEST_DATABASE_URL === undefined ? describe.skip : describe;
+
+onServer("operators' calls that take long", () => {
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start({ env: withAdminKeys });
+  });
+
+  afterAll(async () => {
+    await application.close();
+  });
+
+  /** While `use` runs, whoever asks for statistics waits, until the database gives up. */
+  async function whileStatisticsAreLocked(use: () => Promise<void>): Promise<void> {
+    const owner = application.dataSource.createQueryRunner();
+    await owner.startTransaction();
+    try {
+      await owner.query('lock table message_event_count_watermark in access exclusive mode');
+      await use();
+    } finally {
+      await owner.rollbackTransaction();
+      await owner.release();
+    }
+  }
+
+  async function waitingStatements(): Promise<number> {
+    const [row] = await application.query<{ count: number }>(
+      `select count(*)::int as count from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock' and query ilike '%message_event_count_watermark%'`,
+    );
+    return row?.count ?? 0;
+  }
+
+  it('leave connections for callbacks, however many they are', async () => {
+    const statistics: Promise<{ status: number }>[] = [];
+    await whileStatisticsAreLocked(async () => {
+      for (let calls = 0; calls < 24; calls += 1) statistics.push(callApi(application, '/api/v1/stats'));
+      await until('the calls to wait', async () => (await waitingStatements()) >= 4);
+      expect((await postCallback(application, { parameters: statusParameters() })).status).toBe(204);
+      expect((await callApi(application, '/health/ready')).status).toBe(200);
+      expect(await waitingStatements()).toBeLessThan(10);
+    });
+    const answers = await Promise.all(statistics);
+    expect(answers.filter(({ status }) => status !== 200 && status !== 503)).toEqual([]);
+    expect(answers.at(-1)?.status).toBe(200);
+  });
+
+  it('are answered 503 with Retry-After where a hundred wait already', async () => {
+    const statistics: ReturnType<typeof callApi>[] = [];
+    await whileStatisticsAreLocked(async () => {
+      for (let calls = 0; calls < 120; calls += 1) statistics.push(callApi(application, '/api/v1/stats'));
+      const refused = await Promise.race(statistics);
+      expect(refused).toMatchObject({
+        status: 503,
+        body: { message: 'Too many calls at once: ask again in some seconds' },
+      });
+      expect(refused.headers.get('retry-after')).toBe('5');
+    });
+    const answers = await Promise.all(statistics);
+    expect(answers.filter(({ status }) => status === 200).length).toBeGreaterThan(50);
+  });
+});
