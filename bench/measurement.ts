@@ -1,13 +1,13 @@
 import { BASELINE } from './contenders.js';
-import type { ConnectionMode } from './load/turn.js';
 import { type Spread, spreadOf } from './report/statistics.js';
+import type { Traffic } from './traffic.js';
 
 /** What one contender did in one turn. */
 export interface MeasuredTurn {
   readonly round: number;
   readonly letter: string;
   readonly name: string;
-  readonly mode: ConnectionMode;
+  readonly traffic: Traffic;
   /** Answers 204 a second; of pgbench commits a second. */
   readonly rate: number;
   /** Latencies in milliseconds; NaN of pgbench. */
@@ -18,11 +18,11 @@ export interface MeasuredTurn {
   readonly databaseProcessor: number;
 }
 
-/** All turns of one contender with one kind of connection. */
+/** All turns of one contender with one kind of traffic. */
 export interface Measurement {
   readonly letter: string;
   readonly name: string;
-  readonly mode: ConnectionMode;
+  readonly traffic: Traffic;
   readonly callbacksPerSecond: Spread;
   /** To the baseline in the same round, so that what slows the machine down for a while slows down both. */
   readonly ratio: Spread;
@@ -34,13 +34,13 @@ export interface Measurement {
   readonly rates: readonly number[];
 }
 
-export function summarize(turns: readonly MeasuredTurn[], mode: ConnectionMode): Measurement[] {
-  const ofMode = turns.filter((turn) => turn.mode === mode);
-  const letters = [...new Set(ofMode.map(({ letter }) => letter))].sort();
-  return letters.map((letter) => measurementOf(ofMode, letter, mode));
+export function summarize(turns: readonly MeasuredTurn[], traffic: Traffic): Measurement[] {
+  const ofTraffic = turns.filter((turn) => turn.traffic === traffic);
+  const letters = [...new Set(ofTraffic.map(({ letter }) => letter))].sort();
+  return letters.map((letter) => measurementOf(ofTraffic, letter, traffic));
 }
 
-function measurementOf(turns: readonly MeasuredTurn[], letter: string, mode: ConnectionMode): Measurement {
+function measurementOf(turns: readonly MeasuredTurn[], letter: string, traffic: Traffic): Measurement {
   const own = turns.filter((turn) => turn.letter === letter);
   const rates = own.map(({ rate }) => rate);
   const ratios = own.map(({ rate, round }) => {
@@ -52,7 +52,7 @@ function measurementOf(turns: readonly MeasuredTurn[], letter: string, mode: Con
   return {
     letter,
     name: own[0]?.name ?? letter,
-    mode,
+    traffic,
     callbacksPerSecond: spreadOf(rates),
     ratio: spreadOf(ratios),
     p50: median(own.map(({ p50 }) => p50)),

@@ -17,8 +17,10 @@ export interface BenchOptions {
   readonly milliseconds: number;
   /** Before the first turn, for the compiler of Node. */
   readonly warmUpMilliseconds: number;
-  /** How many connections there are at once. */
+  /** How many connections there are at once where they are few. */
   readonly connections: number;
+  /** Of `throughput`: how many there are at once where there are many. */
+  readonly manyConnections: number;
   /** Of the large table, for `growth` and `operators`. */
   readonly rows: number;
   /** Of `growth`: PostgreSQL as it comes, instead of with the settings that suit a large table. */
@@ -31,16 +33,17 @@ export const usage = `Measures how fast callbacks are taken. What it prints is a
 
   npm run bench -- [measurement] [options]
 
-  throughput       callbacks a second, by this service and by its peers in turns (the default; some five minutes)
+  throughput       callbacks a second, by this service and by its peers in turns (the default; some thirteen minutes)
   latency          from a policy failure's callback to the SMS's request at Twilio (some two minutes)
-  growth           with an empty table and with a large one, in turns, and the documented queries (some fifteen minutes)
+  growth           with an empty table and with a large one, in turns, and the documented queries (some nine minutes)
   operators        what the operators' page, calls and indexes cost the callbacks, with a large table (some twenty minutes)
-  soak             memory, latency and connections during ten minutes at 70 % of the most (some fifteen minutes)
+  soak             memory, latency and connections during ten minutes at 70 % of the most (some fourteen minutes)
 
-  --quick              short, so the figures are rough: throughput takes about a minute
+  --quick              short, so the figures are rough: throughput takes about two minutes
   --turns N            how often each one takes its turn, 5 or more; default 7
   --seconds S          of a turn; default 4
   --connections C      at once; default 32
+  --many-connections C at once, of throughput; default 128
   --rows N             of the large table; default 10000000
   --postgres-defaults  of growth: PostgreSQL as it comes, not with the settings for a large table
   --minutes M          of soak; default 10
@@ -57,6 +60,7 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
       turns: { type: 'string' },
       seconds: { type: 'string' },
       connections: { type: 'string', default: '32' },
+      'many-connections': { type: 'string', default: '128' },
       rows: { type: 'string' },
       minutes: { type: 'string' },
       'postgres-defaults': { type: 'boolean', default: false },
@@ -71,9 +75,10 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
     out: values.out,
     quick,
     turns: wholeNumberOf('--turns', values.turns ?? (quick ? '5' : '7'), 5, 100),
-    milliseconds: numberOf('--seconds', 'seconds', values.seconds ?? (quick ? '0.7' : '4'), 0.1, 60) * 1000,
+    milliseconds: numberOf('--seconds', 'seconds', values.seconds ?? (quick ? '0.5' : '4'), 0.1, 60) * 1000,
     warmUpMilliseconds: quick ? 2_000 : 10_000,
     connections: wholeNumberOf('--connections', values.connections, 1, 256),
+    manyConnections: wholeNumberOf('--many-connections', values['many-connections'], 1, 256),
     rows: wholeNumberOf('--rows', values.rows ?? (quick ? '100000' : '10000000'), 1_000, 100_000_000),
     postgresDefaults: values['postgres-defaults'],
     minutes: numberOf('--minutes', 'minutes', values.minutes ?? (quick ? '1' : '10'), 0.5, 60),

@@ -1,10 +1,9 @@
 import type { BenchContext } from './bench-context.js';
 import type { BenchWorld, RunningContender } from './bench-world.js';
 import { PGBENCH } from './contenders.js';
-import type { ConnectionMode } from './load/turn.js';
 import type { MeasuredTurn } from './measurement.js';
-
 import { type TakenTurn, takeTurn } from './take-turn.js';
+import { type Traffic, TRAFFIC, turnWith } from './traffic.js';
 
 /** Lets every contender take its turns, side by side. */
 export class BenchRun {
@@ -27,7 +26,7 @@ export class BenchRun {
     const { warmUpMilliseconds } = this.context.options;
     for (const running of this.world.contenders) {
       await this.#turn(running, 'kept', warmUpMilliseconds);
-      await this.#turn(running, 'new', warmUpMilliseconds / 4);
+      await this.#turn(running, 'new', warmUpMilliseconds / 2);
     }
   }
 
@@ -36,38 +35,40 @@ export class BenchRun {
     const { contenders } = this.world;
     for (let round = 1; round <= this.context.options.turns; round += 1) {
       this.context.say(`round ${round} of ${this.context.options.turns}`);
-      for (const mode of ['kept', 'new'] as const) {
+      for (const traffic of TRAFFIC) {
         // Another order in each round: nobody always follows the same one.
         for (let place = 0; place < contenders.length; place += 1) {
           const running = contenders[(place + round) % contenders.length];
-          if (running !== undefined) await this.#measure(running, mode, round);
+          if (running !== undefined) await this.#measure(running, traffic, round);
         }
       }
       await this.#measurePgbench(round);
     }
   }
 
-  async #measure(running: RunningContender, mode: ConnectionMode, round: number): Promise<void> {
+  async #measure(running: RunningContender, traffic: Traffic, round: number): Promise<void> {
     const { letter, name } = running.contender;
-    const milliseconds =
-      mode === 'kept' ? this.context.options.milliseconds : this.context.options.milliseconds / 2;
-    const { result, ...figures } = await this.#turn(running, mode, milliseconds);
-    this.turns.push({ round, letter, name, mode, ...figures, ...result.latency });
+    const { result, ...figures } = await this.#turn(running, traffic, this.context.options.milliseconds);
+    this.turns.push({ round, letter, name, traffic, ...figures, ...result.latency });
   }
 
+  /** Without new connections: it has one for each client from its start to its end. */
   async #measurePgbench(round: number): Promise<void> {
-    this.context.interrupted.throwIfAborted();
     const { program, database } = this.world.pgbench;
-    await database.clear();
-    const rate = await program.run(this.context.options.connections, this.context.options.milliseconds);
-    const unknown = { p50: NaN, p99: NaN, processor: NaN, databaseProcessor: NaN };
-    this.turns.push({ ...PGBENCH, round, mode: 'kept', rate, ...unknown });
+    for (const traffic of ['kept', 'many'] as const) {
+      this.context.interrupted.throwIfAborted();
+      await database.clear();
+      const { connections, milliseconds } = turnWith(traffic, this.context.options);
+      const rate = await program.run(connections, milliseconds);
+      const unknown = { p50: NaN, p99: NaN, processor: NaN, databaseProcessor: NaN };
+      this.turns.push({ ...PGBENCH, round, traffic, rate, ...unknown });
+    }
   }
 
-  async #turn(running: RunningContender, mode: ConnectionMode, milliseconds: number): Promise<TakenTurn> {
+  async #turn(running: RunningContender, traffic: Traffic, milliseconds: number): Promise<TakenTurn> {
     this.context.interrupted.throwIfAborted();
-    const { connections } = this.context.options;
-    const taken = await takeTurn(this.world, running, { connections, milliseconds, mode });
+    const turn = turnWith(traffic, { ...this.context.options, milliseconds });
+    const taken = await takeTurn(this.world, running, turn);
     if (running.contender.stores) this.storedCallbacks += taken.result.acknowledged.length;
     return taken;
   }

@@ -22,7 +22,7 @@ interface Minute {
   readonly p99: number;
   /** Mean of the process, in megabytes. */
   readonly memory: number;
-  /** What it had after a full collection of garbage, of which there are some in a minute. */
+  /** The least of what it had each time that it was looked at: nearest to what it needs, with little garbage in it. */
   readonly leastMemory: number;
   /** Connections to the database at the end. */
   readonly connections: number;

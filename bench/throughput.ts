@@ -6,11 +6,10 @@ import { asJson, type Report } from './report/report.js';
 import { resultsOf } from './report/results.js';
 import { table } from './report/table.js';
 import { BenchRun } from './run-bench.js';
+import { TRAFFIC } from './traffic.js';
 
-/** More than any contender stores in a second: a turn does not end for want of callbacks. */
-const CALLBACKS_PER_SECOND = 10_000;
-
-const LEAST_CALLBACKS = 20_000;
+/** More than any contender stores in a second: neither a turn nor the warm-up ends for want of callbacks. */
+const CALLBACKS_PER_SECOND = 15_000;
 
 /** What PostgreSQL allows by default. It is enough for the contenders' pools; pgbench has one for each of the load's besides. */
 const DATABASE_CONNECTIONS = 100;
@@ -18,10 +17,11 @@ const DATABASE_CONNECTIONS = 100;
 /** Callbacks a second, by this service and by its peers in turns. */
 export async function measureThroughput(context: BenchContext): Promise<Report> {
   const { options, say } = context;
-  const wanted = Math.ceil((options.milliseconds / 1000) * CALLBACKS_PER_SECOND);
+  const connections = Math.max(options.connections, options.manyConnections);
+  const longest = Math.max(options.milliseconds, options.warmUpMilliseconds);
   const worldOptions = {
-    callbacks: Math.max(LEAST_CALLBACKS, wanted),
-    postgresSettings: { max_connections: String(DATABASE_CONNECTIONS + options.connections) },
+    callbacks: Math.ceil((longest / 1000) * CALLBACKS_PER_SECOND),
+    postgresSettings: { max_connections: String(DATABASE_CONNECTIONS + connections) },
     say,
   };
   return withBenchWorld(worldOptions, async (world) => {
@@ -31,11 +31,11 @@ export async function measureThroughput(context: BenchContext): Promise<Report> 
     await run.warmUp();
     await run.run();
     const { turns, storedCallbacks } = run;
-    const measurements = [...summarize(turns, 'kept'), ...summarize(turns, 'new')];
+    const measurements = TRAFFIC.flatMap((traffic) => summarize(turns, traffic));
     const results = resultsOf(options, { loadGenerator, storedCallbacks, measurements });
     return {
       text: table(results),
-      files: { 'results.json': asJson(results), 'chart.svg': chart(measurements) },
+      files: { 'results.json': asJson(results), 'chart.svg': chart(results) },
     };
   });
 }

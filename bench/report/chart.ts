@@ -1,23 +1,39 @@
 import { BASELINE } from '../contenders.js';
 import type { Measurement } from '../measurement.js';
+import { titleOf } from '../traffic.js';
+import type { Results } from './results.js';
 
 const WIDTH = 760;
 const LABELS_WIDTH = 290;
 const BAR_HEIGHT = 22;
 const ROW_HEIGHT = 34;
 const TOP = 44;
+const HEADING_HEIGHT = 30;
 
 /** Bars of the ratios with kept connections, as an SVG that is legible on a light and on a dark page. */
-export function chart(measurements: readonly Measurement[]): string {
-  const rows = measurements.filter(({ mode }) => mode === 'kept');
-  const most = Math.max(...rows.map(({ ratio }) => ratio.most));
-  const height = TOP + rows.length * ROW_HEIGHT + 10;
+export function chart({ options, measurements }: Pick<Results, 'options' | 'measurements'>): string {
+  const groups = (['kept', 'many'] as const).map((traffic) => ({
+    heading: titleOf(traffic, options),
+    rows: measurements.filter((measurement) => measurement.traffic === traffic),
+  }));
+  const most = Math.max(...groups.flatMap(({ rows }) => rows.map(({ ratio }) => ratio.most)));
   const scale = (ratio: number) => (ratio / most) * (WIDTH - LABELS_WIDTH - 70);
+  const bars: string[] = [];
+  let top = TOP;
+  for (const { heading, rows } of groups) {
+    bars.push(`<text x="12" y="${top + 14}" font-weight="bold" fill="#1f2937">${heading}</text>`);
+    top += HEADING_HEIGHT;
+    for (const row of rows) {
+      bars.push(bar(row, top, scale));
+      top += ROW_HEIGHT;
+    }
+  }
+  const height = top + 10;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="13">`,
     `<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>`,
     `<text x="12" y="24" font-weight="bold" fill="#1f2937">Callbacks answered 204 a second, as a multiple of (${BASELINE}); median and spread</text>`,
-    ...rows.map((row, index) => bar(row, TOP + index * ROW_HEIGHT, scale)),
+    ...bars,
     '</svg>',
     '',
   ].join('\n');

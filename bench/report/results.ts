@@ -4,7 +4,10 @@ import { circumstances } from './report.js';
 
 /** What is written to results.json. */
 export interface Results extends ReturnType<typeof circumstances> {
-  readonly options: Pick<BenchOptions, 'turns' | 'milliseconds' | 'warmUpMilliseconds' | 'connections'>;
+  readonly options: Pick<
+    BenchOptions,
+    'turns' | 'milliseconds' | 'warmUpMilliseconds' | 'connections' | 'manyConnections'
+  >;
   /** Requests a second that the load generator can send to a server that does nothing. */
   readonly loadGenerator: number;
   readonly storedCallbacks: number;
@@ -12,12 +15,12 @@ export interface Results extends ReturnType<typeof circumstances> {
 }
 
 export function resultsOf(
-  { turns, milliseconds, warmUpMilliseconds, connections }: BenchOptions,
+  { turns, milliseconds, warmUpMilliseconds, connections, manyConnections }: BenchOptions,
   measured: Pick<Results, 'loadGenerator' | 'storedCallbacks' | 'measurements'>,
 ): Results {
   return {
     ...circumstances(),
-    options: { turns, milliseconds, warmUpMilliseconds, connections },
+    options: { turns, milliseconds, warmUpMilliseconds, connections, manyConnections },
     ...measured,
   };
 }

@@ -1,22 +1,20 @@
 import { BASELINE } from '../contenders.js';
 import type { Measurement } from '../measurement.js';
+import { titleOf, TRAFFIC } from '../traffic.js';
 import type { Results } from './results.js';
 import { withSpread } from './statistics.js';
 
 /** The tables at the end of a run. */
 export function table({ options, loadGenerator, storedCallbacks, measurements }: Results): string {
-  const lines = (mode: Measurement['mode']) =>
-    measurements.filter((measurement) => measurement.mode === mode).map(line);
-  const title = (connections: string) =>
-    `${connections.padEnd(46)}${'204 a second'.padStart(24)}${`times (${BASELINE})`.padStart(24)}${'p50'.padStart(8)}${'p99 ms'.padStart(9)}${'CPU µs'.padStart(13)}`;
+  const title = (text: string) =>
+    `${text.padEnd(46)}${'204 a second'.padStart(24)}${`times (${BASELINE})`.padStart(24)}${'p50'.padStart(8)}${'p99 ms'.padStart(9)}${'CPU µs'.padStart(13)}`;
   return [
     '',
-    title(`${options.connections} kept connections`),
-    ...lines('kept'),
-    '',
-    title(`new connections, ${options.connections} at once`),
-    ...lines('new'),
-    '',
+    ...TRAFFIC.flatMap((traffic) => [
+      title(titleOf(traffic, options)),
+      ...measurements.filter((measurement) => measurement.traffic === traffic).map(line),
+      '',
+    ]),
     `Medians of ${options.turns} turns, with the least and the most of them. CPU: for a callback, of the contender's process + of PostgreSQL.`,
     `The load generator sends ${Math.round(loadGenerator)} requests a second to a server that only answers.`,
     `${storedCallbacks} callbacks were answered 204 by a contender that stores, and each was found as a row.`,

@@ -1,13 +1,22 @@
 import { describe, expect, it } from '@jest/globals';
 import { type MeasuredTurn, summarize } from '../../bench/measurement.js';
+import { type BenchOptions, readOptions } from '../../bench/options.js';
 import { chart } from '../../bench/report/chart.js';
+import { resultsOf } from '../../bench/report/results.js';
 import { quantile, spreadOf } from '../../bench/report/statistics.js';
+import { table } from '../../bench/report/table.js';
 
 function turn(letter: string, round: number, rate: number): MeasuredTurn {
   return {
-    ...{ letter, round, rate, name: `<${letter}>`, mode: 'kept' },
+    ...{ letter, round, rate, name: `<${letter}>`, traffic: 'kept' },
     ...{ p50: 1, p99: 2, processor: 100, databaseProcessor: NaN },
   };
+}
+
+function defaults(): BenchOptions {
+  const options = readOptions([]);
+  if (options === undefined) throw new Error('The bench has no default options');
+  return options;
 }
 
 describe('what the bench makes of its turns', () => {
@@ -30,9 +39,24 @@ describe('what the bench makes of its turns', () => {
     expect(summarize(turns, 'new')).toEqual([]);
   });
 
-  it('is a chart, whatever the names are', () => {
-    const svg = chart(summarize([turn('a', 1, 300), turn('b', 1, 100)], 'kept'));
-    expect(svg).toContain('(a) &lt;a>');
-    expect(svg).toContain('>3.00</text>');
+  it('is a chart of few and of many connections, whatever the names are', () => {
+    const few = [turn('a', 1, 300), turn('b', 1, 100)];
+    const many = few.map((one) => ({
+      ...one,
+      traffic: 'many' as const,
+      rate: one.letter === 'a' ? 400 : 100,
+    }));
+    const results = resultsOf(defaults(), {
+      ...{ loadGenerator: 1, storedCallbacks: 1 },
+      measurements: [...summarize(few, 'kept'), ...summarize(many, 'many')],
+    });
+    const svg = chart(results);
+    expect(svg.match(/>[^<]*kept connections<|\(a\) &lt;a>|>\d\.\d\d</g)).toEqual([
+      ...['>32 kept connections<', '(a) &lt;a>', '>3.00<', '>1.00<'],
+      ...['>128 kept connections<', '(a) &lt;a>', '>4.00<', '>1.00<'],
+    ]);
+    expect(table(results)).toMatch(
+      /^32 kept[^]*3\.00 \([^]*^128 kept[^]*4\.00 \([^]*^new connections, 32 at once/m,
+    );
   });
 });

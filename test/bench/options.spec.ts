@@ -3,8 +3,10 @@ import { readOptions } from '../../bench/options.js';
 
 describe('the options of the bench', () => {
   it('have defaults, and --quick makes the turns short', () => {
-    expect(readOptions([])).toMatchObject({ turns: 7, milliseconds: 4_000, connections: 32 });
-    expect(readOptions(['--quick'])).toMatchObject({ turns: 5, milliseconds: 700 });
+    expect(readOptions([])).toMatchObject({
+      ...{ turns: 7, milliseconds: 4_000, connections: 32, manyConnections: 128 },
+    });
+    expect(readOptions(['--quick'])).toMatchObject({ turns: 5, milliseconds: 500 });
     expect(readOptions(['--quick', '--turns', '9', '--seconds', '1.5', '--out', 'elsewhere'])).toMatchObject({
       turns: 9,
       milliseconds: 1_500,
@@ -32,6 +34,7 @@ describe('the options of the bench', () => {
     [['--turns', '5.5'], '--turns'],
     [['--seconds', 'many'], '--seconds is a number of seconds from 0.1 to 60, not many'],
     [['--connections', '0'], '--connections'],
+    [['--many-connections', '257'], '--many-connections is a whole number from 1 to 256, not 257'],
     [['--quik'], "Unknown option '--quik'"],
     [['quick'], 'Give one of throughput, latency, growth, operators, soak, not quick'],
     [['soak', 'growth'], 'not soak growth'],
