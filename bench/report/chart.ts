@@ -3,12 +3,13 @@ import type { Measurement } from '../measurement.js';
 import { titleOf } from '../traffic.js';
 import type { Results } from './results.js';
 
-const WIDTH = 760;
-const LABELS_WIDTH = 290;
+const WIDTH = 800;
+const LABELS_WIDTH = 330;
 const BAR_HEIGHT = 22;
 const ROW_HEIGHT = 34;
 const TOP = 44;
-const HEADING_HEIGHT = 30;
+const HEADING_HEIGHT = 28;
+const GROUP_GAP = 12;
 
 /** Bars of the ratios with kept connections, as an SVG that is legible on a light and on a dark page. */
 export function chart({ options, measurements }: Pick<Results, 'options' | 'measurements'>): string {
@@ -27,8 +28,9 @@ export function chart({ options, measurements }: Pick<Results, 'options' | 'meas
       bars.push(bar(row, top, scale));
       top += ROW_HEIGHT;
     }
+    top += GROUP_GAP;
   }
-  const height = top + 10;
+  const height = top;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="13">`,
     `<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>`,
