@@ -5,7 +5,8 @@ import { MODULE_OPTIONS_TOKEN, type MessageEventsModuleOptions } from './message
 import { DEFAULT_POLICY_FAILURE_ERROR_CODES, isPolicyFailure } from './policy-failure.js';
 import { type WhatsappPolicyFailed, whatsappPolicyFailed } from './whatsapp-policy-failed.event.js';
 
-const BATCH = 500;
+/** Each takes a job: with more, one statement could take longer than it may on a slow machine. */
+const BATCH = 200;
 
 /** Below every id of an event. */
 const NIL_UUID = '00000000-0000-0000-0000-000000000000';

@@ -116,7 +116,10 @@ describe('npm run replay, of many events', () => {
     const run = await runCommand(database, replayCommand, range);
     expect(run).toMatchObject({ exitCode: 0, complaints: '' });
     expect(run.output.split('\n').filter((line) => line.includes('published'))).toEqual([
-      '  450 events published, up to 2026-01-01 00:05:00Z',
+      '  180 events published, up to 2026-01-01 00:02:00Z',
+      '  360 events published, up to 2026-01-01 00:04:00Z',
+      '  540 events published, up to 2026-01-01 00:06:00Z',
+      '  720 events published, up to 2026-01-01 00:08:00Z',
       '  900 events published, up to 2026-01-01 00:10:00Z',
       '  1,080 events published, up to 2026-01-01 00:12:00Z',
     ]);
