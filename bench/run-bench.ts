@@ -3,7 +3,7 @@ import type { BenchWorld, RunningContender } from './bench-world.js';
 import { PGBENCH } from './contenders.js';
 import type { MeasuredTurn } from './measurement.js';
 import { type TakenTurn, takeTurn } from './take-turn.js';
-import { type Traffic, TRAFFIC, turnWith } from './traffic.js';
+import { KEPT_TRAFFIC, type Traffic, TRAFFIC, turnWith } from './traffic.js';
 
 /** Lets every contender take its turns, side by side. */
 export class BenchRun {
@@ -55,7 +55,7 @@ export class BenchRun {
   /** Without new connections: it has one for each client from its start to its end. */
   async #measurePgbench(round: number): Promise<void> {
     const { program, database } = this.world.pgbench;
-    for (const traffic of ['kept', 'many'] as const) {
+    for (const traffic of KEPT_TRAFFIC) {
       this.context.interrupted.throwIfAborted();
       await database.clear();
       const { connections, milliseconds } = turnWith(traffic, this.context.options);

@@ -7,8 +7,11 @@ import type { BenchOptions } from './options.js';
  */
 export type Traffic = 'kept' | 'many' | 'new';
 
+/** On connections that are kept. */
+export const KEPT_TRAFFIC = ['kept', 'many'] as const satisfies readonly Traffic[];
+
 /** In the order in which the contenders take their turns. */
-export const TRAFFIC: readonly Traffic[] = ['kept', 'many', 'new'];
+export const TRAFFIC: readonly Traffic[] = [...KEPT_TRAFFIC, 'new'];
 
 type ConnectionOptions = Pick<BenchOptions, 'connections' | 'manyConnections'>;
 

@@ -1,6 +1,6 @@
 import { BASELINE } from '../contenders.js';
 import type { Measurement } from '../measurement.js';
-import { titleOf } from '../traffic.js';
+import { KEPT_TRAFFIC, titleOf } from '../traffic.js';
 import type { Results } from './results.js';
 
 const WIDTH = 800;
@@ -13,7 +13,7 @@ const GROUP_GAP = 12;
 
 /** Bars of the ratios with kept connections, as an SVG that is legible on a light and on a dark page. */
 export function chart({ options, measurements }: Pick<Results, 'options' | 'measurements'>): string {
-  const groups = (['kept', 'many'] as const).map((traffic) => ({
+  const groups = KEPT_TRAFFIC.map((traffic) => ({
     heading: titleOf(traffic, options),
     rows: measurements.filter((measurement) => measurement.traffic === traffic),
   }));
@@ -30,10 +30,9 @@ export function chart({ options, measurements }: Pick<Results, 'options' | 'meas
     }
     top += GROUP_GAP;
   }
-  const height = top;
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="13">`,
-    `<rect width="${WIDTH}" height="${height}" fill="#ffffff"/>`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${top}" font-family="sans-serif" font-size="13">`,
+    `<rect width="${WIDTH}" height="${top}" fill="#ffffff"/>`,
     `<text x="12" y="24" font-weight="bold" fill="#1f2937">Callbacks answered 204 a second, as a multiple of (${BASELINE}); median and spread</text>`,
     ...bars,
     '</svg>',

@@ -64,8 +64,9 @@ export class GroupCommit<Item, Result> {
     try {
       await this.commitTogether(batch);
     } catch (error) {
-      if (batch.length > 1 && this.isItemsFault(error)) await this.settleOneByOne(batch);
-      else this.fail(batch, error);
+      if (!this.isItemsFault(error)) this.giveUp(batch, error);
+      else if (batch.length > 1) await this.settleOneByOne(batch);
+      else for (const { reject } of batch) reject(error);
     }
   }
 
@@ -75,7 +76,7 @@ export class GroupCommit<Item, Result> {
         await this.commitTogether([waiting]);
       } catch (error) {
         if (!this.isItemsFault(error)) {
-          this.fail(batch.slice(index), error);
+          this.giveUp(batch.slice(index), error);
           return;
         }
         waiting.reject(error);
@@ -92,9 +93,8 @@ export class GroupCommit<Item, Result> {
     });
   }
 
-  private fail(batch: readonly Waiting<Item, Result>[], error: unknown): void {
-    // Where it is no item's fault, those that wait would meet the same: better told now than after a time-out each.
-    const others = this.isItemsFault(error) ? [] : this.waiting.splice(0);
-    for (const { reject } of [...batch, ...others]) reject(error);
+  /** Those that wait would meet the same: better told now than after a time-out each. */
+  private giveUp(batch: readonly Waiting<Item, Result>[], error: unknown): void {
+    for (const { reject } of [...batch, ...this.waiting.splice(0)]) reject(error);
   }
 }

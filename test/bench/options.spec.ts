@@ -4,7 +4,10 @@ import { readOptions } from '../../bench/options.js';
 describe('the options of the bench', () => {
   it('have defaults, and --quick makes the turns short', () => {
     expect(readOptions([])).toMatchObject({
-      ...{ turns: 7, milliseconds: 4_000, connections: 32, manyConnections: 128 },
+      turns: 7,
+      milliseconds: 4_000,
+      connections: 32,
+      manyConnections: 128,
     });
     expect(readOptions(['--quick'])).toMatchObject({ turns: 5, milliseconds: 500 });
     expect(readOptions(['--quick', '--turns', '9', '--seconds', '1.5', '--out', 'elsewhere'])).toMatchObject({

@@ -109,8 +109,8 @@ describe('reports that are committed together', () => {
     await application.query(
       'create trigger refuse_one before update on messages for each row execute function refuse_one()',
     );
-    const reports = [others[0], others[1], refused, others[2], others[3]].map((message) =>
-      report({ messageSid: message?.twilioSid }),
+    const reports = [...others.slice(0, 2), refused, ...others.slice(2)].map(({ twilioSid }) =>
+      report({ messageSid: twilioSid }),
     );
     try {
       await Promise.all(reports.map((each) => service.record(each)));

@@ -1,13 +1,12 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { TestApplication } from '../support/application.js';
+import { describeOnServer } from '../support/test-database.js';
 import { until } from '../support/until.js';
 import { postCallback, statusParameters } from '../webhooks/post-callback.js';
 import { callApi, withAdminKeys } from './api.js';
 
 // The embedded database serves one transaction at a time: there nothing can be locked by another one.
-const onServer = process.env.TEST_DATABASE_URL === undefined ? describe.skip : describe;
-
-onServer("operators' calls that take long", () => {
+describeOnServer("operators' calls that take long", () => {
   let application: TestApplication;
 
   beforeAll(async () => {

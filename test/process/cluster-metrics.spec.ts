@@ -1,10 +1,11 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { TwilioSimulator } from '../../simulator/twilio-simulator.js';
 import { callApi, withAdminKeys } from '../operations/api.js';
 import { seedMessage } from '../support/seed.js';
 import { createServiceDatabase, type ServiceDatabase } from '../support/service-database.js';
 import { endServices, type ServiceProcess } from '../support/service-process.js';
 import { killAll, killAndReplace, pairOf, startProcesses } from '../support/service-processes.js';
+import { describeOnServer } from '../support/test-database.js';
 import { until } from '../support/until.js';
 import { postCallback, statusParameters } from '../webhooks/post-callback.js';
 
@@ -12,8 +13,6 @@ const CALLBACKS = 8;
 const STORED = 'whatsapp_sms_fallback_callbacks_total{channel="sms",status="sent",result="stored"}';
 
 // The embedded database serves one process.
-const describeOnServer = process.env.TEST_DATABASE_URL === undefined ? describe.skip : describe;
-
 describeOnServer('the metrics of a service of several processes', () => {
   let database: ServiceDatabase;
   let twilio: TwilioSimulator;

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { whatsappStatusParameters } from '../../simulator/callback-parameters.js';
@@ -9,14 +9,13 @@ import { randomMessageSid, seedMessage } from '../support/seed.js';
 import { createServiceDatabase, type ServiceDatabase } from '../support/service-database.js';
 import { endServices, type ServiceEnv, type ServiceProcess } from '../support/service-process.js';
 import { killAll, killAndReplace, pairOf, pidsOf, startProcesses } from '../support/service-processes.js';
+import { describeOnServer } from '../support/test-database.js';
 import { until } from '../support/until.js';
 
 /** Milliseconds: what `docker stop` waits. */
 const LIMIT = 10_000;
 
 // The embedded database serves one process.
-const describeOnServer = process.env.TEST_DATABASE_URL === undefined ? describe.skip : describe;
-
 describeOnServer('a service of several processes', () => {
   let database: ServiceDatabase;
   let twilio: TwilioSimulator;

@@ -1,10 +1,11 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { whatsappStatusParameters } from '../../simulator/callback-parameters.js';
 import { TwilioSimulator } from '../../simulator/twilio-simulator.js';
 import { PUBLIC_BASE_URL, WEBHOOK_URL } from '../support/application.js';
 import { seedMessage } from '../support/seed.js';
 import { createServiceDatabase, type ServiceDatabase } from '../support/service-database.js';
 import { endServices, type ServiceEnv, ServiceProcess } from '../support/service-process.js';
+import { describeOnServer } from '../support/test-database.js';
 import { until } from '../support/until.js';
 
 /** Periodic work is due for both at once: an event to delete, which is counted already. */
@@ -13,8 +14,6 @@ const OLD_EVENT = `
   values (gen_random_uuid(), 'SMold', 'sent', 'sms', 'AC1', '{}', now() - interval '10 days')`;
 
 // The embedded database serves one process.
-const describeOnServer = process.env.TEST_DATABASE_URL === undefined ? describe.skip : describe;
-
 describeOnServer('a replica with WORKER_CONCURRENCY=0', () => {
   let database: ServiceDatabase;
   let twilio: TwilioSimulator;

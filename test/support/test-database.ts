@@ -1,3 +1,4 @@
+import { describe } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,6 +7,9 @@ import { type DatabaseConnection, postgresServer } from '../../src/database/data
 import { EmbeddedPostgres } from '../../src/database/embedded-postgres.js';
 
 type Template = 'empty' | 'migrated';
+
+/** For what the embedded database cannot do: it serves one process, and one transaction at a time. */
+export const describeOnServer = process.env.TEST_DATABASE_URL === undefined ? describe.skip : describe;
 
 /**
  * A database of its own, not migrated: on the PostgreSQL server of `TEST_DATABASE_URL`, or embedded and in memory
