@@ -15,7 +15,7 @@ export interface DomainEventsModuleOptions {
   pollIntervalMilliseconds?: number;
   /**
    * How long the listeners may take over an event, in milliseconds. After that it counts as failed and comes again, and
-   * five seconds later it is taken from a worker that has died with it. Default 25000.
+   * five seconds later it is taken from a worker that has died with it: give all processes the same. Default 25000.
    */
   timeLimitMilliseconds?: number;
   /** How long a shutdown waits for listeners that are at work, in milliseconds. Default 8000. */

@@ -59,6 +59,16 @@ describe('the queue without a worker', () => {
     expect(oldestAgeSeconds).toBeLessThan(240);
   });
 
+  it('has none of the jobs of another application in the same database', async () => {
+    const before = await queue();
+    const [foreign] = await application.query<{ id: string }>(
+      `select id from graphile_worker.add_job('export_report', '{}', run_at => now() - interval '1 hour')`,
+    );
+    const { oldestAgeSeconds: _, ...counts } = before;
+    expect(await queue()).toMatchObject(counts);
+    await application.query('select graphile_worker.complete_jobs(array[$1::bigint])', [foreign?.id]);
+  });
+
   it('takes what a worker has at this moment for no waiting, and what a dead one had for overdue', async () => {
     await ageJobs(application, 10);
     await changeJobs(`locked_by = 'a worker', locked_at = now() - interval '10 seconds'`);
