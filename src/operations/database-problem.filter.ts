@@ -3,18 +3,24 @@ import {
   BadRequestException,
   Catch,
   type HttpException,
+  InternalServerErrorException,
+  Logger,
   ServiceUnavailableException,
 } from '@nestjs/common';
 import { BaseExceptionFilter } from '@nestjs/core';
 import type { Response } from 'express';
+import { QueryFailedError } from 'typeorm';
 
 const RETRY_AFTER_SECONDS = 5;
 
 /** SQLSTATE of a statement that took longer than `statement_timeout`. */
 const QUERY_CANCELED = '57014';
 
-/** SQLSTATE of a text that is no value of the type, e.g. an id of a company in an application with ids of its own. */
-const INVALID_TEXT = '22P02';
+/**
+ * SQLSTATEs of a text that is no value of the type, e.g. an id of a company in an application with ids of its own, and of
+ * one with U+0000, which PostgreSQL cannot hold.
+ */
+const INVALID_TEXT = ['22P02', '22021'];
 
 /** PostgreSQL's connection exceptions and shutdowns, and the network's codes. */
 const AWAY =
@@ -23,18 +29,27 @@ const AWAY =
 /** Answers 503 with Retry-After where it is not the request's fault that the database has no answer, and 400 where it is. */
 @Catch(Error)
 export class DatabaseProblemFilter extends BaseExceptionFilter {
+  private readonly logger = new Logger(DatabaseProblemFilter.name);
+
   override catch(error: Error, host: ArgumentsHost): void {
-    const exception = explain(error) ?? error;
+    const exception = explain(error) ?? (error instanceof QueryFailedError ? this.tell(error) : error);
     if (exception instanceof ServiceUnavailableException) {
       host.switchToHttp().getResponse<Response>().setHeader('Retry-After', RETRY_AFTER_SECONDS);
     }
     super.catch(exception, host);
   }
+
+  /** Nest would log the statement's parameters too, with the telephone number that somebody looked for. */
+  private tell({ message, driverError }: QueryFailedError): HttpException {
+    const { code } = driverError as { code?: unknown };
+    this.logger.error('The database refused a statement of the API', { code, error: message });
+    return new InternalServerErrorException();
+  }
 }
 
 function explain(error: Error): HttpException | null {
   const { code = '', message } = error as NodeJS.ErrnoException;
-  if (code === INVALID_TEXT) return new BadRequestException('A parameter is not of the type in the database');
+  if (INVALID_TEXT.includes(code)) return new BadRequestException('A parameter is not of the type in the database');
   if (code === QUERY_CANCELED || message === 'Query read timeout') {
     return new ServiceUnavailableException('It took too long: ask for less, e.g. for a shorter time');
   }
