@@ -32,7 +32,8 @@ export class DatabaseProblemFilter extends BaseExceptionFilter {
   private readonly logger = new Logger(DatabaseProblemFilter.name);
 
   override catch(error: Error, host: ArgumentsHost): void {
-    const exception = explain(error) ?? (error instanceof QueryFailedError ? this.tell(error) : error);
+    const exception =
+      explain(error) ?? (error instanceof QueryFailedError ? this.tell(error as QueryFailedError) : error);
     if (exception instanceof ServiceUnavailableException) {
       host.switchToHttp().getResponse<Response>().setHeader('Retry-After', RETRY_AFTER_SECONDS);
     }
@@ -49,7 +50,8 @@ export class DatabaseProblemFilter extends BaseExceptionFilter {
 
 function explain(error: Error): HttpException | null {
   const { code = '', message } = error as NodeJS.ErrnoException;
-  if (INVALID_TEXT.includes(code)) return new BadRequestException('A parameter is not of the type in the database');
+  if (INVALID_TEXT.includes(code))
+    return new BadRequestException('A parameter is not of the type in the database');
   if (code === QUERY_CANCELED || message === 'Query read timeout') {
     return new ServiceUnavailableException('It took too long: ask for less, e.g. for a shorter time');
   }

@@ -15,7 +15,9 @@ export class ApiRequestClient extends twilio.RequestClient {
     apiBaseUrl = TWILIO_API,
     timeoutMilliseconds = 10_000,
   }: Pick<TwilioModuleOptions, 'apiBaseUrl' | 'timeoutMilliseconds'>) {
-    super({ timeout: timeoutMilliseconds });
+    // A request that waited for one of the library's twenty connections would time out without having been sent, and
+    // whoever made it would not know that. Those who make them are bounded.
+    super({ timeout: timeoutMilliseconds, maxSockets: Infinity, maxTotalSockets: Infinity });
     // Where the API is not Twilio's, nothing goes to Twilio.
     const replaced = TWILIO_HOST.test(apiBaseUrl) ? TWILIO_API : TWILIO_HOST;
     this.axios.interceptors.request.use((request) => {
