@@ -1,8 +1,8 @@
 /**
  * One replica moves a watermark at a time; the others find it locked and go on. A message whose status has moved on
  * starts again with the shortest gap, but is left alone for the 30 seconds that a replica may be asking about it.
- * @param candidates the rows after the watermark, oldest first, of which `is_waiting` says whether to ask about them.
- *   of which `is_unlinked` says whether an event of the message is not tied to its row in `messages`.
+ * @param candidates the rows after the watermark, oldest first. `is_waiting` says whether to ask about the message, and
+ *   `is_unlinked` whether an event of it is not tied to its row in `messages`.
  *   $1: how old they are at the least, $2: and at the most, in milliseconds; $3: how many; $4: the final statuses.
  */
 const enrol = (source: string, candidates: string) => `

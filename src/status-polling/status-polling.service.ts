@@ -32,17 +32,24 @@ export class StatusPollingService extends PeriodicWork {
 
   /**
    * One round: looks through what has come since the last one, on any replica, and asks Twilio about every message that
-   * is due, in batches.
+   * is due, in batches. Before each batch it looks through all that has come meanwhile, so that a slow Twilio does not
+   * keep it from that.
    * @throws when the database is away.
    */
   async runOnce(): Promise<void> {
-    const { signal } = this;
+    let worthAsking = true;
+    while (worthAsking && !this.signal.aborted) {
+      await this.enrol();
+      worthAsking = await this.poller.pollDue(this.signal);
+    }
+  }
+
+  private async enrol(): Promise<void> {
     let more = true;
-    while (more && !signal.aborted) {
+    while (more && !this.signal.aborted) {
       const moreEvents = await this.enrolFromEvents();
       const moreMessages = await this.enrolFromMessages();
-      const moreDue = await this.poller.pollDue(signal);
-      more = moreEvents || moreMessages || moreDue;
+      more = moreEvents || moreMessages;
     }
   }
 

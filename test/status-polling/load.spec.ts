@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { demoAccount } from '../../simulator/demo-account.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { MessagePollsStore } from '../../src/status-polling/message-polls.store.js';
 import { TestApplication } from '../support/application.js';
@@ -73,6 +74,20 @@ describe('the load on Twilio and the database', () => {
     await pass(application, 30);
     await runOnce(application);
     expect(await waiting(application)).toEqual([]);
+  });
+
+  it('is one batch then however many events there are to look through, and all of those are', async () => {
+    const application = await start();
+    await application.query(
+      `insert into message_events (message_sid, message_status, channel, account_sid, payload)
+       select 'SMbulk' || number, 'sent', 'whatsapp', $1, '{}' from generate_series(1, 7000) as number`,
+      [demoAccount.sid],
+    );
+    await pass(application, 10);
+    application.twilio.failNext({ on: 'fetch', times: Infinity, fault: { type: 'resetBeforeAccepting' } });
+    await runOnce(application);
+    expect(asked(application)).toHaveLength(50);
+    expect(await waiting(application)).toHaveLength(7000);
   });
 
   it('is no look for rows of messages that are not there', async () => {
