@@ -90,14 +90,17 @@ export class FallbackStore {
     return Object.assign(fallback, { lock: locked.lock, now: () => new Date(Date.now() + difference) });
   }
 
-  /** Plans another look at a fallback that is open but could not be locked, so that it is never forgotten. */
+  /**
+   * Plans another look at an open fallback that a worker has, which may have died. One that is not due yet has a job: it
+   * was published with the time. With another one for each look their number would never fall.
+   */
   async planNextLook(id: string): Promise<void> {
-    const [open] = await this.dataSource.query<{ at: Date }[]>(
+    const [locked] = await this.dataSource.query<{ at: Date }[]>(
       `select greatest(locked_until, next_attempt_at) as at from sms_fallbacks
-        where id = $1 and ${IS_OPEN}`,
+        where id = $1 and ${IS_OPEN} and locked_until is not null`,
       [id],
     );
-    if (open !== undefined) await this.publishAttemptDue(this.dataSource.manager, id, open.at);
+    if (locked !== undefined) await this.publishAttemptDue(this.dataSource.manager, id, locked.at);
   }
 
   /**
@@ -183,9 +186,14 @@ export class FallbackStore {
   }
 }
 
-/** A policy failure that Twilio was asked for came to no URL; callbacks before it did. */
+/**
+ * A policy failure that Twilio was asked for came to no URL; callbacks before it did. Whoever is claimed after one of those
+ * has its URL, so that it stands in one of the last few rows, or in none.
+ */
 const LAST_CALLBACK_URL = `
-  select status_callback_url from sms_fallbacks where status_callback_url is not null
+  select status_callback_url
+    from (select status_callback_url, created_at, id from sms_fallbacks order by created_at desc, id desc limit 100) as latest
+   where status_callback_url is not null
    order by created_at desc, id desc limit 1`;
 
 function assertLocked(changed: readonly unknown[], fallback: LockedFallback): void {

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { FallbackService } from '../../src/fallback/fallback.service.js';
 import { FallbackStore, LockLostError } from '../../src/fallback/fallback.store.js';
 import { TestApplication } from '../support/application.js';
+import { minutesAgo } from '../support/minutes-ago.js';
 import { type SeededMessage, seedMessage } from '../support/seed.js';
 import { leaveBehind } from './leave-behind.js';
 
@@ -65,5 +67,40 @@ describe('a slow worker whose lock has run out', () => {
       [locked.id],
     );
     expect(jobs).toEqual([]);
+  });
+});
+
+describe('a look at a fallback that cannot be locked', () => {
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start();
+  });
+
+  afterAll(() => application.close());
+
+  /** When the jobs are due that a look has planned. */
+  async function jobsAfterLook(row: Parameters<typeof leaveBehind>[2]): Promise<Date[]> {
+    const id = await leaveBehind(application, await seedMessage(application.dataSource), row);
+    await application.app.get(FallbackService).attempt(id);
+    const jobs = await application.query<{ run_at: Date }>(
+      `select run_at from graphile_worker._private_jobs where payload->'event'->>'smsFallbackId' = $1`,
+      [id],
+    );
+    return jobs.map(({ run_at }) => run_at);
+  }
+
+  it('plans another one for when the lock of its worker has run out', async () => {
+    const lockedUntil = minutesAgo(-1);
+    expect(await jobsAfterLook({ state: 'claimed', lockedUntil })).toEqual([lockedUntil]);
+  });
+
+  it('plans none where it is not due: its job waits already, and their number would never fall', async () => {
+    const row = { state: 'claimed', lockedUntil: null, nextAttemptAt: minutesAgo(-60) } as const;
+    expect(await jobsAfterLook(row)).toEqual([]);
+  });
+
+  it('plans none where it is at an end', async () => {
+    expect(await jobsAfterLook({ state: 'skipped', reason: 'no_text', lockedUntil: null })).toEqual([]);
   });
 });
