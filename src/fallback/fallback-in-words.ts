@@ -9,7 +9,7 @@ const MEANINGS: Readonly<Record<string, string>> = {
   'uncertain no_answer_from_twilio':
     'The answer to the sending was lost; whether Twilio accepted the SMS is being found out.',
   'failed no_answer_from_twilio':
-    'Twilio never answered, and whether it accepted the SMS could not be found out.',
+    'An attempt was not answered, and whether Twilio accepted its SMS could not be found out.',
   waiting_for_original_message: 'The message is not stored yet; it is looked for.',
   sms_taken_by_another_fallback:
     'The SMS that was found belongs to another fallback with the same text; its own is being looked for.',

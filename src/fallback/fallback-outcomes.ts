@@ -20,8 +20,13 @@ export class FallbackOutcomes {
   async sent(fallback: LockedFallback, { body, truncated }: ComposedSms, sms: AcceptedSms): Promise<boolean> {
     const record = await this.sentSms.record(fallback, sms, body);
     if (record === 'taken') return false;
-    const message = record === 'recorded' ? 'SMS fallback sent' : 'SMS fallback was recorded as sent already';
-    this.logger.log(message, { ...described(fallback), smsMessageSid: sms.messageSid, truncated });
+    const fields = { ...described(fallback), smsMessageSid: sms.messageSid, truncated };
+    if (record === 'second_sms') this.logger.warn('A second SMS was sent for one message', fields);
+    else {
+      const message =
+        record === 'recorded' ? 'SMS fallback sent' : 'SMS fallback was recorded as sent already';
+      this.logger.log(message, fields);
+    }
     return true;
   }
 

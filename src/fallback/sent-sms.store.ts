@@ -25,13 +25,14 @@ export class SentSmsStore {
    * Records the accepted SMS in one transaction: the end of the fallback, the row in `messages`, and the link of the
    * triggering event. It does not ask for the lock: an SMS that Twilio has accepted is a fact, even where the worker
    * was slow.
-   * @returns `taken` where the SMS is another fallback's, which had the same text for the same person.
+   * @returns `taken` where the SMS is another fallback's, which had the same text for the same person, and `second_sms`
+   * where this one has another SMS already: its worker was suspended for longer than it had the fallback to itself.
    */
   async record(
     fallback: SmsFallback,
     sms: AcceptedSms,
     body: string,
-  ): Promise<'recorded' | 'ended_before' | 'taken'> {
+  ): Promise<'recorded' | 'ended_before' | 'second_sms' | 'taken'> {
     try {
       const ended = await this.end(fallback, sms, body);
       if (ended !== null) {
@@ -40,11 +41,26 @@ export class SentSmsStore {
       }
       // After the commit: a callback of the SMS that is being stored now links it, or is seen here.
       await this.messageEvents.linkMessage(sms.messageSid);
-      return ended === null ? 'ended_before' : 'recorded';
+      if (ended !== null) return 'recorded';
+      return (await this.tellOfSecond(fallback.id, sms.messageSid)) ? 'second_sms' : 'ended_before';
     } catch (error) {
       if (isTaken(error)) return 'taken';
       throw error;
     }
+  }
+
+  /** @returns false where it is no second one. */
+  private async tellOfSecond(id: string, smsMessageSid: string): Promise<boolean> {
+    const rows = await this.dataSource.query<unknown[]>(
+      `with told as (
+         update sms_fallbacks set last_error = $3, updated_at = now()
+          where id = $1 and sms_message_sid <> $2
+         returning id
+       )
+       select id from told`,
+      [id, smsMessageSid, `Twilio has accepted a second SMS: ${smsMessageSid}`],
+    );
+    return rows.length > 0;
   }
 
   /** @returns null where it was sent before. */

@@ -11,6 +11,8 @@ export type FoundConversation = { readonly id: string | null } | null;
 
 const ADD_LATER_MILLISECONDS = 3_000;
 
+const NOT_ADDED = 'The SMS could not be added to messages';
+
 /**
  * The rows of `messages` of the SMS that were sent. The table is the application's: it may refuse a row, or have it
  * locked. Then the SMS was sent all the same, that is recorded, and the row is added later.
@@ -52,7 +54,7 @@ export class SmsMessages {
       await manager.transaction((savepoint) => insert(savepoint, fallback, status, conversation.id));
     } catch (error) {
       const smsFallbackId = fallback.id;
-      const problem = `The SMS could not be added to messages: ${String(error)}`;
+      const problem = `${NOT_ADDED}: ${String(error)}`;
       await manager.query('update sms_fallbacks set last_error = $2 where id = $1', [smsFallbackId, problem]);
       const event = { id: uuidv7(), occurredAt: new Date().toISOString(), smsFallbackId };
       await this.publisher.publish(manager, 'sms_fallback.message_missing', [event], {
@@ -92,7 +94,15 @@ async function insert(
   status: string,
   conversationId: string | null,
 ): Promise<void> {
-  await manager.query(ADD_MESSAGE, [conversationId, smsMessageSid, body, status, messageEventId, id]);
+  await manager.query(ADD_MESSAGE, [
+    conversationId,
+    smsMessageSid,
+    body,
+    status,
+    messageEventId,
+    id,
+    NOT_ADDED,
+  ]);
 }
 
 const ADD_MESSAGE = `
@@ -105,4 +115,6 @@ with sms as (
 event as (
   update message_events set fallback_sms_message_id = sms.id from sms where message_events.id = $5
 )
-update sms_fallbacks set message_id = sms.id from sms where sms_fallbacks.id = $6`;
+update sms_fallbacks
+   set message_id = sms.id, last_error = case when not starts_with(last_error, $7) then last_error end
+  from sms where sms_fallbacks.id = $6`;

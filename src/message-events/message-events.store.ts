@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
+import { completeErrorCodes } from './complete-error-codes.js';
 import { type IncomingEvent, incomingEvents } from './incoming-event.js';
 import type { MessageStatusReport } from './message-status-report.js';
 import { recordMessageEvents, type Recording } from './record-message-events.js';
@@ -27,7 +28,8 @@ export class MessageEventsStore {
   ) {}
 
   /**
-   * Adds the reports that are new, and publishes the policy failures among them in the same transaction. The rows of
+   * Adds the reports that are new, and publishes the policy failures among them in the same transaction; one that was
+   * reported without its ErrorCode before is new too. The rows of
    * `messages` follow in it too, where nobody has them locked: whatever becomes of those, the log goes on.
    * @returns a result for each report, in their order.
    */
@@ -36,17 +38,11 @@ export class MessageEventsStore {
     isPolicyFailure: (report: MessageStatusReport) => boolean,
   ): Promise<StoredEvent[]> {
     const incoming = incomingEvents(reports);
+    const write = (manager: EntityManager) => this.write(manager, incoming, isPolicyFailure);
     // A statement is a transaction of its own; BEGIN and COMMIT would cost two round trips more.
     const { added, unlinked } = reports.some(isPolicyFailure)
-      ? await this.dataSource.transaction(async (manager) => {
-          const recording = await record(manager, incoming);
-          const failures = incoming.filter(
-            ({ id, report }) => recording.added.has(id) && isPolicyFailure(report),
-          );
-          await this.publisher.publish(manager, 'whatsapp.policy_failed', failures.map(policyFailed));
-          return recording;
-        })
-      : await record(this.dataSource.manager, incoming);
+      ? await this.dataSource.transaction(write)
+      : await write(this.dataSource.manager);
     const repeated = incoming.filter(({ id }) => !added.has(id)).map(({ report }) => report);
     const known = repeated.length > 0 ? await this.findIds(repeated) : new Map<string, string>();
     return incoming.map(({ id, report }) => ({
@@ -54,6 +50,26 @@ export class MessageEventsStore {
       repeated: !added.has(id),
       unlinked: unlinked.has(report.messageSid),
     }));
+  }
+
+  private async write(
+    manager: EntityManager,
+    incoming: readonly IncomingEvent[],
+    isPolicyFailure: (report: MessageStatusReport) => boolean,
+  ): Promise<Recording> {
+    const recording = await record(manager, incoming);
+    const isAdded = ({ id }: IncomingEvent) => recording.added.has(id);
+    const completed = await completeErrorCodes(
+      manager,
+      incoming.filter((event) => !isAdded(event)),
+    );
+    const failures = [...incoming.filter(isAdded), ...completed].filter(({ report }) =>
+      isPolicyFailure(report),
+    );
+    if (failures.length > 0) {
+      await this.publisher.publish(manager, 'whatsapp.policy_failed', failures.map(policyFailed));
+    }
+    return recording;
   }
 
   private async findIds(reports: readonly MessageStatusReport[]): Promise<Map<string, string>> {

@@ -3,6 +3,7 @@ import { smsStatusParameters } from '../../simulator/callback-parameters.js';
 import { silent } from '../../simulator/callback-plan.js';
 import type { Fault } from '../../simulator/faults.js';
 import type { SmsFallback } from '../../src/fallback/sms-fallback.entity.js';
+import { SentSmsStore } from '../../src/fallback/sent-sms.store.js';
 import { StalledFallbacks } from '../../src/fallback/stalled-fallbacks.js';
 import { TestApplication } from '../support/application.js';
 import {
@@ -13,6 +14,7 @@ import {
   policyFailure,
   recipientOf,
   smsFor,
+  untilAllIsDone,
   untilFallbackEnds,
   withFallbackOptions,
 } from '../support/fallbacks.js';
@@ -185,5 +187,37 @@ describe('an SMS whose row the application’s messages refuse', () => {
     expect(
       await application.query('select id from message_events where fallback_sms_message_id = $1', [sms?.id]),
     ).toHaveLength(1);
+    expect(await findFallback(application, twilioSid)).toMatchObject({ state: 'sent', lastError: null });
+  });
+});
+
+describe('an SMS that was accepted after another one for the same message', () => {
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start();
+  });
+
+  afterAll(() => application.close());
+
+  it('is told of in the log and in the fallback, which keeps the first', async () => {
+    const { twilioSid } = await seedMessage(application.dataSource);
+    await policyFailure(application, twilioSid);
+    const fallback = await untilAllIsDone(application, twilioSid);
+    const again = {
+      outcome: 'accepted',
+      messageSid: fallback.smsMessageSid ?? '',
+      status: 'queued',
+    } as const;
+    const second = { ...again, messageSid: 'SMsecond' };
+    const sentSms = application.app.get(SentSmsStore);
+    expect(await sentSms.record(fallback, again, 'Hello')).toBe('ended_before');
+    expect(await findFallback(application, twilioSid)).toMatchObject({ lastError: null });
+    expect(await sentSms.record(fallback, second, 'Hello')).toBe('second_sms');
+    expect(await findFallback(application, twilioSid)).toMatchObject({
+      state: 'sent',
+      smsMessageSid: fallback.smsMessageSid,
+      lastError: 'Twilio has accepted a second SMS: SMsecond',
+    });
   });
 });

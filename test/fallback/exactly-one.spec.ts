@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { TestApplication } from '../support/application.js';
 import { policyFailure, smsFor, untilAllIsDone } from '../support/fallbacks.js';
+import { jobsOf } from '../support/job-queue.js';
 import { seedMessage } from '../support/seed.js';
 import { createTestDatabase } from '../support/test-database.js';
 
@@ -39,12 +40,48 @@ describe('one SMS for one message', () => {
     expect(counted).toEqual({ events, fallbacks: 1 });
   }
 
+  const reportUndelivered = (messageSid: string) =>
+    policyFailure(first, messageSid, { status: 'undelivered', errorCode: undefined });
+
+  async function errorCodeOf(messageSid: string): Promise<string | null | undefined> {
+    const [event] = await first.query<{ error_code: string | null }>(
+      `select error_code from message_events where message_sid = $1`,
+      [messageSid],
+    );
+    return event?.error_code;
+  }
+
   it('is sent when Twilio reports failed and later undelivered (trap 1)', async () => {
     const { twilioSid } = await seedMessage(first.dataSource);
     await policyFailure(first, twilioSid, { status: 'failed' });
     await untilAllIsDone(first, twilioSid);
     await policyFailure(first, twilioSid, { status: 'undelivered' });
     await expectOneSms(twilioSid, 2);
+  });
+
+  it('is sent when the status came without its ErrorCode at first, and again and again with it', async () => {
+    const { twilioSid } = await seedMessage(first.dataSource);
+    await reportUndelivered(twilioSid);
+    const complete = () => policyFailure(first, twilioSid, { status: 'undelivered' });
+    await Promise.all([complete(), reportUndelivered(twilioSid), complete()]);
+    await complete();
+    await expectOneSms(twilioSid, 1);
+    expect(await errorCodeOf(twilioSid)).toBe('63049');
+    expect(await first.query(`select id from message_events where message_sid = $1`, [twilioSid])).toEqual(
+      await first.query('select message_event_id as id from sms_fallbacks where original_message_sid = $1', [
+        twilioSid,
+      ]),
+    );
+  });
+
+  it('is not sent where the ErrorCode that comes later is none of policy, which is kept as well', async () => {
+    const { twilioSid } = await seedMessage(first.dataSource);
+    await reportUndelivered(twilioSid);
+    await policyFailure(first, twilioSid, { status: 'undelivered', errorCode: 63016 });
+    await policyFailure(first, twilioSid, { status: 'undelivered', errorCode: 63049 });
+    expect(await errorCodeOf(twilioSid)).toBe('63016');
+    expect(await jobsOf(first, 'whatsapp.policy_failed')).toEqual([]);
+    expect(smsFor(first, twilioSid)).toEqual([]);
   });
 
   it('is sent when failed and undelivered arrive at once (trap 1)', async () => {
