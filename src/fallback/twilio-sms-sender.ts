@@ -62,10 +62,17 @@ export class TwilioSmsSender extends SmsSender {
   }
 }
 
-/** Twilio may change white space and compatible characters of a text, and a trial account's SMS say that they are. */
+/** What Smart Encoding replaces, beside what NFKC does. */
+const QUOTES_AND_DASHES = /[\p{Pi}\p{Pf}\p{Pd}"'`„‚′″ʼ]/gu;
+
+/**
+ * Twilio may change white space and compatible characters of a text; the Smart Encoding of a Messaging Service, which is
+ * on by default, writes others in GSM-7, e.g. quotation marks. A trial account's SMS say that they are some.
+ * Source: https://www.twilio.com/blog/copilot-just-got-even-smarter-announcing-smart-encoding-html
+ */
 function comparable(body: string): string {
   const text = body.normalize('NFKC').replace(/\s+/g, ' ').trim();
-  return text.replace(/^Sent from your Twilio trial account - /, '');
+  return text.replace(/^Sent from your Twilio trial account - /, '').replace(QUOTES_AND_DASHES, '');
 }
 
 function accepted({ sid, status }: MessageInstance): AcceptedSms {

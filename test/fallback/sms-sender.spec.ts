@@ -67,20 +67,28 @@ smsSenderSuite('InMemorySmsSender', () => {
   });
 });
 
-describe('TwilioSmsSender with a trial account', () => {
-  it('finds an SMS that Twilio put its notice in front of', async () => {
+describe('TwilioSmsSender', () => {
+  const appointment = 'Your appointment is tomorrow at 10:00.';
+
+  it.each([
+    [
+      'put its notice of a trial account in front of',
+      appointment,
+      `Sent from your Twilio trial account - ${appointment}`,
+    ],
+    [
+      'wrote with other characters, by the Smart Encoding of a Messaging Service',
+      'It’s tomorrow – at “Example Clinic”…',
+      `It's tomorrow - at "Example Clinic"...`,
+    ],
+  ])('finds an SMS that Twilio %s', async (_, body, listed) => {
     const twilio = await TwilioSimulator.start({ callbackPlan: silent });
     try {
       const accounts = new TwilioAccounts({
         accounts: [{ accountSid: demoAccount.sid, authTokens: [demoAccount.authToken] }],
         apiBaseUrl: twilio.baseUrl,
       });
-      const body = 'Your appointment is tomorrow at 10:00.';
-      const { sid } = twilio.addMessage({
-        to: '+15557654321',
-        from: sms.from,
-        body: `Sent from your Twilio trial account - ${body}`,
-      });
+      const { sid } = twilio.addMessage({ to: '+15557654321', from: sms.from, body: listed });
       const found = await new TwilioSmsSender(accounts, {}).findAccepted(
         { ...sms, to: '+15557654321', body },
         new Date(),
