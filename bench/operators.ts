@@ -1,3 +1,4 @@
+import { randomNumbers } from '../simulator/callback-plan.js';
 import type { BenchContext } from './bench-context.js';
 import type { BenchDatabase } from './bench-database.js';
 import { type ServiceWorld, withServiceWorld } from './bench-world.js';
@@ -8,12 +9,16 @@ import { callEachSecond, nobody, type OperatorAtWork, pageOpen } from './operato
 import { percentiles, type Percentiles } from './report/percentiles.js';
 import { asJson, circumstances, type Report } from './report/report.js';
 import { type Spread, spreadOf, withSpread } from './report/statistics.js';
+import { shuffled } from './shuffled.js';
 
 /** More than the service stores in a second. */
 const MOST_CALLBACKS_PER_SECOND = 10_000;
 
 /** Of message_events: what only operators look for. The others serve the queries of the README, or the service itself. */
 const OPERATORS_INDEXES = ['message_events_to_number_idx', 'message_events_channel_status_idx'];
+
+/** Of the orders in which the turns are taken: the same in every run. */
+const SEED = 1;
 
 /** What every ratio is to. */
 const BASELINE = 'nobody looks';
@@ -80,6 +85,7 @@ export async function measureOperators(context: BenchContext): Promise<Report> {
 class OperatorsRun {
   readonly #situations: readonly Situation[];
   readonly #latencies = new Map<string, number[]>();
+  readonly #random = randomNumbers(SEED);
   readonly #turns: readonly [ContinuingTurns, ContinuingTurns];
 
   constructor(
@@ -120,15 +126,10 @@ class OperatorsRun {
     return { rows, turns, most: this.#compare(most), half: this.#compare(half), calls };
   }
 
-  /**
-   * Another order in each round, and every other one is turned round: what one turn leaves behind, e.g. events to count, falls
-   * on another situation each time.
-   */
+  /** In an order of its own: what one turn leaves behind, e.g. events to count, falls on others each time. */
   async #takeRound(round: number, requestsPerSecond?: number): Promise<Turn[]> {
-    const first = round % this.#situations.length;
-    const order = [...this.#situations.slice(first), ...this.#situations.slice(0, first)];
-    if (round % 2 === 0) order.reverse();
     const turns: Turn[] = [];
+    const order = shuffled(this.#situations, this.#random);
     for (const situation of order) turns.push(await this.#take(situation, round, requestsPerSecond));
     return turns;
   }

@@ -1,15 +1,21 @@
+import { randomNumbers } from '../simulator/callback-plan.js';
 import type { BenchContext } from './bench-context.js';
 import type { BenchWorld, RunningContender } from './bench-world.js';
 import { PGBENCH } from './contenders.js';
 import type { MeasuredTurn } from './measurement.js';
+import { shuffled } from './shuffled.js';
 import { type TakenTurn, takeTurn } from './take-turn.js';
-import { KEPT_TRAFFIC, type Traffic, TRAFFIC, turnWith } from './traffic.js';
+import { type Traffic, TRAFFIC, turnWith } from './traffic.js';
+
+/** Of the orders in which the turns are taken: the same in every run. */
+const SEED = 1;
 
 /** Lets every contender take its turns, side by side. */
 export class BenchRun {
   readonly turns: MeasuredTurn[] = [];
   /** Callbacks that were answered 204, each of which was found as a row. */
   storedCallbacks = 0;
+  readonly #random = randomNumbers(SEED);
 
   constructor(
     private readonly world: BenchWorld,
@@ -32,18 +38,19 @@ export class BenchRun {
 
   /** @throws WrongContenderError, or the reason of the interruption. */
   async run(): Promise<void> {
-    const { contenders } = this.world;
     for (let round = 1; round <= this.context.options.turns; round += 1) {
       this.context.say(`round ${round} of ${this.context.options.turns}`);
       for (const traffic of TRAFFIC) {
-        // Another order in each round: nobody always follows the same one.
-        for (let place = 0; place < contenders.length; place += 1) {
-          const running = contenders[(place + round) % contenders.length];
-          if (running !== undefined) await this.#measure(running, traffic, round);
-        }
+        // What a turn leaves behind, e.g. events that the service counts some ten seconds later, falls on others each time.
+        for (const take of shuffled(this.#turnsOf(traffic, round), this.#random)) await take();
       }
-      await this.#measurePgbench(round);
     }
+  }
+
+  #turnsOf(traffic: Traffic, round: number): (() => Promise<void>)[] {
+    const turns = this.world.contenders.map((running) => () => this.#measure(running, traffic, round));
+    // It has one connection for each client from its start to its end.
+    return traffic === 'new' ? turns : [...turns, () => this.#measurePgbench(traffic, round)];
   }
 
   async #measure(running: RunningContender, traffic: Traffic, round: number): Promise<void> {
@@ -52,17 +59,14 @@ export class BenchRun {
     this.turns.push({ round, letter, name, traffic, ...figures, ...result.latency });
   }
 
-  /** Without new connections: it has one for each client from its start to its end. */
-  async #measurePgbench(round: number): Promise<void> {
+  async #measurePgbench(traffic: Traffic, round: number): Promise<void> {
+    this.context.interrupted.throwIfAborted();
     const { program, database } = this.world.pgbench;
-    for (const traffic of KEPT_TRAFFIC) {
-      this.context.interrupted.throwIfAborted();
-      await database.clear();
-      const { connections, milliseconds } = turnWith(traffic, this.context.options);
-      const rate = await program.run(connections, milliseconds);
-      const unknown = { p50: NaN, p99: NaN, processor: NaN, databaseProcessor: NaN };
-      this.turns.push({ ...PGBENCH, round, traffic, rate, ...unknown });
-    }
+    await database.clear();
+    const { connections, milliseconds } = turnWith(traffic, this.context.options);
+    const rate = await program.run(connections, milliseconds);
+    const unknown = { p50: NaN, p99: NaN, processor: NaN, databaseProcessor: NaN };
+    this.turns.push({ ...PGBENCH, round, traffic, rate, ...unknown });
   }
 
   async #turn(running: RunningContender, traffic: Traffic, milliseconds: number): Promise<TakenTurn> {

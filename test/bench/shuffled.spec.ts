@@ -1,0 +1,32 @@
+import { describe, expect, it } from '@jest/globals';
+import { shuffled } from '../../bench/shuffled.js';
+import { randomNumbers } from '../../simulator/callback-plan.js';
+
+describe('the order of the turns', () => {
+  it('has each turn once, and leaves the list as it was', () => {
+    const items = ['a', 'b', 'c', 'd'];
+    expect(shuffled(items, randomNumbers(1)).sort()).toEqual(items);
+    expect(items).toEqual(['a', 'b', 'c', 'd']);
+    expect(shuffled([], randomNumbers(1))).toEqual([]);
+  });
+
+  it('follows from the numbers', () => {
+    const orders = (seed: number) => {
+      const random = randomNumbers(seed);
+      return Array.from({ length: 5 }, () => shuffled(['a', 'b', 'c', 'd'], random).join(''));
+    };
+    expect(orders(1)).toEqual(orders(1));
+    expect(orders(1)).not.toEqual(orders(2));
+  });
+
+  it('is any order as often as any other, so that nobody mostly follows the same one', () => {
+    const random = randomNumbers(1);
+    const times = new Map<string, number>();
+    for (let round = 0; round < 6_000; round += 1) {
+      const order = shuffled(['a', 'b', 'c'], random).join('');
+      times.set(order, (times.get(order) ?? 0) + 1);
+    }
+    expect([...times.keys()].sort()).toEqual(['abc', 'acb', 'bac', 'bca', 'cab', 'cba']);
+    for (const count of times.values()) expect(Math.abs(count - 1_000)).toBeLessThan(150);
+  });
+});
