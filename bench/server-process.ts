@@ -66,10 +66,12 @@ export class ServerProcess {
     return this.child.pid === undefined ? NaN : residentMemory(this.child.pid);
   }
 
+  /** Ends the whole group, which a detached process leads: a primary could not end its processes any more. */
   async close(): Promise<void> {
-    if (this.#hasEnded) return;
+    const { pid } = this.child;
+    if (this.#hasEnded || pid === undefined) return;
     const ended = once(this.child, 'exit');
-    this.child.kill('SIGKILL');
+    process.kill(-pid, 'SIGKILL');
     await ended;
   }
 
