@@ -1,5 +1,10 @@
 import { parseArgs } from 'node:util';
 
+/** The command line asks for something that cannot be done. The message says what. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
 /** What can be measured. `throughput` is what the service is compared with its peers in. */
 const MEASUREMENTS = ['throughput', 'latency', 'growth', 'operators', 'soak'] as const;
 
@@ -50,24 +55,22 @@ export const usage = `Measures how fast callbacks are taken. What it prints is a
   --out FOLDER         default bench/results
 `;
 
-/** @throws TypeError naming what is wrong with the arguments. @returns undefined where help was asked for. */
+const OPTIONS = {
+  quick: { type: 'boolean', default: false },
+  turns: { type: 'string' },
+  seconds: { type: 'string' },
+  connections: { type: 'string', default: '32' },
+  'many-connections': { type: 'string', default: '128' },
+  rows: { type: 'string' },
+  minutes: { type: 'string' },
+  'postgres-defaults': { type: 'boolean', default: false },
+  out: { type: 'string', default: 'bench/results' },
+  help: { type: 'boolean', short: 'h', default: false },
+} as const;
+
+/** @throws UsageError naming what is wrong with the arguments. @returns undefined where help was asked for. */
 export function readOptions(args: readonly string[]): BenchOptions | undefined {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      quick: { type: 'boolean', default: false },
-      turns: { type: 'string' },
-      seconds: { type: 'string' },
-      connections: { type: 'string', default: '32' },
-      'many-connections': { type: 'string', default: '128' },
-      rows: { type: 'string' },
-      minutes: { type: 'string' },
-      'postgres-defaults': { type: 'boolean', default: false },
-      out: { type: 'string', default: 'bench/results' },
-      help: { type: 'boolean', short: 'h', default: false },
-    },
-  });
+  const { values, positionals } = parse(args);
   if (values.help) return undefined;
   const { quick } = values;
   return {
@@ -85,10 +88,18 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
   };
 }
 
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], allowPositionals: true, options: OPTIONS });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}
+
 function measurementOf([name = 'throughput', ...others]: readonly string[]): MeasurementName {
   const known = MEASUREMENTS.find((measurement) => measurement === name);
   if (known === undefined || others.length > 0) {
-    throw new TypeError(`Give one of ${MEASUREMENTS.join(', ')}, not ${[name, ...others].join(' ')}`);
+    throw new UsageError(`Give one of ${MEASUREMENTS.join(', ')}, not ${[name, ...others].join(' ')}`);
   }
   return known;
 }
@@ -96,11 +107,11 @@ function measurementOf([name = 'throughput', ...others]: readonly string[]): Mea
 function wholeNumberOf(name: string, text: string, least: number, most: number): number {
   const value = Number(text);
   if (Number.isInteger(value) && value >= least && value <= most) return value;
-  throw new TypeError(`${name} is a whole number from ${least} to ${most}, not ${text}`);
+  throw new UsageError(`${name} is a whole number from ${least} to ${most}, not ${text}`);
 }
 
 function numberOf(name: string, unit: string, text: string, least: number, most: number): number {
   const value = Number(text);
   if (value >= least && value <= most) return value;
-  throw new TypeError(`${name} is a number of ${unit} from ${least} to ${most}, not ${text}`);
+  throw new UsageError(`${name} is a number of ${unit} from ${least} to ${most}, not ${text}`);
 }

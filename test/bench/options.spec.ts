@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { readOptions } from '../../bench/options.js';
+import { readOptions, UsageError } from '../../bench/options.js';
 
 describe('the options of the bench', () => {
   it('have defaults, and --quick makes the turns short', () => {
@@ -43,6 +43,8 @@ describe('the options of the bench', () => {
     [['soak', 'growth'], 'not soak growth'],
     [['growth', '--rows', '10'], '--rows'],
   ])('are refused where they are %j', (args, message) => {
-    expect(() => readOptions(args)).toThrow(message);
+    const read = () => readOptions(args);
+    expect(read).toThrow(UsageError);
+    expect(read).toThrow(message);
   });
 });
