@@ -30,7 +30,7 @@ export interface BenchOptions {
   readonly rows: number;
   /** Of `growth`: PostgreSQL as it comes, instead of with the settings that suit a large table. */
   readonly postgresDefaults: boolean;
-  /** Of `soak`. */
+  /** Of `soak`: whole ones, since it measures minute by minute. */
   readonly minutes: number;
 }
 
@@ -42,7 +42,8 @@ export const usage = `Measures how fast callbacks are taken. What it prints is a
   latency          from a policy failure's callback to the SMS's request at Twilio (some two minutes)
   growth           with an empty table and with a large one, in turns, and the documented queries (some ten minutes)
   operators        what the operators' page, calls and indexes cost the callbacks, with a large table (some twenty minutes)
-  soak             memory, latency and connections during ten minutes at 70 % of the most (some fourteen minutes)
+  soak             memory, latency and connections during ten minutes at 70 % of the most (some fourteen minutes, and
+                   3.5 GB of memory for the load generator)
 
   --quick              short, so the figures are rough: throughput takes about two minutes
   --turns N            how often each one takes its turn, 5 or more; default 7
@@ -51,7 +52,7 @@ export const usage = `Measures how fast callbacks are taken. What it prints is a
   --many-connections C at once, of throughput; default 128
   --rows N             of the large table; default 10000000
   --postgres-defaults  of growth: PostgreSQL as it comes, not with the settings for a large table
-  --minutes M          of soak; default 10
+  --minutes M          of soak; default 10, and the signed callbacks of each take a third of a gigabyte of memory
   --out FOLDER         default bench/results
 `;
 
@@ -78,13 +79,13 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
     out: values.out,
     quick,
     turns: wholeNumberOf('--turns', values.turns ?? (quick ? '5' : '7'), 5, 100),
-    milliseconds: numberOf('--seconds', 'seconds', values.seconds ?? (quick ? '0.5' : '4'), 0.1, 60) * 1000,
+    milliseconds: secondsOf('--seconds', values.seconds ?? (quick ? '0.5' : '4'), 0.1, 60) * 1000,
     warmUpMilliseconds: quick ? 2_000 : 10_000,
     connections: wholeNumberOf('--connections', values.connections, 1, 256),
     manyConnections: wholeNumberOf('--many-connections', values['many-connections'], 1, 256),
     rows: wholeNumberOf('--rows', values.rows ?? (quick ? '100000' : '10000000'), 1_000, 100_000_000),
     postgresDefaults: values['postgres-defaults'],
-    minutes: numberOf('--minutes', 'minutes', values.minutes ?? (quick ? '1' : '10'), 0.5, 60),
+    minutes: wholeNumberOf('--minutes', values.minutes ?? (quick ? '1' : '10'), 1, 60),
   };
 }
 
@@ -110,8 +111,8 @@ function wholeNumberOf(name: string, text: string, least: number, most: number):
   throw new UsageError(`${name} is a whole number from ${least} to ${most}, not ${text}`);
 }
 
-function numberOf(name: string, unit: string, text: string, least: number, most: number): number {
+function secondsOf(name: string, text: string, least: number, most: number): number {
   const value = Number(text);
   if (value >= least && value <= most) return value;
-  throw new UsageError(`${name} is a number of ${unit} from ${least} to ${most}, not ${text}`);
+  throw new UsageError(`${name} is a number of seconds from ${least} to ${most}, not ${text}`);
 }

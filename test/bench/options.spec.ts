@@ -42,6 +42,8 @@ describe('the options of the bench', () => {
     [['quick'], 'Give one of throughput, latency, growth, operators, soak, not quick'],
     [['soak', 'growth'], 'not soak growth'],
     [['growth', '--rows', '10'], '--rows'],
+    [['soak', '--minutes', '0.5'], '--minutes is a whole number from 1 to 60, not 0.5'],
+    [['soak', '--minutes', '1.5'], '--minutes'],
   ])('are refused where they are %j', (args, message) => {
     const read = () => readOptions(args);
     expect(read).toThrow(UsageError);
