@@ -3,21 +3,26 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-/** The INSERT of the peers with a callback's usual values; every key is a new one. */
-const SCRIPT = `
+/** Of the message, another one for each row, since there is an index of numbers. */
+const NUMBER = `'+1555' || lpad(:number::text, 7, '0')`;
+
+/** The INSERT of the peers with a callback's usual values, as long as theirs; every key is a new one. */
+const INSERT = `
 insert into message_events (
   message_sid, message_status, channel, to_number, from_number, error_code, error_message, account_sid, payload
 ) values (
-  'SM' || replace(gen_random_uuid()::text, '-', ''), 'delivered', 'whatsapp', '+15550123456', '+14155238886', null, null,
+  'SM' || replace(gen_random_uuid()::text, '-', ''), 'delivered', 'whatsapp', ${NUMBER}, '+14155238886', null, null,
   'ACb0000000000000000000000000000001',
-  '{"AccountSid": "ACb0000000000000000000000000000001", "ApiVersion": "2010-04-01", "From": "whatsapp:+14155238886",
+  format('{"AccountSid": "ACb0000000000000000000000000000001", "ApiVersion": "2010-04-01", "From": "whatsapp:+14155238886",
     "MessageSid": "SM0123456789abcdef0123456789abcdef", "MessageStatus": "delivered",
-    "SmsSid": "SM0123456789abcdef0123456789abcdef", "SmsStatus": "delivered", "To": "whatsapp:+15550123456",
+    "SmsSid": "SM0123456789abcdef0123456789abcdef", "SmsStatus": "delivered", "To": "whatsapp:%s",
     "ChannelPrefix": "whatsapp", "ChannelToAddress": "+1555012XXXX", "StructuredMessage": "false",
     "ChannelInstallSid": "XE0123456789abcdef0123456789abcdef", "EventType": "DELIVERED",
-    "ExternalUserId": "US.0123456789abcdef"}'
+    "ExternalUserId": "US.0123456789abcdef"}', ${NUMBER})::jsonb
 ) on conflict (message_sid, message_status) do nothing;
 `.replaceAll(/\n */g, ' ');
+
+const SCRIPT = `\\set number random(0, 9999999)\n${INSERT}\n`;
 
 /** PostgreSQL's own load generator: what the database does by itself, one commit for each row. */
 export class Pgbench {
@@ -38,7 +43,8 @@ export class Pgbench {
   async run(connections: number, milliseconds: number): Promise<number> {
     const seconds = Math.max(1, Math.round(milliseconds / 1000));
     const { stdout } = await promisify(execFile)(this.program, [
-      ...['--no-vacuum', '--protocol=prepared', `--file=${this.script}`],
+      // As the peers' pools: parsed and planned each time.
+      ...['--no-vacuum', '--protocol=extended', `--file=${this.script}`],
       ...[`--client=${connections}`, `--time=${seconds}`, this.databaseUrl],
     ]);
     const rate = /^tps = ([\d.]+)/m.exec(stdout)?.[1];
