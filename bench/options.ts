@@ -40,7 +40,7 @@ export const usage = `Measures how fast callbacks are taken. What it prints is a
 
   throughput       callbacks a second, by this service and by its peers in turns (the default; some thirteen minutes)
   latency          from a policy failure's callback to the SMS's request at Twilio (some two minutes)
-  growth           with an empty table and with a large one, in turns, and the documented queries (some ten minutes)
+  growth           with a table that begins empty and with a large one, in turns, and the documented queries (some ten minutes)
   operators        what the operators' page, calls and indexes cost the callbacks, with a large table (some twenty minutes)
   soak             memory, latency and connections during ten minutes at 70 % of the most (some fourteen minutes, and
                    3.5 GB of memory for the load generator)
