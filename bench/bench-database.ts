@@ -70,6 +70,14 @@ export class BenchDatabase {
     return rows;
   }
 
+  /** As in `15.18 (Debian 15.18-0+deb12u1)`. */
+  async serverVersion(): Promise<string> {
+    const [row] = await this.query<{ version: string }>(
+      "select current_setting('server_version') as version",
+    );
+    return row?.version ?? '';
+  }
+
   async close(): Promise<void> {
     await this.client.end();
   }

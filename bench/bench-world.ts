@@ -20,6 +20,8 @@ export interface RunningContender {
 /** Everything that runs at once: PostgreSQL, every contender, and the load generator. */
 export interface BenchWorld {
   readonly postgres: PostgresServer;
+  /** As in `15.18 (Debian 15.18-0+deb12u1)`. */
+  readonly postgresVersion: string;
   readonly contenders: readonly RunningContender[];
   readonly constantAnswer: RunningContender;
   readonly load: LoadGenerator;
@@ -45,7 +47,10 @@ export async function withBenchWorld<Result>(
 }
 
 /** What a measurement of this service alone needs. */
-export interface ServiceWorld extends Pick<BenchWorld, 'postgres' | 'load' | 'callbacks'> {
+export interface ServiceWorld extends Pick<
+  BenchWorld,
+  'postgres' | 'postgresVersion' | 'load' | 'callbacks'
+> {
   /** The first one. */
   readonly service: RunningService;
   /** One for each name, with a database of its own. */
@@ -83,7 +88,8 @@ export async function withServiceWorld<Result>(
     closers.push(() => load.close());
     const [service] = services;
     if (service === undefined) throw new Error('There is no name for a service');
-    return use({ postgres, load, callbacks, service, services });
+    const postgresVersion = await service.database.serverVersion();
+    return use({ postgres, postgresVersion, load, callbacks, service, services });
   });
 }
 
@@ -126,7 +132,11 @@ async function start(
   const load = await LoadGenerator.start(callbacks);
   closers.push(() => load.close());
   const program = await Pgbench.prepare(postgres.programs, folder, database.url);
-  return { postgres, contenders, constantAnswer, load, callbacks, pgbench: { program, database } };
+  const postgresVersion = await database.serverVersion();
+  return {
+    ...{ postgres, postgresVersion, contenders, constantAnswer, load, callbacks },
+    pgbench: { program, database },
+  };
 }
 
 async function startOne(

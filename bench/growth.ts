@@ -64,7 +64,7 @@ export async function measureGrowth(context: BenchContext): Promise<Report> {
     say('the documented queries');
     const queries = await measureQueries(world);
     const spread = (value: (round: Round) => number) => spreadOf(rounds.map(value));
-    return reportOf({
+    const growth = {
       rows,
       turns,
       postgresSettings: await settingsOf(world.service.database),
@@ -76,7 +76,8 @@ export async function measureGrowth(context: BenchContext): Promise<Report> {
       p99Ratio: spread(({ empty, large }) => large.p99 / empty.p99),
       queries,
       rounds,
-    });
+    };
+    return reportOf(growth, world.postgresVersion);
   });
 }
 
@@ -150,7 +151,7 @@ async function measureQueries({ services }: ServiceWorld): Promise<Growth['queri
   return measured;
 }
 
-function reportOf(growth: Growth): Report {
+function reportOf(growth: Growth, postgresVersion: string): Report {
   const { rows, postgresSettings, empty, large, rateRatio, emptyP99, largeP99, p99Ratio, queries } = growth;
   const settings = Object.entries(postgresSettings).map(([name, value]) => `${name} = ${value}`);
   const cell = (spread: Spread, digits: number) => withSpread(spread, digits).padStart(22);
@@ -168,5 +169,5 @@ function reportOf(growth: Growth): Report {
     ),
     '',
   ].join('\n');
-  return { text, files: { 'growth.json': asJson({ ...circumstances(), ...growth }) } };
+  return { text, files: { 'growth.json': asJson({ ...circumstances(postgresVersion), ...growth }) } };
 }

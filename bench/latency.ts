@@ -42,7 +42,7 @@ export async function measureLatency(context: BenchContext): Promise<Report> {
     return withServiceWorld(options, async (world) => {
       const { server, database } = world.service;
       const failures = await PolicyFailures.prepare(twilio, server.port, database, STORED_MESSAGES);
-      return reportOf(await measure(context, phases, world, failures));
+      return reportOf(await measure(context, phases, world, failures), world.postgresVersion);
     });
   });
 }
@@ -82,7 +82,7 @@ async function measure(
   };
 }
 
-function reportOf(latencies: Latencies): Report {
+function reportOf(latencies: Latencies, postgresVersion: string): Report {
   const { most, idle, busy } = latencies;
   const line = (name: string, cells: readonly (number | string)[]) =>
     name.padEnd(58) + cells.map((cell) => String(cell).padStart(10)).join('');
@@ -98,5 +98,5 @@ function reportOf(latencies: Latencies): Report {
     line(`${rate} callbacks a second besides, of ${Math.round(most)} at the most`, figures(busy)),
     '',
   ].join('\n');
-  return { text, files: { 'latency.json': asJson({ ...circumstances(), ...latencies }) } };
+  return { text, files: { 'latency.json': asJson({ ...circumstances(postgresVersion), ...latencies }) } };
 }

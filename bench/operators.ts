@@ -79,7 +79,9 @@ export async function measureOperators(context: BenchContext): Promise<Report> {
     },
     say,
   };
-  return withServiceWorld(world, async (world) => reportOf(await new OperatorsRun(context, world).run()));
+  return withServiceWorld(world, async (world) =>
+    reportOf(await new OperatorsRun(context, world).run(), world.postgresVersion),
+  );
 }
 
 class OperatorsRun {
@@ -194,7 +196,7 @@ async function untilEnded(work: Promise<void>, signal: AbortSignal): Promise<voi
   }
 }
 
-function reportOf(operators: Operators): Report {
+function reportOf(operators: Operators, postgresVersion: string): Report {
   const cell = (spread: Spread, digits: number) => withSpread(spread, digits).padStart(21);
   const table = (title: string, comparisons: readonly Comparison[]) => [
     '',
@@ -219,5 +221,5 @@ function reportOf(operators: Operators): Report {
     ),
     '',
   ].join('\n');
-  return { text, files: { 'operators.json': asJson({ ...circumstances(), ...operators }) } };
+  return { text, files: { 'operators.json': asJson({ ...circumstances(postgresVersion), ...operators }) } };
 }

@@ -36,7 +36,7 @@ interface Ratios {
   readonly p99Ratio: number;
 }
 
-export function soakReport(soak: Soak): Report {
+export function soakReport(soak: Soak, postgresVersion: string): Report {
   const ratios = ratiosOf(soak.minutes);
   const text = [
     '',
@@ -46,7 +46,7 @@ export function soakReport(soak: Soak): Report {
     `Twilio was asked ${soak.questions} times about messages without a final status.`,
     '',
   ].join('\n');
-  return { text, files: { 'soak.json': asJson({ ...circumstances(), ...soak, ...ratios }) } };
+  return { text, files: { 'soak.json': asJson({ ...circumstances(postgresVersion), ...soak, ...ratios }) } };
 }
 
 /** @returns undefined where some minutes would be early and late ones at once: they would be compared with themselves. */

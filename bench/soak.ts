@@ -32,7 +32,7 @@ export async function measureSoak(context: BenchContext): Promise<Report> {
     const settings = { STATUS_POLL_AFTER_MINUTES: '1', TWILIO_API_BASE_URL: twilio.baseUrl };
     return withServiceWorld({ names: ['soak'], callbacks, settings, say: context.say }, async (world) => {
       const soak = await measure(context, world);
-      return soakReport({ ...soak, questions: twilio.questions });
+      return soakReport({ ...soak, questions: twilio.questions }, world.postgresVersion);
     });
   });
 }

@@ -32,7 +32,11 @@ export async function measureThroughput(context: BenchContext): Promise<Report> 
     await run.run();
     const { turns, storedCallbacks } = run;
     const measurements = TRAFFIC.flatMap((traffic) => summarize(turns, traffic));
-    const results = resultsOf(options, { loadGenerator, storedCallbacks, measurements });
+    const results = resultsOf(options, world.postgresVersion, {
+      loadGenerator,
+      storedCallbacks,
+      measurements,
+    });
     return {
       text: table(results),
       files: { 'results.json': asJson(results), 'chart.svg': chart(results) },

@@ -10,11 +10,12 @@ export interface Report {
   readonly files: Readonly<Record<string, string>>;
 }
 
-/** Where and when it was measured. */
-export function circumstances() {
+/** Where and when it was measured. @param postgresVersion as PostgreSQL itself tells it. */
+export function circumstances(postgresVersion: string) {
   return {
     date: new Date().toISOString().slice(0, 10),
     node: process.version,
+    postgres: postgresVersion,
     processors: availableParallelism(),
   };
 }

@@ -16,10 +16,11 @@ export interface Results extends ReturnType<typeof circumstances> {
 
 export function resultsOf(
   { turns, milliseconds, warmUpMilliseconds, connections, manyConnections }: BenchOptions,
+  postgresVersion: string,
   measured: Pick<Results, 'loadGenerator' | 'storedCallbacks' | 'measurements'>,
 ): Results {
   return {
-    ...circumstances(),
+    ...circumstances(postgresVersion),
     options: { turns, milliseconds, warmUpMilliseconds, connections, manyConnections },
     ...measured,
   };

@@ -46,7 +46,7 @@ describe('what the bench makes of its turns', () => {
       traffic: 'many' as const,
       rate: one.letter === 'a' ? 400 : 100,
     }));
-    const results = resultsOf(defaults(), {
+    const results = resultsOf(defaults(), '15.18', {
       ...{ loadGenerator: 1, storedCallbacks: 1 },
       measurements: [...summarize(few, 'kept'), ...summarize(many, 'many')],
     });

@@ -10,7 +10,7 @@ function minutes(count: number): Minute[] {
 }
 
 function reportOf(measured: readonly Minute[]) {
-  const { text, files } = soakReport({ most: 4_000, questions: 5, minutes: measured });
+  const { text, files } = soakReport({ most: 4_000, questions: 5, minutes: measured }, '15.18');
   return { text, figures: JSON.parse(files['soak.json'] ?? '') as Record<string, unknown> };
 }
 
@@ -18,7 +18,12 @@ describe('the report of a soak', () => {
   it('compares the last three minutes with the minutes 2 to 4', () => {
     const { text, figures } = reportOf(minutes(7));
     expect(text).toContain('minutes 2 to 4: mean memory 1.136, least memory 1.250, median p99 1.06');
-    expect(figures).toMatchObject({ memoryRatio: 1.136, leastMemoryRatio: 1.25, p99Ratio: 1.058 });
+    expect(figures).toMatchObject({
+      postgres: '15.18',
+      memoryRatio: 1.136,
+      leastMemoryRatio: 1.25,
+      p99Ratio: 1.058,
+    });
   });
 
   it.each([1, 2, 6])('compares nothing where there are %i minutes, and says so', (count) => {
