@@ -1,6 +1,5 @@
 import { Logger } from '@nestjs/common';
 import cluster, { type Worker } from 'node:cluster';
-import { once } from 'node:events';
 import { restartDelay } from './restart-delay.js';
 
 /** How a process ended. */
@@ -33,10 +32,15 @@ export class KeptProcess {
   private readonly logger = new Logger('Processes');
   private worker: Worker | undefined;
   private state: 'starting' | 'kept' | 'stopping' = 'starting';
+  private listens = false;
   private delay = 0;
   private restart: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: KeptProcessOptions) {}
+
+  get isListening(): boolean {
+    return this.listens;
+  }
 
   /**
    * Resolves when it listens, and keeps it from then on.
@@ -47,8 +51,15 @@ export class KeptProcess {
     const ended = ending(worker).then((how) => {
       throw new NeverListenedError(how);
     });
-    await Promise.race([once(worker, 'listening'), ended]);
+    await Promise.race([listening(worker), ended]);
     if (this.state === 'starting') this.state = 'kept';
+  }
+
+  /** Keeps it from now on, whatever becomes of this try. Resolves when it listens, or the try has failed. */
+  async keep(): Promise<void> {
+    this.state = 'kept';
+    const worker = this.tryToFork();
+    if (worker !== null) await Promise.race([listening(worker), ending(worker)]);
   }
 
   /** Resolves when it has ended by the signal. @returns how; null where there was none. */
@@ -70,25 +81,42 @@ export class KeptProcess {
     const worker = cluster.fork(this.options.env);
     this.worker = worker;
     worker.once('listening', () => {
+      this.listens = true;
       this.options.onListening(worker);
     });
     void ending(worker).then((how) => {
       this.worker = undefined;
-      if (this.state === 'kept') this.forkLater(worker, how, Date.now() - begin);
+      this.listens = false;
+      if (this.state !== 'kept') return;
+      const { pid } = worker.process;
+      this.forkLater('A process ended and is started again', { process: pid, ...how }, Date.now() - begin);
     });
     return worker;
   }
 
-  private forkLater(worker: Worker, how: Ending, lived: number): void {
-    this.delay = restartDelay(this.delay, lived);
-    this.logger.error('A process ended and is started again', {
-      process: worker.process.pid,
-      role: this.options.role,
-      ...how,
-      afterMilliseconds: this.delay,
-    });
-    this.restart = setTimeout(() => this.fork(), this.delay);
+  /** Where the system has no memory for one more process, it may have some later. @returns null where it has none. */
+  private tryToFork(): Worker | null {
+    try {
+      return this.fork();
+    } catch (error) {
+      this.forkLater('A process cannot be started now and is tried again', { error: String(error) }, 0);
+      return null;
+    }
   }
+
+  private forkLater(message: string, fields: object, lived: number): void {
+    this.delay = restartDelay(this.delay, lived);
+    this.logger.error(message, { role: this.options.role, ...fields, afterMilliseconds: this.delay });
+    this.restart = setTimeout(() => this.tryToFork(), this.delay);
+  }
+}
+
+function listening(worker: Worker): Promise<void> {
+  return new Promise((resolve) => {
+    worker.once('listening', () => {
+      resolve();
+    });
+  });
 }
 
 /** One that could not be started has ended, too; other errors of the channel to it mean nothing by themselves. */

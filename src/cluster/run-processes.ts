@@ -13,7 +13,7 @@ const SAME_SIGNAL_MILLISECONDS = 2_000;
 
 /**
  * Runs the service as several processes that share one port, the first of them with the job queue's worker.
- * @throws StartupError when one ends before it has ever listened.
+ * @throws StartupError when the first ends before it has listened.
  */
 export async function runProcesses(env: Env): Promise<void> {
   Logger.overrideLogger(createLogger(env));
@@ -25,6 +25,7 @@ export async function runProcesses(env: Env): Promise<void> {
       role: concurrency === 0 ? 'web' : 'web and worker',
       onListening: (worker) => {
         metrics.include(worker);
+        if (group.isListening) logger.log('All processes listen', { processes: env.PROCESSES });
       },
     });
   const first = keep(env.WORKER_CONCURRENCY);
@@ -33,11 +34,13 @@ export async function runProcesses(env: Env): Promise<void> {
   try {
     // Alone at first: what keeps it from starting is told once.
     await first.start();
-    if (group.isStopping) return;
-    await Promise.all(others.map((process) => process.start()));
-    logger.log('All processes listen', { processes: env.PROCESSES });
   } catch (error) {
     await group.giveUp(error);
+  }
+  // Callbacks are taken from here on, so what fails is tried again. Where cores are few, starts at once would be slow ones.
+  for (const process of others) {
+    if (group.isStopping) return;
+    await process.keep();
   }
 }
 
@@ -52,6 +55,11 @@ class ProcessGroup {
         this.onSignal(signal);
       });
     }
+  }
+
+  /** Whether all of them do. */
+  get isListening(): boolean {
+    return this.processes.every((process) => process.isListening);
   }
 
   get isStopping(): boolean {

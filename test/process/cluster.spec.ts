@@ -5,12 +5,14 @@ import { whatsappStatusParameters } from '../../simulator/callback-parameters.js
 import { TwilioSimulator } from '../../simulator/twilio-simulator.js';
 import { PUBLIC_BASE_URL, WEBHOOK_URL } from '../support/application.js';
 import { begin, callback, untilItRefusesConnections } from '../support/begun-request.js';
+import { DatabaseLine } from '../support/database-line.js';
 import { randomMessageSid, seedMessage } from '../support/seed.js';
 import { createServiceDatabase, type ServiceDatabase } from '../support/service-database.js';
-import { endServices, type ServiceEnv, type ServiceProcess } from '../support/service-process.js';
+import { endServices, type ServiceEnv, ServiceProcess } from '../support/service-process.js';
 import { killAll, killAndReplace, pairOf, pidsOf, startProcesses } from '../support/service-processes.js';
-import { describeOnServer } from '../support/test-database.js';
+import { createTestDatabase, describeOnServer } from '../support/test-database.js';
 import { until } from '../support/until.js';
+import { postCallback } from '../webhooks/post-callback.js';
 
 /** Milliseconds: what `docker stop` waits. */
 const LIMIT = 10_000;
@@ -134,6 +136,14 @@ describeOnServer('a service of several processes', () => {
     await untilOneSms();
   });
 
+  it('can be ended while its processes are still being started, one after the other', async () => {
+    service = await ServiceProcess.start({ ...database.env, PROCESSES: '8' });
+    await until('some processes to listen', () => pidsOf(service).length >= 2);
+    service.signal('SIGTERM');
+    expect(await service.ended).toEqual({ code: 0, signal: null });
+    expect(pidsOf(service).length).toBeLessThan(8);
+  });
+
   it('ends all of them on SIGTERM with code 0, and has stored all that it acknowledged', async () => {
     await start();
     const acknowledged: string[] = [];
@@ -198,5 +208,33 @@ describeOnServer('a service of several processes', () => {
     // The output ends when the last process that writes to it has ended.
     expect(await service.ended).toEqual({ code: null, signal: 'SIGKILL' });
     expect(await storedSids()).toEqual([messageSid]);
+  });
+});
+
+describeOnServer('a service of several processes whose database goes away while they start', () => {
+  let line: DatabaseLine;
+
+  beforeEach(async () => {
+    line = await DatabaseLine.open(await createTestDatabase());
+  });
+
+  afterEach(async () => {
+    await endServices();
+    await line.close();
+  });
+
+  it('goes on with the process that listens, and tries the others again', async () => {
+    const service = await ServiceProcess.start({ DATABASE_URL: line.url, PROCESSES: '3' });
+    line.cut();
+    const failed = () => service.stderr.split('\n').filter((text) => text.includes('A process ended'));
+    await until('each of the others to have failed', () => failed().length >= 2);
+    expect(JSON.parse(failed()[0] ?? '')).toMatchObject({ role: 'web', code: 1, afterMilliseconds: 500 });
+    expect(service.stderr).toContain('✖ The database cannot be reached');
+    line.mend();
+    expect((await postCallback(service)).status).toBe(204);
+    await until('all processes to listen', () => service.messages.includes('All processes listen'));
+    await until('all to have told so', () => pidsOf(service).length === 3);
+    service.signal('SIGTERM');
+    expect(await service.ended).toEqual({ code: 0, signal: null });
   });
 });
