@@ -14,6 +14,9 @@ export const PREFIX = 'whatsapp_sms_fallback_';
 const CHANNELS: ReadonlySet<string> = new Set(['whatsapp', 'sms', 'rcs', 'messenger']);
 const STATUSES: ReadonlySet<string> = new Set(STATUSES_BY_RANK);
 
+/** The average over several processes, which prom-client takes of these, hides the one that is blocked. */
+const LAGS = /^nodejs_eventloop_lag_(p\d+_)?seconds$/;
+
 /** Counts what the features of this process tell, and measures nothing where nobody may look at it. */
 @Injectable()
 export class Metrics implements OnApplicationBootstrap, OnApplicationShutdown {
@@ -93,9 +96,11 @@ export class Metrics implements OnApplicationBootstrap, OnApplicationShutdown {
     return this.registry.metrics();
   }
 
+  /** With how each is put together with those of the other processes. */
   private async read(): Promise<ProcessMetrics> {
     await this.database.refresh();
-    return this.registry.getMetricsAsJSON();
+    const metrics = await this.registry.getMetricsAsJSON();
+    return metrics.map((metric) => (LAGS.test(metric.name) ? { ...metric, aggregator: 'max' } : metric));
   }
 }
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { setTimeout as delay } from 'node:timers/promises';
 import { TwilioSimulator } from '../../simulator/twilio-simulator.js';
 import { callApi, withAdminKeys } from '../operations/api.js';
 import { seedMessage } from '../support/seed.js';
@@ -73,6 +74,16 @@ describeOnServer('the metrics of a service of several processes', () => {
       expect(each.get('process_resident_memory_bytes')).toBeGreaterThan(0);
     }
     killAll(service);
+  });
+
+  it('tell the lag of the process that was blocked, however well the others are', async () => {
+    // The lag is that since the metrics were asked for last.
+    await samples();
+    const { web } = pairOf(service);
+    process.kill(web, 'SIGSTOP');
+    await delay(1_000);
+    process.kill(web, 'SIGCONT');
+    expect((await samples()).get('nodejs_eventloop_lag_p99_seconds')).toBeGreaterThan(0.9);
   });
 
   it('do not fall when a process dies', async () => {
