@@ -5,9 +5,8 @@ import { z } from 'zod';
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
 import { countingDelay } from '../event-counts/counting-delay.js';
 import { IS_OPEN } from '../fallback/sms-fallback-state.js';
+import { PREFIX } from './metric-prefix.js';
 import { IS_OVERDUE } from './overdue.js';
-
-const PREFIX = 'whatsapp_sms_fallback_';
 
 /** More open fallbacks are not counted; then there is a reason to look anyway. */
 const COUNTED_FALLBACKS = 100_000;

@@ -5,10 +5,9 @@ import { onMeasured } from '../measurements/measurements.js';
 import { STATUSES_BY_RANK } from '../message-events/message-status.js';
 import { AdminKeys } from './admin-keys.js';
 import { DatabaseMetrics } from './database-metrics.js';
+import { PREFIX } from './metric-prefix.js';
 import { MODULE_OPTIONS_TOKEN, type OperationsModuleOptions } from './operations.module-definition.js';
 import { RequestDurations } from './request-durations.js';
-
-export const PREFIX = 'whatsapp_sms_fallback_';
 
 /** A label must not take every value that somebody may send. */
 const CHANNELS: ReadonlySet<string> = new Set(['whatsapp', 'sms', 'rcs', 'messenger']);

@@ -3,6 +3,7 @@ import { HttpAdapterHost } from '@nestjs/core';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import { Histogram, type Registry } from 'prom-client';
+import { PREFIX } from './metric-prefix.js';
 
 /** Node's own channels for what its HTTP servers do. */
 const START = 'http.server.request.start';
@@ -32,7 +33,7 @@ export class RequestDurations {
   /** @returns what ends it. */
   observe(registry: Registry): () => void {
     const durations = new Histogram({
-      name: 'whatsapp_sms_fallback_http_request_duration_seconds',
+      name: `${PREFIX}http_request_duration_seconds`,
       help: 'From the headers of a request until its answer was handed over',
       labelNames: ['route', 'method', 'status'],
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
