@@ -41,6 +41,10 @@ export class NumberErasure {
     return { events, fallbacks, rejectedCallbacks, openFallbacks };
   }
 
+  /**
+   * @param statement locks the rows that it chooses, and so chooses others for those that somebody else takes away meanwhile:
+   * fewer than it may are all that there are.
+   */
   private async repeat(statement: string, number: string): Promise<number> {
     let total = 0;
     for (;;) {
@@ -62,7 +66,7 @@ select (select count(*) from message_events where to_number = $1)::int as events
 /** By message_events_to_number_idx. The sender is kept: it is the company's. */
 const ERASE_EVENTS = `
 with found as (
-  select id from message_events where to_number = $1 limit $2
+  select id from message_events where to_number = $1 limit $2 for update
 ),
 erased as (
   update message_events set to_number = null, error_message = null, payload = '{"erased": true}'
@@ -79,7 +83,7 @@ const ERASE_FALLBACKS = eraseFallbacks(
 /** There are 10,000 at the most. The number may be in any parameter, with or without its plus. */
 const ERASE_REJECTED_CALLBACKS = `
 with found as (
-  select id from rejected_callbacks where position(ltrim($1, '+') in payload::text) > 0 limit $2
+  select id from rejected_callbacks where position(ltrim($1, '+') in payload::text) > 0 limit $2 for update
 ),
 erased as (
   update rejected_callbacks set payload = '{"erased": true}'
