@@ -7,10 +7,14 @@ import { endWithPrimary } from './cluster/end-with-primary.js';
 import type { Env } from './config/env.js';
 import { PreparedExpressAdapter } from './process/express-server.js';
 import { logLibraryConsole } from './process/library-console.js';
+import { listen } from './process/listen.js';
 import { createLogger } from './process/logger.js';
 import { limitShutdown } from './process/shutdown-limit.js';
 
-/** Runs the service in this process: create, configure, listen. */
+/**
+ * Runs the service in this process: create, configure, listen.
+ * @throws StartupError when it cannot, for a reason that the operator can remove.
+ */
 export async function serve(env: Env): Promise<void> {
   const app = await NestFactory.create<NestExpressApplication>(AppModule, new PreparedExpressAdapter(), {
     logger: createLogger(env),
@@ -22,7 +26,7 @@ export async function serve(env: Env): Promise<void> {
   });
   logLibraryConsole();
   limitShutdown(app.getHttpServer());
-  await configureApp(app).listen(env.PORT, env.HOST);
+  await listen(configureApp(app), env.PORT, env.HOST);
   endWithPrimary();
   app.flushLogs();
   new Logger('Service').log('Listening', { url: await app.getUrl() });

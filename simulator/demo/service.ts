@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AppModule } from '../../src/app.module.js';
 import { configureApp } from '../../src/app.setup.js';
+import { listen as listenAt } from '../../src/process/listen.js';
 import { demoAccount } from '../demo-account.js';
 import type { TwilioSimulator } from '../twilio-simulator.js';
 import type { Narrator } from './narrator.js';
@@ -57,7 +58,7 @@ export async function startService({
 
 /** @returns its origin. */
 export async function listen(app: NestExpressApplication, port: number): Promise<string> {
-  await app.listen(port, '127.0.0.1');
+  await listenAt(app, port, '127.0.0.1');
   const address = app.getHttpServer().address() as AddressInfo;
   return `http://localhost:${address.port}`;
 }

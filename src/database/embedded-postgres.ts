@@ -1,7 +1,8 @@
 import { PGlite } from '@electric-sql/pglite';
 import { PGLiteSocketServer } from '@electric-sql/pglite-socket';
-import { mkdir, rm } from 'node:fs/promises';
+import { access, constants, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { StartupError } from '../process/startup-error.js';
 import type { DatabaseConnection } from './database-connection.js';
 import { claimSocketFolder, type SocketFolder, temporarySocketFolder } from './embedded-folder.js';
 import { withWholePipelines } from './whole-pipelines.js';
@@ -31,11 +32,11 @@ export class EmbeddedPostgres implements DatabaseConnection {
     this.client = { host: socketFolder.path, port: 5432, user: 'postgres', database: 'postgres' };
   }
 
-  /** @throws StartupError when another process has the data folder open. */
+  /** @throws StartupError when another process has the data folder open, or this user cannot have it. */
   static async start({ dataDir, loadFrom }: EmbeddedPostgresOptions = {}): Promise<EmbeddedPostgres> {
     const folder = dataDir === undefined ? await temporarySocketFolder() : await claimSocketFolder(dataDir);
     try {
-      if (dataDir !== undefined) await mkdir(dataDir, { recursive: true, mode: 0o700 });
+      if (dataDir !== undefined) await makeDataFolder(dataDir);
       const database = await PGlite.create({ dataDir, loadDataDir: loadFrom });
       const path = join(folder.path, SOCKET_NAME);
       await rm(path, { force: true });
@@ -56,5 +57,19 @@ export class EmbeddedPostgres implements DatabaseConnection {
     await this.server.stop();
     await this.database.close();
     await this.socketFolder.release();
+  }
+}
+
+async function makeDataFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    await access(path, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new StartupError(
+      `The embedded database cannot have the folder ${path}: ${reason}.\n` +
+        'Let this user write there, name another folder in EMBEDDED_DATA_DIR, or set DATABASE_URL to a PostgreSQL server.',
+      { cause: error },
+    );
   }
 }

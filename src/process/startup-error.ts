@@ -15,21 +15,8 @@ function explain(error: unknown): string {
   return knownReason(error) ?? error.stack ?? error.message;
 }
 
-/** What an operator can do about an error of the system or of PostgreSQL; undefined where that is not known. */
+/** What an operator can do about an error of PostgreSQL; undefined where that is not known. */
 export function knownReason(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined;
-  const { code = '', port } = error as NodeJS.ErrnoException & { port?: number };
-  switch (code) {
-    case 'EADDRINUSE':
-      return `Port ${port ?? '?'} is in use. Stop what listens there, or set PORT.`;
-    case 'EADDRNOTAVAIL':
-    case 'EACCES':
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return `The service cannot listen there: ${error.message}. See HOST and PORT.`;
-    case '42501':
-      return `The database does not allow it: ${error.message}. Grant it to the user of DATABASE_URL, or name another one.`;
-    default:
-      return undefined;
-  }
+  if (!(error instanceof Error) || (error as NodeJS.ErrnoException).code !== '42501') return undefined;
+  return `The database does not allow it: ${error.message}. Grant it to the user of DATABASE_URL, or name another one.`;
 }

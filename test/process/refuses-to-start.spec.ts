@@ -1,6 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { DatabaseLine } from '../support/database-line.js';
 import { createServiceDatabase, type ServiceDatabase } from '../support/service-database.js';
 import { endServices, requiredEnv, type ServiceEnv, ServiceProcess } from '../support/service-process.js';
@@ -132,6 +135,37 @@ describe('the service refuses to start on a database', () => {
   });
 });
 
+describe('the service refuses to start with a folder', () => {
+  let folder: string;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'whatsapp-sms-fallback-data-'));
+  });
+
+  afterEach(async () => {
+    await rm(folder, { recursive: true });
+  });
+
+  it('that cannot be made, and names it', async () => {
+    const file = join(folder, 'file');
+    await writeFile(file, '');
+    const EMBEDDED_DATA_DIR = join(file, 'data');
+    expect(await refusal({ EMBEDDED_DATA_DIR })).toBe(
+      `✖ The embedded database cannot have the folder ${EMBEDDED_DATA_DIR}: ENOTDIR: not a directory, mkdir '${EMBEDDED_DATA_DIR}'.\n` +
+        'Let this user write there, name another folder in EMBEDDED_DATA_DIR, or set DATABASE_URL to a PostgreSQL server.\n',
+    );
+  });
+
+  // Everything is allowed to root.
+  (process.getuid?.() === 0 ? it.skip : it)('that is not writable', async () => {
+    await chmod(folder, 0o500);
+    for (const EMBEDDED_DATA_DIR of [folder, join(folder, 'data')]) {
+      const text = await refusal({ EMBEDDED_DATA_DIR });
+      expect(text).toContain(`✖ The embedded database cannot have the folder ${EMBEDDED_DATA_DIR}: EACCES`);
+    }
+  });
+});
+
 describe('the service refuses to start at an address', () => {
   let database: ServiceDatabase;
 
@@ -169,6 +203,12 @@ describe('the service refuses to start at an address', () => {
   it('that this computer does not have', async () => {
     expect(await refusal({ ...database.env, HOST: '203.0.113.1' })).toMatch(
       /^✖ The service cannot listen there: .*203\.0\.113\.1.* See HOST and PORT\.\n$/,
+    );
+  });
+
+  it('whose name nobody knows', async () => {
+    expect(await refusal({ ...database.env, HOST: 'nowhere.invalid' })).toMatch(
+      /^✖ The service cannot listen there: getaddrinfo (ENOTFOUND|EAI_AGAIN) nowhere\.invalid\. See HOST and PORT\.\n$/,
     );
   });
 });
