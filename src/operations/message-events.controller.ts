@@ -8,6 +8,8 @@ import { SearchBodyInterceptor } from './search-body.interceptor.js';
 
 @Controller('api/v1/message-events')
 @OperatorsApi('Messages')
+// Below, and so before those of the API: a body that does not come must not hold one of the few places at work.
+@UseInterceptors(SearchBodyInterceptor)
 export class MessageEventsController {
   constructor(private readonly events: EventSearch) {}
 
@@ -19,7 +21,6 @@ export class MessageEventsController {
   }
 
   @Post('search')
-  @UseInterceptors(SearchBodyInterceptor)
   @HttpCode(HttpStatus.OK)
   @ApiOperation({ summary: 'The same, with a number that stays out of the logs of proxies: in the body' })
   @ApiOkResponse({ standardSchema: eventPage })

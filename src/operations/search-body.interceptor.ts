@@ -8,13 +8,15 @@ const read = promisify<Request, Response>(json({ limit: '4kb' }));
 
 /**
  * Reads the JSON of a search, after the guard: who is not let in is answered so, whatever the body is, and nobody learns
- * from another answer that there is something to search.
+ * from another answer that there is something to search. Before RequestLimitInterceptor: a client may take minutes for it.
  */
 @Injectable()
 export class SearchBodyInterceptor implements NestInterceptor {
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
     const http = context.switchToHttp();
-    await read(http.getRequest<Request>(), http.getResponse<Response>());
+    const request = http.getRequest<Request>();
+    // Nobody looks at the body of a list.
+    if (request.method === 'POST') await read(request, http.getResponse<Response>());
     return next.handle();
   }
 }

@@ -1,9 +1,11 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import { TestApplication } from '../support/application.js';
 import { describeOnServer } from '../support/test-database.js';
 import { until } from '../support/until.js';
 import { postCallback, statusParameters } from '../webhooks/post-callback.js';
-import { callApi, withAdminKeys } from './api.js';
+import { ADMIN_KEY, callApi, withAdminKeys } from './api.js';
 
 // The embedded database serves one transaction at a time: there nothing can be locked by another one.
 describeOnServer("operators' calls that take long", () => {
@@ -65,5 +67,46 @@ describeOnServer("operators' calls that take long", () => {
     });
     const answers = await Promise.all(statistics);
     expect(answers.filter(({ status }) => status === 200).length).toBeGreaterThan(50);
+  });
+});
+
+describe('searches whose bodies do not come', () => {
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start({ env: withAdminKeys });
+  });
+
+  afterAll(async () => {
+    await application.close();
+  });
+
+  /** The service has seen its head, and told the client to go on. The rest of its body has yet to come. */
+  async function beginSearch() {
+    const body = JSON.stringify({ number: '+15557654321' });
+    const search = request(`${application.origin}/api/v1/message-events/search`, {
+      method: 'POST',
+      headers: {
+        Authorization: `Bearer ${ADMIN_KEY}`,
+        'Content-Type': 'application/json',
+        'Content-Length': body.length,
+        Expect: '100-continue',
+      },
+    });
+    search.flushHeaders();
+    await once(search, 'continue');
+    search.write(body.slice(0, 10));
+    return { search, rest: body.slice(10) };
+  }
+
+  it('keep nobody else waiting, and are answered once they have come', async () => {
+    const begun = await Promise.all(Array.from({ length: 8 }, beginSearch));
+    expect((await callApi(application, '/api/v1/message-events')).status).toBe(200);
+    const answered = begun.map(({ search }) => once(search, 'response'));
+    for (const { search, rest } of begun) search.end(rest);
+    for (const [answer] of (await Promise.all(answered)) as [IncomingMessage][]) {
+      expect(answer.statusCode).toBe(200);
+      answer.resume();
+    }
   });
 });
