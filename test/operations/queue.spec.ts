@@ -60,12 +60,11 @@ describe('the queue without a worker', () => {
   });
 
   it('has none of the jobs of another application in the same database', async () => {
-    const before = await queue();
+    const { waiting, overdue, exhausted } = await queue();
     const [foreign] = await application.query<{ id: string }>(
       `select id from graphile_worker.add_job('export_report', '{}', run_at => now() - interval '1 hour')`,
     );
-    const { oldestAgeSeconds: _, ...counts } = before;
-    expect(await queue()).toMatchObject(counts);
+    expect(await queue()).toMatchObject({ waiting, overdue, exhausted });
     await application.query('select graphile_worker.complete_jobs(array[$1::bigint])', [foreign?.id]);
   });
 
