@@ -9,6 +9,12 @@ import { MODULE_OPTIONS_TOKEN, type StatusPollingModuleOptions } from './status-
 /** A question that is not answered by then is asked again after the message's next gap, by any replica. */
 const SHUTDOWN_LIMIT_MILLISECONDS = 2_000;
 
+/**
+ * As a multiple of what a step through the events takes. Amid a campaign there are tens of thousands to look through at
+ * once; without a pause, callbacks would wait for that.
+ */
+const PAUSE_PER_STEP = 4;
+
 /** Closes the gap that callbacks leave which never came: Twilio is asked about messages without a final status. */
 @Injectable()
 export class StatusPollingService extends PeriodicWork {
@@ -45,11 +51,15 @@ export class StatusPollingService extends PeriodicWork {
   }
 
   private async enrol(): Promise<void> {
-    let more = true;
-    while (more && !this.signal.aborted) {
+    const { signal } = this;
+    for (;;) {
+      const begin = performance.now();
       const moreEvents = await this.enrolFromEvents();
       const moreMessages = await this.enrolFromMessages();
-      more = moreEvents || moreMessages;
+      if (!moreEvents && !moreMessages) return;
+      const pause = (performance.now() - begin) * PAUSE_PER_STEP;
+      await delay(pause, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
     }
   }
 
