@@ -3,12 +3,6 @@ import { ExpressAdapter } from '@nestjs/platform-express';
 import { createServer, IncomingMessage, ServerResponse } from 'node:http';
 
 /**
- * How long a connection may be idle. Longer than a proxy keeps its own (nginx, AWS: 60 s), so that the proxy closes it:
- * with Node's 5 s a callback may be sent on a connection that is being closed here, and would have no answer.
- */
-const KEEP_ALIVE_MILLISECONDS = 75_000;
-
-/**
  * Nest's adapter for Express with requests and answers that are made with Express's prototypes. Express changes the
  * prototypes of each pair that Node has made, and V8 runs whatever touches an object with a changed prototype more slowly:
  * Node's own code, Express's and ours, in all about half of the processor time of a callback. Here Express finds its
@@ -23,11 +17,6 @@ export class PreparedExpressAdapter extends ExpressAdapter {
     Object.setPrototypeOf(Request.prototype, express.request);
     Object.setPrototypeOf(Response.prototype, express.response);
     Object.assign(express, { request: Request.prototype, response: Response.prototype });
-    const options = {
-      IncomingMessage: Request,
-      ServerResponse: Response,
-      keepAliveTimeout: KEEP_ALIVE_MILLISECONDS,
-    };
-    this.setHttpServer(createServer(options, express));
+    this.setHttpServer(createServer({ IncomingMessage: Request, ServerResponse: Response }, express));
   }
 }
