@@ -1,4 +1,4 @@
-import { randomNumbers } from '../simulator/callback-plan.js';
+import { inRandomOrder, randomNumbers } from '../simulator/random.js';
 import type { BenchContext } from './bench-context.js';
 import type { BenchDatabase } from './bench-database.js';
 import { type ServiceWorld, withServiceWorld } from './bench-world.js';
@@ -9,7 +9,6 @@ import { callEachSecond, nobody, type OperatorAtWork, pageOpen } from './operato
 import { percentiles, type Percentiles } from './report/percentiles.js';
 import { asJson, circumstances, type Report } from './report/report.js';
 import { type Spread, spreadOf, withSpread } from './report/statistics.js';
-import { shuffled } from './shuffled.js';
 
 /** More than the service stores in a second. */
 const MOST_CALLBACKS_PER_SECOND = 10_000;
@@ -131,7 +130,7 @@ class OperatorsRun {
   /** In an order of its own: what one turn leaves behind, e.g. events to count, falls on others each time. */
   async #takeRound(round: number, requestsPerSecond?: number): Promise<Turn[]> {
     const turns: Turn[] = [];
-    const order = shuffled(this.#situations, this.#random);
+    const order = inRandomOrder(this.#situations, this.#random);
     for (const situation of order) turns.push(await this.#take(situation, round, requestsPerSecond));
     return turns;
   }

@@ -1,9 +1,4 @@
-import { parseArgs } from 'node:util';
-
-/** The command line asks for something that cannot be done. The message says what. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
+import { parseArguments, UsageError } from '../simulator/command-line.js';
 
 /** What can be measured. `throughput` is what the service is compared with its peers in. */
 const MEASUREMENTS = ['throughput', 'latency', 'growth', 'operators', 'soak'] as const;
@@ -71,7 +66,11 @@ const OPTIONS = {
 
 /** @throws UsageError naming what is wrong with the arguments. @returns undefined where help was asked for. */
 export function readOptions(args: readonly string[]): BenchOptions | undefined {
-  const { values, positionals } = parse(args);
+  const { values, positionals } = parseArguments({
+    args: [...args],
+    allowPositionals: true,
+    options: OPTIONS,
+  });
   if (values.help) return undefined;
   const { quick } = values;
   return {
@@ -87,14 +86,6 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
     postgresDefaults: values['postgres-defaults'],
     minutes: wholeNumberOf('--minutes', values.minutes ?? (quick ? '1' : '10'), 1, 60),
   };
-}
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], allowPositionals: true, options: OPTIONS });
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
-  }
 }
 
 function measurementOf([name = 'throughput', ...others]: readonly string[]): MeasurementName {

@@ -1,9 +1,8 @@
-import { randomNumbers } from '../simulator/callback-plan.js';
+import { inRandomOrder, randomNumbers } from '../simulator/random.js';
 import type { BenchContext } from './bench-context.js';
 import type { BenchWorld, RunningContender } from './bench-world.js';
 import { PGBENCH } from './contenders.js';
 import type { MeasuredTurn } from './measurement.js';
-import { shuffled } from './shuffled.js';
 import { type TakenTurn, takeTurn } from './take-turn.js';
 import { type Traffic, TRAFFIC, turnWith } from './traffic.js';
 
@@ -42,7 +41,7 @@ export class BenchRun {
       this.context.say(`round ${round} of ${this.context.options.turns}`);
       for (const traffic of TRAFFIC) {
         // What a turn leaves behind, e.g. events that the service counts some ten seconds later, falls on others each time.
-        for (const take of shuffled(this.#turnsOf(traffic, round), this.#random)) await take();
+        for (const take of inRandomOrder(this.#turnsOf(traffic, round), this.#random)) await take();
       }
     }
   }

@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { parseArguments, UsageError } from '../simulator/command-line.js';
 
 export interface ChaosOptions {
   /** Decides the schedule of faults. */
@@ -26,9 +26,9 @@ export const usage = `Runs the compiled service while its processes, its databas
   --keep           keep the logs even where all went well
 `;
 
-/** @throws TypeError naming what is wrong with the arguments. @returns undefined where help was asked for. */
+/** @throws UsageError naming what is wrong with the arguments. @returns undefined where help was asked for. */
 export function readOptions(args: readonly string[]): ChaosOptions | undefined {
-  const { values } = parseArgs({
+  const { values } = parseArguments({
     args: [...args],
     options: {
       seed: { type: 'string', default: '1' },
@@ -55,5 +55,5 @@ export function readOptions(args: readonly string[]): ChaosOptions | undefined {
 function numberOf(name: string, text: string, most: number): number {
   const value = Number(text);
   if (value > 0 && value <= most) return value;
-  throw new TypeError(`${name} is a number above 0 and up to ${most}, not ${text}`);
+  throw new UsageError(`${name} is a number above 0 and up to ${most}, not ${text}`);
 }

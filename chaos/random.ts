@@ -1,4 +1,4 @@
-import { randomNumbers } from '../simulator/callback-plan.js';
+import { randomNumbers } from '../simulator/random.js';
 
 /** Choices that follow from a seed: the same seed, the same choices in the same order. */
 export class Random {

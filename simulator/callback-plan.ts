@@ -1,4 +1,5 @@
 import type { SimulatedMessage } from './message.js';
+import { inRandomOrder, randomNumbers } from './random.js';
 
 /** One change of a message's status, and the callback that tells of it. */
 export interface CallbackStep {
@@ -42,13 +43,7 @@ export function reversed(plan: CallbackPlan): CallbackPlan {
 
 /** The plan's steps in an order that depends on the seed only, so that a failing test can be run again. */
 export function shuffled(plan: CallbackPlan, seed: number): CallbackPlan {
-  return (message) => {
-    const random = randomNumbers(seed);
-    return plan(message)
-      .map((step) => ({ step, key: random() }))
-      .toSorted((left, right) => left.key - right.key)
-      .map(({ step }) => step);
-  };
+  return (message) => inRandomOrder(plan(message), randomNumbers(seed));
 }
 
 /** Each of the plan's steps `times` times in a row. */
@@ -69,15 +64,4 @@ export function concurrent(plan: CallbackPlan): CallbackPlan {
 /** The plan, with this pause in milliseconds before each step that names none of its own. */
 export function paced(plan: CallbackPlan, delayMilliseconds: number): CallbackPlan {
   return (message) => plan(message).map((step) => ({ delayMilliseconds, ...step }));
-}
-
-/** Numbers from 0 up to 1 that follow from the seed (mulberry32). */
-export function randomNumbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -2,11 +2,12 @@ import { STATUS_CODES } from 'node:http';
 import { isNativeError } from 'node:util/types';
 import { smsStatusParameters, whatsappStatusParameters } from './callback-parameters.js';
 import { CallbackSender } from './callback-sender.js';
+import { UsageError } from './command-line.js';
 import { demoAccount } from './demo-account.js';
 import type { Environment } from './environment.js';
 import { NoAnswerError } from './http-post.js';
 import type { HttpAnswer } from './http-post.js';
-import { readSimulateOptions, usage, UsageError } from './simulate-options.js';
+import { readSimulateOptions, usage } from './simulate-options.js';
 import type { SimulateOptions } from './simulate-options.js';
 
 /**

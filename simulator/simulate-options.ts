@@ -1,5 +1,4 @@
-import { parseArgs } from 'node:util';
-import { isNativeError } from 'node:util/types';
+import { parseArguments, UsageError } from './command-line.js';
 import { accountsOf, localOrigin } from './environment.js';
 import type { Environment } from './environment.js';
 import { newMessageSid } from './message.js';
@@ -20,11 +19,6 @@ export interface SimulateOptions {
   readonly from: string;
   /** How many times the callback is sent, one after the other. */
   readonly repeat: number;
-}
-
-/** The command line or the environment asks for something that cannot be done; the message says what. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
 }
 
 export const usage = `Sends one signed status callback to a running service, as Twilio would.
@@ -71,7 +65,7 @@ export function readSimulateOptions(
   args: readonly string[],
   environment: Environment,
 ): SimulateOptions | undefined {
-  const values = parse(args);
+  const { values } = parseArguments({ args: [...args], options: flags });
   if (values.help === true) return undefined;
   if (values.status === undefined) throw new UsageError('--status is missing');
   const url = httpUrl(
@@ -93,15 +87,6 @@ export function readSimulateOptions(
     from: values.from ?? (channel === 'whatsapp' ? '+14155238886' : '+15005550006'),
     repeat: wholeNumber('--repeat', values.repeat ?? '1'),
   };
-}
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options: flags, allowPositionals: false }).values;
-  } catch (error) {
-    // Node's message goes on about positional arguments after its first sentence.
-    throw new UsageError(isNativeError(error) ? error.message.split('. ')[0] : String(error));
-  }
 }
 
 function readChannel(channel: string | undefined, to: string | undefined): SimulateOptions['channel'] {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { DataSource } from 'typeorm';
 import { demoAccount } from '../demo-account.js';
-import { randomNumbers } from '../callback-plan.js';
+import { randomNumbers } from '../random.js';
 import { newMessageSid } from '../message.js';
 import { clinic } from './clinic.js';
 import { type End, pickEnd } from './history-ends.js';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { readOptions, UsageError } from '../../bench/options.js';
+import { readOptions } from '../../bench/options.js';
+import { UsageError } from '../../simulator/command-line.js';
 
 describe('the options of the bench', () => {
   it('have defaults, and --quick makes the turns short', () => {

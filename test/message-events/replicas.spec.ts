@@ -3,6 +3,7 @@ import { Injectable, Module } from '@nestjs/common';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { OnDomainEvent } from '../../src/domain-events/on-domain-event.decorator.js';
 import type { WhatsappPolicyFailed } from '../../src/message-events/whatsapp-policy-failed.event.js';
+import { inRandomOrder } from '../../simulator/random.js';
 import { TestApplication } from '../support/application.js';
 import { jobsOf } from '../support/job-queue.js';
 import { seedMessage } from '../support/seed.js';
@@ -111,7 +112,9 @@ describe('two replicas on one database', () => {
       statuses.map((status) => ({ MessageSid: twilioSid, MessageStatus: status })),
     );
     const answers = await fromEach((replica) =>
-      shuffled(posts).map((post) => postCallback(replica, { parameters: statusParameters(post) })),
+      inRandomOrder(posts, Math.random).map((post) =>
+        postCallback(replica, { parameters: statusParameters(post) }),
+      ),
     );
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([204]));
     const sids = [messages.map(({ twilioSid }) => twilioSid)];
@@ -123,10 +126,3 @@ describe('two replicas on one database', () => {
     ]);
   });
 });
-
-function shuffled<Item>(items: readonly Item[]): Item[] {
-  return items
-    .map((item) => ({ item, key: Math.random() }))
-    .sort((one, other) => one.key - other.key)
-    .map(({ item }) => item);
-}

@@ -1,19 +1,18 @@
 import { describe, expect, it } from '@jest/globals';
-import { shuffled } from '../../bench/shuffled.js';
-import { randomNumbers } from '../../simulator/callback-plan.js';
+import { inRandomOrder, randomNumbers } from '../../simulator/random.js';
 
-describe('the order of the turns', () => {
-  it('has each turn once, and leaves the list as it was', () => {
+describe('a random order', () => {
+  it('has each item once, and leaves the list as it was', () => {
     const items = ['a', 'b', 'c', 'd'];
-    expect(shuffled(items, randomNumbers(1)).sort()).toEqual(items);
+    expect(inRandomOrder(items, randomNumbers(1)).sort()).toEqual(items);
     expect(items).toEqual(['a', 'b', 'c', 'd']);
-    expect(shuffled([], randomNumbers(1))).toEqual([]);
+    expect(inRandomOrder([], randomNumbers(1))).toEqual([]);
   });
 
   it('follows from the numbers', () => {
     const orders = (seed: number) => {
       const random = randomNumbers(seed);
-      return Array.from({ length: 5 }, () => shuffled(['a', 'b', 'c', 'd'], random).join(''));
+      return Array.from({ length: 5 }, () => inRandomOrder(['a', 'b', 'c', 'd'], random).join(''));
     };
     expect(orders(1)).toEqual(orders(1));
     expect(orders(1)).not.toEqual(orders(2));
@@ -23,7 +22,7 @@ describe('the order of the turns', () => {
     const random = randomNumbers(1);
     const times = new Map<string, number>();
     for (let round = 0; round < 6_000; round += 1) {
-      const order = shuffled(['a', 'b', 'c'], random).join('');
+      const order = inRandomOrder(['a', 'b', 'c'], random).join('');
       times.set(order, (times.get(order) ?? 0) + 1);
     }
     expect([...times.keys()].sort()).toEqual(['abc', 'acb', 'bac', 'bca', 'cab', 'cba']);
