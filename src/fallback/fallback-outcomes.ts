@@ -21,11 +21,15 @@ export class FallbackOutcomes {
     const record = await this.sentSms.record(fallback, sms, body);
     if (record === 'taken') return false;
     const fields = { ...described(fallback), smsMessageSid: sms.messageSid, truncated };
-    if (record === 'second_sms') this.logger.warn('A second SMS was sent for one message', fields);
-    else {
-      const message =
-        record === 'recorded' ? 'SMS fallback sent' : 'SMS fallback was recorded as sent already';
-      this.logger.log(message, fields);
+    switch (record) {
+      case 'recorded':
+        this.logger.log('SMS fallback sent', fields);
+        break;
+      case 'second_sms':
+        this.logger.warn('A second SMS was sent for one message', fields);
+        break;
+      case 'ended_before':
+        this.logger.log('SMS fallback was recorded as sent already', fields);
     }
     return true;
   }

@@ -29,8 +29,8 @@ export class MessageEventsStore {
 
   /**
    * Adds the reports that are new, and publishes the policy failures among them in the same transaction; one that was
-   * reported without its ErrorCode before is new too. The rows of
-   * `messages` follow in it too, where nobody has them locked: whatever becomes of those, the log goes on.
+   * reported without its ErrorCode before is new too. The rows of `messages` follow in it, where nobody has them
+   * locked: whatever becomes of those, the log goes on.
    * @returns a result for each report, in their order.
    */
   async record(
@@ -58,14 +58,10 @@ export class MessageEventsStore {
     isPolicyFailure: (report: MessageStatusReport) => boolean,
   ): Promise<Recording> {
     const recording = await record(manager, incoming);
-    const isAdded = ({ id }: IncomingEvent) => recording.added.has(id);
-    const completed = await completeErrorCodes(
-      manager,
-      incoming.filter((event) => !isAdded(event)),
-    );
-    const failures = [...incoming.filter(isAdded), ...completed].filter(({ report }) =>
-      isPolicyFailure(report),
-    );
+    const added = incoming.filter(({ id }) => recording.added.has(id));
+    const repeated = incoming.filter(({ id }) => !recording.added.has(id));
+    const completed = await completeErrorCodes(manager, repeated);
+    const failures = [...added, ...completed].filter(({ report }) => isPolicyFailure(report));
     if (failures.length > 0) {
       await this.publisher.publish(manager, 'whatsapp.policy_failed', failures.map(policyFailed));
     }

@@ -50,8 +50,9 @@ export class DatabaseProblemFilter extends BaseExceptionFilter {
 
 function explain(error: Error): HttpException | null {
   const { code = '', message } = error as NodeJS.ErrnoException;
-  if (INVALID_TEXT.includes(code))
+  if (INVALID_TEXT.includes(code)) {
     return new BadRequestException('A parameter is not of the type in the database');
+  }
   if (code === QUERY_CANCELED || message === 'Query read timeout') {
     return new ServiceUnavailableException('It took too long: ask for less, e.g. for a shorter time');
   }

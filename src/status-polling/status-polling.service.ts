@@ -52,14 +52,13 @@ export class StatusPollingService extends PeriodicWork {
 
   private async enrol(): Promise<void> {
     const { signal } = this;
-    for (;;) {
+    while (!signal.aborted) {
       const begin = performance.now();
       const moreEvents = await this.enrolFromEvents();
       const moreMessages = await this.enrolFromMessages();
       if (!moreEvents && !moreMessages) return;
       const pause = (performance.now() - begin) * PAUSE_PER_STEP;
       await delay(pause, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted) return;
     }
   }
 

@@ -4,11 +4,11 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
-import { DataSource } from 'typeorm';
-import { dataSourceOptions, migrations } from '../../src/database/data-source-options.js';
+import { migrations } from '../../src/database/data-source-options.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { migrateDatabase } from '../../src/database/migrate-database.js';
 import { TestApplication } from '../support/application.js';
+import { withDataSource } from '../support/service-database.js';
 import { createEmptyDatabase } from '../support/test-database.js';
 
 const sqlFile = new URL('../../migrations/create_message_events_table.sql', import.meta.url);
@@ -53,15 +53,6 @@ describe('migrateDatabase', () => {
     );
   }
 
-  async function withDataSource<Result>(work: (dataSource: DataSource) => Promise<Result>): Promise<Result> {
-    const dataSource = await new DataSource(dataSourceOptions(database)).initialize();
-    try {
-      return await work(dataSource);
-    } finally {
-      await dataSource.destroy();
-    }
-  }
-
   it('creates the tables of the service and of the job queue, and says what it applied', async () => {
     expect(await migrateDatabase(database)).toEqual(names);
     const created = (await tables()).map(({ name }) => name);
@@ -96,14 +87,14 @@ describe('migrateDatabase', () => {
     );
     expect(await migrateDatabase(database)).toEqual(names);
     expect(await execute('select message_sid from message_events')).toEqual([{ message_sid: 'SM1' }]);
-    await withDataSource(async (dataSource) => {
+    await withDataSource(database, async (dataSource) => {
       expect((await dataSource.driver.createSchemaBuilder().log()).upQueries).toEqual([]);
     });
   });
 
   it('can be taken back with the down of TypeORM, which leaves the tables of the application alone', async () => {
     await migrateDatabase(database);
-    await withDataSource(async (dataSource) => {
+    await withDataSource(database, async (dataSource) => {
       for (const migration of names) {
         expect(migration).toBeDefined();
         await dataSource.undoLastMigration();
@@ -136,7 +127,7 @@ describe('migrateDatabase', () => {
   it('writes down what was not delivered and what was erased before that was written down', async () => {
     await migrateDatabase(database);
     const since = names.slice(names.indexOf('AddUndeliveredSms1795305600020'));
-    await withDataSource(async (dataSource) => {
+    await withDataSource(database, async (dataSource) => {
       for (let left = since.length; left > 0; left -= 1) await dataSource.undoLastMigration();
     });
     await execute(
@@ -175,7 +166,7 @@ describe('migrateDatabase', () => {
 
   it('is asked for by a service on a database that lacks one migration', async () => {
     await migrateDatabase(database);
-    await withDataSource((dataSource) => dataSource.undoLastMigration());
+    await withDataSource(database, (dataSource) => dataSource.undoLastMigration());
     await expect(TestApplication.start({ database })).rejects.toMatchObject({
       name: 'StartupError',
       message: `The database is not migrated: ${names.at(-1) ?? ''} is missing.\nRun: npm run migrate`,
@@ -183,7 +174,7 @@ describe('migrateDatabase', () => {
   });
 
   it('is asked for by a service on a database that has the tables and no job queue', async () => {
-    await withDataSource((dataSource) => dataSource.runMigrations());
+    await withDataSource(database, (dataSource) => dataSource.runMigrations());
     await expect(TestApplication.start({ database })).rejects.toMatchObject({
       name: 'StartupError',
       message: 'The database is not migrated: the schema of the job queue is missing.\nRun: npm run migrate',
@@ -195,7 +186,7 @@ describe('migrateDatabase', () => {
     it('finds the indexes that were created concurrently before an update, as docs/deploying.md says', async () => {
       await migrateDatabase(database);
       const fresh = await indexes();
-      await withDataSource(async (dataSource) => {
+      await withDataSource(database, async (dataSource) => {
         const before = names.indexOf('CreateMessagePollsTable1795305600003');
         for (let left = names.length - 1; left > before; left -= 1) await dataSource.undoLastMigration();
       });
@@ -218,7 +209,7 @@ describe('migrateDatabase', () => {
     it('lets replicas that migrate at the same time take turns', async () => {
       const applied = await Promise.all(Array.from({ length: 4 }, () => migrateDatabase(database)));
       expect(applied.flat()).toEqual(names);
-      expect(await withDataSource((dataSource) => dataSource.showMigrations())).toBe(false);
+      expect(await withDataSource(database, (dataSource) => dataSource.showMigrations())).toBe(false);
     });
 
     it('goes on after create_message_events_table.sql was applied with psql', async () => {

@@ -48,7 +48,8 @@ async function createOnServer(): Promise<ServiceDatabase> {
   };
 }
 
-async function withDataSource<Result>(
+/** A data source on the database, while the work goes on. */
+export async function withDataSource<Result>(
   connection: DatabaseConnection,
   work: (dataSource: DataSource) => Promise<Result>,
 ): Promise<Result> {
