@@ -7,6 +7,8 @@ export default {
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
   // Specs wait more than they compute: for databases, processes and time-outs. Jest would leave a core idle.
   maxWorkers: availableParallelism() + 1,
+  // What a spec has loaded stays in memory where it is native ESM; collecting garbage amid that takes as long as the specs.
+  workerIdleMemoryLimit: '300MB',
   testMatch: ['<rootDir>/test/**/*.spec.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
