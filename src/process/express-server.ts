@@ -1,6 +1,15 @@
 import type { Express } from 'express';
 import { ExpressAdapter } from '@nestjs/platform-express';
-import { createServer, IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, IncomingMessage, type Server, ServerResponse } from 'node:http';
+
+/**
+ * How long a connection may be idle. Longer than a proxy keeps its own (nginx, AWS: 60 s), so that the proxy closes it:
+ * with Node's 5 s a callback may be sent on a connection that is being closed here, and would have no answer.
+ */
+const KEEP_ALIVE_MILLISECONDS = 75_000;
+
+/** Between two looks for connections that have become idle while the server closes. */
+const CLOSING_MILLISECONDS = 100;
 
 /**
  * Nest's adapter for Express with requests and answers that are made with Express's prototypes. Express changes the
@@ -17,6 +26,24 @@ export class PreparedExpressAdapter extends ExpressAdapter {
     Object.setPrototypeOf(Request.prototype, express.request);
     Object.setPrototypeOf(Response.prototype, express.response);
     Object.assign(express, { request: Request.prototype, response: Response.prototype });
-    this.setHttpServer(createServer({ IncomingMessage: Request, ServerResponse: Response }, express));
+    const options = {
+      IncomingMessage: Request,
+      ServerResponse: Response,
+      keepAliveTimeout: KEEP_ALIVE_MILLISECONDS,
+    };
+    this.setHttpServer(createServer(options, express));
+  }
+
+  /**
+   * Resolves when the last request has its answer. Node closes what is idle when the server begins to close; a connection
+   * that becomes idle later would hold it open for as long as one may be idle.
+   */
+  override async close(): Promise<void> {
+    const server: Server = this.getHttpServer();
+    const closing = setInterval(() => {
+      server.closeIdleConnections();
+    }, CLOSING_MILLISECONDS);
+    await super.close();
+    clearInterval(closing);
   }
 }

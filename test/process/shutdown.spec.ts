@@ -59,6 +59,22 @@ describe('a service that is stopped', () => {
     agent.destroy();
   });
 
+  it('does not wait for a connection whose answer was still to come', async () => {
+    const agent = new Agent({ keepAlive: true });
+    const signed = callback(randomMessageSid());
+    const outgoing = await begin(service, signed, agent);
+    service.signal('SIGTERM');
+    await untilItRefusesConnections(service);
+    const before = Date.now();
+    outgoing.end(signed.body);
+    const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
+    answer.resume();
+    expect(answer.headers.connection).toBe('keep-alive');
+    expect(await service.ended).toEqual({ code: 0, signal: null });
+    expect(Date.now() - before).toBeLessThan(LIMIT / 2);
+    agent.destroy();
+  });
+
   it('ends in time, with code 0, although a client never sends the rest of its request', async () => {
     const outgoing = await begin(service, callback(randomMessageSid()));
     const cutOff = once(outgoing, 'error');

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type ClientRequest, request } from 'node:http';
+import { type Agent, type ClientRequest, request } from 'node:http';
 import { whatsappStatusParameters } from '../../simulator/callback-parameters.js';
 import { demoAccount } from '../../simulator/demo-account.js';
 import { type SignedRequest, signRequest } from '../../simulator/signed-request.js';
@@ -25,8 +25,10 @@ export function callback(messageSid: string): SignedRequest {
 export async function begin(
   service: ServiceProcess,
   { headers, body }: SignedRequest,
+  agent?: Agent,
 ): Promise<ClientRequest> {
   const outgoing = request(service.origin + WEBHOOK_PATH, {
+    agent,
     method: 'POST',
     headers: {
       ...headers,

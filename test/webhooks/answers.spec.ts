@@ -30,6 +30,12 @@ describe('the answers of the webhook', () => {
     expect(await eventsOf(parameters.MessageSid)).toHaveLength(1);
   });
 
+  it('let a proxy keep the connection for a minute', async () => {
+    const { headers } = await fetch(`${application.origin}/health/live`);
+    expect(headers.get('connection')).toBe('keep-alive');
+    expect(headers.get('keep-alive')).toBe('timeout=75');
+  });
+
   it('are the same for a repeated callback, whose log line names the row of the first', async () => {
     const parameters = statusParameters();
     await postCallback(application, { parameters });
