@@ -1,6 +1,7 @@
 import type { Express } from 'express';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { createServer, IncomingMessage, type Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 
 /**
  * How long a connection may be idle. Longer than a proxy keeps its own (nginx, AWS: 60 s), so that the proxy closes it:
@@ -8,8 +9,11 @@ import { createServer, IncomingMessage, type Server, ServerResponse } from 'node
  */
 const KEEP_ALIVE_MILLISECONDS = 75_000;
 
-/** Between two looks for connections that have become idle while the server closes. */
+/** Between two looks for connections that hold the server open while it closes. */
 const CLOSING_MILLISECONDS = 100;
+
+/** What a client has, to send its first request on a connection that it has opened, once the server closes. */
+const FIRST_REQUEST_MILLISECONDS = 1_000;
 
 /**
  * Nest's adapter for Express with requests and answers that are made with Express's prototypes. Express changes the
@@ -18,6 +22,8 @@ const CLOSING_MILLISECONDS = 100;
  * prototypes in place, and the change is none.
  */
 export class PreparedExpressAdapter extends ExpressAdapter {
+  private readonly connections = new Set<Socket>();
+
   /** Takes none of Nest's options for the server: this service uses none. */
   override initHttpServer(): void {
     const express = this.getInstance<Express>();
@@ -31,19 +37,33 @@ export class PreparedExpressAdapter extends ExpressAdapter {
       ServerResponse: Response,
       keepAliveTimeout: KEEP_ALIVE_MILLISECONDS,
     };
-    this.setHttpServer(createServer(options, express));
+    const server = createServer(options, express);
+    server.on('connection', (connection) => {
+      this.connections.add(connection);
+      connection.once('close', () => this.connections.delete(connection));
+    });
+    this.setHttpServer(server);
   }
 
   /**
-   * Resolves when the last request has its answer. Node closes what is idle when the server begins to close; a connection
-   * that becomes idle later would hold it open for as long as one may be idle.
+   * Resolves when the last request has its answer. Node closes what is idle when the server begins to close. A connection
+   * that becomes idle later would hold it open for as long as one may be idle, and one that a client, e.g. a browser, has
+   * opened in advance for a minute or more.
    */
   override async close(): Promise<void> {
     const server: Server = this.getHttpServer();
+    const begin = performance.now();
     const closing = setInterval(() => {
       server.closeIdleConnections();
+      if (performance.now() - begin > FIRST_REQUEST_MILLISECONDS) this.closeUnusedConnections();
     }, CLOSING_MILLISECONDS);
     await super.close();
     clearInterval(closing);
+  }
+
+  private closeUnusedConnections(): void {
+    for (const connection of this.connections) {
+      if (connection.bytesRead === 0) connection.destroy();
+    }
   }
 }

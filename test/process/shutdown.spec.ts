@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import { Agent, get, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import { begin, callback, untilItRefusesConnections } from '../support/begun-request.js';
 import { randomMessageSid } from '../support/seed.js';
 import { createServiceDatabase, type ServiceDatabase } from '../support/service-database.js';
@@ -73,6 +74,19 @@ describe('a service that is stopped', () => {
     expect(await service.ended).toEqual({ code: 0, signal: null });
     expect(Date.now() - before).toBeLessThan(LIMIT / 2);
     agent.destroy();
+  });
+
+  it('does not wait for a connection that was opened in advance', async () => {
+    const { hostname, port } = new URL(service.origin);
+    const connection = connect(Number(port), hostname);
+    await once(connection, 'connect');
+    // The service has accepted what came before.
+    await fetch(`${service.origin}/health/live`);
+    const before = Date.now();
+    service.signal('SIGTERM');
+    expect(await service.ended).toEqual({ code: 0, signal: null });
+    expect(Date.now() - before).toBeLessThan(LIMIT / 2);
+    connection.destroy();
   });
 
   it('ends in time, with code 0, although a client never sends the rest of its request', async () => {
