@@ -26,6 +26,8 @@ export async function runProgram(
   abortFromOutside(interruption);
   try {
     process.exitCode = await program({ interrupted: interruption.signal, say: sayer() });
+    // What nobody has caught may have come after the program's last look.
+    if (!(interruption.signal.reason instanceof Interruption)) interruption.signal.throwIfAborted();
   } catch (error) {
     // Ctrl-C in the terminal also ends the programs of PostgreSQL that are at work: what fails then is not the reason.
     const reason: unknown = interruption.signal.aborted ? interruption.signal.reason : error;

@@ -4,10 +4,11 @@ import { createServer, IncomingMessage, type Server, ServerResponse } from 'node
 import type { Socket } from 'node:net';
 
 /**
- * How long a connection may be idle. Longer than a proxy keeps its own (nginx, AWS: 60 s), so that the proxy closes it:
- * with Node's 5 s a callback may be sent on a connection that is being closed here, and would have no answer.
+ * How long a connection may be idle. Longer than a proxy keeps its own, so that the proxy closes it: with Node's 5 s a
+ * callback may be sent on a connection that is being closed here, and would have no answer. nginx keeps them for 60 s, and
+ * Google's load balancers for 600 s, which cannot be changed.
  */
-const KEEP_ALIVE_MILLISECONDS = 75_000;
+const KEEP_ALIVE_MILLISECONDS = 620_000;
 
 /** Between two looks for connections that hold the server open while it closes. */
 const CLOSING_MILLISECONDS = 100;
@@ -46,7 +47,7 @@ export class PreparedExpressAdapter extends ExpressAdapter {
   }
 
   /**
-   * Resolves when the last request has its answer. Node closes what is idle when the server begins to close. A connection
+   * Resolves when all connections are closed. Node closes what is idle when the server begins to close. A connection
    * that becomes idle later would hold it open for as long as one may be idle, and one that a client, e.g. a browser, has
    * opened in advance for a minute or more.
    */
@@ -54,16 +55,23 @@ export class PreparedExpressAdapter extends ExpressAdapter {
     const server: Server = this.getHttpServer();
     const begin = performance.now();
     const closing = setInterval(() => {
-      server.closeIdleConnections();
-      if (performance.now() - begin > FIRST_REQUEST_MILLISECONDS) this.closeUnusedConnections();
+      this.closeIdleConnections(server);
+      // After what has arrived was read.
+      if (performance.now() - begin > FIRST_REQUEST_MILLISECONDS) setImmediate(this.closeUnusedConnections);
     }, CLOSING_MILLISECONDS);
     await super.close();
     clearInterval(closing);
   }
 
-  private closeUnusedConnections(): void {
+  /** Not while an answer is on its way to a slow client: for Node a connection is idle once the answer is written. */
+  private closeIdleConnections(server: Server): void {
+    const isSending = [...this.connections].some(({ writableLength }) => writableLength > 0);
+    if (!isSending) server.closeIdleConnections();
+  }
+
+  private readonly closeUnusedConnections = (): void => {
     for (const connection of this.connections) {
       if (connection.bytesRead === 0) connection.destroy();
     }
-  }
+  };
 }

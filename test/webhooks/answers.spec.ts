@@ -30,10 +30,10 @@ describe('the answers of the webhook', () => {
     expect(await eventsOf(parameters.MessageSid)).toHaveLength(1);
   });
 
-  it('let a proxy keep the connection for a minute', async () => {
+  it('let a proxy keep the connection for ten minutes, as Google’s does', async () => {
     const { headers } = await fetch(`${application.origin}/health/live`);
     expect(headers.get('connection')).toBe('keep-alive');
-    expect(headers.get('keep-alive')).toBe('timeout=75');
+    expect(headers.get('keep-alive')).toBe('timeout=620');
   });
 
   it('are the same for a repeated callback, whose log line names the row of the first', async () => {
