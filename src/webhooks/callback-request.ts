@@ -1,11 +1,9 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { Request } from 'express';
-
-/** A parameter of a form is a string, or several where its name is repeated; of a JSON body, any JSON. */
-export type CallbackParameters = Readonly<Record<string, unknown>>;
+import type { CallbackParameters } from './callback-parameters.js';
 
 export interface CallbackRequest extends Request {
-  /** Exactly what was received. Set by CallbackBodyMiddleware, or by Nest's own `rawBody: true`. */
+  /** Exactly what was received. Set by TwilioSignatureGuard, or before by Nest's own `rawBody: true`. */
   rawBody?: Buffer;
   /** Set by TwilioSignatureGuard. */
   signedCallback?: SignedCallback;

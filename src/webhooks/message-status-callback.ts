@@ -5,7 +5,7 @@ import {
   type MessageStatusReport,
   SMS_FALLBACK_ID_PARAMETER,
 } from '../message-events/message-status-report.js';
-import type { CallbackParameters } from './callback-request.js';
+import type { CallbackParameters } from './callback-parameters.js';
 
 /** MessageSid and MessageStatus together are an index key. Real ones have 34 and at most 19 characters. */
 const key = z

@@ -14,7 +14,8 @@ import twilio from 'twilio';
 import { measured } from '../measurements/measurements.js';
 import { Refusals } from '../refusals/refusals.js';
 import { TwilioAccounts } from '../twilio/twilio-accounts.js';
-import { isJson, readParameters } from './callback-body.middleware.js';
+import { type BodyForm, bodyForm, readBody } from './callback-body.js';
+import { readParameters } from './callback-parameters.js';
 import type { CallbackRequest, SignedCallback } from './callback-request.js';
 import { MODULE_OPTIONS_TOKEN, type WebhooksModuleOptions } from './webhooks.module-definition.js';
 
@@ -29,27 +30,30 @@ export class TwilioSignatureGuard implements CanActivate {
     @Inject(MODULE_OPTIONS_TOKEN) private readonly options: WebhooksModuleOptions,
   ) {}
 
-  canActivate(context: ExecutionContext): boolean | Promise<boolean> {
+  async canActivate(context: ExecutionContext): Promise<boolean> {
     const http = context.switchToHttp();
     const request = http.getRequest<CallbackRequest>();
-    const callback = this.read(request);
+    const response = http.getResponse<Response>();
+    const form = bodyForm(request);
+    request.rawBody ??= await readBody(request, response);
+    const callback = this.read(request, form);
     // Verified before anything else: an address that sends forgeries may be the proxy that Twilio comes through too.
-    const fault = this.findFault(request, callback);
-    if (fault !== null) return this.refuse(fault, callback, request, http.getResponse<Response>());
+    const fault = this.findFault(request, form, callback);
+    if (fault !== null) return this.refuse(fault, callback, request, response);
     request.signedCallback = callback;
     this.logger.log('📞 [WEBHOOK] Received Twilio message status webhook');
     this.logger.log('✅ [WEBHOOK] Twilio signature validated');
     return true;
   }
 
-  private read(request: CallbackRequest): SignedCallback {
+  private read(request: CallbackRequest, form: BodyForm): SignedCallback {
     if (request.rawBody === undefined) {
       throw new InternalServerErrorException(
         'The body was parsed before its bytes were kept: create the Nest application with rawBody: true',
       );
     }
     const body = request.rawBody.toString('utf8');
-    return { parameters: readParameters(request, body), body, url: this.publicUrl(request) };
+    return { parameters: readParameters(body, form), body, url: this.publicUrl(request) };
   }
 
   private publicUrl(request: CallbackRequest): string {
@@ -58,14 +62,18 @@ export class TwilioSignatureGuard implements CanActivate {
   }
 
   /** @returns what is wrong with the request, or null for one that Twilio signed. */
-  private findFault(request: CallbackRequest, { parameters, body, url }: SignedCallback): string | null {
+  private findFault(
+    request: CallbackRequest,
+    form: BodyForm,
+    { parameters, body, url }: SignedCallback,
+  ): string | null {
     const signature = request.get('X-Twilio-Signature');
     if (signature === undefined) return 'there is no X-Twilio-Signature header';
     const accountSid = parameters.AccountSid;
     const tokens = typeof accountSid === 'string' ? this.accounts.authTokens(accountSid) : [];
     if (tokens.length === 0) return 'its AccountSid is not one of the configured accounts';
     const isValid = (token: string) =>
-      isJson(request)
+      form === 'json'
         ? twilio.validateRequestWithBody(token, signature, url, body)
         : twilio.validateRequest(token, signature, url, parameters);
     try {

@@ -1,6 +1,5 @@
-import { type MiddlewareConsumer, Module, type NestModule } from '@nestjs/common';
+import { Module } from '@nestjs/common';
 import { Refusals } from '../refusals/refusals.js';
-import { CallbackBodyMiddleware } from './callback-body.middleware.js';
 import { MessageStatusController } from './message-status.controller.js';
 import { MessageStatusReportPipe } from './message-status-report.pipe.js';
 import { RejectedCallbacksStore } from './rejected-callbacks.store.js';
@@ -28,8 +27,4 @@ const refusals = {
   // What TwilioSignatureGuard needs on another module's controller.
   exports: [MODULE_OPTIONS_TOKEN, Refusals],
 })
-export class WebhooksModule extends ConfigurableModuleClass implements NestModule {
-  configure(consumer: MiddlewareConsumer): void {
-    consumer.apply(CallbackBodyMiddleware).forRoutes(MessageStatusController);
-  }
-}
+export class WebhooksModule extends ConfigurableModuleClass {}

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { Logger, Module, type Type } from '@nestjs/common';
+import { Controller, HttpCode, Logger, Module, Post, type Type, UseGuards } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { Test } from '@nestjs/testing';
 import { TypeOrmModule } from '@nestjs/typeorm';
@@ -11,12 +11,26 @@ import type { DatabaseConnection } from '../../src/database/database-connection.
 import { DomainEventsModule } from '../../src/domain-events/domain-events.module.js';
 import { MessageEventsModule } from '../../src/message-events/message-events.module.js';
 import { TwilioModule } from '../../src/twilio/twilio.module.js';
+import { Callback, type SignedCallback } from '../../src/webhooks/callback-request.js';
+import { TwilioSignatureGuard } from '../../src/webhooks/twilio-signature.guard.js';
 import { WebhooksModule } from '../../src/webhooks/webhooks.module.js';
 import { PUBLIC_BASE_URL, WEBHOOK_PATH } from '../support/application.js';
 import { CollectedLogs } from '../support/collected-logs.js';
 import { createTestDatabase } from '../support/test-database.js';
 import { jsonCallback } from './json-callback.js';
 import { errorBody, nextAddress, postCallback, statusParameters } from './post-callback.js';
+
+/** Another callback of Twilio's that the team takes. That the guard stands before it twice does no harm. */
+@Controller('inbound')
+@UseGuards(TwilioSignatureGuard)
+class InboundController {
+  @Post()
+  @HttpCode(200)
+  @UseGuards(TwilioSignatureGuard)
+  receive(@Callback() { parameters }: SignedCallback): unknown {
+    return parameters;
+  }
+}
 
 /** An application of another team, with none of our environment variables. */
 function teamModule(database: DatabaseConnection) {
@@ -30,7 +44,10 @@ function teamModule(database: DatabaseConnection) {
     imports: [messageEvents, twilio],
     useFactory: () => ({ publicBaseUrl: PUBLIC_BASE_URL, refusalsPerMinute: 2 }),
   });
-  @Module({ imports: [TypeOrmModule.forRoot(dataSourceOptions(database)), webhooks] })
+  @Module({
+    imports: [TypeOrmModule.forRoot(dataSourceOptions(database)), webhooks, twilio],
+    controllers: [InboundController],
+  })
   class TeamModule {}
   return TeamModule;
 }
@@ -55,7 +72,10 @@ describe('the webhook in an application of another team', () => {
     await database.close();
   });
 
-  async function start(options: { rawBody?: boolean }, prefix = ''): Promise<{ origin: string }> {
+  async function start(
+    options: { rawBody?: boolean; bodyParser?: boolean },
+    prefix = '',
+  ): Promise<{ origin: string }> {
     const testingModule = await Test.createTestingModule({ imports: [module] })
       .setLogger(new CollectedLogs())
       .compile();
@@ -94,6 +114,18 @@ describe('the webhook in an application of another team', () => {
     expect(answer.status).toBe(500);
     expect(errorBody(answer).message).toContain('rawBody: true');
   });
+
+  it.each([{ bodyParser: false }, { rawBody: true }])(
+    'lends its guard to another controller, which reads the body where nobody has: %j',
+    async (options) => {
+      const own = await start(options);
+      const parameters = statusParameters({ Body: 'STOP' });
+      const answer = await postCallback(own, { target: '/inbound', parameters });
+      expect(answer.status).toBe(200);
+      expect(JSON.parse(answer.text)).toEqual(parameters);
+      expect((await postCallback(own, { target: '/inbound', signature: 'forged' })).status).toBe(403);
+    },
+  );
 
   it('takes the number of refusals a minute as an option', async () => {
     const own = await start({ rawBody: true });
