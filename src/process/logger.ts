@@ -19,31 +19,49 @@ export function createLogger({ LOG_LEVEL, NODE_ENV }: Pick<Env, 'LOG_LEVEL' | 'N
 }
 
 /** More than there are messages without fields. */
-const KEPT_ENDS = 200;
+const KEPT_LINES = 200;
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** What each line has. Nest leaves out a field of the same name, or of one that every object has. */
+const OWN_FIELDS = { level: 'log', pid: 0, timestamp: 0, message: '', context: '' };
 
 /** The same lines as Nest's in less time: a callback has three of them. */
 class JsonLogger extends ConsoleLogger {
   private readonly output = new LineBuffer(process.stdout, cluster.isWorker ? FULL_WHERE_SHARED : undefined);
-  /** Of lines without fields, from the message on: only the time changes from one to the next. */
-  private readonly ends = new Map<string, string>();
+  /** Of lines without fields, by their messages: only the time changes from one to the next. */
+  private readonly kept = new Map<string, { readonly context: string; readonly rest: string }>();
 
   override log(message: unknown, ...optionalParams: unknown[]): void {
-    const [context, ...others] = optionalParams;
-    if (typeof message !== 'string' || typeof context !== 'string' || context === '' || others.length > 0) {
-      super.log(message, ...optionalParams);
-    } else if (this.isLevelEnabled('log')) {
-      const end = this.endOfLine(message, context);
-      this.output.write(`{"level":"log","pid":${process.pid},"timestamp":${Date.now()},${end}\n`);
+    const rest = this.restOfLine(message, optionalParams);
+    if (rest === undefined) super.log(message, ...optionalParams);
+    else if (this.isLevelEnabled('log')) {
+      this.output.write(`{"level":"log","pid":${process.pid},"timestamp":${Date.now()},${rest}\n`);
     }
   }
 
-  private endOfLine(message: string, context: string): string {
-    const key = `${context} ${message}`;
-    const known = this.ends.get(key);
-    if (known !== undefined) return known;
-    const end = this.stringifyJsonLogObject({ message, context }).slice(1);
-    if (this.ends.size < KEPT_ENDS && end.length <= SHORT_TEXT) this.ends.set(key, end);
-    return end;
+  /** @returns a line from the message on; undefined where it is left to Nest. */
+  private restOfLine(message: unknown, optionalParams: readonly unknown[]): string | undefined {
+    const context = optionalParams.at(-1);
+    if (!isShortText(message) || !isShortText(context) || context === '') return undefined;
+    switch (optionalParams.length) {
+      case 1:
+        return this.keptRest(message, context);
+      case 2: {
+        const fields = optionalParams[0];
+        return isFlat(fields) ? restOf(message, context, fields) : undefined;
+      }
+      default:
+        return undefined;
+    }
+  }
+
+  private keptRest(message: string, context: string): string {
+    const known = this.kept.get(message);
+    if (known?.context === context) return known.rest;
+    const rest = restOf(message, context, {});
+    if (this.kept.size < KEPT_LINES) this.kept.set(message, { context, rest });
+    return rest;
   }
 
   protected override printAsJson(...[message, options]: Parameters<ConsoleLogger['printAsJson']>): void {
@@ -54,15 +72,22 @@ class JsonLogger extends ConsoleLogger {
       this.output.write(`${this.stringifyJsonLogObject(this.getJsonLogObject(message, options))}\n`);
     }
   }
+}
 
-  protected override stringifyJsonLogObject(line: Record<string, unknown>): string {
-    return isFlat(line) ? JSON.stringify(line) : super.stringifyJsonLogObject(line);
-  }
+function restOf(message: string, context: string, fields: Fields): string {
+  return JSON.stringify({ message, context, ...fields }).slice(1);
+}
+
+function isShortText(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= SHORT_TEXT;
 }
 
 /** Whether there is nothing in it that JSON.stringify could fail at, or write in another way than Nest does. */
-function isFlat(line: Record<string, unknown>): boolean {
-  return Object.values(line).every((value) => {
+function isFlat(fields: unknown): fields is Fields {
+  if (typeof fields !== 'object' || fields === null) return false;
+  if (Object.getPrototypeOf(fields) !== Object.prototype) return false;
+  return Object.entries(fields).every(([name, value]) => {
+    if (name in OWN_FIELDS) return false;
     if (typeof value === 'string') return value.length <= SHORT_TEXT;
     return value === undefined || value === null || typeof value === 'number' || typeof value === 'boolean';
   });

@@ -44,6 +44,18 @@ describe('the log in production', () => {
     ['fields', `logger.log('a text', { one: 1, two: 'zwei', three: null, four: undefined, five: true });`],
     ['fields with names of its own', `logger.log('a text', { message: 'no', level: 'no', context: 'no' });`],
     [
+      'fields with names that every object has',
+      `logger.log('a text', { constructor: 1, toString: 'no', one: 1 });`,
+    ],
+    ['a long text with fields', `logger.log('x'.repeat(20_000), { one: 1 });`],
+    [
+      'fields without a context',
+      `new Logger('').log('a text', { one: 1 }); Logger.log('a text', { one: 1 });`,
+    ],
+    ['fields that have no value', `logger.log('a text', { one: undefined, two: undefined });`],
+    ['a list', `logger.log('a text', [1, 'zwei']);`],
+    ['two objects', `logger.log('a text', { one: 1 }, { two: 2 });`],
+    [
       'fields of a class',
       `logger.log('a text', new (class { one = 1; })()); logger.log('a text', new Date(0));`,
     ],
