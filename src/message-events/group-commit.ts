@@ -46,12 +46,11 @@ export class GroupCommit<Item, Result> {
     }
     return new Promise((resolve, reject) => {
       this.waiting.push({ item, resolve, reject });
-      void this.drain();
+      if (!this.committing) void this.drain();
     });
   }
 
   private async drain(): Promise<void> {
-    if (this.committing) return;
     this.committing = true;
     while (this.waiting.length > 0) {
       if (this.options.beforeCommit !== undefined) await this.options.beforeCommit();

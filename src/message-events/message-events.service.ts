@@ -43,11 +43,15 @@ export class MessageEventsService {
    * @throws EventNotStoredError when the database is away, or more reports wait than the memory should hold.
    */
   async record(report: MessageStatusReport): Promise<RecordedEvent> {
-    const { id, repeated, unlinked } = await this.commit(report);
-    // The row of a fallback's SMS may have been stored meanwhile, by whoever then looked for events that were not
-    // committed yet. After its own commit, one of the two sees the other.
-    if (unlinked || report.smsFallbackId !== null) await this.messageLinks.link(report.messageSid);
-    return { id, repeated };
+    try {
+      const { id, repeated, unlinked } = await this.commits.add(report);
+      // The row of a fallback's SMS may have been stored meanwhile, by whoever then looked for events that were not
+      // committed yet. After its own commit, one of the two sees the other.
+      if (unlinked || report.smsFallbackId !== null) await this.messageLinks.link(report.messageSid);
+      return { id, repeated };
+    } catch (error) {
+      throw new EventNotStoredError('The event could not be stored', { cause: error });
+    }
   }
 
   /**
@@ -56,14 +60,6 @@ export class MessageEventsService {
    */
   async linkMessage(messageSid: string): Promise<void> {
     await this.messageLinks.link(messageSid);
-  }
-
-  private async commit(report: MessageStatusReport): Promise<StoredEvent> {
-    try {
-      return await this.commits.add(report);
-    } catch (error) {
-      throw new EventNotStoredError('The event could not be stored', { cause: error });
-    }
   }
 }
 

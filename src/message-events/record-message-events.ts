@@ -10,6 +10,7 @@ export interface Recording {
 }
 
 interface RecordingRow {
+  /** Null where all are new, as they nearly always are: their ids are known. */
   readonly added: string[] | null;
   readonly unlinked: string[] | null;
   readonly problem: string | null;
@@ -22,15 +23,16 @@ interface RecordingRow {
  */
 export async function recordMessageEvents(
   manager: EntityManager,
-  rows: readonly object[],
+  rows: readonly { readonly id: string }[],
   messageSids: ReadonlySet<string>,
 ): Promise<Recording> {
   const [recorded] = await manager.query<RecordingRow[]>(
-    'select added, unlinked, problem from record_message_events($1, $2, $3)',
-    [JSON.stringify(rows), [...messageSids], STATUSES_BY_RANK],
+    `select case when cardinality(added) = $4 then null else coalesce(added, '{}') end as added, unlinked, problem
+       from record_message_events($1, $2, $3)`,
+    [JSON.stringify(rows), [...messageSids], STATUSES_BY_RANK, rows.length],
   );
   return {
-    added: new Set(recorded?.added),
+    added: new Set(recorded?.added ?? rows.map(({ id }) => id)),
     unlinked: new Set(recorded?.unlinked),
     problem: recorded?.problem ?? null,
   };

@@ -8,10 +8,10 @@ import { NestedTooDeepError, storable } from './storable.js';
 
 /** Turns a signed callback into a report, or keeps it in `rejected_callbacks` and answers 400. */
 @Injectable()
-export class MessageStatusReportPipe implements PipeTransform<SignedCallback, Promise<MessageStatusReport>> {
+export class MessageStatusReportPipe implements PipeTransform<SignedCallback> {
   constructor(private readonly rejectedCallbacks: RejectedCallbacksStore) {}
 
-  async transform({ parameters, body, url }: SignedCallback): Promise<MessageStatusReport> {
+  transform({ parameters, body, url }: SignedCallback): MessageStatusReport | Promise<never> {
     const payload = storableOrNull(parameters);
     if (payload === null) return this.reject(['the body is nested too deep'], { body: storable(body) });
     const result = messageStatusCallbackSchema.safeParse(payload);

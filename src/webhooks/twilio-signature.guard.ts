@@ -67,8 +67,8 @@ export class TwilioSignatureGuard implements CanActivate {
     form: BodyForm,
     { parameters, body, url }: SignedCallback,
   ): string | null {
-    const signature = request.get('X-Twilio-Signature');
-    if (signature === undefined) return 'there is no X-Twilio-Signature header';
+    const signature = request.headers['x-twilio-signature'];
+    if (typeof signature !== 'string') return 'there is no X-Twilio-Signature header';
     const accountSid = parameters.AccountSid;
     const tokens = typeof accountSid === 'string' ? this.accounts.authTokens(accountSid) : [];
     if (tokens.length === 0) return 'its AccountSid is not one of the configured accounts';
