@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -38,7 +38,8 @@ export class ServerProcess {
     const port = await freePort();
     const logFile = join(folder, `${contender.letter}.log`);
     const log = openSync(logFile, 'a');
-    const child = spawn(process.execPath, [fileURLToPath(new URL(contender.program, import.meta.url))], {
+    const program = fileURLToPath(new URL(contender.program, import.meta.url));
+    const child = spawn(process.execPath, [...nodeOptions(), program], {
       cwd: folder,
       env: { PATH: process.env.PATH, ...environment(port, databaseUrl), ...settings },
       stdio: ['ignore', log, log],
@@ -89,6 +90,14 @@ export class ServerProcess {
       await delay(100);
     }
   }
+}
+
+/** Node's, as `npm run start:prod` has them. */
+function nodeOptions(): string[] {
+  const { scripts } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    scripts: Record<'start:prod', string>;
+  };
+  return scripts['start:prod'].split(' ').filter((word) => word.startsWith('--'));
 }
 
 /** Default settings but for the ones that must be given. */

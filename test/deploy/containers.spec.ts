@@ -55,11 +55,12 @@ describe('the Dockerfile', () => {
   it('runs as nobody special, says how healthy it is, and starts a program that the build makes', () => {
     expect(instructions('USER')).toEqual(['node']);
     expect(instructions('HEALTHCHECK')[0]).toContain('/health/live');
-    const [, program = ''] = JSON.parse(instructions('CMD')[0] ?? '[]') as string[];
-    expect(existsSync(new URL(program, root))).toBe(true);
+    const command = JSON.parse(instructions('CMD')[0] ?? '[]') as string[];
+    expect(existsSync(new URL(command.at(-1) ?? '', root))).toBe(true);
     const scripts = instructions('RUN').flatMap((run) => /npm run (\S+)/.exec(run)?.[1] ?? []);
     const { scripts: known } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
     expect(scripts.filter((name) => known[name] === undefined)).toEqual([]);
+    expect(command.join(' ')).toBe(known['start:prod']);
   });
 });
 
