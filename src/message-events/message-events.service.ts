@@ -43,15 +43,11 @@ export class MessageEventsService {
    * @throws EventNotStoredError when the database is away, or more reports wait than the memory should hold.
    */
   async record(report: MessageStatusReport): Promise<RecordedEvent> {
-    try {
-      const { id, repeated, unlinked } = await this.commits.add(report);
-      // The row of a fallback's SMS may have been stored meanwhile, by whoever then looked for events that were not
-      // committed yet. After its own commit, one of the two sees the other.
-      if (unlinked || report.smsFallbackId !== null) await this.messageLinks.link(report.messageSid);
-      return { id, repeated };
-    } catch (error) {
-      throw new EventNotStoredError('The event could not be stored', { cause: error });
-    }
+    const { id, repeated, unlinked } = await this.commits.add(report).catch(notStored);
+    // The row of a fallback's SMS may have been stored meanwhile, by whoever then looked for events that were not
+    // committed yet. After its own commit, one of the two sees the other.
+    if (unlinked || report.smsFallbackId !== null) await this.messageLinks.link(report.messageSid);
+    return { id, repeated };
   }
 
   /**
@@ -61,6 +57,10 @@ export class MessageEventsService {
   async linkMessage(messageSid: string): Promise<void> {
     await this.messageLinks.link(messageSid);
   }
+}
+
+function notStored(cause: unknown): never {
+  throw new EventNotStoredError('The event could not be stored', { cause });
 }
 
 /**

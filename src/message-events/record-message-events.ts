@@ -10,7 +10,8 @@ export interface Recording {
 }
 
 interface RecordingRow {
-  /** Null where all are new, as they nearly always are: their ids are known. */
+  /** As nearly always. Then `added` is left out: the ids are known. */
+  readonly all_are_new: boolean;
   readonly added: string[] | null;
   readonly unlinked: string[] | null;
   readonly problem: string | null;
@@ -27,12 +28,13 @@ export async function recordMessageEvents(
   messageSids: ReadonlySet<string>,
 ): Promise<Recording> {
   const [recorded] = await manager.query<RecordingRow[]>(
-    `select case when cardinality(added) = $4 then null else coalesce(added, '{}') end as added, unlinked, problem
-       from record_message_events($1, $2, $3)`,
+    `select all_are_new, case when not all_are_new then added end as added, unlinked, problem
+       from record_message_events($1, $2, $3)
+      cross join lateral (values (coalesce(cardinality(added), 0) = $4)) as comparison (all_are_new)`,
     [JSON.stringify(rows), [...messageSids], STATUSES_BY_RANK, rows.length],
   );
   return {
-    added: new Set(recorded?.added ?? rows.map(({ id }) => id)),
+    added: new Set(recorded?.all_are_new === true ? rows.map(({ id }) => id) : recorded?.added),
     unlinked: new Set(recorded?.unlinked),
     problem: recorded?.problem ?? null,
   };

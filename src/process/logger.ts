@@ -33,11 +33,10 @@ class JsonLogger extends ConsoleLogger {
   private readonly kept = new Map<string, { readonly context: string; readonly rest: string }>();
 
   override log(message: unknown, ...optionalParams: unknown[]): void {
+    if (!this.isLevelEnabled('log')) return;
     const rest = this.restOfLine(message, optionalParams);
     if (rest === undefined) super.log(message, ...optionalParams);
-    else if (this.isLevelEnabled('log')) {
-      this.output.write(`{"level":"log","pid":${process.pid},"timestamp":${Date.now()},${rest}\n`);
-    }
+    else this.output.write(`{"level":"log","pid":${process.pid},"timestamp":${Date.now()},${rest}\n`);
   }
 
   /** @returns a line from the message on; undefined where it is left to Nest. */
@@ -82,12 +81,15 @@ function isShortText(value: unknown): value is string {
   return typeof value === 'string' && value.length <= SHORT_TEXT;
 }
 
+/** JSON.stringify begins with names of this kind, so that they would stand elsewhere than in Nest's line. */
+const LIKE_INDEX = /^\d+$/;
+
 /** Whether there is nothing in it that JSON.stringify could fail at, or write in another way than Nest does. */
 function isFlat(fields: unknown): fields is Fields {
   if (typeof fields !== 'object' || fields === null) return false;
   if (Object.getPrototypeOf(fields) !== Object.prototype) return false;
   return Object.entries(fields).every(([name, value]) => {
-    if (name in OWN_FIELDS) return false;
+    if (name in OWN_FIELDS || LIKE_INDEX.test(name)) return false;
     if (typeof value === 'string') return value.length <= SHORT_TEXT;
     return value === undefined || value === null || typeof value === 'number' || typeof value === 'boolean';
   });

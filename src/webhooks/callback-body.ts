@@ -1,5 +1,6 @@
-import { BadRequestException, UnsupportedMediaTypeException } from '@nestjs/common';
+import { BadRequestException, HttpException, UnsupportedMediaTypeException } from '@nestjs/common';
 import { raw, type Response } from 'express';
+import type { BodyForm } from './callback-parameters.js';
 import type { CallbackRequest } from './callback-request.js';
 
 /** The longest body that is read, in bytes. Twilio's callbacks have about 600. */
@@ -7,8 +8,6 @@ const BODY_LIMIT = 64 * 1024;
 
 const FORM = 'application/x-www-form-urlencoded';
 const JSON_TYPE = 'application/json';
-
-export type BodyForm = 'form' | 'json';
 
 /** @throws UnsupportedMediaTypeException (415) for any other form. */
 export function bodyForm(request: CallbackRequest): BodyForm {
@@ -27,9 +26,11 @@ export function bodyForm(request: CallbackRequest): BodyForm {
 /**
  * Reads a body's bytes as they were sent: the signature covers each of them.
  * @returns undefined for a body that something parsed before: its bytes are gone.
- * @throws what becomes a 400 where the connection broke, and a 413 where the body is too long.
+ * @throws HttpException 400 where the connection broke, 413 for a body that is too long, 415 for an encoded one.
  */
-export function readBody(request: CallbackRequest, response: Response): Promise<Buffer | undefined> {
+export async function readBody(request: CallbackRequest, response: Response): Promise<Buffer | undefined> {
+  // Nothing would tell of it any more: somebody waited before this.
+  if (request.destroyed && !request.readableEnded) throw aborted();
   // What Express has to do for every other body takes as long as the signature check.
   return hasAnnouncedBody(request) ? readAnnouncedBody(request) : readAnyBody(request, response);
 }
@@ -58,9 +59,13 @@ function readAnnouncedBody(request: CallbackRequest): Promise<Buffer> {
       resolve(first !== undefined && others.length === 0 ? first : Buffer.concat(chunks));
     });
     request.on('error', () => {
-      reject(new BadRequestException('The request was aborted'));
+      reject(aborted());
     });
   });
+}
+
+function aborted(): HttpException {
+  return new BadRequestException('The request was aborted');
 }
 
 const readRaw = raw({ type: () => true, limit: BODY_LIMIT, inflate: false });
@@ -69,9 +74,16 @@ function readAnyBody(request: CallbackRequest, response: Response): Promise<Buff
   return new Promise((resolve, reject) => {
     readRaw(request, response, (error?: Error) => {
       const body: unknown = request.body;
-      if (error !== undefined) reject(error);
+      if (error !== undefined) reject(asHttpException(error));
       else if (body === undefined) resolve(Buffer.alloc(0));
       else resolve(Buffer.isBuffer(body) ? body : undefined);
     });
   });
+}
+
+/** What Express's parser refuses is the client's fault. As another error Nest would log it with its stack. */
+function asHttpException(error: Error & { status?: unknown }): Error {
+  const { status, message } = error;
+  const isClientsFault = typeof status === 'number' && status >= 400 && status < 500;
+  return isClientsFault ? new HttpException(message, status, { cause: error }) : error;
 }

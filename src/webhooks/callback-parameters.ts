@@ -1,8 +1,9 @@
-import type { BodyForm } from './callback-body.js';
 import { parseForm } from './parse-form.js';
 
 /** A parameter of a form is a string, or several where its name is repeated; of a JSON body, any JSON. */
 export type CallbackParameters = Readonly<Record<string, unknown>>;
+
+export type BodyForm = 'form' | 'json';
 
 /** A JSON body that is no object has none, and so it names no account whose token could have signed it. */
 export function readParameters(body: string, form: BodyForm): CallbackParameters {

@@ -8,7 +8,10 @@ import { NestedTooDeepError, storable } from './storable.js';
 
 /** Turns a signed callback into a report, or keeps it in `rejected_callbacks` and answers 400. */
 @Injectable()
-export class MessageStatusReportPipe implements PipeTransform<SignedCallback> {
+export class MessageStatusReportPipe implements PipeTransform<
+  SignedCallback,
+  MessageStatusReport | Promise<never>
+> {
   constructor(private readonly rejectedCallbacks: RejectedCallbacksStore) {}
 
   transform({ parameters, body, url }: SignedCallback): MessageStatusReport | Promise<never> {

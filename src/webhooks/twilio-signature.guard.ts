@@ -14,8 +14,8 @@ import twilio from 'twilio';
 import { measured } from '../measurements/measurements.js';
 import { Refusals } from '../refusals/refusals.js';
 import { TwilioAccounts } from '../twilio/twilio-accounts.js';
-import { type BodyForm, bodyForm, readBody } from './callback-body.js';
-import { readParameters } from './callback-parameters.js';
+import { bodyForm, readBody } from './callback-body.js';
+import { type BodyForm, readParameters } from './callback-parameters.js';
 import type { CallbackRequest, SignedCallback } from './callback-request.js';
 import { MODULE_OPTIONS_TOKEN, type WebhooksModuleOptions } from './webhooks.module-definition.js';
 
@@ -33,6 +33,8 @@ export class TwilioSignatureGuard implements CanActivate {
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const http = context.switchToHttp();
     const request = http.getRequest<CallbackRequest>();
+    // It stands before the controller and before the route, too.
+    if (request.signedCallback !== undefined) return true;
     const response = http.getResponse<Response>();
     const form = bodyForm(request);
     request.rawBody ??= await readBody(request, response);

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { getExpectedTwilioSignature } from 'twilio/lib/webhooks/webhooks.js';
 import { demoAccount } from '../../simulator/demo-account.js';
 import { formatForm, type FormParameters } from '../../simulator/form-parameters.js';
-import { TestApplication, WEBHOOK_PATH } from '../support/application.js';
+import { TestApplication, WEBHOOK_PATH, WEBHOOK_URL } from '../support/application.js';
 import { type CallbackPost, errorBody, postCallback, statusParameters } from './post-callback.js';
 
 const OTHER_TOKEN = '0123456789abcdef0123456789abcdef';
@@ -116,17 +117,25 @@ describe('the answers of the webhook', () => {
       expect(await eventsOf(parameters.MessageSid)).toEqual([]);
     });
 
-    it('are 413 for a byte more in chunks, whose length nobody announced', async () => {
-      const body = formatForm(parametersOfSize(limit + 1));
-      const answer = await fetch(application.origin + WEBHOOK_PATH, {
-        method: 'POST',
-        headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
-        body: new Blob([body]).stream(),
-        duplex: 'half',
-      });
-      expect(answer.status).toBe(413);
+    it('are the same in chunks, whose length nobody announced', async () => {
+      const parameters = parametersOfSize(limit);
+      expect((await postInChunks(parameters)).status).toBe(204);
+      expect(await eventsOf(parameters.MessageSid)).toHaveLength(1);
+      expect((await postInChunks(parametersOfSize(limit + 1))).status).toBe(413);
     });
   });
+
+  function postInChunks(parameters: FormParameters): Promise<Response> {
+    return fetch(application.origin + WEBHOOK_PATH, {
+      method: 'POST',
+      headers: {
+        'Content-Type': 'application/x-www-form-urlencoded',
+        'X-Twilio-Signature': getExpectedTwilioSignature(demoAccount.authToken, WEBHOOK_URL, parameters),
+      },
+      body: new Blob([formatForm(parameters)]).stream(),
+      duplex: 'half',
+    });
+  }
 
   it.each(['text/plain', 'multipart/form-data; boundary=x', 'application/jsonp', '', null])(
     'are 415 for a body of type %j, even a signed one',
@@ -141,5 +150,19 @@ describe('the answers of the webhook', () => {
     const answer = await postCallback(application, { headers: { 'Content-Encoding': encoding } });
     expect(answer.status).toBe(415);
     errorBody(answer);
+  });
+
+  it('are 204 for a body in the encoding that is none', async () => {
+    const headers = { 'Content-Encoding': 'identity' };
+    expect((await postCallback(application, { headers })).status).toBe(204);
+  });
+
+  it('are no error of the service where the request is to blame', async () => {
+    const before = application.logs.lines.length;
+    await postInChunks(statusParameters({ Body: 'x'.repeat(70_000) }));
+    await postCallback(application, { body: 'x'.repeat(70_000) });
+    await postCallback(application, { headers: { 'Content-Encoding': 'gzip' } });
+    await postCallback(application, { contentType: 'text/plain' });
+    expect(application.logs.lines.slice(before).filter(({ level }) => level === 'error')).toEqual([]);
   });
 });

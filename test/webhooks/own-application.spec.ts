@@ -1,9 +1,26 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { Controller, HttpCode, Logger, Module, Post, type Type, UseGuards } from '@nestjs/common';
+import {
+  type ArgumentsHost,
+  type CanActivate,
+  Catch,
+  Controller,
+  type ExceptionFilter,
+  type ExecutionContext,
+  HttpCode,
+  HttpException,
+  Logger,
+  Module,
+  Post,
+  type Type,
+  UseFilters,
+  UseGuards,
+} from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { Request, Response } from 'express';
 import { Test } from '@nestjs/testing';
 import { TypeOrmModule } from '@nestjs/typeorm';
-import type { AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, connect } from 'node:net';
 import { DataSource } from 'typeorm';
 import { demoAccount } from '../../simulator/demo-account.js';
 import { dataSourceOptions } from '../../src/database/data-source-options.js';
@@ -17,18 +34,50 @@ import { WebhooksModule } from '../../src/webhooks/webhooks.module.js';
 import { PUBLIC_BASE_URL, WEBHOOK_PATH } from '../support/application.js';
 import { CollectedLogs } from '../support/collected-logs.js';
 import { createTestDatabase } from '../support/test-database.js';
+import { until } from '../support/until.js';
 import { jsonCallback } from './json-callback.js';
 import { errorBody, nextAddress, postCallback, statusParameters } from './post-callback.js';
+
+const exceptions: HttpException[] = [];
+
+/** Sees whatever Nest's own filter would. */
+@Catch(HttpException)
+class CollectingFilter implements ExceptionFilter<HttpException> {
+  catch(exception: HttpException, host: ArgumentsHost): void {
+    exceptions.push(exception);
+    host.switchToHttp().getResponse<Response>().status(exception.getStatus()).json(exception.getResponse());
+  }
+}
+
+/** Is done when the client has gone. */
+class PatientGuard implements CanActivate {
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    const request = context.switchToHttp().getRequest<Request>();
+    await new Promise((resolve) => request.once('close', resolve));
+    return true;
+  }
+}
 
 /** Another callback of Twilio's that the team takes. That the guard stands before it twice does no harm. */
 @Controller('inbound')
 @UseGuards(TwilioSignatureGuard)
+@UseFilters(CollectingFilter)
 class InboundController {
   @Post()
   @HttpCode(200)
   @UseGuards(TwilioSignatureGuard)
   receive(@Callback() { parameters }: SignedCallback): unknown {
     return parameters;
+  }
+}
+
+@Controller('patient')
+@UseGuards(PatientGuard, TwilioSignatureGuard)
+@UseFilters(CollectingFilter)
+class PatientController {
+  @Post()
+  receive(): void {
+    throw new Error('The client has gone before its body had come');
   }
 }
 
@@ -46,7 +95,7 @@ function teamModule(database: DatabaseConnection) {
   });
   @Module({
     imports: [TypeOrmModule.forRoot(dataSourceOptions(database)), webhooks, twilio],
-    controllers: [InboundController],
+    controllers: [InboundController, PatientController],
   })
   class TeamModule {}
   return TeamModule;
@@ -124,6 +173,32 @@ describe('the webhook in an application of another team', () => {
       expect(answer.status).toBe(200);
       expect(JSON.parse(answer.text)).toEqual(parameters);
       expect((await postCallback(own, { target: '/inbound', signature: 'forged' })).status).toBe(403);
+    },
+  );
+
+  it('tells the filters of another controller what Express refuses', async () => {
+    const own = await start({ bodyParser: false });
+    exceptions.length = 0;
+    const headers = { 'Content-Encoding': 'gzip' };
+    expect((await postCallback(own, { target: '/inbound', headers })).status).toBe(415);
+    expect((await postCallback(own, { target: '/inbound', body: 'x'.repeat(70_000) })).status).toBe(413);
+    expect(exceptions.map((exception) => exception.getStatus())).toEqual([415, 413]);
+  });
+
+  it.each(['inbound', 'patient'])(
+    'ends a request whose client has gone before its body had come: %s',
+    async (path) => {
+      const { origin } = await start({ bodyParser: false });
+      exceptions.length = 0;
+      const socket = connect(Number(new URL(origin).port), '127.0.0.1');
+      await once(socket, 'connect');
+      socket.write(
+        `POST /${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{`,
+      );
+      await once(app.getHttpServer(), 'request');
+      socket.destroy();
+      await until('the request has ended', () => exceptions.length > 0);
+      expect(exceptions.map((exception) => exception.getStatus())).toEqual([400]);
     },
   );
 
