@@ -15,7 +15,8 @@ const ESCAPE = /%[\da-f]{2}/i;
 
 /**
  * Parses a form, which is ASCII, to the very names and values that Node's `querystring` finds, in half the time and however
- * many there are: the signature covers each of them as it was sent. What is not ASCII stands for itself. Express's parser would fail on bracketed and on often repeated names.
+ * many there are: the signature covers each of them as it was sent. What is not ASCII stands for itself. Express's parser
+ * would fail on bracketed and on often repeated names.
  */
 export function parseForm(form: string): Readonly<Record<string, string | string[] | undefined>> {
   const parameters = new FormParameters();
