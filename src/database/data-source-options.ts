@@ -14,6 +14,7 @@ import { AddUndeliveredSms1795305600020 } from '../../migrations/1795305600020-a
 import { AddFallbackErasure1795305600021 } from '../../migrations/1795305600021-add-fallback-erasure.js';
 import { CompleteFallbacks1795305600022 } from '../../migrations/1795305600022-complete-fallbacks.js';
 import { CountedWithinSeconds1795305600023 } from '../../migrations/1795305600023-counted-within-seconds.js';
+import { LookForMessagesFirst1795305600024 } from '../../migrations/1795305600024-look-for-messages-first.js';
 import { MessageEventCountWatermark } from '../event-counts/message-event-count-watermark.entity.js';
 import { MessageEventCount } from '../event-counts/message-event-count.entity.js';
 import { SmsFallback } from '../fallback/sms-fallback.entity.js';
@@ -43,6 +44,7 @@ export const migrations = [
   AddFallbackErasure1795305600021,
   CompleteFallbacks1795305600022,
   CountedWithinSeconds1795305600023,
+  LookForMessagesFirst1795305600024,
 ];
 
 /** Not TypeORM's default name: the database may be an application's, with migrations of its own. */
@@ -96,7 +98,11 @@ class SilentLogger extends AbstractLogger {
   }
 }
 
-export function dataSourceOptions(connection: DatabaseConnection): DataSourceOptions {
+/** @param preparedStatements as ReliableClient has them; the embedded database does without. */
+export function dataSourceOptions(
+  connection: DatabaseConnection,
+  preparedStatements?: ReadonlyMap<string, string>,
+): DataSourceOptions {
   const { connectionString, ...address } = connection.client;
   return {
     type: 'postgres',
@@ -122,6 +128,12 @@ export function dataSourceOptions(connection: DatabaseConnection): DataSourceOpt
     synchronize: false,
     installExtensions: false,
     uuidExtension: 'pgcrypto',
-    extra: { max: POOL_CONNECTIONS, ...RELIABLE_CONNECTIONS, ...STATEMENT_LIMITS },
+    extra: {
+      max: POOL_CONNECTIONS,
+      ...RELIABLE_CONNECTIONS,
+      ...STATEMENT_LIMITS,
+      // Connections to the embedded database share one session, in which a name is taken once for all.
+      preparedStatements: connection.embedded ? undefined : preparedStatements,
+    },
   };
 }

@@ -18,7 +18,15 @@ interface RecordingRow {
 }
 
 /**
- * Calls `record_message_events` of migrations/follow_messages_in_one_step.sql.
+ * Connections prepare it (src/app.module.ts), with the columns of its result: a migration that changes those must give the
+ * function another name.
+ */
+export const RECORD_MESSAGE_EVENTS = `select all_are_new, case when not all_are_new then added end as added, unlinked, problem
+     from record_message_events($1, $2, $3)
+    cross join lateral (values (coalesce(cardinality(added), 0) = $4)) as comparison (all_are_new)`;
+
+/**
+ * Calls `record_message_events` of migrations/look_for_messages_first.sql.
  * @param rows of `message_events`; without any, only the rows of `messages` follow what is there.
  * @param messageSids of those that are to follow.
  */
@@ -27,12 +35,12 @@ export async function recordMessageEvents(
   rows: readonly { readonly id: string }[],
   messageSids: ReadonlySet<string>,
 ): Promise<Recording> {
-  const [recorded] = await manager.query<RecordingRow[]>(
-    `select all_are_new, case when not all_are_new then added end as added, unlinked, problem
-       from record_message_events($1, $2, $3)
-      cross join lateral (values (coalesce(cardinality(added), 0) = $4)) as comparison (all_are_new)`,
-    [JSON.stringify(rows), [...messageSids], STATUSES_BY_RANK, rows.length],
-  );
+  const [recorded] = await manager.query<RecordingRow[]>(RECORD_MESSAGE_EVENTS, [
+    JSON.stringify(rows),
+    [...messageSids],
+    STATUSES_BY_RANK,
+    rows.length,
+  ]);
   return {
     added: new Set(recorded?.all_are_new === true ? rows.map(({ id }) => id) : recorded?.added),
     unlinked: new Set(recorded?.unlinked),

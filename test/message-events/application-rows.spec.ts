@@ -1,6 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import { recordMessageEvents } from '../../src/message-events/record-message-events.js';
 import { TestApplication } from '../support/application.js';
-import { seedMessage } from '../support/seed.js';
+import { runWaitingJobs } from '../support/job-queue.js';
+import { randomMessageSid, seedMessage } from '../support/seed.js';
+import { until } from '../support/until.js';
 import { postCallback, statusParameters } from '../webhooks/post-callback.js';
 
 const PLANNER_SETTINGS = ['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit'];
@@ -57,6 +62,23 @@ describe("the application's row of a message that gets a callback", () => {
     await expectEventWhereTriggerDoes(statement);
   });
 
+  it('undoes nothing of the log where it cannot be looked for, and follows once it can', async () => {
+    const { twilioSid, id } = await seedMessage(application.dataSource);
+    const links = () =>
+      application.query('select message_id from message_events where message_sid = $1', [twilioSid]);
+    await application.query('alter table messages rename column twilio_sid to sid');
+    try {
+      await report(twilioSid, 'sent');
+    } finally {
+      await application.query('alter table messages rename column sid to twilio_sid');
+    }
+    expect(await links()).toEqual([{ message_id: null }]);
+    await until('the row to follow its event', async () => {
+      await runWaitingJobs(application);
+      return isDeepStrictEqual(await links(), [{ message_id: id }]);
+    });
+  });
+
   it.each([
     ['before', 'before update'],
     ['after', 'after update'],
@@ -83,9 +105,31 @@ describe("the application's row of a message that gets a callback", () => {
     }
   });
 
+  it('costs the callbacks of other messages nothing: their events take no transaction id but the one of the commit', async () => {
+    const event = { id: randomUUID(), message_sid: randomMessageSid(), message_status: 'sent' };
+    const row = { ...event, channel: 'whatsapp', account_sid: 'AC1', payload: {}, source: 'callback' };
+    await application.dataSource.transaction(async (manager) => {
+      const { added } = await recordMessageEvents(manager, [row], new Set([row.message_sid]));
+      expect(added).toEqual(new Set([row.id]));
+      const ids = await manager.query<unknown[]>(
+        'select xmin = pg_current_xact_id()::xid as is_the_same from message_events where id = $1',
+        [row.id],
+      );
+      expect(ids).toEqual([{ is_the_same: true }]);
+    });
+  });
+
   // The embedded database serves one transaction at a time, so that none can look at what another one has replaced, and has
   // no limit on a statement.
   if (process.env.TEST_DATABASE_URL !== undefined) {
+    it('is asked for by a statement that a connection prepares once', async () => {
+      for (const status of ['queued', 'sent']) await report(randomMessageSid(), status);
+      // The pool has one connection for what comes one after the other.
+      expect(
+        await application.query<{ name: string }>('select name from pg_prepared_statements order by 1'),
+      ).toEqual([{ name: 'record_message_events' }]);
+    });
+
     it('undoes nothing of the log where its triggers take longer than a statement may', async () => {
       await expectEventWhereTriggerDoes('perform pg_sleep(60)');
     });

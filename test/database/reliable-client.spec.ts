@@ -1,0 +1,94 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { Pool } from 'pg';
+import { ReliableClient } from '../../src/database/reliable-client.js';
+import type { DatabaseConnection } from '../../src/database/database-connection.js';
+import { createEmptyDatabase, describeOnServer } from '../support/test-database.js';
+
+const PREPARED = 'select doubled from double($1)';
+
+// The embedded database has one session for all connections.
+describeOnServer('a reliable connection', () => {
+  let database: DatabaseConnection;
+  let pool: Pool;
+
+  beforeAll(async () => {
+    database = await createEmptyDatabase();
+  });
+
+  beforeEach(async () => {
+    const preparedStatements = new Map([[PREPARED, 'double']]);
+    pool = new Pool({
+      ...{ ...database.client, Client: ReliableClient, max: 1, query_timeout: 500, preparedStatements },
+    });
+    await pool.query(
+      `create or replace function double(number integer, out doubled integer) language plpgsql as
+         $$ begin doubled := 2 * number; end $$`,
+    );
+  });
+
+  afterEach(async () => {
+    await pool.end();
+  });
+
+  afterAll(async () => {
+    await database.close();
+  });
+
+  /** As TypeORM does it, and not `Pool.query`, which gives up a connection after any error. */
+  async function query<Row extends object>(text: string, values?: unknown[]): Promise<Row[]> {
+    const client = await pool.connect();
+    try {
+      return (await client.query<Row>(text, values)).rows;
+    } finally {
+      client.release();
+    }
+  }
+
+  async function doubled(number: unknown): Promise<unknown[]> {
+    return (await query<{ doubled: unknown }>(PREPARED, [number])).map((row) => row.doubled);
+  }
+
+  async function session(): Promise<number | undefined> {
+    const [row] = await query<{ pid: number }>('select pg_backend_pid() as pid');
+    return row?.pid;
+  }
+
+  it('prepares the statements that are named, once, and no other', async () => {
+    expect([await doubled(1), await doubled(2), await doubled(3)]).toEqual([[2], [4], [6]]);
+    await query('select $1::text', ['another']);
+    const prepared = await query(
+      'select name, statement, generic_plans + custom_plans as uses from pg_prepared_statements',
+    );
+    expect(prepared).toEqual([{ name: 'double', statement: PREPARED, uses: '3' }]);
+  });
+
+  it('tells what is wrong with a prepared statement, and goes on', async () => {
+    const before = await session();
+    await expect(doubled('three')).rejects.toMatchObject({ code: '22P02' });
+    expect(await doubled(3)).toEqual([6]);
+    expect(await session()).toBe(before);
+  });
+
+  it.each([
+    ['is not known any more', 'deallocate all'],
+    [
+      'has other columns now',
+      `drop function double(integer);
+       create function double(number integer, out doubled text) language sql as $$ select (2 * number)::text $$`,
+    ],
+  ])('is given up where a prepared statement %s', async (_, change) => {
+    expect(await doubled(1)).toEqual([2]);
+    const before = await session();
+    await query(change);
+    await expect(doubled(2)).rejects.toThrow(/prepared statement|cached plan/);
+    expect((await doubled(2)).map(Number)).toEqual([4]);
+    expect(await session()).not.toBe(before);
+    await query('drop function double(integer)');
+  });
+
+  it('is given up where an answer does not come in time', async () => {
+    const before = await session();
+    await expect(query('select pg_sleep(2)')).rejects.toThrow('Query read timeout');
+    expect(await session()).not.toBe(before);
+  });
+});
