@@ -10,6 +10,8 @@ export class LookForMessagesFirst1795305600024 implements MigrationInterface {
 
   async down(queryRunner: QueryRunner): Promise<void> {
     await runSqlFile(queryRunner, 'follow_messages_in_one_step.sql');
-    await queryRunner.query('drop function if exists known_message_sids(text[]), add_message_events(jsonb)');
+    await queryRunner.query(
+      'drop function if exists known_message_sids(text[]), add_unlinked_message_events(jsonb)',
+    );
   }
 }

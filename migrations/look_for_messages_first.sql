@@ -1,13 +1,16 @@
--- Replaces record_message_events of follow_messages_in_one_step.sql, which does the same with more effort for the callbacks of
--- messages that the application has not got (yet): they went through a subtransaction, so that their commit took two
--- transaction ids, and through a statement that looked at each row for a message to tie it to.
+-- Replaces record_message_events of follow_messages_in_one_step.sql. For the callbacks of messages that the application has not
+-- got (yet), that one took a second transaction id for each commit, and a statement that looked at each row for a message to
+-- tie it to. It also failed, and with it the log, where a look at messages fails.
 
 -- Those of message_sids that are in messages; null where none is.
 create or replace function known_message_sids(message_sids text[]) returns text[]
-language plpgsql stable
+language plpgsql
+-- Not declared stable: it has to see what was committed while it waited for a lock of the whole table.
+--
 -- Tables grow while a plan is kept, as with store_message_events.
 set enable_seqscan = off
 set jit = off
+-- Whoever waits here would wait for the foreign keys' checks, too.
 set lock_timeout = 0
 as $$
 -- The application's tables may have any other columns: each column is named with its table, and so are the parameters.
@@ -19,8 +22,9 @@ begin
   );
 end $$;
 
--- Adds events that are tied to no message, and returns the ids of those that are new.
-create or replace function add_message_events(reports jsonb, out added uuid[])
+-- Adds events that are tied to no message, and returns the ids of those that are new. A column that comes to message_events has
+-- to come here and into store_message_events.
+create or replace function add_unlinked_message_events(reports jsonb, out added uuid[])
 language plpgsql
 set enable_seqscan = off
 set enable_hashjoin = off
@@ -40,7 +44,7 @@ begin
     select report.id, report.message_sid, report.message_status, report.channel, report.to_number, report.from_number,
            report.error_code, report.error_message, report.account_sid, report.payload, report.source,
            report.sms_fallback_id
-      from jsonb_to_recordset(add_message_events.reports) as report (
+      from jsonb_to_recordset(add_unlinked_message_events.reports) as report (
         id uuid, message_sid text, message_status text, channel text, to_number text, from_number text,
         error_code text, error_message text, account_sid text, payload jsonb, source text, sms_fallback_id uuid
       )
@@ -48,7 +52,7 @@ begin
     on conflict on constraint message_events_message_sid_message_status_key do nothing
     returning message_events.id
   )
-  select array_agg(recorded.id) into add_message_events.added from recorded;
+  select array_agg(recorded.id) into add_unlinked_message_events.added from recorded;
 end $$;
 
 -- Adds events to the log, and lets the application's messages follow, in one statement and one commit. A function keeps its
@@ -76,6 +80,7 @@ declare
   stored record;
   is_stored boolean := false;
 begin
+  -- It writes nothing, so that this subtransaction takes no transaction id.
   begin
     known_sids := known_message_sids(record_message_events.message_sids);
   exception when assert_failure or others then
@@ -83,7 +88,7 @@ begin
     record_message_events.unlinked := record_message_events.message_sids;
   end;
   if known_sids is null then
-    record_message_events.added := add_message_events(record_message_events.reports);
+    record_message_events.added := add_unlinked_message_events(record_message_events.reports);
     return;
   end if;
 
@@ -112,7 +117,7 @@ begin
     end if;
     record_message_events.problem := sqlerrm;
     record_message_events.unlinked := known_sids;
-    record_message_events.added := add_message_events(record_message_events.reports);
+    record_message_events.added := add_unlinked_message_events(record_message_events.reports);
   end;
   if record_message_events.problem is null then
     select array_agg(known.sid) into record_message_events.unlinked

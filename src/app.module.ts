@@ -36,7 +36,7 @@ const database = DatabaseModule.forRootAsync({
   useFactory: ({ DATABASE_URL, EMBEDDED_DATA_DIR }: Env) => ({ DATABASE_URL, EMBEDDED_DATA_DIR }),
 });
 
-/** Each callback needs it; the database has a tenth less to do for a callback where it is prepared. */
+/** For a commit of 16 callbacks, the database has a tenth less to do where the call is prepared. */
 const PREPARED_STATEMENTS = new Map([[RECORD_MESSAGE_EVENTS, 'record_message_events']]);
 
 const typeOrm = TypeOrmModule.forRootAsync({

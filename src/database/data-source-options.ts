@@ -27,7 +27,7 @@ import { MessagePoll } from '../status-polling/message-poll.entity.js';
 import { RejectedCallback } from '../webhooks/rejected-callback.entity.js';
 import type { Env } from '../config/env.js';
 import type { DatabaseConnection } from './database-connection.js';
-import { ReliableClient } from './reliable-client.js';
+import { type PreparedStatements, ReliableClient } from './reliable-client.js';
 
 export const migrations = [
   CreateMessageEventsTable1795305600000,
@@ -101,7 +101,7 @@ class SilentLogger extends AbstractLogger {
 /** @param preparedStatements as ReliableClient has them; the embedded database does without. */
 export function dataSourceOptions(
   connection: DatabaseConnection,
-  preparedStatements?: ReadonlyMap<string, string>,
+  preparedStatements?: PreparedStatements,
 ): DataSourceOptions {
   const { connectionString, ...address } = connection.client;
   return {

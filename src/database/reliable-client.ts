@@ -2,52 +2,66 @@ import { Client, type ClientConfig, DatabaseError, Query, type QueryResult } fro
 
 export interface ReliableClientConfig extends ClientConfig {
   /**
-   * Names by the texts of statements that take parameters. Each is parsed and planned once for a connection, instead of
-   * each time; not where it is given a callback, as `Pool.query` does. Not for a connection that shares its session.
+   * Names by the texts of statements that are parsed once for a connection, instead of each time. Not for a connection that
+   * shares its session with others.
    */
-  readonly preparedStatements?: ReadonlyMap<string, string>;
+  readonly preparedStatements?: PreparedStatements;
 }
+
+export type PreparedStatements = ReadonlyMap<unknown, string>;
+
+const NONE: PreparedStatements = new Map();
+
+type SendQuery = (...parameters: unknown[]) => unknown;
 
 /**
  * A connection that is given up when an answer does not come in time (`query_timeout`). node-postgres would use it
  * again, perhaps in the middle of a transaction whose ROLLBACK was never sent: what is written there is never committed.
- * It is given up as well when a prepared statement of it cannot be used any more: that would stay so.
  */
 export class ReliableClient extends Client {
-  private readonly preparedStatements: ReadonlyMap<unknown, string>;
+  private preparedStatements: PreparedStatements;
 
   constructor(config?: string | ReliableClientConfig) {
     super(config);
-    this.preparedStatements =
-      (typeof config === 'object' ? config.preparedStatements : undefined) ?? new Map();
+    this.preparedStatements = (typeof config === 'object' ? config.preparedStatements : undefined) ?? NONE;
     // Between the pool, which hands it over, and TypeORM nobody listens, and its error would end the process.
     this.on('error', () => undefined);
   }
 
   override query: Client['query'] = (...parameters: unknown[]): never => {
-    const query = super.query.bind(this) as (...parameters: unknown[]) => unknown;
-    const name = parameters.length === 2 ? this.preparedStatements.get(parameters[0]) : undefined;
+    const query = super.query.bind(this) as SendQuery;
+    const [text, values] = parameters;
+    const name = this.preparedStatements.get(text);
     const result =
-      name === undefined
-        ? query(...parameters)
-        : queryPrepared(query, name, parameters as [string, unknown[]]);
+      name !== undefined && Array.isArray(values) && parameters.length === 2
+        ? this.queryPrepared(query, name, text as string, values)
+        : query(...parameters);
     if (result instanceof Promise) {
       (result as Promise<QueryResult>).catch((error: unknown) => {
         // With a query under way, this closes the socket at once.
-        if (isReadTimeout(error) || (name !== undefined && isLostStatement(error)))
-          this.end().catch(() => undefined);
+        if (isReadTimeout(error)) this.end().catch(() => undefined);
       });
     }
     return result as never;
   };
+
+  /** A connection whose prepared statement cannot be used, as behind a pooler that mixes sessions, goes on without. */
+  private async queryPrepared(query: SendQuery, name: string, text: string, values: unknown[]) {
+    const inTransaction = this.getTransactionStatus() !== 'I';
+    try {
+      return await sendPrepared(query, name, text, values);
+    } catch (error) {
+      if (!isUnusableStatement(error)) throw error;
+      this.preparedStatements = NONE;
+      // The statement has not begun; but a transaction is over with any error.
+      if (inTransaction) throw error;
+      return query(text, values);
+    }
+  }
 }
 
 /** What `query({ name, text, values })` does, without the copy that it makes of that object: 15 µs. */
-function queryPrepared(
-  query: (query: Query) => unknown,
-  name: string,
-  [text, values]: [string, unknown[]],
-): Promise<unknown> {
+function sendPrepared(query: SendQuery, name: string, text: string, values: unknown[]): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const callback = (error: Error | undefined, result: unknown) => {
       if (error) reject(error);
@@ -61,9 +75,9 @@ function isReadTimeout(error: unknown): boolean {
   return error instanceof Error && error.message === 'Query read timeout';
 }
 
-/** SQLSTATE: its name is not known (after DISCARD ALL), or its result has other columns (after a migration). */
-const LOST_STATEMENT = ['26000', '0A000'];
+/** SQLSTATE: the name is not known, or taken (both after another session's), or the result has other columns by now. */
+const UNUSABLE_STATEMENT = ['26000', '42P05', '0A000'];
 
-function isLostStatement(error: unknown): boolean {
-  return error instanceof DatabaseError && LOST_STATEMENT.includes(error.code ?? '');
+function isUnusableStatement(error: unknown): boolean {
+  return error instanceof DatabaseError && UNUSABLE_STATEMENT.includes(error.code ?? '');
 }

@@ -18,7 +18,7 @@ interface RecordingRow {
 }
 
 /**
- * Connections prepare it (src/app.module.ts), with the columns of its result: a migration that changes those must give the
+ * Connections prepare it (src/app.module.ts), with the columns of its result: a migration that changes those gives the
  * function another name.
  */
 export const RECORD_MESSAGE_EVENTS = `select all_are_new, case when not all_are_new then added end as added, unlinked, problem

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import { Pool } from 'pg';
+import { Pool, type PoolConfig } from 'pg';
 import { ReliableClient } from '../../src/database/reliable-client.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { createEmptyDatabase, describeOnServer } from '../support/test-database.js';
@@ -15,18 +15,24 @@ describeOnServer('a reliable connection', () => {
     database = await createEmptyDatabase();
   });
 
-  beforeEach(async () => {
+  function reliablePool(limits: PoolConfig = {}): Pool {
     const preparedStatements = new Map([[PREPARED, 'double']]);
-    pool = new Pool({
-      ...{ ...database.client, Client: ReliableClient, max: 1, query_timeout: 500, preparedStatements },
+    // pg-pool hands what it does not know to the client.
+    return new Pool({
+      ...{ ...database.client, ...limits, Client: ReliableClient, max: 1, preparedStatements },
     });
+  }
+
+  beforeEach(async () => {
+    pool = reliablePool();
     await pool.query(
-      `create or replace function double(number integer, out doubled integer) language plpgsql as
+      `create function double(number integer, out doubled integer) language plpgsql as
          $$ begin doubled := 2 * number; end $$`,
     );
   });
 
   afterEach(async () => {
+    await pool.query('drop function double(integer)');
     await pool.end();
   });
 
@@ -69,24 +75,46 @@ describeOnServer('a reliable connection', () => {
     expect(await session()).toBe(before);
   });
 
-  it.each([
-    ['is not known any more', 'deallocate all'],
+  const CHANGES = [
+    ['is not known any more', 'deallocate all', [4]],
     [
       'has other columns now',
       `drop function double(integer);
        create function double(number integer, out doubled text) language sql as $$ select (2 * number)::text $$`,
+      ['4'],
     ],
-  ])('is given up where a prepared statement %s', async (_, change) => {
+  ] as const;
+
+  it.each(CHANGES)('does without where a prepared statement %s', async (_, change, answer) => {
     expect(await doubled(1)).toEqual([2]);
-    const before = await session();
     await query(change);
+    expect([await doubled(2), await doubled(2)]).toEqual([answer, answer]);
+  });
+
+  it.each(CHANGES)('fails once in a transaction where a prepared statement %s', async (_, change, answer) => {
+    expect(await doubled(1)).toEqual([2]);
+    await query(change);
+    await query('begin');
     await expect(doubled(2)).rejects.toThrow(/prepared statement|cached plan/);
-    expect((await doubled(2)).map(Number)).toEqual([4]);
-    expect(await session()).not.toBe(before);
-    await query('drop function double(integer)');
+    await query('rollback');
+    await query('begin');
+    expect(await doubled(2)).toEqual(answer);
+    await query('commit');
+  });
+
+  it('does without where a name is taken', async () => {
+    await query('prepare double as select 1');
+    expect([await doubled(1), await doubled(2)]).toEqual([[2], [4]]);
+  });
+
+  it('leaves a query with a callback as it is', async () => {
+    await pool.query(PREPARED, [1]);
+    expect(await query('select name from pg_prepared_statements')).toEqual([]);
   });
 
   it('is given up where an answer does not come in time', async () => {
+    await pool.end();
+    pool = reliablePool({ query_timeout: 500 });
     const before = await session();
     await expect(query('select pg_sleep(2)')).rejects.toThrow('Query read timeout');
     expect(await session()).not.toBe(before);

@@ -1,12 +1,30 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
+import type { MessageStatusReport } from '../../src/message-events/message-status-report.js';
+import { MessageEventsStore } from '../../src/message-events/message-events.store.js';
 import { recordMessageEvents } from '../../src/message-events/record-message-events.js';
 import { TestApplication } from '../support/application.js';
 import { runWaitingJobs } from '../support/job-queue.js';
 import { randomMessageSid, seedMessage } from '../support/seed.js';
 import { until } from '../support/until.js';
 import { postCallback, statusParameters } from '../webhooks/post-callback.js';
+
+function eventRow() {
+  const event = { id: randomUUID(), message_sid: randomMessageSid(), message_status: 'sent' };
+  return { ...event, channel: 'whatsapp', account_sid: 'AC1', payload: {}, source: 'callback' };
+}
+
+/** With a value for each column. */
+function fullReport(messageSid: string): MessageStatusReport {
+  return {
+    ...{ messageSid, messageStatus: 'undelivered', channel: 'sms', accountSid: 'AC1', source: 'poll' },
+    ...{ toNumber: '+4915112345678', fromNumber: '+4930123456', errorCode: '30003', errorMessage: 'No' },
+    ...{ payload: { MessageStatus: 'undelivered' }, smsFallbackId: FALLBACK_ID, callbackUrl: null },
+  };
+}
+
+const FALLBACK_ID = randomUUID();
 
 const PLANNER_SETTINGS = ['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit'];
 
@@ -105,9 +123,8 @@ describe("the application's row of a message that gets a callback", () => {
     }
   });
 
-  it('costs the callbacks of other messages nothing: their events take no transaction id but the one of the commit', async () => {
-    const event = { id: randomUUID(), message_sid: randomMessageSid(), message_status: 'sent' };
-    const row = { ...event, channel: 'whatsapp', account_sid: 'AC1', payload: {}, source: 'callback' };
+  it('costs the events of other messages no transaction id besides the one of the commit', async () => {
+    const row = eventRow();
     await application.dataSource.transaction(async (manager) => {
       const { added } = await recordMessageEvents(manager, [row], new Set([row.message_sid]));
       expect(added).toEqual(new Set([row.id]));
@@ -119,15 +136,63 @@ describe("the application's row of a message that gets a callback", () => {
     });
   });
 
+  it('is tied to its event, and its neighbour in the group to none, where that has no row', async () => {
+    const { twilioSid, id } = await seedMessage(application.dataSource);
+    const reports = [fullReport(twilioSid), fullReport(randomMessageSid())];
+    const stored = await application.app.get(MessageEventsStore).record(reports, () => false);
+    expect(stored.map(({ repeated, unlinked }) => ({ repeated, unlinked }))).toEqual(
+      Array(2).fill({ repeated: false, unlinked: false }),
+    );
+    const links = await application.query(
+      'select message_id from message_events where id = any ($1) order by id',
+      [stored.map((event) => event.id)],
+    );
+    expect(links).toEqual([{ message_id: id }, { message_id: null }]);
+  });
+
+  it('does not decide on what is kept of an event: each column is, where it is, where not, and where it is refused', async () => {
+    const [known, refused] = [
+      await seedMessage(application.dataSource),
+      await seedMessage(application.dataSource),
+    ];
+    const store = application.app.get(MessageEventsStore);
+    const sids = [randomMessageSid(), known.twilioSid, refused.twilioSid];
+    await store.record([fullReport(sids[0] ?? '')], () => false);
+    await store.record([fullReport(sids[1] ?? '')], () => false);
+    await application.query(
+      `create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$`,
+    );
+    await application.query(
+      'create trigger refuse before update on messages for each row execute function refuse()',
+    );
+    try {
+      const [event] = await store.record([fullReport(sids[2] ?? '')], () => false);
+      expect(event?.unlinked).toBe(true);
+    } finally {
+      await application.query('drop function refuse cascade');
+    }
+    const rows = await application.query<{ kept: Record<string, unknown> }>(
+      `select to_jsonb(event) - '{id,created_at,message_sid,message_id,fallback_sms_message_id}'::text[] as kept
+         from message_events as event where message_sid = any ($1)`,
+      [sids],
+    );
+    const [first] = rows;
+    expect(rows).toEqual(Array(3).fill(first));
+    expect(Object.values(first?.kept ?? {})).not.toContain(null);
+  });
+
   // The embedded database serves one transaction at a time, so that none can look at what another one has replaced, and has
   // no limit on a statement.
   if (process.env.TEST_DATABASE_URL !== undefined) {
     it('is asked for by a statement that a connection prepares once', async () => {
-      for (const status of ['queued', 'sent']) await report(randomMessageSid(), status);
-      // The pool has one connection for what comes one after the other.
-      expect(
-        await application.query<{ name: string }>('select name from pg_prepared_statements order by 1'),
-      ).toEqual([{ name: 'record_message_events' }]);
+      await application.dataSource.transaction(async (manager) => {
+        const uses = `select name, generic_plans + custom_plans as uses from pg_prepared_statements`;
+        const [before] = await manager.query<{ uses: string }[]>(uses);
+        for (const row of [eventRow(), eventRow()]) await recordMessageEvents(manager, [row], new Set());
+        expect(await manager.query<unknown[]>(uses)).toEqual([
+          { name: 'record_message_events', uses: String(Number(before?.uses ?? 0) + 2) },
+        ]);
+      });
     });
 
     it('undoes nothing of the log where its triggers take longer than a statement may', async () => {

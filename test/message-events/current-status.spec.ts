@@ -215,8 +215,12 @@ describe("a message's row", () => {
       await application.query('drop function wait_for_test cascade');
     });
 
-    it('follows, and no callback is lost, where the whole table is locked for a while', async () => {
-      const { twilioSid } = await seedMessage(application.dataSource);
+    it.each([
+      ['is locked for a while', 'before'],
+      ['is locked for a while, and the row is added meanwhile', 'while'],
+    ])('follows, and no callback is lost, where the whole table %s', async (_, added) => {
+      const twilioSid = randomMessageSid();
+      if (added === 'before') await seedMessage(application.dataSource, { twilioSid });
       const owner = application.dataSource.createQueryRunner();
       await owner.startTransaction();
       await owner.query('lock table messages in access exclusive mode');
@@ -227,6 +231,7 @@ describe("a message's row", () => {
         );
         return waiting.length > 0;
       });
+      if (added === 'while') await owner.query('insert into messages (twilio_sid) values ($1)', [twilioSid]);
       await owner.commitTransaction();
       await owner.release();
       await reported;
