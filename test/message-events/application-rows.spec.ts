@@ -53,8 +53,7 @@ describe("the application's row of a message that gets a callback", () => {
     return Object.fromEntries(rows.map(({ name, setting }) => [name, setting]));
   }
 
-  /** It is in the log, and its message's row does not follow. */
-  async function expectEventWhereTriggerDoes(statement: string): Promise<void> {
+  async function whereTriggerDoes(statement: string, work: () => Promise<void>): Promise<void> {
     await application.query(
       `create function refuse() returns trigger language plpgsql as $$ begin ${statement}; return new; end $$`,
     );
@@ -62,14 +61,21 @@ describe("the application's row of a message that gets a callback", () => {
       'create trigger refuse before update on messages for each row execute function refuse()',
     );
     try {
+      await work();
+    } finally {
+      await application.query('drop function refuse cascade');
+    }
+  }
+
+  /** It is in the log, and its message's row does not follow. */
+  async function expectEventWhereTriggerDoes(statement: string): Promise<void> {
+    await whereTriggerDoes(statement, async () => {
       const { twilioSid } = await seedMessage(application.dataSource);
       await report(twilioSid, 'sent');
       expect(
         await application.query('select message_id from message_events where message_sid = $1', [twilioSid]),
       ).toEqual([{ message_id: null }]);
-    } finally {
-      await application.query('drop function refuse cascade');
-    }
+    });
   }
 
   it.each([
@@ -151,30 +157,19 @@ describe("the application's row of a message that gets a callback", () => {
   });
 
   it('does not decide on what is kept of an event: each column is, where it is, where not, and where it is refused', async () => {
-    const [known, refused] = [
-      await seedMessage(application.dataSource),
-      await seedMessage(application.dataSource),
-    ];
     const store = application.app.get(MessageEventsStore);
-    const sids = [randomMessageSid(), known.twilioSid, refused.twilioSid];
-    await store.record([fullReport(sids[0] ?? '')], () => false);
-    await store.record([fullReport(sids[1] ?? '')], () => false);
-    await application.query(
-      `create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$`,
-    );
-    await application.query(
-      'create trigger refuse before update on messages for each row execute function refuse()',
-    );
-    try {
-      const [event] = await store.record([fullReport(sids[2] ?? '')], () => false);
+    const unknownSid = randomMessageSid();
+    const { twilioSid: knownSid } = await seedMessage(application.dataSource);
+    const { twilioSid: refusedSid } = await seedMessage(application.dataSource);
+    for (const sid of [unknownSid, knownSid]) await store.record([fullReport(sid)], () => false);
+    await whereTriggerDoes(`raise exception 'no'`, async () => {
+      const [event] = await store.record([fullReport(refusedSid)], () => false);
       expect(event?.unlinked).toBe(true);
-    } finally {
-      await application.query('drop function refuse cascade');
-    }
+    });
     const rows = await application.query<{ kept: Record<string, unknown> }>(
       `select to_jsonb(event) - '{id,created_at,message_sid,message_id,fallback_sms_message_id}'::text[] as kept
          from message_events as event where message_sid = any ($1)`,
-      [sids],
+      [[unknownSid, knownSid, refusedSid]],
     );
     const [first] = rows;
     expect(rows).toEqual(Array(3).fill(first));
