@@ -43,7 +43,13 @@ export class MessageEventsService {
    * @throws EventNotStoredError when the database is away, or more reports wait than the memory should hold.
    */
   async record(report: MessageStatusReport): Promise<RecordedEvent> {
-    const { id, repeated, unlinked } = await this.commits.add(report).catch(notStored);
+    let stored: StoredEvent;
+    try {
+      stored = await this.commits.add(report);
+    } catch (cause) {
+      throw new EventNotStoredError('The event could not be stored', { cause });
+    }
+    const { id, repeated, unlinked } = stored;
     // The row of a fallback's SMS may have been stored meanwhile, by whoever then looked for events that were not
     // committed yet. After its own commit, one of the two sees the other.
     if (unlinked || report.smsFallbackId !== null) await this.messageLinks.link(report.messageSid);
@@ -57,10 +63,6 @@ export class MessageEventsService {
   async linkMessage(messageSid: string): Promise<void> {
     await this.messageLinks.link(messageSid);
   }
-}
-
-function notStored(cause: unknown): never {
-  throw new EventNotStoredError('The event could not be stored', { cause });
 }
 
 /**

@@ -74,6 +74,7 @@ const refusals = {
 })
 export class OperationsModule extends ConfigurableModuleClass implements NestModule {
   configure(consumer: MiddlewareConsumer): void {
-    consumer.apply(SecurityHeadersMiddleware).forRoutes(...controllers);
+    // Not the controllers themselves: Express would try a pattern for each of their routes with every callback.
+    consumer.apply(SecurityHeadersMiddleware).forRoutes('api/v1/*path', 'metrics');
   }
 }

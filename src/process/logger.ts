@@ -88,9 +88,15 @@ const LIKE_INDEX = /^\d+$/;
 function isFlat(fields: unknown): fields is Fields {
   if (typeof fields !== 'object' || fields === null) return false;
   if (Object.getPrototypeOf(fields) !== Object.prototype) return false;
-  return Object.entries(fields).every(([name, value]) => {
+  // Written out, since every callback comes by here: Object.entries() makes an array of arrays of them.
+  for (const name in fields) {
     if (name in OWN_FIELDS || LIKE_INDEX.test(name)) return false;
-    if (typeof value === 'string') return value.length <= SHORT_TEXT;
-    return value === undefined || value === null || typeof value === 'number' || typeof value === 'boolean';
-  });
+    if (!isPlain((fields as Fields)[name])) return false;
+  }
+  return true;
+}
+
+function isPlain(value: unknown): boolean {
+  if (typeof value === 'string') return value.length <= SHORT_TEXT;
+  return value === undefined || value === null || typeof value === 'number' || typeof value === 'boolean';
 }

@@ -28,9 +28,9 @@ export function bodyForm(request: CallbackRequest): BodyForm {
  * @returns undefined for a body that something parsed before: its bytes are gone.
  * @throws HttpException 400 where the connection broke, 413 for a body that is too long, 415 for an encoded one.
  */
-export async function readBody(request: CallbackRequest, response: Response): Promise<Buffer | undefined> {
+export function readBody(request: CallbackRequest, response: Response): Promise<Buffer | undefined> {
   // Nothing would tell of it any more: somebody waited before this.
-  if (request.destroyed && !request.readableEnded) throw aborted();
+  if (request.destroyed && !request.readableEnded) return Promise.reject(aborted());
   // What Express has to do for every other body takes as long as the signature check.
   return hasAnnouncedBody(request) ? readAnnouncedBody(request) : readAnyBody(request, response);
 }

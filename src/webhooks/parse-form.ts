@@ -18,19 +18,34 @@ const ESCAPE = /%[\da-f]{2}/i;
  * many there are: the signature covers each of them as it was sent. What is not ASCII stands for itself. Express's parser
  * would fail on bracketed and on often repeated names.
  */
-export function parseForm(form: string): Readonly<Record<string, string | string[] | undefined>> {
+export function parseForm(form: string): Readonly<FormParameters> {
+  const pairs = form.split('&').filter((pair) => pair !== '');
   const parameters = new FormParameters();
-  for (const pair of form.split('&')) {
-    if (pair === '') continue;
-    const equals = pair.indexOf('=');
-    const name = decode(equals === -1 ? pair : pair.slice(0, equals));
-    const value = equals === -1 ? '' : decode(pair.slice(equals + 1));
+  for (const pair of pairs) parameters[nameOf(pair)] = valueOf(pair);
+  // To count them takes less than to look for each one before it is set.
+  return Object.keys(parameters).length === pairs.length ? parameters : parseRepeating(pairs);
+}
+
+function parseRepeating(pairs: readonly string[]): FormParameters {
+  const parameters = new FormParameters();
+  for (const pair of pairs) {
+    const name = nameOf(pair);
     const known = parameters[name];
-    if (known === undefined) parameters[name] = value;
-    else if (typeof known === 'string') parameters[name] = [known, value];
-    else known.push(value);
+    if (known === undefined) parameters[name] = valueOf(pair);
+    else if (typeof known === 'string') parameters[name] = [known, valueOf(pair)];
+    else known.push(valueOf(pair));
   }
   return parameters;
+}
+
+function nameOf(pair: string): string {
+  const equals = pair.indexOf('=');
+  return decode(equals === -1 ? pair : pair.slice(0, equals));
+}
+
+function valueOf(pair: string): string {
+  const equals = pair.indexOf('=');
+  return equals === -1 ? '' : decode(pair.slice(equals + 1));
 }
 
 function decode(encoded: string): string {

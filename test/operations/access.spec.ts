@@ -75,9 +75,20 @@ describe('the API with ADMIN_API_KEYS', () => {
     });
   });
 
-  it('does not let answers with data be kept by a cache', async () => {
-    const { headers } = await callApi(application, '/api/v1/rejected-callbacks');
-    expect(headers.get('cache-control')).toBe('no-store');
+  it('lets nothing run in an answer with data, and no cache keep it, whatever the route', async () => {
+    const { body } = await callApi<{ paths: Record<string, object> }>(application, '/api/docs-json');
+    const routes = Object.entries(body.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => ({ path, method: method === 'get' ? 'GET' : 'POST' }) as const),
+    );
+    expect(routes.length).toBeGreaterThan(ROUTES.length);
+    for (const { path, method } of [...routes, { path: '/metrics' }]) {
+      const { headers } = await callApi(application, path, { method });
+      expect({
+        path,
+        cache: headers.get('cache-control'),
+        policy: headers.get('content-security-policy'),
+      }).toEqual({ path, cache: 'no-store', policy: expect.stringContaining("default-src 'none'") });
+    }
   });
 
   it('takes the key as a password only where a browser has to ask for it', async () => {
