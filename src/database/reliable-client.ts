@@ -1,6 +1,12 @@
-import { Client, type ClientConfig, DatabaseError, Query, type QueryResult } from 'pg';
+import type { Socket } from 'node:net';
+import { Client, type ClientConfig, DatabaseError, Query } from 'pg';
 
 export interface ReliableClientConfig extends ClientConfig {
+  /**
+   * How long PostgreSQL may send nothing while an answer is awaited, in milliseconds; default: for ever. A statement with a
+   * `query_timeout` has that instead.
+   */
+  readonly answerTimeoutMillis?: number;
   /**
    * Names by the texts of statements that are parsed once for a connection, instead of each time. Not for a connection that
    * shares its session with others.
@@ -12,37 +18,61 @@ export type PreparedStatements = ReadonlyMap<unknown, string>;
 
 const NONE: PreparedStatements = new Map();
 
+/** As node-postgres has it for its own `query_timeout`. */
+export const ANSWER_TIMEOUT_MESSAGE = 'Query read timeout';
+
 type SendQuery = (...parameters: unknown[]) => unknown;
 
 /**
- * A connection that is given up when an answer does not come in time (`query_timeout`). node-postgres would use it
- * again, perhaps in the middle of a transaction whose ROLLBACK was never sent: what is written there is never committed.
+ * A connection that is given up when an answer does not come in time. With its own `query_timeout` node-postgres would use
+ * it again, perhaps in the middle of a transaction whose ROLLBACK was never sent: what is written there is never committed.
+ * And its timer for each statement keeps what was sent in memory for longer than the statement takes.
  */
 export class ReliableClient extends Client {
   private preparedStatements: PreparedStatements;
+  private readonly answerTimeout: number;
+  private isAnswerAwaited = false;
 
   constructor(config?: string | ReliableClientConfig) {
     super(config);
-    this.preparedStatements = (typeof config === 'object' ? config.preparedStatements : undefined) ?? NONE;
+    const { preparedStatements = NONE, answerTimeoutMillis = 0 } = typeof config === 'object' ? config : {};
+    this.preparedStatements = preparedStatements;
+    this.answerTimeout = answerTimeoutMillis;
     // Between the pool, which hands it over, and TypeORM nobody listens, and its error would end the process.
     this.on('error', () => undefined);
+    this.once('connect', () => {
+      this.socket.on('timeout', this.giveUp);
+    });
+    // Each statement that was sent has its answer.
+    this.on('drain', () => {
+      this.isAnswerAwaited = false;
+    });
   }
 
   override query: Client['query'] = (...parameters: unknown[]): never => {
     const query = super.query.bind(this) as SendQuery;
     const [text, values] = parameters;
+    this.isAnswerAwaited = true;
+    this.limitAnswer(ownTimeout(text) ?? this.answerTimeout);
     const name = this.preparedStatements.get(text);
     const result =
       name !== undefined && Array.isArray(values) && parameters.length === 2
         ? this.queryPrepared(query, name, text as string, values)
         : query(...parameters);
-    if (result instanceof Promise) {
-      (result as Promise<QueryResult>).catch((error: unknown) => {
-        // With a query under way, this closes the socket at once.
-        if (isReadTimeout(error)) this.end().catch(() => undefined);
-      });
-    }
     return result as never;
+  };
+
+  /** Another one where it is encrypted, once it is connected. */
+  private get socket(): Socket {
+    return this.connection.stream as Socket;
+  }
+
+  private limitAnswer(milliseconds: number): void {
+    if (this.socket.timeout !== milliseconds) this.socket.setTimeout(milliseconds);
+  }
+
+  private readonly giveUp = (): void => {
+    if (this.isAnswerAwaited) this.socket.destroy(new Error(ANSWER_TIMEOUT_MESSAGE));
   };
 
   /** A connection whose prepared statement cannot be used, as behind a pooler that mixes sessions, goes on without. */
@@ -71,8 +101,10 @@ function sendPrepared(query: SendQuery, name: string, text: string, values: unkn
   });
 }
 
-function isReadTimeout(error: unknown): boolean {
-  return error instanceof Error && error.message === 'Query read timeout';
+function ownTimeout(statement: unknown): number | undefined {
+  return typeof statement === 'object' && statement !== null && 'query_timeout' in statement
+    ? (statement.query_timeout as number)
+    : undefined;
 }
 
 /** SQLSTATE: the name is not known, or taken (both after another session's), or the result has other columns by now. */

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
-import { Pool, type PoolConfig } from 'pg';
-import { ReliableClient } from '../../src/database/reliable-client.js';
+import { Pool, type QueryConfig } from 'pg';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ReliableClient, type ReliableClientConfig } from '../../src/database/reliable-client.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { createEmptyDatabase, describeOnServer } from '../support/test-database.js';
 
@@ -15,7 +16,7 @@ describeOnServer('a reliable connection', () => {
     database = await createEmptyDatabase();
   });
 
-  function reliablePool(limits: PoolConfig = {}): Pool {
+  function reliablePool(limits: ReliableClientConfig = {}): Pool {
     const preparedStatements = new Map([[PREPARED, 'double']]);
     // pg-pool hands what it does not know to the client.
     return new Pool({
@@ -112,11 +113,48 @@ describeOnServer('a reliable connection', () => {
     expect(await query('select name from pg_prepared_statements')).toEqual([]);
   });
 
-  it('is given up where an answer does not come in time', async () => {
-    await pool.end();
-    pool = reliablePool({ query_timeout: 500 });
-    const before = await session();
-    await expect(query('select pg_sleep(2)')).rejects.toThrow('Query read timeout');
-    expect(await session()).not.toBe(before);
+  describe('with a limit for its answers', () => {
+    beforeEach(async () => {
+      await pool.end();
+      pool = reliablePool({ answerTimeoutMillis: 500 });
+    });
+
+    it('is given up where an answer does not come in time', async () => {
+      const before = await session();
+      await expect(query('select pg_sleep(2)')).rejects.toThrow('Query read timeout');
+      expect(await session()).not.toBe(before);
+    });
+
+    it('is given up during its first statement, and during one of the pool', async () => {
+      await expect(pool.query('select pg_sleep(2)')).rejects.toThrow('Query read timeout');
+      await expect(pool.query('select pg_sleep(2)')).rejects.toThrow('Query read timeout');
+    });
+
+    it('is given up amid a transaction, which is rolled back', async () => {
+      await query('create table kept (id integer)');
+      await query('begin');
+      await query('insert into kept values (1)');
+      await expect(query('select pg_sleep(2)')).rejects.toThrow('Query read timeout');
+      expect(await query('select id from kept')).toEqual([]);
+    });
+
+    it('waits longer for a statement with a limit of its own, and not for the next one', async () => {
+      const before = await session();
+      const patient: QueryConfig & { query_timeout: number } = {
+        text: 'select pg_sleep(1)',
+        query_timeout: 5_000,
+      };
+      const client = await pool.connect();
+      await client.query(patient);
+      client.release();
+      expect(await session()).toBe(before);
+      await expect(query('select pg_sleep(2)')).rejects.toThrow('Query read timeout');
+    });
+
+    it('stays while nobody waits for an answer', async () => {
+      const before = await session();
+      await delay(1_200);
+      expect(await session()).toBe(before);
+    });
   });
 });
