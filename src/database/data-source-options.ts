@@ -27,7 +27,7 @@ import { MessagePoll } from '../status-polling/message-poll.entity.js';
 import { RejectedCallback } from '../webhooks/rejected-callback.entity.js';
 import type { Env } from '../config/env.js';
 import type { DatabaseConnection } from './database-connection.js';
-import { type PreparedStatements, ReliableClient, type ReliableClientConfig } from './reliable-client.js';
+import { type PreparedStatements, ReliableClient } from './reliable-client.js';
 
 export const migrations = [
   CreateMessageEventsTable1795305600000,
@@ -61,7 +61,7 @@ export const SESSION_LIMITS = {
  * In milliseconds. Twilio waits 15 s for an answer: a callback that waits for one group and is in the next one still gets
  * its 503 in that time, where each takes one statement. With a policy failure it takes four, and may be too late for it.
  */
-const STATEMENT_LIMITS = { connectionTimeoutMillis: 3_000, answerTimeoutMillis: 4_000, ...SESSION_LIMITS };
+const STATEMENT_LIMITS = { connectionTimeoutMillis: 3_000, query_timeout: 4_000, ...SESSION_LIMITS };
 
 /** For the connections that wait for nothing but a statement's answer, and are given up when it does not come. */
 const RELIABLE_CONNECTIONS = { Client: ReliableClient, keepAlive: true };
@@ -72,16 +72,13 @@ const POOL_CONNECTIONS = 10;
  * A pool of connections for the job queue, whose statements may take longer.
  * @param concurrency how many jobs this process does at a time. Each takes a connection when it begins and ends.
  */
-export function jobQueuePoolOptions(
-  { client }: DatabaseConnection,
-  concurrency: number,
-): PoolConfig & ReliableClientConfig {
+export function jobQueuePoolOptions({ client }: DatabaseConnection, concurrency: number): PoolConfig {
   return {
     ...client,
     ...RELIABLE_CONNECTIONS,
     max: jobQueueConnections(concurrency),
     connectionTimeoutMillis: 4_000,
-    answerTimeoutMillis: 10_000,
+    query_timeout: 10_000,
   };
 }
 

@@ -3,10 +3,10 @@ import { Client, type ClientConfig, DatabaseError, Query } from 'pg';
 
 export interface ReliableClientConfig extends ClientConfig {
   /**
-   * How long PostgreSQL may send nothing while an answer is awaited, in milliseconds; default: for ever. A statement with a
-   * `query_timeout` has that instead.
+   * How long PostgreSQL may send nothing while an answer is awaited, in milliseconds; default: for ever. A statement may have
+   * its own.
    */
-  readonly answerTimeoutMillis?: number;
+  readonly query_timeout?: number;
   /**
    * Names by the texts of statements that are parsed once for a connection, instead of each time. Not for a connection that
    * shares its session with others.
@@ -23,10 +23,20 @@ export const ANSWER_TIMEOUT_MESSAGE = 'Query read timeout';
 
 type SendQuery = (...parameters: unknown[]) => unknown;
 
+/** What @types/pg does not have. */
+interface ConfiguredClient {
+  readonly connectionParameters: { query_timeout: unknown };
+}
+
+/** A statement with a limit of its own. */
+interface PatientStatement {
+  readonly query_timeout: number;
+}
+
 /**
- * A connection that is given up when an answer does not come in time. With its own `query_timeout` node-postgres would use
- * it again, perhaps in the middle of a transaction whose ROLLBACK was never sent: what is written there is never committed.
- * And its timer for each statement keeps what was sent in memory for longer than the statement takes.
+ * A connection that is given up when nothing comes for as long as `query_timeout` while an answer is awaited. node-postgres
+ * would use it again, perhaps in the middle of a transaction whose ROLLBACK was never sent: what is written there is never
+ * committed. And its timer for each statement keeps what was sent in memory for longer than the statement takes.
  */
 export class ReliableClient extends Client {
   private preparedStatements: PreparedStatements;
@@ -35,9 +45,8 @@ export class ReliableClient extends Client {
 
   constructor(config?: string | ReliableClientConfig) {
     super(config);
-    const { preparedStatements = NONE, answerTimeoutMillis = 0 } = typeof config === 'object' ? config : {};
-    this.preparedStatements = preparedStatements;
-    this.answerTimeout = answerTimeoutMillis;
+    this.preparedStatements = (typeof config === 'object' ? config.preparedStatements : undefined) ?? NONE;
+    this.answerTimeout = withoutOwnTimer(this);
     // Between the pool, which hands it over, and TypeORM nobody listens, and its error would end the process.
     this.on('error', () => undefined);
     this.once('connect', () => {
@@ -49,11 +58,17 @@ export class ReliableClient extends Client {
     });
   }
 
+  /** With several statements at once, each has the limit of the last one. */
   override query: Client['query'] = (...parameters: unknown[]): never => {
     const query = super.query.bind(this) as SendQuery;
     const [text, values] = parameters;
     this.isAnswerAwaited = true;
-    this.limitAnswer(ownTimeout(text) ?? this.answerTimeout);
+    if (isPatient(text)) {
+      const { query_timeout: answerTimeout, ...statement } = text;
+      this.limitAnswer(answerTimeout);
+      return query(statement, ...parameters.slice(1)) as never;
+    }
+    this.limitAnswer(this.answerTimeout);
     const name = this.preparedStatements.get(text);
     const result =
       name !== undefined && Array.isArray(values) && parameters.length === 2
@@ -85,7 +100,7 @@ export class ReliableClient extends Client {
       this.preparedStatements = NONE;
       // The statement has not begun; but a transaction is over with any error.
       if (inTransaction) throw error;
-      return query(text, values);
+      return this.query(text, values);
     }
   }
 }
@@ -101,10 +116,17 @@ function sendPrepared(query: SendQuery, name: string, text: string, values: unkn
   });
 }
 
-function ownTimeout(statement: unknown): number | undefined {
-  return typeof statement === 'object' && statement !== null && 'query_timeout' in statement
-    ? (statement.query_timeout as number)
-    : undefined;
+/** @returns the limit that it was configured with, in milliseconds, by a URL too; node-postgres is left without. */
+function withoutOwnTimer(client: Client): number {
+  const { connectionParameters } = client as unknown as ConfiguredClient;
+  const limit = Number(connectionParameters.query_timeout);
+  connectionParameters.query_timeout = 0;
+  return limit > 0 ? limit : 0;
+}
+
+function isPatient(statement: unknown): statement is PatientStatement {
+  if (typeof statement !== 'object' || statement === null) return false;
+  return 'query_timeout' in statement && Number(statement.query_timeout) > 0;
 }
 
 /** SQLSTATE: the name is not known, or taken (both after another session's), or the result has other columns by now. */

@@ -17,7 +17,7 @@ export async function queryPatiently<Row extends QueryResultRow>(
   return dataSource.transaction(async ({ queryRunner }) => {
     if (queryRunner === undefined) throw new TypeError('A transaction has its query runner');
     const client = (await queryRunner.connect()) as ClientBase;
-    // One for the server, one for node-postgres, which its types do not have.
+    // One for the server, one for the connection, which node-postgres's types do not have.
     const { rows } = await client.query<{ pid: number }>(
       `select pg_backend_pid() as pid, set_config('statement_timeout', '${LIMIT}', true)`,
     );

@@ -74,7 +74,8 @@ const refusals = {
 })
 export class OperationsModule extends ConfigurableModuleClass implements NestModule {
   configure(consumer: MiddlewareConsumer): void {
-    // Not the controllers themselves: Express would try a pattern for each of their routes with every callback.
+    // Not for the controllers themselves: Express would try a pattern for each of their routes with every callback. Whatever
+    // another module has below these paths gets the headers too.
     consumer.apply(SecurityHeadersMiddleware).forRoutes('api/v1/*path', 'metrics');
   }
 }

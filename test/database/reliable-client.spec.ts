@@ -42,7 +42,7 @@ describeOnServer('a reliable connection', () => {
   });
 
   /** As TypeORM does it, and not `Pool.query`, which gives up a connection after any error. */
-  async function query<Row extends object>(text: string, values?: unknown[]): Promise<Row[]> {
+  async function query<Row extends object>(text: string | QueryConfig, values?: unknown[]): Promise<Row[]> {
     const client = await pool.connect();
     try {
       return (await client.query<Row>(text, values)).rows;
@@ -116,44 +116,82 @@ describeOnServer('a reliable connection', () => {
   describe('with a limit for its answers', () => {
     beforeEach(async () => {
       await pool.end();
-      pool = reliablePool({ answerTimeoutMillis: 500 });
+      pool = reliablePool({ query_timeout: 1_000 });
+    });
+
+    // What is done after each test may take longer.
+    afterEach(async () => {
+      await pool.end();
+      pool = reliablePool();
     });
 
     it('is given up where an answer does not come in time', async () => {
       const before = await session();
-      await expect(query('select pg_sleep(2)')).rejects.toThrow('Query read timeout');
+      await expect(query('select pg_sleep(4)')).rejects.toThrow('Query read timeout');
       expect(await session()).not.toBe(before);
     });
 
-    it('is given up during its first statement, and during one of the pool', async () => {
-      await expect(pool.query('select pg_sleep(2)')).rejects.toThrow('Query read timeout');
-      await expect(pool.query('select pg_sleep(2)')).rejects.toThrow('Query read timeout');
+    it('is given up during its first statement', async () => {
+      await expect(query('select pg_sleep(4)')).rejects.toThrow('Query read timeout');
     });
 
-    it('is given up amid a transaction, which is rolled back', async () => {
+    it('is given up during a statement with a callback', async () => {
+      await pool.query('select 1');
+      await expect(pool.query('select pg_sleep(4)')).rejects.toThrow('Query read timeout');
+    });
+
+    it('is given up during a statement that is sent once more', async () => {
+      expect(await doubled(1)).toEqual([2]);
+      await query(
+        `drop function double(integer);
+         create function double(number integer, out doubled text) language plpgsql as
+           $$ begin perform pg_sleep(4); end $$`,
+      );
+      await expect(doubled(2)).rejects.toThrow('Query read timeout');
+    });
+
+    it('is not used again where that was amid a transaction', async () => {
       await query('create table kept (id integer)');
       await query('begin');
       await query('insert into kept values (1)');
-      await expect(query('select pg_sleep(2)')).rejects.toThrow('Query read timeout');
+      await expect(query('select pg_sleep(4)')).rejects.toThrow('Query read timeout');
       expect(await query('select id from kept')).toEqual([]);
+    });
+
+    it('is given up after the limit that its URL has', async () => {
+      await pool.end();
+      const url = new URL(database.client.connectionString ?? '');
+      url.searchParams.set('query_timeout', '1000');
+      pool = reliablePool({ query_timeout: 60_000, connectionString: url.toString() });
+      const before = await session();
+      await expect(query('select pg_sleep(4)')).rejects.toThrow('Query read timeout');
+      expect(await session()).not.toBe(before);
     });
 
     it('waits longer for a statement with a limit of its own, and not for the next one', async () => {
       const before = await session();
       const patient: QueryConfig & { query_timeout: number } = {
-        text: 'select pg_sleep(1)',
-        query_timeout: 5_000,
+        text: 'select pg_sleep(2)',
+        query_timeout: 20_000,
       };
-      const client = await pool.connect();
-      await client.query(patient);
-      client.release();
+      await query(patient);
       expect(await session()).toBe(before);
-      await expect(query('select pg_sleep(2)')).rejects.toThrow('Query read timeout');
+      await expect(query('select pg_sleep(4)')).rejects.toThrow('Query read timeout');
+    });
+
+    it('is given up after the limit that a statement has of its own', async () => {
+      const before = await session();
+      const impatient: QueryConfig & { query_timeout: number } = {
+        text: 'select pg_sleep(4)',
+        query_timeout: 100,
+      };
+      await expect(query(impatient)).rejects.toThrow('Query read timeout');
+      expect(await session()).not.toBe(before);
     });
 
     it('stays while nobody waits for an answer', async () => {
       const before = await session();
-      await delay(1_200);
+      await delay(2_000);
       expect(await session()).toBe(before);
     });
   });
