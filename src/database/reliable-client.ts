@@ -19,7 +19,7 @@ export type PreparedStatements = ReadonlyMap<unknown, string>;
 const NONE: PreparedStatements = new Map();
 
 /** As node-postgres has it for its own `query_timeout`. */
-export const ANSWER_TIMEOUT_MESSAGE = 'Query read timeout';
+const ANSWER_TIMEOUT_MESSAGE = 'Query read timeout';
 
 type SendQuery = (...parameters: unknown[]) => unknown;
 

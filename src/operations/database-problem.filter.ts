@@ -10,7 +10,6 @@ import {
 import { BaseExceptionFilter } from '@nestjs/core';
 import type { Response } from 'express';
 import { QueryFailedError } from 'typeorm';
-import { ANSWER_TIMEOUT_MESSAGE } from '../database/reliable-client.js';
 
 const RETRY_AFTER_SECONDS = 5;
 
@@ -54,7 +53,7 @@ function explain(error: Error): HttpException | null {
   if (INVALID_TEXT.includes(code)) {
     return new BadRequestException('A parameter is not of the type in the database');
   }
-  if (code === QUERY_CANCELED || message === ANSWER_TIMEOUT_MESSAGE) {
+  if (code === QUERY_CANCELED || message === 'Query read timeout') {
     return new ServiceUnavailableException('It took too long: ask for less, e.g. for a shorter time');
   }
   const isAway =
