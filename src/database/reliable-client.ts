@@ -18,7 +18,7 @@ export type PreparedStatements = ReadonlyMap<unknown, string>;
 
 const NONE: PreparedStatements = new Map();
 
-/** As node-postgres has it for its own `query_timeout`. */
+/** As node-postgres has it for its own `query_timeout`; DatabaseProblemFilter knows it by that. */
 const ANSWER_TIMEOUT_MESSAGE = 'Query read timeout';
 
 type SendQuery = (...parameters: unknown[]) => unknown;

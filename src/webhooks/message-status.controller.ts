@@ -11,7 +11,7 @@ import { TwilioSignatureGuard } from './twilio-signature.guard.js';
 @UseGuards(TwilioSignatureGuard)
 @UseFilters(EventNotStoredFilter)
 export class MessageStatusController {
-  /** Each line is given its context: what Nest does to add a logger's own takes as long as the line. */
+  /** Each line is given its context: to add a logger's own takes Nest a fifth of the time of all that a line takes. */
   private readonly logger = new Logger();
 
   constructor(private readonly messageEvents: MessageEventsService) {}

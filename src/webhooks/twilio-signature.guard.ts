@@ -22,7 +22,7 @@ import { MODULE_OPTIONS_TOKEN, type WebhooksModuleOptions } from './webhooks.mod
 /** Lets in what Twilio signed for one of the configured accounts, and nothing else. */
 @Injectable()
 export class TwilioSignatureGuard implements CanActivate {
-  /** Each line is given its context: what Nest does to add a logger's own takes as long as the line. */
+  /** Each line is given its context: to add a logger's own takes Nest a fifth of the time of all that a line takes. */
   private readonly logger = new Logger();
 
   constructor(

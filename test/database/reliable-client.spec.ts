@@ -51,6 +51,12 @@ describeOnServer('a reliable connection', () => {
     }
   }
 
+  /** A statement with a limit of its own, in milliseconds, which node-postgres's types do not have. */
+  function limited(text: string, milliseconds: number): QueryConfig {
+    const statement: QueryConfig & { query_timeout: number } = { text, query_timeout: milliseconds };
+    return statement;
+  }
+
   async function doubled(number: unknown): Promise<unknown[]> {
     return (await query<{ doubled: unknown }>(PREPARED, [number])).map((row) => row.doubled);
   }
@@ -170,22 +176,14 @@ describeOnServer('a reliable connection', () => {
 
     it('waits longer for a statement with a limit of its own, and not for the next one', async () => {
       const before = await session();
-      const patient: QueryConfig & { query_timeout: number } = {
-        text: 'select pg_sleep(2)',
-        query_timeout: 20_000,
-      };
-      await query(patient);
+      await query(limited('select pg_sleep(2)', 20_000));
       expect(await session()).toBe(before);
       await expect(query('select pg_sleep(4)')).rejects.toThrow('Query read timeout');
     });
 
     it('is given up after the limit that a statement has of its own', async () => {
       const before = await session();
-      const impatient: QueryConfig & { query_timeout: number } = {
-        text: 'select pg_sleep(4)',
-        query_timeout: 100,
-      };
-      await expect(query(impatient)).rejects.toThrow('Query read timeout');
+      await expect(query(limited('select pg_sleep(4)', 100))).rejects.toThrow('Query read timeout');
       expect(await session()).not.toBe(before);
     });
 
