@@ -64,7 +64,11 @@ const domainEvents = DomainEventsModule.forRootAsync({
 const twilio = TwilioModule.forRootAsync({
   imports: [EnvModule],
   inject: [ENV],
-  useFactory: (env: Env) => ({ accounts: twilioAccounts(env), apiBaseUrl: env.TWILIO_API_BASE_URL }),
+  useFactory: (env: Env) => ({
+    accounts: twilioAccounts(env),
+    webhookSharedKeys: env.TWILIO_WEBHOOK_SHARED_KEYS,
+    apiBaseUrl: env.TWILIO_API_BASE_URL,
+  }),
 });
 
 const messageEvents = MessageEventsModule.forRootAsync({

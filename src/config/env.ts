@@ -24,6 +24,26 @@ const subaccounts = z
     'must name each account once',
   );
 
+/** Twilio shows the ID with this prefix. Source: docs, usage/webhooks/webhook-settings (public beta). */
+const SHARED_KEY_PREFIX = 'webhooks_sharedkey_';
+
+/** Pairs `keyId:secret`. A secret may contain colons, and no comma. */
+const webhookSharedKeys = z
+  .string()
+  .transform((value) =>
+    value.split(',').map((pair) => {
+      const [keyId = '', ...secret] = pair.split(':');
+      return { keyId: keyId.trim(), secret: secret.join(':').trim() };
+    }),
+  )
+  .pipe(z.array(z.object({ keyId: z.string().regex(/^[\x21-\x7e]+$/), secret: z.string().min(1) })))
+  .refine((keys) => new Set(keys.map(({ keyId }) => keyId)).size === keys.length, 'must name each key once')
+  // An ID is shown in the log and by the doctor.
+  .refine(
+    (keys) => !keys.some(({ secret }) => secret.startsWith(SHARED_KEY_PREFIX)),
+    'must have the ID of each key before its secret',
+  );
+
 const errorCodes = z
   .string()
   .transform((value) => value.split(',').map((code) => code.trim()))
@@ -95,6 +115,7 @@ export const envVariables = z.object({
   TWILIO_AUTH_TOKEN: authToken,
   TWILIO_AUTH_TOKEN_SECONDARY: authToken.optional(),
   TWILIO_SUBACCOUNTS: subaccounts.default([]),
+  TWILIO_WEBHOOK_SHARED_KEYS: webhookSharedKeys.default([]),
   TWILIO_PHONE_NUMBER_REMINDERS: phoneNumber.optional(),
   TWILIO_MESSAGING_SERVICE_SID: z
     .string()

@@ -47,6 +47,8 @@ function describe(name: string, issue: z.core.$ZodIssue, isSet: boolean): string
   if (!isSet) return `  ${name} is required and not set`;
   const expectations: Record<string, string> = {
     TWILIO_SUBACCOUNTS: 'must be pairs of account SID and token: ACxxx:token,ACyyy:token',
+    TWILIO_WEBHOOK_SHARED_KEYS:
+      'must be pairs of key ID and secret: webhooks_sharedkey_xxx:secret,webhooks_sharedkey_yyy:secret',
     FALLBACK_ERROR_CODES: 'must be error codes separated by commas: 63049,63024',
     DATABASE_URL:
       'must be a PostgreSQL URL, special characters percent-encoded: postgresql://user:password@host:5432/database',

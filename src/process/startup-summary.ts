@@ -16,6 +16,7 @@ export class StartupSummary implements OnApplicationBootstrap {
     this.logger.log('The service is configured', {
       twilioAccounts: [env.TWILIO_ACCOUNT_SID, ...env.TWILIO_SUBACCOUNTS.map(({ accountSid }) => accountSid)],
       secondaryAuthTokenConfigured: env.TWILIO_AUTH_TOKEN_SECONDARY !== undefined,
+      webhookSharedKeysConfigured: env.TWILIO_WEBHOOK_SHARED_KEYS.length,
       twilioApi: env.TWILIO_API_BASE_URL,
       database:
         env.DATABASE_URL === undefined ? `embedded, in ${env.EMBEDDED_DATA_DIR}` : 'PostgreSQL server',

@@ -11,15 +11,29 @@ import {
 @Injectable()
 export class TwilioAccounts {
   private readonly accounts: ReadonlyMap<string, TwilioAccount>;
+  private readonly sharedKeySecrets: ReadonlyMap<string, string>;
   private readonly clients = new Map<string, twilio.Twilio>();
 
   constructor(@Inject(MODULE_OPTIONS_TOKEN) private readonly options: TwilioModuleOptions) {
     this.accounts = new Map(options.accounts.map((account) => [account.accountSid, account]));
+    this.sharedKeySecrets = new Map(
+      (options.webhookSharedKeys ?? []).map(({ keyId, secret }) => [keyId, secret]),
+    );
+  }
+
+  /** All configured accounts, the main one first. */
+  get accountSids(): readonly string[] {
+    return [...this.accounts.keys()];
   }
 
   /** The tokens that may have signed a request of this account; none for an account that is not configured. */
   authTokens(accountSid: string): readonly string[] {
     return this.accounts.get(accountSid)?.authTokens ?? [];
+  }
+
+  /** The secret of a shared key; undefined for one that is not configured. */
+  sharedKeySecret(keyId: string): string | undefined {
+    return this.sharedKeySecrets.get(keyId);
   }
 
   /**

@@ -6,9 +6,18 @@ export interface TwilioAccount {
   readonly authTokens: readonly [string, ...string[]];
 }
 
+/** A SharedKey of Twilio's webhook configuration API. */
+export interface WebhookSharedKey {
+  /** `webhooks_sharedkey_…`, as Twilio names it in the header of a callback. */
+  readonly keyId: string;
+  readonly secret: string;
+}
+
 export interface TwilioModuleOptions {
   /** Callbacks of these accounts are accepted, of no others. */
   readonly accounts: readonly TwilioAccount[];
+  /** Accepted in callbacks that name one of them; several, for a rotation. Default none. */
+  readonly webhookSharedKeys?: readonly WebhookSharedKey[];
   /** Where the Messages API is. Default https://api.twilio.com. */
   readonly apiBaseUrl?: string;
   /** How long a call may take, in milliseconds. Default 10000. */

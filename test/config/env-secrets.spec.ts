@@ -42,6 +42,7 @@ describe('an environment that is refused', () => {
     const values: Partial<Record<(typeof names)[number], string>> = {
       TWILIO_ACCOUNT_SID: 's3cr3t',
       TWILIO_SUBACCOUNTS: 's3cr3t,s3cr3t',
+      TWILIO_WEBHOOK_SHARED_KEYS: 's3cr3t,s3cr3t',
       TWILIO_PHONE_NUMBER_REMINDERS: 's3cr3t',
       TWILIO_MESSAGING_SERVICE_SID: 's3cr3t',
       TWILIO_API_BASE_URL: 's3cr3t',

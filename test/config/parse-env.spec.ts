@@ -19,8 +19,13 @@ function refusal(variables: Record<string, string | undefined>): string {
   throw new Error('The environment was accepted');
 }
 
+function sharedKey(keyId: string, secret: string) {
+  return { keyId, secret };
+}
+
 const defaults = {
   TWILIO_SUBACCOUNTS: [],
+  TWILIO_WEBHOOK_SHARED_KEYS: [],
   TWILIO_API_BASE_URL: 'https://api.twilio.com',
   EMBEDDED_DATA_DIR: '.data/',
   TRUST_PROXY: false,
@@ -75,6 +80,12 @@ describe('the environment', () => {
         { accountSid: 'AC2', authToken: 'two' },
       ],
     ],
+    ['TWILIO_WEBHOOK_SHARED_KEYS', 'webhooks_sharedkey_1:one', [sharedKey('webhooks_sharedkey_1', 'one')]],
+    [
+      'TWILIO_WEBHOOK_SHARED_KEYS',
+      ' webhooks_sharedkey_1 : o:n=e ,\twebhooks_sharedkey_2::two:\n',
+      [sharedKey('webhooks_sharedkey_1', 'o:n=e'), sharedKey('webhooks_sharedkey_2', ':two:')],
+    ],
     ['TWILIO_PHONE_NUMBER_REMINDERS', '+15551234567', '+15551234567'],
     ['TWILIO_MESSAGING_SERVICE_SID', 'MG0123', 'MG0123'],
     ['TWILIO_API_BASE_URL', 'http://127.0.0.1:4010/', 'http://127.0.0.1:4010'],
@@ -127,6 +138,17 @@ describe('the environment', () => {
     ['TWILIO_SUBACCOUNTS', 'AC1:one,AC1:two', 'must name each account once'],
     ['TWILIO_SUBACCOUNTS', 'AC1:one,AC0123:two', 'must not name the account of TWILIO_ACCOUNT_SID'],
     ['TWILIO_SUBACCOUNTS', 'AC1:one:more', 'must be pairs of account SID and token: ACxxx:token,ACyyy:token'],
+    ['TWILIO_WEBHOOK_SHARED_KEYS', 'webhooks_sharedkey_1', 'must be pairs of key ID and secret: '],
+    ['TWILIO_WEBHOOK_SHARED_KEYS', 'webhooks_sharedkey_1: ', 'must be pairs of key ID and secret: '],
+    ['TWILIO_WEBHOOK_SHARED_KEYS', ':secret', 'must be pairs of key ID and secret: '],
+    ['TWILIO_WEBHOOK_SHARED_KEYS', 'key:secret,', 'must be pairs of key ID and secret: '],
+    ['TWILIO_WEBHOOK_SHARED_KEYS', 'k e y:secret', 'must be pairs of key ID and secret: '],
+    ['TWILIO_WEBHOOK_SHARED_KEYS', 'key:one, key :two', 'must name each key once'],
+    [
+      'TWILIO_WEBHOOK_SHARED_KEYS',
+      's:webhooks_sharedkey_1',
+      'must have the ID of each key before its secret',
+    ],
     ['TWILIO_PHONE_NUMBER_REMINDERS', '0155512345', 'must be a phone number in E.164, e.g. +15551234567'],
     ['TWILIO_MESSAGING_SERVICE_SID', 'AC0123', 'must be a Messaging Service SID (MG…)'],
     ['TWILIO_API_BASE_URL', 'api.twilio.com', 'must be an http or https URL without a query'],
