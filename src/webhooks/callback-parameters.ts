@@ -5,20 +5,27 @@ export type CallbackParameters = Readonly<Record<string, unknown>>;
 
 export type BodyForm = 'form' | 'json';
 
-/** A JSON body that is no object has none, and so it names no account whose token could have signed it. */
-export function readParameters(body: string, form: BodyForm): CallbackParameters {
-  return form === 'json' ? readJson(body) : parseForm(body);
+export interface CallbackContent {
+  /** Every parameter as received; none for a JSON body that is not an object. */
+  readonly parameters: CallbackParameters;
+  /** The items of a JSON array; null for any other body. */
+  readonly list: readonly unknown[] | null;
 }
 
-function readJson(body: string): CallbackParameters {
+export function readContent(body: string, form: BodyForm): CallbackContent {
+  return form === 'json' ? readJson(body) : { parameters: parseForm(body), list: null };
+}
+
+function readJson(body: string): CallbackContent {
   try {
     const value: unknown = JSON.parse(body);
-    return isObject(value) ? value : {};
+    if (Array.isArray(value)) return { parameters: {}, list: value };
+    return { parameters: isObject(value) ? value : {}, list: null };
   } catch {
-    return {};
+    return { parameters: {}, list: null };
   }
 }
 
-function isObject(value: unknown): value is CallbackParameters {
+export function isObject(value: unknown): value is CallbackParameters {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,6 +1,6 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { Request } from 'express';
-import type { CallbackParameters } from './callback-parameters.js';
+import type { CallbackContent } from './callback-parameters.js';
 
 export interface CallbackRequest extends Request {
   /** Exactly what was received. Set by TwilioSignatureGuard, or before by Nest's own `rawBody: true`. */
@@ -10,9 +10,7 @@ export interface CallbackRequest extends Request {
 }
 
 /** A request that Twilio signed. */
-export interface SignedCallback {
-  /** Every parameter as received. */
-  readonly parameters: CallbackParameters;
+export interface SignedCallback extends CallbackContent {
   /** The body as text. */
   readonly body: string;
   /** The URL that Twilio called, with its query string as sent. */

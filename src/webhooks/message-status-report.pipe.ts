@@ -3,6 +3,7 @@ import { measured } from '../measurements/measurements.js';
 import type { MessageStatusReport } from '../message-events/message-status-report.js';
 import type { SignedCallback } from './callback-request.js';
 import { messageStatusCallbackSchema, toMessageStatusReport } from './message-status-callback.js';
+import { explainMisdirected, misdirectedRequest } from './misdirected-requests.js';
 import { RejectedCallbacksStore } from './rejected-callbacks.store.js';
 import { NestedTooDeepError, storable } from './storable.js';
 
@@ -14,9 +15,15 @@ export class MessageStatusReportPipe implements PipeTransform<
 > {
   constructor(private readonly rejectedCallbacks: RejectedCallbacksStore) {}
 
-  transform({ parameters, body, url }: SignedCallback): MessageStatusReport | Promise<never> {
-    const payload = storableOrNull(parameters);
-    if (payload === null) return this.reject(['the body is nested too deep'], { body: storable(body) });
+  transform(callback: SignedCallback): MessageStatusReport | Promise<never> {
+    const { parameters, list, body, url } = callback;
+    const misdirected = misdirectedRequest(callback);
+    const reasons = misdirected === null ? [] : [`this is ${explainMisdirected(misdirected)}`];
+    const payload = storableOrNull(list === null ? parameters : { body: list });
+    if (payload === null) {
+      return this.reject([...reasons, 'the body is nested too deep'], { body: storable(body) });
+    }
+    if (misdirected !== null) return this.reject(reasons, payload);
     const result = messageStatusCallbackSchema.safeParse(payload);
     if (result.success) return toMessageStatusReport(result.data, payload, url);
     return this.reject(

@@ -1,23 +1,45 @@
-import { Controller, HttpCode, HttpStatus, Logger, Post, UseFilters, UseGuards } from '@nestjs/common';
+import {
+  All,
+  Controller,
+  HttpCode,
+  HttpException,
+  HttpStatus,
+  Logger,
+  MethodNotAllowedException,
+  Post,
+  Req,
+  Res,
+  UseFilters,
+  UseGuards,
+} from '@nestjs/common';
+import type { Request, Response } from 'express';
 import { measured } from '../measurements/measurements.js';
 import { MessageEventsService } from '../message-events/message-events.service.js';
 import type { MessageStatusReport } from '../message-events/message-status-report.js';
+import { Refusals } from '../refusals/refusals.js';
 import { Callback } from './callback-request.js';
 import { EventNotStoredFilter } from './event-not-stored.filter.js';
 import { MessageStatusReportPipe } from './message-status-report.pipe.js';
-import { TwilioSignatureGuard } from './twilio-signature.guard.js';
+import { StatusCallbacksOnly, TwilioSignatureGuard } from './twilio-signature.guard.js';
+
+const POST_ONLY =
+  'Twilio must send status callbacks to this URL by POST: choose "HTTP POST" next to the URL in the Console, or StatusCallbackMethod=POST in the API';
 
 @Controller('api/webhooks/twilio')
-@UseGuards(TwilioSignatureGuard)
+@StatusCallbacksOnly()
 @UseFilters(EventNotStoredFilter)
 export class MessageStatusController {
   /** Each line is given its context: to add a logger's own takes Nest a fifth of the time of all that a line takes. */
   private readonly logger = new Logger();
 
-  constructor(private readonly messageEvents: MessageEventsService) {}
+  constructor(
+    private readonly messageEvents: MessageEventsService,
+    private readonly refusals: Refusals,
+  ) {}
 
   /** Answers 204 after the commit, so what is acknowledged is kept. */
   @Post('message-status')
+  @UseGuards(TwilioSignatureGuard)
   @HttpCode(HttpStatus.NO_CONTENT)
   async receive(@Callback(MessageStatusReportPipe) report: MessageStatusReport): Promise<void> {
     const { id, repeated } = await this.messageEvents.record(report);
@@ -32,5 +54,25 @@ export class MessageStatusController {
       { messageSid, messageStatus, channel, errorCode: errorCode ?? undefined, repeated },
       MessageStatusController.name,
     );
+  }
+
+  /** Answers any other method without looking at the signature: a GET may be a person's browser or a wrong setting. */
+  @All('message-status')
+  async refuseMethod(
+    @Req() { method, headers, ip }: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<never> {
+    if (headers['x-twilio-signature'] !== undefined) {
+      measured('callback.answered', { channel: null, status: null, result: 'refused' });
+    }
+    response.setHeader('Allow', 'POST');
+    const retryAfterSeconds = await this.refusals.count(ip ?? '');
+    if (retryAfterSeconds !== null) {
+      response.setHeader('Retry-After', retryAfterSeconds);
+      throw new HttpException(`Too many requests. ${POST_ONLY}`, HttpStatus.TOO_MANY_REQUESTS);
+    }
+    const reason = `it is a ${method}, not a POST. ${POST_ONLY}`;
+    this.logger.warn('⛔ [WEBHOOK] Request refused', { reason, ip }, MessageStatusController.name);
+    throw new MethodNotAllowedException(`This is a ${method}. ${POST_ONLY}`);
   }
 }

@@ -176,6 +176,18 @@ describe('the webhook in an application of another team', () => {
     },
   );
 
+  it('never says that an inbound message belongs elsewhere to a controller that takes it', async () => {
+    const own = await start({ bodyParser: false });
+    const parameters = statusParameters({ Body: 'STOP', NumMedia: '0', SmsStatus: 'received' });
+    Reflect.deleteProperty(parameters, 'MessageStatus');
+    expect((await postCallback(own, { target: '/inbound', parameters })).status).toBe(200);
+    const answer = await postCallback(own, { target: '/inbound', parameters, signature: 'forged' });
+    expect(errorBody(answer).message).toBe('The request is not signed by a configured Twilio account');
+    expect(errorBody(await postCallback(own, { parameters })).message).toEqual([
+      expect.stringContaining('this is an inbound message'),
+    ]);
+  });
+
   it('tells the filters of another controller what Express refuses', async () => {
     const own = await start({ bodyParser: false });
     exceptions.length = 0;

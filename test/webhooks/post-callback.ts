@@ -1,5 +1,5 @@
 import { request } from 'node:http';
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, RequestOptions } from 'node:http';
 import { getExpectedTwilioSignature } from 'twilio/lib/webhooks/webhooks.js';
 import { smsStatusParameters } from '../../simulator/callback-parameters.js';
 import { demoAccount } from '../../simulator/demo-account.js';
@@ -10,6 +10,8 @@ import { randomMessageSid } from '../support/seed.js';
 export const FORM = 'application/x-www-form-urlencoded; charset=utf-8';
 
 export interface CallbackPost {
+  /** Default POST. */
+  method?: string;
   /** What is signed, and what the body is made of. */
   parameters?: FormParameters;
   /** The bytes of the body, where they are others. */
@@ -59,41 +61,33 @@ export function statusParameters(extra: FormParameters = {}): FormParameters {
   });
 }
 
-/** Posts a callback byte for byte as it is described, signed as Twilio's own library signs. */
+/** Sends a callback byte for byte as it is described, signed as Twilio's own library signs. */
 export function postCallback(application: { origin: string }, post: CallbackPost = {}): Promise<Answer> {
   const { parameters = statusParameters(), target = WEBHOOK_PATH, token = demoAccount.authToken } = post;
+  const { method = 'POST' } = post;
   const { body = formatForm(parameters), signedUrl = PUBLIC_BASE_URL + target, contentType = FORM } = post;
   const { signature = getExpectedTwilioSignature(token, signedUrl, parameters) } = post;
+  const localAddress = post.from ?? nextAddress();
   const headers = {
     ...(contentType === null ? {} : { 'Content-Type': contentType }),
     ...(signature === null ? {} : { 'X-Twilio-Signature': signature }),
     'Content-Length': String(Buffer.byteLength(body)),
     ...post.headers,
   };
-  return send(application.origin, target, headers, body, post.from ?? nextAddress());
+  return send(new URL(application.origin), { method, path: target, headers, localAddress }, body);
 }
 
-function send(
-  origin: string,
-  path: string,
-  headers: Record<string, string | string[]>,
-  body: string | Buffer,
-  localAddress: string,
-): Promise<Answer> {
+function send(origin: URL, options: RequestOptions, body: string | Buffer): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const outgoing = request(
-      origin,
-      { method: 'POST', path, headers, localAddress, agent: false },
-      (incoming) => {
-        const chunks: Buffer[] = [];
-        incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
-        incoming.on('error', reject);
-        incoming.on('end', () => {
-          const text = Buffer.concat(chunks).toString();
-          resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, text });
-        });
-      },
-    );
+    const outgoing = request(origin, { ...options, agent: false }, (incoming) => {
+      const chunks: Buffer[] = [];
+      incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
+      incoming.on('error', reject);
+      incoming.on('end', () => {
+        const text = Buffer.concat(chunks).toString();
+        resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, text });
+      });
+    });
     outgoing.on('error', reject);
     outgoing.end(body);
   });
