@@ -7,7 +7,18 @@ export const PROBE_MESSAGE_SID = 'SM00000000000000000000000000000000';
 
 const LIMIT_MILLISECONDS = 10_000;
 
-type WebhookEnv = Pick<Env, 'TWILIO_ACCOUNT_SID' | 'TWILIO_AUTH_TOKEN' | 'PORT'>;
+type WebhookEnv = Pick<
+  Env,
+  'TWILIO_ACCOUNT_SID' | 'TWILIO_AUTH_TOKEN' | 'TWILIO_WEBHOOK_SHARED_KEYS' | 'PORT'
+>;
+
+/** With what a probe is signed, and for which URL. */
+interface ProbeSignature {
+  readonly url: string;
+  readonly secret: string;
+  /** The shared key that the secret belongs to; left out for an auth token. */
+  readonly keyId?: string;
+}
 
 /** Whether a callback gets through from outside, and with the URL that Twilio signs. */
 export async function* checkWebhook(
@@ -26,10 +37,27 @@ export async function* checkWebhook(
     yield unreachable(callbackUrl, unsigned);
     return;
   }
-  const signed = await post(callbackUrl, callbackUrl, env);
+  const signed = await post(callbackUrl, { url: callbackUrl, secret: env.TWILIO_AUTH_TOKEN }, env);
   if (signed === 204) yield well('signature', 'a correctly signed probe is taken');
   else if (signed === 403 || signed === 429) yield await findMismatch(callbackUrl, env);
   else yield ill('signature', `a signed probe is answered ${signed}`, 'See the log of the service');
+  for (const { keyId, secret } of env.TWILIO_WEBHOOK_SHARED_KEYS) {
+    yield sharedKeyFinding(keyId, await post(callbackUrl, { url: callbackUrl, secret, keyId }, env));
+  }
+}
+
+function sharedKeyFinding(keyId: string, answer: number | string): Finding {
+  const check = 'shared key';
+  const probe = `a probe signed with the shared key ${keyId}`;
+  if (answer === 204) return well(check, `${probe} is taken`);
+  if (answer === 403 || answer === 429) {
+    return ill(
+      check,
+      `${probe} is refused`,
+      'Start the service with the same TWILIO_WEBHOOK_SHARED_KEYS. Its log line "Request refused" says what differs',
+    );
+  }
+  return ill(check, `${probe} is answered ${answer}`, 'See the log of the service');
 }
 
 function unreachable(url: string, answer: number | string): Finding {
@@ -52,7 +80,7 @@ function unreachable(url: string, answer: number | string): Finding {
 /** Signs the probe for other URLs, until one is the one that the service believes it was called with. */
 async function findMismatch(callbackUrl: string, env: WebhookEnv): Promise<Finding> {
   for (const candidate of candidates(callbackUrl, env.PORT)) {
-    if ((await post(callbackUrl, candidate, env)) !== 204) continue;
+    if ((await post(callbackUrl, { url: candidate, secret: env.TWILIO_AUTH_TOKEN }, env)) !== 204) continue;
     const [called, checked] = [new URL(callbackUrl), new URL(candidate)];
     const wrong = [
       ...(called.protocol === checked.protocol ? [] : ['scheme']),
@@ -90,21 +118,21 @@ function candidates(callbackUrl: string, servicePort: number): string[] {
 }
 
 /** @returns the status of the answer, or why there is none. */
-async function post(url: string, signedFor: string | null, env: WebhookEnv): Promise<number | string> {
+async function post(
+  url: string,
+  signature: ProbeSignature | null,
+  env: WebhookEnv,
+): Promise<number | string> {
   const parameters = {
     AccountSid: env.TWILIO_ACCOUNT_SID,
     MessageSid: PROBE_MESSAGE_SID,
     MessageStatus: 'doctor-probe',
   };
-  const signature =
-    signedFor === null
-      ? null
-      : twilio.getExpectedTwilioSignature(env.TWILIO_AUTH_TOKEN, signedFor, parameters);
   try {
     const response = await fetch(url, {
       method: 'POST',
       redirect: 'manual',
-      headers: signature === null ? {} : { 'X-Twilio-Signature': signature },
+      headers: signature === null ? {} : signatureHeaders(signature, parameters),
       body: new URLSearchParams(parameters),
       signal: AbortSignal.timeout(LIMIT_MILLISECONDS),
     });
@@ -113,4 +141,18 @@ async function post(url: string, signedFor: string | null, env: WebhookEnv): Pro
     const { cause } = error as Error;
     return cause instanceof Error ? cause.message : String(error);
   }
+}
+
+function signatureHeaders(
+  { url, secret, keyId }: ProbeSignature,
+  parameters: Readonly<Record<string, string>>,
+): Record<string, string> {
+  if (keyId === undefined) {
+    return { 'X-Twilio-Signature': twilio.getExpectedTwilioSignature(secret, url, parameters) };
+  }
+  const algorithm = 'HMAC_SHA256';
+  return {
+    'X-Twilio-Signature': twilio.getExpectedTwilioSignature(secret, url, parameters, algorithm),
+    'X-Twilio-Webhooks-Signature-Settings': `key=${keyId},algorithm=${algorithm}`,
+  };
 }

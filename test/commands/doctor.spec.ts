@@ -234,6 +234,38 @@ describe('npm run doctor', () => {
     ]);
   });
 
+  it('finds out for each shared key whether the service accepts it', async () => {
+    const [OLD, NEW, OTHER] = [
+      'webhooks_sharedkey_old',
+      'webhooks_sharedkey_new',
+      'webhooks_sharedkey_other',
+    ];
+    const other = await TestApplication.start({
+      database,
+      env: {
+        PUBLIC_BASE_URL: proxyOrigin,
+        TWILIO_WEBHOOK_SHARED_KEYS: `${OLD}:s3cr3t-1,${NEW}:s3cr3t-2`,
+      },
+    });
+    behind = { origin: other.origin };
+    const TWILIO_WEBHOOK_SHARED_KEYS = `${OLD}:s3cr3t-1,${NEW}:s3cr3t-wrong,${OTHER}:s3cr3t-3`;
+    const { exitCode, findings } = await examine({ TWILIO_WEBHOOK_SHARED_KEYS });
+    const events = await other.query('select from message_events where message_sid like $1', ['SM000%']);
+    await other.close();
+    const advice = expect.stringContaining('the same TWILIO_WEBHOOK_SHARED_KEYS');
+    const check = 'shared key';
+    const probe = (keyId: string, end: string) => `a probe signed with the shared key ${keyId} is ${end}`;
+    expect(exitCode).toBe(1);
+    expect(findings.slice(-4)).toEqual([
+      { check: 'signature', ok: true, found: 'a correctly signed probe is taken', advice: null },
+      { check, ok: true, found: probe(OLD, 'taken'), advice: null },
+      { check, ok: false, found: probe(NEW, 'refused'), advice },
+      { check, ok: false, found: probe(OTHER, 'refused'), advice },
+    ]);
+    expect(events).toHaveLength(1);
+    expect(JSON.stringify(findings)).not.toContain('s3cr3t');
+  });
+
   it('finds a database that is away, and one that is not migrated', async () => {
     const away = await examine({}, () =>
       Promise.reject(new StartupError('The database cannot be reached: refused.')),
