@@ -4,19 +4,33 @@ import { notFound, sendError } from './api-errors.js';
 import type { ApiRequest } from './api-request.js';
 import { firstValue } from './form-parameters.js';
 
-/** What an account has, as far as the API tells of it. */
+/** What an account has, as far as the API tells of it. Looked at for each request. */
 export interface AccountResources {
   readonly phoneNumbers?: readonly { readonly phoneNumber: string; readonly sms: boolean }[];
   readonly messagingServices?: readonly { readonly sid: string; readonly statusCallback: string | null }[];
+  readonly contents?: readonly ContentTemplate[];
+}
+
+/** A template of Twilio's Content API (https://www.twilio.com/docs/content/content-api-resources). */
+export interface ContentTemplate {
+  /** `HX` and 32 hexadecimal digits. */
+  readonly sid: string;
+  /**
+   * By name, e.g. `{ 'twilio/call-to-action': { body, actions: [{ type: 'URL', title, url }] } }`; the names of the
+   * fields are the API's.
+   */
+  readonly types: Readonly<Record<string, object>>;
+  /** Sample values by name, e.g. `{ '1': 'Ada' }`. */
+  readonly variables?: Readonly<Record<string, string>>;
 }
 
 type Admit = (request: Request, response: Response) => ApiRequest | undefined;
 
-/** Fetch an account, look for one of its numbers, fetch a Messaging Service: the fields that are asked for. */
-export function accountApi(
-  { phoneNumbers = [], messagingServices = [] }: AccountResources,
-  admit: Admit,
-): Router {
+/**
+ * Fetch an account, look for one of its numbers, fetch a Messaging Service or a content template: the fields that
+ * are asked for. Twilio has some of them on hosts of their own.
+ */
+export function accountApi(resources: AccountResources, admit: Admit): Router {
   const router = Router();
   router.get('/2010-04-01/Accounts/:sid.json', (request, response) => {
     if (admit(request, response) === undefined) return;
@@ -29,24 +43,52 @@ export function accountApi(
   });
   router.get('/2010-04-01/Accounts/:sid/IncomingPhoneNumbers.json', (request, response) => {
     const apiRequest = admit(request, response);
-    if (apiRequest === undefined) return;
-    const wanted = firstValue(apiRequest.parameters, 'PhoneNumber');
-    const found = phoneNumbers.filter(({ phoneNumber }) => wanted === undefined || phoneNumber === wanted);
-    response.json({
-      incoming_phone_numbers: found.map(({ phoneNumber, sms }) => ({
-        phone_number: phoneNumber,
-        capabilities: { sms, mms: false, voice: true, fax: false },
-      })),
-      page: 0,
-      page_size: 50,
-      next_page_uri: null,
-    });
+    if (apiRequest !== undefined) response.json(phoneNumberList(resources.phoneNumbers ?? [], apiRequest));
   });
   router.get('/v1/Services/:sid', (request, response) => {
     if (admit(request, response) === undefined) return;
-    const service = messagingServices.find(({ sid }) => sid === request.params.sid);
+    const service = resources.messagingServices?.find(({ sid }) => sid === request.params.sid);
     if (service === undefined) sendError(response, notFound(request.path));
     else response.json({ sid: service.sid, status_callback: service.statusCallback });
   });
+  router.get('/v1/Content/:sid', (request, response) => {
+    const apiRequest = admit(request, response);
+    if (apiRequest === undefined) return;
+    const content = resources.contents?.find(({ sid }) => sid === request.params.sid);
+    if (content === undefined) sendError(response, notFound(request.path));
+    else response.json(contentResource(content, apiRequest.accountSid));
+  });
   return router;
+}
+
+function phoneNumberList(
+  phoneNumbers: NonNullable<AccountResources['phoneNumbers']>,
+  { parameters }: ApiRequest,
+) {
+  const wanted = firstValue(parameters, 'PhoneNumber');
+  const found = phoneNumbers.filter(({ phoneNumber }) => wanted === undefined || phoneNumber === wanted);
+  return {
+    incoming_phone_numbers: found.map(({ phoneNumber, sms }) => ({
+      phone_number: phoneNumber,
+      capabilities: { sms, mms: false, voice: true, fax: false },
+    })),
+    page: 0,
+    page_size: 50,
+    next_page_uri: null,
+  };
+}
+
+function contentResource({ sid, types, variables = {} }: ContentTemplate, accountSid: string | undefined) {
+  return {
+    account_sid: accountSid,
+    date_created: '2026-01-01T00:00:00Z',
+    date_updated: '2026-01-01T00:00:00Z',
+    friendly_name: 'Simulated content',
+    language: 'en',
+    links: {},
+    sid,
+    types,
+    url: `https://content.twilio.com/v1/Content/${sid}`,
+    variables,
+  };
 }

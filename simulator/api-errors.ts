@@ -1,4 +1,5 @@
 import type { Response } from 'express';
+import { channelOf, isSmsSender, readRecipient } from './addresses.js';
 import { firstValue } from './form-parameters.js';
 import type { FormParameters } from './form-parameters.js';
 
@@ -40,11 +41,36 @@ export function notFound(path: string): ApiError {
  */
 const longestBody = 1600;
 
+/** What a sender is refused with: e.g. 21606 (cannot send SMS), 21612 (not to that country), 21660 (not yours). */
+export interface SenderRefusal {
+  readonly code: number;
+  /** Default 400. */
+  readonly status?: number;
+}
+
 /**
  * Why Twilio would not take this message, or undefined where it would. The codes are those of Twilio's error
  * pages and, for the magic numbers, https://www.twilio.com/docs/iam/test-credentials.
+ * @param refusedSenders by `From` or Messaging Service SID
  */
-export function refusalOf(parameters: FormParameters): ApiError | undefined {
+export function refusalOf(
+  parameters: FormParameters,
+  refusedSenders: ReadonlyMap<string, SenderRefusal>,
+): ApiError | undefined {
+  const missing = refusalOfContent(parameters);
+  if (missing !== undefined) return missing;
+  const to = firstValue(parameters, 'To') ?? '';
+  const from = firstValue(parameters, 'From');
+  const sender = from ?? firstValue(parameters, 'MessagingServiceSid') ?? '';
+  return (
+    mixedChannels(from, to) ??
+    refusalOfSender(sender, refusedSenders.get(sender)) ??
+    (from === undefined ? undefined : invalidSender(from)) ??
+    refusalOfRecipient(to)
+  );
+}
+
+function refusalOfContent(parameters: FormParameters): ApiError | undefined {
   const to = firstValue(parameters, 'To');
   const from = firstValue(parameters, 'From');
   const body = firstValue(parameters, 'Body');
@@ -63,16 +89,43 @@ export function refusalOf(parameters: FormParameters): ApiError | undefined {
   if (statusCallback !== undefined && !/^https?:\/\/[^/]/.test(statusCallback)) {
     return badRequest(21609, `The 'StatusCallback' URL ${statusCallback} is not a valid URL.`);
   }
-  return magicSenders(from ?? '') ?? magicRecipients(to);
+  return undefined;
+}
+
+/** https://www.twilio.com/docs/errors/21910 */
+function mixedChannels(from: string | undefined, to: string): ApiError | undefined {
+  if (from === undefined || channelOf(from) === channelOf(to)) return undefined;
+  return badRequest(21910, 'Invalid From and To pair. From and To should be of the same channel');
+}
+
+function refusalOfSender(sender: string, refusal: SenderRefusal | undefined): ApiError | undefined {
+  if (refusal === undefined) return undefined;
+  return { status: 400, message: `The sender ${sender} cannot send this message.`, ...refusal };
+}
+
+function invalidSender(from: string): ApiError | undefined {
+  if (channelOf(from) !== 'sms') return undefined;
+  return isSmsSender(from) ? magicSenders(from) : notASender(from);
+}
+
+function refusalOfRecipient(to: string): ApiError | undefined {
+  const recipient = readRecipient(to);
+  return recipient === undefined
+    ? badRequest(21211, `Invalid 'To' Phone Number: ${to}`)
+    : magicRecipients(recipient);
+}
+
+function notASender(from: string): ApiError {
+  return badRequest(
+    21212,
+    `The 'From' number ${from} is not a valid phone number, shortcode, or alphanumeric sender ID.`,
+  );
 }
 
 function magicSenders(from: string): ApiError | undefined {
   switch (from) {
     case '+15005550001':
-      return badRequest(
-        21212,
-        `The 'From' number ${from} is not a valid phone number, shortcode, or alphanumeric sender ID.`,
-      );
+      return notASender(from);
     case '+15005550007':
       return badRequest(
         21606,

@@ -1,14 +1,14 @@
+import { channelOf, maskedNumber, withoutChannel } from './addresses.js';
 import type { CallbackStep } from './callback-plan.js';
 import { demoAccount } from './demo-account.js';
 import type { FormParameters } from './form-parameters.js';
-import { channelOf } from './message.js';
 import type { SimulatedMessage } from './message.js';
 
 /** What a status callback tells. */
 export interface StatusCallback {
   readonly messageSid: string;
   readonly status: string;
-  /** The recipient; of WhatsApp with or without the prefix. */
+  /** The recipient, a number or a WhatsApp user ID; of WhatsApp with or without the prefix. */
   readonly to: string;
   /** The sender; of WhatsApp with or without the prefix. */
   readonly from: string;
@@ -17,6 +17,9 @@ export interface StatusCallback {
   readonly messagingServiceSid?: string;
   readonly errorCode?: number;
   readonly errorMessage?: string;
+  /** `CC.…` or `CC.ENT.…`, with or without the prefix: sent exactly as it is here. */
+  readonly externalUserId?: string;
+  readonly parentExternalUserId?: string;
   /** More parameters, or other values for the usual ones. */
   readonly extra?: FormParameters;
   /** Names of parameters to leave out: `To` is really missing at times. */
@@ -25,15 +28,19 @@ export interface StatusCallback {
 
 /**
  * The parameters of a WhatsApp message's callback: the field set of real captures (see the project's notes on
- * Twilio). ChannelInstallSid, EventType and ExternalUserId come and go there; give them as `extra`.
+ * Twilio). ChannelInstallSid and EventType come and go there; give them as `extra`.
  */
 export function whatsappStatusParameters(callback: StatusCallback): FormParameters {
   const to = withPrefix(callback.to);
   return finished(callback, {
     ...common({ ...callback, to, from: withPrefix(callback.from) }),
     ChannelPrefix: 'whatsapp',
-    ChannelToAddress: masked(to),
+    ChannelToAddress: maskedNumber(withoutChannel(to)),
     StructuredMessage: 'false',
+    ...(callback.externalUserId !== undefined && { ExternalUserId: callback.externalUserId }),
+    ...(callback.parentExternalUserId !== undefined && {
+      ParentExternalUserId: callback.parentExternalUserId,
+    }),
   });
 }
 
@@ -59,6 +66,8 @@ export function statusParametersOf(message: SimulatedMessage, step: CallbackStep
     messagingServiceSid: message.messagingServiceSid,
     errorCode: step.errorCode,
     errorMessage: step.errorMessage,
+    externalUserId: message.externalUserId,
+    parentExternalUserId: message.parentExternalUserId,
   });
 }
 
@@ -84,11 +93,6 @@ function finished(callback: StatusCallback, usual: FormParameters): FormParamete
 
 function withPrefix(address: string): string {
   return address.startsWith('whatsapp:') ? address : `whatsapp:${address}`;
-}
-
-/** `+15550123456` of `whatsapp:+15550123456`, with its last four digits as `XXXX`. */
-function masked(address: string): string {
-  return address.replace(/^whatsapp:/, '').replace(/\d{4}$/, 'XXXX');
 }
 
 /** YYMMDDhhmm, in UTC here; Twilio's has no zone. */

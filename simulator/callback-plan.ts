@@ -31,9 +31,33 @@ export const delivered: CallbackPlan = (message) => [
 /** Nothing happens: the message keeps its first status. */
 export const silent: CallbackPlan = () => [];
 
+/**
+ * Twilio accepts the message and never sends it. With a Messaging Service, that is how a full queue shows (30001,
+ * https://www.twilio.com/docs/errors/30001).
+ */
+export function neverSent(errorCode: number): CallbackPlan {
+  return (message) => [
+    ...(message.messagingServiceSid === undefined ? [] : [{ status: 'queued' }]),
+    { status: 'failed', errorCode },
+  ];
+}
+
 /** These steps, one after the other, each waiting for the answer to the one before it. */
 export function inOrder(...steps: readonly CallbackStep[]): CallbackPlan {
   return () => steps;
+}
+
+/** The first plan for each recipient's first message, the second for the second, …; the last one for all further ones. */
+export function sequence(first: CallbackPlan, ...others: readonly CallbackPlan[]): CallbackPlan {
+  const sidsByRecipient = new Map<string, string[]>();
+  return (message) => {
+    const sids = sidsByRecipient.get(message.to) ?? [];
+    // Asked again for the same message, it gives the same plan.
+    if (!sids.includes(message.sid)) sidsByRecipient.set(message.to, [...sids, message.sid]);
+    const earlier = sids.includes(message.sid) ? sids.indexOf(message.sid) : sids.length;
+    const plan = [first, ...others][Math.min(earlier, others.length)] ?? first;
+    return plan(message);
+  };
 }
 
 /** The plan's steps, last first. */

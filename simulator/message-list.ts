@@ -3,7 +3,8 @@ import type { ApiError } from './api-errors.js';
 import type { ApiRequest } from './api-request.js';
 import { firstValue, formatForm } from './form-parameters.js';
 import type { FormParameters } from './form-parameters.js';
-import { messageResource } from './message-resource.js';
+import { hidesNumbers, messageResource } from './message-resource.js';
+import type { Redaction } from './message-resource.js';
 import type { SimulatedMessage } from './message.js';
 
 type MessageFilter = (message: SimulatedMessage) => boolean;
@@ -15,9 +16,13 @@ const day = 24 * 60 * 60 * second;
  * The answer to GET Messages, in the shape of Twilio's OpenAPI document.
  * @param messages the account's, newest first
  */
-export function messageList(messages: readonly SimulatedMessage[], request: ApiRequest) {
+export function messageList(
+  messages: readonly SimulatedMessage[],
+  request: ApiRequest,
+  redaction: Redaction = 'none',
+) {
   const { parameters, path } = request;
-  const filter = readFilter(parameters);
+  const filter = readFilter(parameters, redaction);
   if (typeof filter !== 'function') return { error: filter };
   const found = messages.filter(filter);
   const pageSize = Math.min(Math.max(wholeNumber(parameters, 'PageSize', 50), 1), 1000);
@@ -31,7 +36,7 @@ export function messageList(messages: readonly SimulatedMessage[], request: ApiR
     list: {
       end: Math.max(0, page * pageSize + listed.length - 1),
       first_page_uri: uri(0, {}),
-      messages: listed.map(messageResource),
+      messages: listed.map((message) => messageResource(message, redaction)),
       next_page_uri:
         rest.length > pageSize ? uri(page + 1, { PageToken: `PA${listed.at(-1)?.sid ?? ''}` }) : null,
       page,
@@ -50,13 +55,14 @@ function afterToken(messages: readonly SimulatedMessage[], token: string | undef
   return last === -1 ? [] : messages.slice(last + 1);
 }
 
-function readFilter(parameters: FormParameters): MessageFilter | ApiError {
+/** That `To` finds nothing once numbers are hidden is not documented by Twilio, only the harder case for a client. */
+function readFilter(parameters: FormParameters, redaction: Redaction): MessageFilter | ApiError {
   const to = firstValue(parameters, 'To');
   const from = firstValue(parameters, 'From');
   const sent = readSentRange(parameters);
   if (sent === undefined) return invalidDate;
   return (message) =>
-    (to === undefined || message.to === to) &&
+    (to === undefined || (message.to === to && !hidesNumbers(redaction))) &&
     (from === undefined || message.from === from) &&
     (sent === 'any' || (message.dateSent !== undefined && isWithin(message.dateSent, sent)));
 }

@@ -1,3 +1,4 @@
+import { readRecipient } from './addresses.js';
 import type { CallbackStep } from './callback-plan.js';
 import { firstValue } from './form-parameters.js';
 import type { FormParameters } from './form-parameters.js';
@@ -23,11 +24,12 @@ export class MessageStore {
     const media = parameters['MediaUrl'] ?? [];
     const mediaCount = typeof media === 'string' ? 1 : media.length;
     const messagingServiceSid = firstValue(parameters, 'MessagingServiceSid');
+    const to = firstValue(parameters, 'To') ?? '';
     const validityPeriod = firstValue(parameters, 'ValidityPeriod');
     const message = {
       sid: newMessageSid(mediaCount > 0 ? 'MM' : 'SM'),
       accountSid,
-      to: firstValue(parameters, 'To') ?? '',
+      to: readRecipient(to) ?? to,
       from: firstValue(parameters, 'From'),
       body: firstValue(parameters, 'Body'),
       messagingServiceSid,
@@ -44,7 +46,8 @@ export class MessageStore {
     message: ExistingMessage & Pick<SimulatedMessage, 'accountSid'>,
     parameters: FormParameters = {},
   ): SimulatedMessage {
-    const { status = 'sent', dateCreated = new Date() } = message;
+    const { status = 'sent', dateCreated = message.dateSent ?? new Date() } = message;
+    const dateSent = message.dateSent ?? (hasLeft(status) ? dateCreated : undefined);
     const stored: Changeable<SimulatedMessage> = {
       ...message,
       sid: message.sid ?? newMessageSid(),
@@ -52,8 +55,8 @@ export class MessageStore {
       mediaCount: message.mediaCount ?? 0,
       status,
       dateCreated,
-      dateUpdated: dateCreated,
-      dateSent: message.dateSent ?? (hasLeft(status) ? dateCreated : undefined),
+      dateUpdated: dateSent ?? dateCreated,
+      dateSent,
       parameters,
     };
     this.#messages.set(stored.sid, stored);

@@ -6,7 +6,7 @@ export interface SimulatedMessage {
   /** `SM` (or `MM`, with media) and 32 hexadecimal digits. */
   readonly sid: string;
   readonly accountSid: string;
-  /** E.164, with a channel prefix where there is one: `+15551230000`, `whatsapp:+15551230000`. */
+  /** E.164 or, on WhatsApp, a user ID, with its channel's prefix: `+15551230000`, `whatsapp:US.13491208655302`. */
   readonly to: string;
   /** As `to`; undefined until a Messaging Service has picked a sender. */
   readonly from?: string;
@@ -19,6 +19,11 @@ export interface SimulatedMessage {
   readonly validityPeriod?: number;
   readonly contentSid?: string;
   readonly mediaCount: number;
+  /** Default `outbound-api`. */
+  readonly direction?: 'inbound' | 'outbound-api';
+  /** The WhatsApp user IDs that its callbacks carry, exactly as they are sent. */
+  readonly externalUserId?: string;
+  readonly parentExternalUserId?: string;
   /** One of the 13 statuses of Twilio's `message_enum_status`, or one that it may add. */
   readonly status: string;
   readonly errorCode?: number;
@@ -34,12 +39,6 @@ export interface SimulatedMessage {
 /** A new message SID, `SM` and 32 random hexadecimal digits. */
 export function newMessageSid(prefix: 'SM' | 'MM' = 'SM'): string {
   return prefix + randomBytes(16).toString('hex');
-}
-
-/** `whatsapp` of `whatsapp:+15551230000`; an address without a prefix is a telephone's: `sms`. */
-export function channelOf(address: string): string {
-  const colon = address.indexOf(':');
-  return colon === -1 ? 'sms' : address.slice(0, colon);
 }
 
 /** How far a status is on a message's way; one that is not listed counts as an end. */

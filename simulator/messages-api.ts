@@ -1,6 +1,7 @@
 import express from 'express';
 import type { Express, Request, Response } from 'express';
 import { internalError, notAuthenticated, notFound, refusalOf, sendError } from './api-errors.js';
+import type { SenderRefusal } from './api-errors.js';
 import { readApiRequest } from './api-request.js';
 import type { ApiRequest } from './api-request.js';
 import { accountApi } from './account-api.js';
@@ -8,6 +9,7 @@ import type { AccountResources } from './account-api.js';
 import type { AcceptedFault, Fault, FaultQueue } from './faults.js';
 import { messageList } from './message-list.js';
 import { messageResource } from './message-resource.js';
+import type { Redaction } from './message-resource.js';
 import type { MessageStore } from './message-store.js';
 import type { SimulatedMessage } from './message.js';
 
@@ -20,6 +22,9 @@ export interface MessagesApiContext {
   readonly resources: AccountResources;
   /** Milliseconds before an accepted message shows in lists. */
   listDelay(): number;
+  redaction(): Redaction;
+  /** By `From` or Messaging Service SID. */
+  readonly refusedSenders: ReadonlyMap<string, SenderRefusal>;
   onRequest(request: ApiRequest): void;
   /**
    * Called for each message accepted. Its callbacks begin once `answered` has resolved.
@@ -69,7 +74,7 @@ function createMessage(context: MessagesApiContext, request: ApiRequest, respons
     fail(fault, response);
     return;
   }
-  const refusal = refusalOf(request.parameters);
+  const refusal = refusalOf(request.parameters, context.refusedSenders);
   if (refusal !== undefined) {
     sendError(response, refusal);
     return;
@@ -96,7 +101,7 @@ function fetchMessage(
   const message = context.store.find(sid);
   const found = message !== undefined && message.accountSid === request.accountSid;
   if (fault !== undefined) fail(fault, response);
-  else if (found) response.json(messageResource(message));
+  else if (found) response.json(messageResource(message, context.redaction()));
   else sendError(response, notFound(request.path));
 }
 
@@ -110,7 +115,7 @@ function listMessages(context: MessagesApiContext, request: ApiRequest, response
   const visible = context.store
     .ofAccount(request.accountSid)
     .filter((message) => message.dateCreated.getTime() <= newest);
-  const answer = messageList(visible, request);
+  const answer = messageList(visible, request, context.redaction());
   if (answer.error === undefined) response.json(answer.list);
   else sendError(response, answer.error);
 }

@@ -1,13 +1,15 @@
 import type { AccountResources } from './account-api.js';
+import type { SenderRefusal } from './api-errors.js';
 import type { ApiRequest } from './api-request.js';
 import type { CallbackPlan, CallbackStep } from './callback-plan.js';
 import type { CallbackAttempt, CallbackSenderOptions } from './callback-sender.js';
 import type { FormParameters } from './form-parameters.js';
+import type { Redaction } from './message-resource.js';
 import type { SimulatedMessage } from './message.js';
-import type { SignedRequest } from './signed-request.js';
+import type { SharedKey, SignedRequest } from './signed-request.js';
 
 export interface SimulatorOptions extends Omit<CallbackSenderOptions, 'onAttempt'> {
-  /** The numbers and Messaging Services that the accounts have; default: none. */
+  /** The numbers, Messaging Services and templates that the accounts have; default: none. */
   readonly resources?: AccountResources;
   /** Auth tokens by account SID; default: the demo account. */
   readonly accounts?: Readonly<Record<string, string>>;
@@ -19,6 +21,12 @@ export interface SimulatorOptions extends Omit<CallbackSenderOptions, 'onAttempt
   readonly callbackPlan?: CallbackPlan;
   /** Milliseconds before an accepted message shows in GET list; default 0. */
   readonly listDelayMilliseconds?: number;
+  /** What POST Messages is refused with, by its `From` or Messaging Service SID; default: no sender is refused. */
+  readonly refusedSenders?: Readonly<Record<string, SenderRefusal>>;
+  /** What GET hides; default `none`. */
+  readonly redaction?: Redaction;
+  /** Signs every callback in the tokens' place, as a Rule on the account does; default: the tokens sign. */
+  readonly sharedKey?: SharedKey;
 }
 
 /** The events of a simulator: names with the arguments of their listeners. */
@@ -39,20 +47,34 @@ export interface SendCallbackOptions {
   readonly accountSid?: string;
   /** Default `form`. */
   readonly format?: 'form' | 'json';
-  /** Signs with this token instead of the account's. */
+  /** Signs with this token instead of the account's or the simulator's shared key. */
   readonly signWith?: string;
+  /** Signs with this key; default: the simulator's, if it has one. */
+  readonly sharedKey?: SharedKey;
   /** Changes the request after it has been signed: another body, another header, no signature. */
   readonly tamper?: (request: SignedRequest) => SignedRequest;
 }
 
-export interface WhatsappMessage {
+/** The dates default to now, and to when it is sent. */
+export interface WhatsappMessage extends Partial<
+  Pick<
+    SimulatedMessage,
+    | 'contentSid'
+    | 'dateCreated'
+    | 'dateSent'
+    | 'externalUserId'
+    | 'mediaCount'
+    | 'messagingServiceSid'
+    | 'parentExternalUserId'
+  >
+> {
   /** Default: the simulator's first account. */
   readonly accountSid?: string;
   /** Default: a new one. */
   readonly sid?: string;
   /** `whatsapp:+14155238886` */
   readonly from: string;
-  /** `whatsapp:+15551230000` */
+  /** `whatsapp:+15551230000`, or a user ID: `whatsapp:US.13491208655302741918` */
   readonly to: string;
   /** The rendered text, as GET one will answer it. */
   readonly body: string;

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import type { AccountResources } from './account-api.js';
+import type { SenderRefusal } from './api-errors.js';
 import type { ApiRequest } from './api-request.js';
 import { CallbackPlayer } from './callback-player.js';
 import { delivered } from './callback-plan.js';
@@ -14,8 +15,10 @@ import type { HttpAnswer } from './http-post.js';
 import { LocalServer } from './local-server.js';
 import { MessageStore } from './message-store.js';
 import type { ExistingMessage } from './message-store.js';
+import type { Redaction } from './message-resource.js';
 import type { SimulatedMessage } from './message.js';
 import { messagesApi } from './messages-api.js';
+import type { SharedKey } from './signed-request.js';
 import type {
   SendCallbackOptions,
   SimulatorEvents,
@@ -38,6 +41,12 @@ export class TwilioSimulator extends EventEmitter<SimulatorEvents> {
   callbackPlan: CallbackPlan;
   /** Milliseconds before a message shows in GET list; Infinity for never. Looked at when a list is asked for. */
   listDelayMilliseconds: number;
+  /** What POST Messages is refused with from now on, by its `From` or Messaging Service SID. */
+  readonly refusedSenders: Map<string, SenderRefusal>;
+  /** What GET hides from now on. */
+  redaction: Redaction;
+  /** What signs callbacks from now on; undefined for the accounts' tokens. */
+  sharedKey: SharedKey | undefined;
 
   readonly #resources: AccountResources;
   readonly #accounts: ReadonlyMap<string, string>;
@@ -55,6 +64,9 @@ export class TwilioSimulator extends EventEmitter<SimulatorEvents> {
     this.#resources = options.resources ?? {};
     this.callbackPlan = options.callbackPlan ?? delivered;
     this.listDelayMilliseconds = options.listDelayMilliseconds ?? 0;
+    this.refusedSenders = new Map(Object.entries(options.refusedSenders ?? {}));
+    this.redaction = options.redaction ?? 'none';
+    this.sharedKey = options.sharedKey;
     this.#sender = new CallbackSender({
       ...options,
       onAttempt: (attempt) => {
@@ -109,7 +121,11 @@ export class TwilioSimulator extends EventEmitter<SimulatorEvents> {
   async sendCallback(options: SendCallbackOptions): Promise<HttpAnswer> {
     const { accountSid, signWith, ...callback } = options;
     const signer = accountSid ?? firstValue(options.parameters, 'AccountSid') ?? this.#firstAccount();
-    return await this.#sender.send({ ...callback, authToken: signWith ?? this.#tokenOf(signer) });
+    return await this.#sender.send({
+      ...callback,
+      authToken: signWith ?? this.#tokenOf(signer),
+      sharedKey: options.sharedKey ?? (signWith === undefined ? this.sharedKey : undefined),
+    });
   }
 
   /** Makes the next requests that fit the rule go wrong. */
@@ -144,6 +160,8 @@ export class TwilioSimulator extends EventEmitter<SimulatorEvents> {
       faults: this.#faults,
       resources: this.#resources,
       listDelay: () => this.listDelayMilliseconds,
+      redaction: () => this.redaction,
+      refusedSenders: this.refusedSenders,
       onRequest: (request) => {
         this.requests.push(request);
         this.emit('request', request);

@@ -3,9 +3,11 @@ import {
   delivered,
   dropped,
   inOrder,
+  neverSent,
   paced,
   repeated,
   reversed,
+  sequence,
   shuffled,
   silent,
 } from '../../simulator/callback-plan.js';
@@ -30,7 +32,7 @@ describe('The callbacks of a message', () => {
   });
   afterEach(() => Promise.all([simulator.close(), receiver.close()]));
 
-  const create = (more: { messagingServiceSid?: string; statusCallback?: string } = {}) =>
+  const create = (more: { to?: string; messagingServiceSid?: string; statusCallback?: string } = {}) =>
     clientOf(simulator).messages.create({ ...sms, statusCallback: receiver.url, ...more });
 
   it('are sent and delivered unless told otherwise, signed, with the SID of the message', async () => {
@@ -190,6 +192,31 @@ describe('The callbacks of a message', () => {
     ]);
     expect(await clientOf(simulator).messages(sid).fetch()).toMatchObject({ ...whatsapp, errorCode: 63049 });
     expect(simulator.messages).toEqual([]);
+  });
+
+  it.each([
+    [{}, ['failed']],
+    [{ messagingServiceSid: `MG${'1'.repeat(32)}` }, ['queued', 'failed']],
+  ])('can tell that the message %j was accepted and never sent', async (service, statuses) => {
+    simulator.callbackPlan = neverSent(30001);
+    const { sid } = await create(service);
+    await simulator.settled();
+    expect(receiver.statuses).toEqual(statuses);
+    expect(receiver.received.at(-1)?.parameters).toMatchObject({ MessageSid: sid, ErrorCode: '30001' });
+    expect(simulator.findMessage(sid)).toMatchObject({ status: 'failed', errorCode: 30001 });
+  });
+
+  it('can differ between a recipient’s first message and later ones', async () => {
+    simulator.callbackPlan = dropped(sequence(neverSent(30001), failing, delivered), () => false);
+    const ends = [];
+    for (const to of ['+15551230001', '+15551230002', '+15551230001', '+15551230001', '+15551230001']) {
+      const { sid } = await create({ to });
+      await simulator.settled();
+      ends.push(simulator.findMessage(sid)?.status);
+    }
+    expect(ends).toEqual(['failed', 'failed', 'undelivered', 'delivered', 'delivered']);
+    const [first] = simulator.messages;
+    expect(first && simulator.callbackPlan(first)).toMatchObject([{ status: 'failed' }]);
   });
 
   it('are told of as they happen, as are requests and messages', async () => {

@@ -2,7 +2,7 @@ import { getExpectedTwilioSignature, validateRequestWithBody } from 'twilio/lib/
 import { smsStatusParameters, whatsappStatusParameters } from '../../simulator/callback-parameters.js';
 import { demoAccount } from '../../simulator/demo-account.js';
 import { TwilioSimulator } from '../../simulator/twilio-simulator.js';
-import { isSigned, Receiver } from './support.js';
+import { isSigned, Receiver, signatureSettings } from './support.js';
 import type { Received } from './support.js';
 
 const messageSid = 'SM00000000000000000000000000000001';
@@ -95,6 +95,61 @@ describe('A callback of the simulator', () => {
     const [first, second] = receiver.received;
     expect(first && isSigned(first, publicUrl, 'token-of-the-subaccount')).toBe(true);
     expect(second && isSigned(second, publicUrl, 'stolen')).toBe(true);
+  });
+
+  describe('signed with a shared key', () => {
+    const sharedKey = { id: 'webhooks_sharedkey_1', secret: 'shared secret' };
+    const settings = `key=${sharedKey.id},algorithm=HMAC_SHA256`;
+    afterEach(() => {
+      simulator.sharedKey = undefined;
+    });
+
+    it('names the key, and is signed by SHA-256 with its secret only', async () => {
+      await simulator.sendCallback({ url: publicUrl, parameters: failed, sharedKey });
+      const { secret } = sharedKey;
+      expect(signatureSettings(onlyReceived())).toBe(settings);
+      expect(isSigned(onlyReceived(), publicUrl, secret)).toBe(true);
+      expect(isSigned(onlyReceived(), publicUrl)).toBe(false);
+      const sha1 = getExpectedTwilioSignature(secret, publicUrl, failed);
+      expect(onlyReceived().headers['x-twilio-signature']).not.toBe(sha1);
+    });
+
+    it('can be JSON', async () => {
+      await simulator.sendCallback({ url: publicUrl, parameters: failed, sharedKey, format: 'json' });
+      const { target, body, headers } = onlyReceived();
+      const url = `${publicOrigin}${target}`;
+      expect(headers['x-twilio-signature']).toBe(
+        getExpectedTwilioSignature(sharedKey.secret, url, {}, 'HMAC_SHA256'),
+      );
+      expect(JSON.parse(body)).toEqual(failed);
+    });
+
+    it('can name another algorithm', async () => {
+      for (const algorithm of ['HMAC_SHA1', 'HMAC_SHA512']) {
+        const key = { ...sharedKey, algorithm };
+        await simulator.sendCallback({ url: publicUrl, parameters: failed, sharedKey: key });
+      }
+      const [sha1, unknown] = receiver.received;
+      expect(sha1 && isSigned(sha1, publicUrl, sharedKey.secret)).toBe(true);
+      expect(unknown && signatureSettings(unknown)).toBe(`key=${sharedKey.id},algorithm=HMAC_SHA512`);
+    });
+
+    it('is so for every callback while the account has a Rule for it, unless another token is named', async () => {
+      simulator.sharedKey = sharedKey;
+      simulator.sendWhatsapp({
+        to: 'whatsapp:+15550123456',
+        from: 'whatsapp:+14155238886',
+        body: 'Hello',
+        statusCallback: publicUrl,
+        steps: [{ status: 'sent' }],
+      });
+      await simulator.settled();
+      expect(isSigned(onlyReceived(), publicUrl, sharedKey.secret)).toBe(true);
+      await simulator.sendCallback({ url: publicUrl, parameters: failed, signWith: 'stolen' });
+      const second = receiver.received.at(1);
+      expect(second && signatureSettings(second)).toBeUndefined();
+      expect(second && isSigned(second, publicUrl, 'stolen')).toBe(true);
+    });
   });
 
   it('is not sent for an account whose token is unknown', async () => {

@@ -1,13 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import twilio from 'twilio';
 import RequestClient from 'twilio/lib/base/RequestClient.js';
-import { validateRequest } from 'twilio/lib/webhooks/webhooks.js';
+import { getSignatureAlgorithm, validateRequest } from 'twilio/lib/webhooks/webhooks.js';
 import { demoAccount } from '../../simulator/demo-account.js';
 import { parseForm } from '../../simulator/form-parameters.js';
 import type { FormParameters } from '../../simulator/form-parameters.js';
 import { LocalServer } from '../../simulator/local-server.js';
 
-/** Sends what the real library would send to api.twilio.com to a simulator. */
+/** Sends what the real library would send to Twilio's hosts to a simulator. */
 class RebasedRequestClient extends RequestClient {
   constructor(
     private readonly baseUrl: string,
@@ -19,7 +19,7 @@ class RebasedRequestClient extends RequestClient {
   override request<TData>(options: RequestClient.RequestOptions<TData>) {
     return super.request<TData>({
       ...options,
-      uri: options.uri.replace('https://api.twilio.com', this.baseUrl),
+      uri: options.uri.replace(/^https:\/\/[a-z]+\.twilio\.com/, this.baseUrl),
     });
   }
 }
@@ -89,12 +89,19 @@ export class Receiver {
   }
 }
 
-/** What the library's own check says of a request that was signed for this URL. */
+/** What the library's own check says of a request that was signed for this URL, by the algorithm that it names. */
 export function isSigned(
   received: Received,
   publicUrl: string,
   authToken: string = demoAccount.authToken,
 ): boolean {
   const signature = received.headers['x-twilio-signature'];
-  return validateRequest(authToken, String(signature), publicUrl, received.parameters);
+  const algorithm = getSignatureAlgorithm(signatureSettings(received));
+  return validateRequest(authToken, String(signature), publicUrl, received.parameters, algorithm);
+}
+
+/** The header that names a shared key. */
+export function signatureSettings({ headers }: Received): string | undefined {
+  const settings = headers['x-twilio-webhooks-signature-settings'];
+  return typeof settings === 'string' ? settings : undefined;
 }
