@@ -151,7 +151,7 @@ export class FallbackService {
       await this.markSent(fallback, composed, found);
     } else if (found.outcome === 'unknown' || elapsed < (this.options.settlingMilliseconds ?? 30_000)) {
       await this.keepLooking(fallback, elapsed, found.problem);
-    } else if (this.isGivenUp(fallback)) {
+    } else if (found.outcome === 'hidden' || this.isGivenUp(fallback)) {
       await this.outcomes.failed(fallback, 'no_answer_from_twilio', null);
     } else {
       await this.send(fallback, composed);

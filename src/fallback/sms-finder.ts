@@ -2,12 +2,16 @@ import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { classifySendError, type SendError } from '../twilio/send-error.js';
 import type { SmsFallback } from './sms-fallback.entity.js';
-import { type AcceptedSms, type Sms, SmsSender } from './sms-sender.js';
+import { type AcceptedSearch, type AcceptedSms, type Sms, SmsSender } from './sms-sender.js';
 
-/** `none`: nobody knows of such an SMS at this time. `unknown`: Twilio could not be asked. */
+/**
+ * - `none`: the SMS is not known at this time, neither to Twilio nor from a callback.
+ * - `hidden`: it may be one of those whose recipient or text Twilio hides, so it must not be sent again.
+ * - `unknown`: Twilio could not be asked.
+ */
 export type Finding =
   | AcceptedSms
-  | { readonly outcome: 'none'; readonly problem: null }
+  | { readonly outcome: 'none' | 'hidden'; readonly problem: null }
   | { readonly outcome: 'unknown'; readonly problem: SendError };
 
 /** Finds an SMS whose sending was not answered. */
@@ -22,17 +26,17 @@ export class SmsFinder {
   async find(fallback: SmsFallback, sms: Sms, since: Date): Promise<Finding> {
     const reportedSid = await this.findReportedSid(fallback.id);
     if (reportedSid !== null) return { outcome: 'accepted', messageSid: reportedSid, status: 'accepted' };
-    const listed = await this.list(sms, since);
-    if (!Array.isArray(listed)) return { outcome: 'unknown', problem: listed };
-    const others = await this.findSidsOfOthers(
-      fallback.id,
-      since,
-      listed.map(({ messageSid }) => messageSid),
-    );
-    return listed.find(({ messageSid }) => !others.has(messageSid)) ?? { outcome: 'none', problem: null };
+    const search = await this.search(sms, since);
+    if ('outcome' in search) return { outcome: 'unknown', problem: search };
+    const { accepted, possible, complete } = search;
+    const sids = [...accepted, ...possible].map(({ messageSid }) => messageSid);
+    const others = await this.findSidsOfOthers(fallback.id, since, sids);
+    const isFree = ({ messageSid }: AcceptedSms) => !others.has(messageSid);
+    const isHidden = !complete || possible.some(isFree);
+    return accepted.find(isFree) ?? { outcome: isHidden ? 'hidden' : 'none', problem: null };
   }
 
-  private async list(sms: Sms, since: Date): Promise<AcceptedSms[] | SendError> {
+  private async search(sms: Sms, since: Date): Promise<AcceptedSearch | SendError> {
     try {
       return await this.sender.findAccepted(sms, since);
     } catch (error) {

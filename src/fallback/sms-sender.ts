@@ -25,6 +25,16 @@ export interface AcceptedSms {
 
 export type SendResult = AcceptedSms | SendError;
 
+/** What a provider's list says about an SMS whose sending was not answered. Each list has the oldest first. */
+export interface AcceptedSearch {
+  /** Every SMS like it. */
+  readonly accepted: readonly AcceptedSms[];
+  /** Every SMS that may be like it: the provider hides the recipient, the text, or both, e.g. for privacy. */
+  readonly possible: readonly AcceptedSms[];
+  /** False: there may be more of them than the provider shows. */
+  readonly complete: boolean;
+}
+
 /**
  * Port: what sends an SMS. Replace it to send by another way than Twilio's Messages API.
  * Its conformance suite is test/fallback/sms-sender.suite.ts.
@@ -37,9 +47,9 @@ export abstract class SmsSender {
   abstract send(sms: Sms): Promise<SendResult>;
 
   /**
-   * Looks for SMS like this one that were accepted since then, for when the answer to `send` was lost.
-   * @returns every match, the oldest first; an empty list says that there is none.
+   * Looks for SMS like this one that were accepted since then, for when the answer to `send` was lost. Only a complete
+   * search that finds nothing, not even a possible match, shows that this SMS was not accepted.
    * @throws when that cannot be found out now.
    */
-  abstract findAccepted(sms: Sms, since: Date): Promise<AcceptedSms[]>;
+  abstract findAccepted(sms: Sms, since: Date): Promise<AcceptedSearch>;
 }

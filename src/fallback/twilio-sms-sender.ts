@@ -3,7 +3,7 @@ import type { MessageInstance } from 'twilio/lib/rest/api/v2010/account/message.
 import { classifySendError } from '../twilio/send-error.js';
 import { TwilioAccounts } from '../twilio/twilio-accounts.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
-import { type AcceptedSms, type SendResult, type Sms, SmsSender } from './sms-sender.js';
+import { type AcceptedSearch, type AcceptedSms, type SendResult, type Sms, SmsSender } from './sms-sender.js';
 
 /** Twilio keeps an SMS that cannot be delivered for 10 hours by default; an SMS that late is worse than none. */
 const VALIDITY_PERIOD_SECONDS = 4 * 60 * 60;
@@ -11,7 +11,7 @@ const VALIDITY_PERIOD_SECONDS = 4 * 60 * 60;
 /** How far Twilio's clock may be behind ours. */
 const CLOCK_SKEW_MILLISECONDS = 60_000;
 
-/** Messages to one person that are looked through; they come the newest first. */
+/** Messages to one person, and of one sender, that are looked through; they come the newest first. */
 const LISTED_MESSAGES = 200;
 
 /** Sends through Twilio's Messages API, which has no idempotency key. */
@@ -41,25 +41,88 @@ export class TwilioSmsSender extends SmsSender {
     }
   }
 
-  /** Twilio filters its list by recipient, sender and date only, and by date only what was sent already. */
-  async findAccepted(sms: Sms, since: Date): Promise<AcceptedSms[]> {
-    const messages = await this.accounts.client(sms.accountSid).messages.list({
-      to: sms.to,
-      from: sms.from ?? undefined,
+  /**
+   * Twilio filters its list by recipient, sender and date only, and by date only what was sent already. Message
+   * redaction hides the recipient's last digits, the text, or both once an SMS is sent, for a whole account or for one
+   * message; whether the filter by recipient still finds such an SMS is not documented. So the sender's newest
+   * messages are looked through too.
+   * Source: https://www.twilio.com/docs/messaging/guides/privacy-message-redaction
+   */
+  async findAccepted(sms: Sms, since: Date): Promise<AcceptedSearch> {
+    const earliest = since.getTime() - CLOCK_SKEW_MILLISECONDS;
+    const toRecipient = await this.list(sms, { to: sms.to });
+    const newest = await this.list(sms, {});
+    const messages = new Map([...newest, ...toRecipient].map((message) => [message.sid, message]));
+    const foundByRecipient = new Set(toRecipient.map(({ sid }) => sid));
+    const matches = [...messages.values()]
+      .filter((message) => message.dateCreated.getTime() >= earliest && isOfSender(message, sms))
+      .sort((first, second) => first.dateCreated.getTime() - second.dateCreated.getTime())
+      .map((message) => ({
+        message,
+        recipient: foundByRecipient.has(message.sid) ? 'same' : matchRecipient(textOf(message.to), sms.to),
+        text: matchText(message, sms.body),
+      }))
+      .filter(({ recipient, text }) => recipient !== 'other' && text !== 'other');
+    const isCertain = ({ recipient, text }: (typeof matches)[number]) =>
+      recipient === 'same' && text === 'same';
+    return {
+      accepted: matches.filter(isCertain).map(({ message }) => accepted(message)),
+      possible: matches.filter((match) => !isCertain(match)).map(({ message }) => accepted(message)),
+      complete:
+        reachesBackTo(earliest, toRecipient) && (reachesBackTo(earliest, newest) || !newest.some(isMasked)),
+    };
+  }
+
+  private list({ accountSid, from }: Sms, filter: { to?: string }): Promise<MessageInstance[]> {
+    return this.accounts.client(accountSid).messages.list({
+      ...filter,
+      from: from ?? undefined,
       limit: LISTED_MESSAGES,
       pageSize: LISTED_MESSAGES,
     });
-    const earliest = since.getTime() - CLOCK_SKEW_MILLISECONDS;
-    return messages
-      .filter(
-        (message) =>
-          comparable(message.body) === comparable(sms.body) &&
-          message.dateCreated.getTime() >= earliest &&
-          (sms.messagingServiceSid === null || message.messagingServiceSid === sms.messagingServiceSid),
-      )
-      .sort((first, second) => first.dateCreated.getTime() - second.dateCreated.getTime())
-      .map(accepted);
   }
+}
+
+/** What a message's listed recipient or text says about an SMS; `hidden` where message redaction hides it. */
+type Match = 'same' | 'hidden' | 'other';
+
+function isOfSender({ messagingServiceSid }: MessageInstance, sms: Sms): boolean {
+  return sms.messagingServiceSid === null || messagingServiceSid === sms.messagingServiceSid;
+}
+
+/** @param listed a number of which any digits may be hidden; those that are shown decide. */
+function matchRecipient(listed: string, to: string): Match {
+  if (listed === to) return 'same';
+  if (!isMaskedNumber(listed)) return 'other';
+  const [start = '', end = ''] = /^\+?(\d*)\D.*?(\d*)$/.exec(listed)?.slice(1) ?? [];
+  const digits = to.replaceAll(/\D/g, '');
+  return digits.startsWith(start) && digits.endsWith(end) ? 'hidden' : 'other';
+}
+
+function matchText({ body, numMedia }: MessageInstance, text: string): Match {
+  if (textOf(body) === '') return numMedia === '0' ? 'hidden' : 'other';
+  return comparable(body) === comparable(text) ? 'same' : 'other';
+}
+
+/** The library types both a message's recipient and its text as never null, which redaction need not respect. */
+function textOf(field: string | null): string {
+  return field ?? '';
+}
+
+function reachesBackTo(earliest: number, messages: readonly MessageInstance[]): boolean {
+  return (
+    messages.length < LISTED_MESSAGES || messages.some(({ dateCreated }) => dateCreated.getTime() < earliest)
+  );
+}
+
+/** Redaction may be on for the SMS if it is on for another message of any channel. */
+function isMasked({ to }: MessageInstance): boolean {
+  return isMaskedNumber(textOf(to).replace(/^whatsapp:/, ''));
+}
+
+/** Neither a number in full, nor a WhatsApp user ID such as `US.13491208655302`, nor an address of another channel. */
+function isMaskedNumber(address: string): boolean {
+  return !/^\+?\d+$/.test(address) && !/^[A-Z]{2}\./.test(address) && !address.includes(':');
 }
 
 /** What Smart Encoding replaces, beside what NFKC does. */

@@ -1,5 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { type AcceptedSms, type SendResult, type Sms, SmsSender } from '../../src/fallback/sms-sender.js';
+import {
+  type AcceptedSearch,
+  type AcceptedSms,
+  type SendResult,
+  type Sms,
+  SmsSender,
+} from '../../src/fallback/sms-sender.js';
 import type { SendOutcome } from '../../src/twilio/send-error.js';
 
 type Trouble = 'rejected' | 'not_processed' | 'answer_lost' | 'no_answer';
@@ -9,6 +15,7 @@ export class InMemorySmsSender extends SmsSender {
   readonly accepted: { readonly sms: Sms; readonly at: Date; readonly result: AcceptedSms }[] = [];
   readonly troubles: Trouble[] = [];
   canBeAsked = true;
+  hidesTexts = false;
 
   send(sms: Sms): Promise<SendResult> {
     const trouble = this.troubles.shift();
@@ -19,15 +26,17 @@ export class InMemorySmsSender extends SmsSender {
     return Promise.resolve(trouble === 'answer_lost' ? problem('ambiguous') : result);
   }
 
-  findAccepted(sms: Sms, since: Date): Promise<AcceptedSms[]> {
+  findAccepted(sms: Sms, since: Date): Promise<AcceptedSearch> {
     if (!this.canBeAsked) {
       this.canBeAsked = true;
       return Promise.reject(new Error('The provider is away'));
     }
-    const alike = this.accepted.filter(
-      (one) => one.sms.to === sms.to && one.sms.body === sms.body && one.at >= since,
-    );
-    return Promise.resolve(alike.map(({ result }) => result));
+    const found = this.accepted
+      .filter((one) => one.sms.to === sms.to && one.at >= since)
+      .filter((one) => this.hidesTexts || one.sms.body === sms.body)
+      .map(({ result }) => result);
+    const [accepted, possible] = this.hidesTexts ? [[], found] : [found, []];
+    return Promise.resolve({ accepted, possible, complete: true });
   }
 }
 

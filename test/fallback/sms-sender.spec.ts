@@ -1,9 +1,10 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import { silent } from '../../simulator/callback-plan.js';
 import { demoAccount } from '../../simulator/demo-account.js';
 import type { Fault } from '../../simulator/faults.js';
 import { TwilioSimulator } from '../../simulator/twilio-simulator.js';
-import { SmsSender } from '../../src/fallback/sms-sender.js';
+import { type AcceptedSms, type Sms, SmsSender } from '../../src/fallback/sms-sender.js';
 import { TwilioSmsSender } from '../../src/fallback/twilio-sms-sender.js';
 import { TwilioAccounts } from '../../src/twilio/twilio-accounts.js';
 import { TestApplication, WEBHOOK_URL } from '../support/application.js';
@@ -40,6 +41,9 @@ async function openTwilio(sent: SmsSenderHarness['sms']): Promise<SmsSenderHarne
     failNextLook: () => {
       twilio.failNext({ on: 'list', fault: { type: 'error', status: 500, code: 20500 } });
     },
+    hideFromNow: () => {
+      twilio.redaction = 'both';
+    },
     close: () => twilio.close(),
   };
 }
@@ -62,6 +66,9 @@ smsSenderSuite('InMemorySmsSender', () => {
     hangNext: () => sender.troubles.push('no_answer'),
     failNextLook: () => {
       sender.canBeAsked = false;
+    },
+    hideFromNow: () => {
+      sender.hidesTexts = true;
     },
     close: () => Promise.resolve(),
   });
@@ -93,10 +100,113 @@ describe('TwilioSmsSender', () => {
         { ...sms, to: '+15557654321', body },
         new Date(),
       );
-      expect(found.map(({ messageSid }) => messageSid)).toEqual([sid]);
+      expect(found.accepted.map(({ messageSid }) => messageSid)).toEqual([sid]);
     } finally {
       await twilio.close();
     }
+  });
+});
+
+describe('TwilioSmsSender, where message redaction hides numbers or texts,', () => {
+  const lost = { ...sms, to: '+15550107001', body: 'Your appointment is tomorrow.' };
+  const { to, from, body } = lost;
+  const aMinuteAgo = () => new Date(Date.now() - 60_000);
+  let twilio: TwilioSimulator;
+  let sender: TwilioSmsSender;
+
+  beforeAll(async () => {
+    twilio = await TwilioSimulator.start({ callbackPlan: silent });
+    const accounts = new TwilioAccounts({
+      accounts: [{ accountSid: demoAccount.sid, authTokens: [demoAccount.authToken] }],
+      apiBaseUrl: twilio.baseUrl,
+    });
+    sender = new TwilioSmsSender(accounts, {});
+  });
+
+  beforeEach(() => {
+    twilio.forget();
+    twilio.redaction = 'none';
+  });
+
+  afterAll(() => twilio.close());
+
+  async function search(wanted: Partial<Sms> = {}) {
+    const { accepted, possible, complete } = await sender.findAccepted({ ...lost, ...wanted }, aMinuteAgo());
+    const sids = (found: readonly AcceptedSms[]) => found.map(({ messageSid }) => messageSid);
+    return { accepted: sids(accepted), possible: sids(possible), complete };
+  }
+
+  const nothing = { accepted: [], possible: [], complete: true };
+
+  it.each(['numbers', 'bodies', 'both'] as const)(
+    'takes no SMS for the one it looks for: %s',
+    async (hidden) => {
+      const { sid } = twilio.addMessage({ to, from, body });
+      expect(await search()).toEqual({ ...nothing, accepted: [sid] });
+      twilio.redaction = hidden;
+      expect(await search()).toEqual({ ...nothing, possible: [sid] });
+    },
+  );
+
+  it('says that an SMS is possible whatever digits of its number are hidden, and however', async () => {
+    const digits = to.slice(1);
+    const hidden = fc.record({
+      plus: fc.constantFrom('+', ''),
+      mask: fc.constantFrom('X', 'x', '*', '#', '•'),
+      positions: fc.uniqueArray(fc.nat(digits.length - 1), { minLength: 1 }),
+    });
+    const numbers = hidden.map(
+      ({ plus, mask, positions }) =>
+        plus + digits.replaceAll(/\d/g, (digit, index: number) => (positions.includes(index) ? mask : digit)),
+    );
+    await fc.assert(
+      fc.asyncProperty(numbers, async (number) => {
+        twilio.forget();
+        const { sid } = twilio.addMessage({ to: number, from, body });
+        expect(await search()).toEqual({ ...nothing, possible: [sid] });
+      }),
+      {
+        numRuns: 40,
+        examples: [['+1555010XXXX'], ['+X5550107XXX'], ['+1 (555) 010-XXXX'], ['+1555*****'], ['']],
+      },
+    );
+  });
+
+  it.each([
+    ['another masked number', { to: '+1555011XXXX' }],
+    ['another number whose end is shown', { to: '+1555XXX7002' }],
+    ['a number that is not hidden', { to: '+15550107002' }],
+    ['a user ID', { to: 'US.1555010X7001' }],
+    ['a WhatsApp message', { to: 'whatsapp:+1555010XXXX' }],
+    ['another text', { to: '+1555010XXXX', body: 'Your invoice is due.' }],
+    ['a picture', { to, body: '', mediaCount: 1 }],
+    ['another sender', { to: '+1555010XXXX', from: '+15550002222' }],
+    ['a time before the attempt', { to: '+1555010XXXX', dateCreated: new Date(Date.now() - 600_000) }],
+  ])('knows that an SMS is another one by %s', async (_, other) => {
+    twilio.addMessage({ from, body, ...other });
+    expect(await search()).toEqual(nothing);
+  });
+
+  it('compares the Messaging Service where that picks the sender', async () => {
+    const [ours, another] = [`MG${'1'.repeat(32)}`, `MG${'2'.repeat(32)}`];
+    const masked = { to: '+1555010XXXX', from: '+15550003333', body: '' };
+    const { sid } = twilio.addMessage({ ...masked, messagingServiceSid: ours });
+    twilio.addMessage({ ...masked, messagingServiceSid: another });
+    twilio.addMessage(masked);
+    const found = await search({ from: null, messagingServiceSid: ours });
+    expect(found).toEqual({ ...nothing, possible: [sid] });
+  });
+
+  it.each([
+    ['does not trust', '+1555019XXXX', 0, false],
+    ['does not trust, of WhatsApp either,', 'whatsapp:+1555019XXXX', 0, false],
+    ['trusts', '+1555019XXXX', 120_000, true],
+    ['trusts', '+15550190000', 0, true],
+  ])('%s a list that is full of messages to %s of %i ms ago', async (_, full, age, complete) => {
+    const dateCreated = new Date(Date.now() - age);
+    for (let index = 0; index < 200; index += 1)
+      twilio.addMessage({ to: full, from, body: 'Hi', dateCreated });
+    expect(await search()).toEqual({ ...nothing, complete });
   });
 });
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Sms, SmsSender } from '../../src/fallback/sms-sender.js';
+import type { AcceptedSms, Sms, SmsSender } from '../../src/fallback/sms-sender.js';
 
 /** What the suite needs to know of, and to do to, the provider behind an SmsSender. */
 export interface SmsSenderHarness {
@@ -18,6 +18,8 @@ export interface SmsSenderHarness {
   hangNext(): void;
   /** The provider cannot be asked next what it accepted. */
   failNextLook(): void;
+  /** From now on, the provider hides in its list what tells one SMS from another. */
+  hideFromNow(): void;
   close(): Promise<void>;
 }
 
@@ -39,6 +41,13 @@ export function smsSenderSuite(name: string, open: () => Promise<SmsSenderHarnes
     }
 
     const aMinuteAgo = () => new Date(Date.now() - 60_000);
+
+    /** The SMS that are alike; nothing else is in doubt. */
+    async function find(sms: Sms, since: Date): Promise<readonly AcceptedSms[]> {
+      const { accepted, ...rest } = await harness.sender.findAccepted(sms, since);
+      expect(rest).toEqual({ possible: [], complete: true });
+      return accepted;
+    }
 
     it('sends an SMS once, and tells its SID and status', async () => {
       const sms = newSms();
@@ -71,7 +80,7 @@ export function smsSenderSuite(name: string, open: () => Promise<SmsSenderHarnes
       const result = await harness.sender.send(sms);
       expect(result).toMatchObject({ outcome: 'rejected', code: expect.stringMatching(/./) as unknown });
       expect(harness.acceptedFor(sms.to)).toEqual([]);
-      expect(await harness.sender.findAccepted(sms, aMinuteAgo())).toEqual([]);
+      expect(await find(sms, aMinuteAgo())).toEqual([]);
     });
 
     it('says not_processed of an SMS that may be sent again, and does not send it again by itself', async () => {
@@ -88,7 +97,7 @@ export function smsSenderSuite(name: string, open: () => Promise<SmsSenderHarnes
       const sms = newSms();
       expect(await harness.sender.send(sms)).toMatchObject({ outcome: 'ambiguous' });
       expect(harness.acceptedFor(sms.to)).toHaveLength(1);
-      expect(await harness.sender.findAccepted(sms, aMinuteAgo())).toMatchObject([{ outcome: 'accepted' }]);
+      expect(await find(sms, aMinuteAgo())).toMatchObject([{ outcome: 'accepted' }]);
     });
 
     it('says ambiguous, within 15 seconds, where no answer comes', async () => {
@@ -97,31 +106,53 @@ export function smsSenderSuite(name: string, open: () => Promise<SmsSenderHarnes
       const began = Date.now();
       expect(await harness.sender.send(sms)).toMatchObject({ outcome: 'ambiguous' });
       expect(Date.now() - began).toBeLessThan(15_000);
-      expect(await harness.sender.findAccepted(sms, aMinuteAgo())).toEqual([]);
+      expect(await find(sms, aMinuteAgo())).toEqual([]);
     });
 
     it('finds every SMS that is alike, with the SIDs that were told', async () => {
       const sms = newSms();
       const sent = [await harness.sender.send(sms), await harness.sender.send(sms)];
       const sids = sent.map((result) => (result.outcome === 'accepted' ? result.messageSid : undefined));
-      const found = await harness.sender.findAccepted(sms, aMinuteAgo());
+      const found = await find(sms, aMinuteAgo());
       expect(found.map(({ messageSid }) => messageSid).toSorted()).toEqual(sids.toSorted());
     });
 
     it('finds no SMS with another text or to another recipient, and none from before', async () => {
       const sms = newSms();
       await harness.sender.send(sms);
-      expect(await harness.sender.findAccepted({ ...sms, body: 'Hello' }, aMinuteAgo())).toEqual([]);
-      expect(await harness.sender.findAccepted(newSms(), aMinuteAgo())).toEqual([]);
+      expect(await find({ ...sms, body: 'Hello' }, aMinuteAgo())).toEqual([]);
+      expect(await find(newSms(), aMinuteAgo())).toEqual([]);
       const later = new Date(Date.now() + 300_000);
-      expect(await harness.sender.findAccepted(sms, later)).toEqual([]);
+      expect(await find(sms, later)).toEqual([]);
     });
 
     it('rejects where it cannot find out, which is not the same as finding none', async () => {
       const sms = newSms();
       harness.failNextLook();
       await expect(harness.sender.findAccepted(sms, aMinuteAgo())).rejects.toBeDefined();
-      expect(await harness.sender.findAccepted(sms, aMinuteAgo())).toEqual([]);
+      expect(await find(sms, aMinuteAgo())).toEqual([]);
+    });
+
+    describe('whose provider hides what tells one SMS from another,', () => {
+      beforeAll(() => {
+        harness.hideFromNow();
+      });
+
+      it('says that an SMS may have been accepted', async () => {
+        harness.loseNextAnswer();
+        const sms = newSms();
+        expect(await harness.sender.send(sms)).toMatchObject({ outcome: 'ambiguous' });
+        const { accepted, possible, complete } = await harness.sender.findAccepted(sms, aMinuteAgo());
+        expect(accepted).toEqual([]);
+        expect(possible.length > 0 || !complete).toBe(true);
+      });
+
+      it('finds none where what is shown differs, or from before', async () => {
+        const sms = newSms();
+        await harness.sender.send(sms);
+        expect(await find({ ...sms, to: '+15559990000' }, aMinuteAgo())).toEqual([]);
+        expect(await find(sms, new Date(Date.now() + 300_000))).toEqual([]);
+      });
     });
   });
 }
