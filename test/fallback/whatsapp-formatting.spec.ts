@@ -87,6 +87,7 @@ const UNCHANGED: readonly string[] = [
   'https://example.com/~user/*x*/_y_?q=_z_#*w*',
   'Go to example.com/_a_b_ or www.example.com/?x=_y_',
   'ftp://example.com/*a*',
+  'https://example.com/_a_/www._b_/x',
   '_foo_@example.com',
   'first_last_@example.com',
   '@handle_name_ and @_handle_',

@@ -1,0 +1,171 @@
+import { Injectable } from '@nestjs/common';
+import twilio from 'twilio';
+import { TwilioAccounts } from '../twilio/twilio-accounts.js';
+import { hasPlaceholder } from './sms-text.js';
+
+/** What an SMS does not show of a template. `template`: what it has is not known. */
+export type NotCarriedOver =
+  'media' | 'buttons' | 'list' | 'location' | 'carousel' | 'catalog' | 'flow' | 'payment' | 'template';
+
+export interface TemplateParts {
+  /** The targets of URL buttons, complete and different from each other, in the template's order. */
+  readonly links: readonly string[];
+  /** Empty if text and links are all there is. */
+  readonly notCarriedOver: readonly NotCarriedOver[];
+}
+
+/** The values that a message was sent with, by the name of the placeholder. */
+export type ContentVariables = Readonly<Record<string, string>>;
+
+const UNKNOWN_TEMPLATE: TemplateParts = { links: [], notCarriedOver: ['template'] };
+
+const CONTENT_SID = /^HX[0-9a-f]{32}$/i;
+
+/**
+ * The types that WhatsApp takes, the richest first, with what an SMS never shows of them. Twilio sends the richest type
+ * that a channel takes. whatsapp/flows is not in Twilio's list; it comes before the types that serve other channels too.
+ * Source: https://www.twilio.com/docs/content/content-types-overview#channel-support-and-priority-order
+ */
+const CONTENT_TYPES: ReadonlyMap<string, readonly NotCarriedOver[]> = new Map([
+  ['whatsapp/authentication', []],
+  ['whatsapp/card', []],
+  ['whatsapp/flows', ['flow']],
+  ['twilio/flows', ['flow']],
+  ['twilio/pay', ['payment']],
+  ['twilio/catalog', ['catalog']],
+  ['twilio/carousel', ['carousel']],
+  ['twilio/card', []],
+  ['twilio/list-picker', ['list']],
+  ['twilio/call-to-action', []],
+  ['twilio/quick-reply', []],
+  ['twilio/location', ['location']],
+  ['twilio/media', []],
+  ['twilio/text', []],
+] as const);
+
+/** Looks up at Twilio what a template has beside its text. */
+@Injectable()
+export class TemplateContent {
+  constructor(private readonly accounts: TwilioAccounts) {}
+
+  /**
+   * The parts of a template in a message. A template that Twilio does not have, does not show to the account, or
+   * describes in an unknown way has the part `template`.
+   * @throws what `classifySendError` takes, if Twilio cannot be asked now: an error of the network, 401, 408, 429, 5xx,
+   * or an account that is not configured.
+   */
+  async find(accountSid: string, contentSid: string, variables: ContentVariables): Promise<TemplateParts> {
+    if (!CONTENT_SID.test(contentSid)) return UNKNOWN_TEMPLATE;
+    const client = this.accounts.client(accountSid);
+    try {
+      const { types } = await client.content.v1.contents(contentSid).fetch();
+      return partsOf(types, variables);
+    } catch (error) {
+      if (isAnswer(error)) return UNKNOWN_TEMPLATE;
+      throw error;
+    }
+  }
+}
+
+/** HTTP statuses that say nothing about the template: the same request may succeed later. */
+const PASSING_STATUSES: ReadonlySet<number> = new Set([401, 408, 429]);
+
+/** Whether Twilio has answered, and would answer the same again. The library parses an answer before we see it. */
+function isAnswer(error: unknown): boolean {
+  if (error instanceof twilio.RestException) return error.status < 500 && !PASSING_STATUSES.has(error.status);
+  return error instanceof SyntaxError || error instanceof TypeError;
+}
+
+/**
+ * What an SMS shows of a template's `types` and what it does not. Of several types the one counts that WhatsApp gets.
+ * A type that may be WhatsApp's and is not known here adds `template`.
+ */
+export function partsOf(types: unknown, variables: ContentVariables): TemplateParts {
+  const contents = Object.entries(fieldsOf(types)).filter(([, content]) => content !== null);
+  const known = new Map(contents.filter(([name, content]) => CONTENT_TYPES.has(name) && isObject(content)));
+  const richest = [...CONTENT_TYPES].find(([name]) => known.has(name));
+  if (richest === undefined) return UNKNOWN_TEMPLATE;
+  const [name, always] = richest;
+  const content = fieldsOf(known.get(name));
+  const parts = [content, ...listOf(content.cards).map(fieldsOf)].map((part) => partsOfOne(part, variables));
+  const hasUnknown = contents.some(([other]) => /^(?:twilio|whatsapp)\//.test(other) && !known.has(other));
+  return {
+    links: unique(parts.flatMap(({ links }) => links)),
+    notCarriedOver: unique([
+      ...always,
+      ...parts.flatMap(({ notCarriedOver }) => notCarriedOver),
+      ...(hasUnknown ? UNKNOWN_TEMPLATE.notCarriedOver : []),
+    ]),
+  };
+}
+
+/** The media and the buttons of a content or of a card. `media` is a URL or a list of them. */
+function partsOfOne(
+  { media, media_url: mediaUrl, actions }: Fields,
+  variables: ContentVariables,
+): TemplateParts {
+  const buttons = listOf(actions).map((action) => linkOf(fieldsOf(action), variables));
+  const hasMedia = [...listOf(media), ...listOf(mediaUrl)].some((url) => url !== '' && url !== null);
+  return {
+    links: buttons.filter((link) => link !== null),
+    notCarriedOver: [
+      ...(hasMedia ? (['media'] as const) : []),
+      ...(buttons.includes(null) ? (['buttons'] as const) : []),
+    ],
+  };
+}
+
+/** The web address that a button opens. Null for every other button, and if the message has no value for a placeholder. */
+function linkOf({ url }: Fields, variables: ContentVariables): string | null {
+  const [template] = listOf(url);
+  if (typeof template !== 'string') return null;
+  const link = template
+    .replace(/\{\{\s*([^{}\s]+)\s*\}\}/g, (placeholder, name: string) =>
+      Object.hasOwn(variables, name) && variables[name] !== '' ? String(variables[name]) : placeholder,
+    )
+    .trim();
+  if (hasPlaceholder(link) || !URL.canParse(link)) return null;
+  const { protocol, href } = new URL(link);
+  if (protocol !== 'https:' && protocol !== 'http:') return null;
+  // A phone ends a link at white space.
+  return /\s/.test(link) ? href : link;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function fieldsOf(value: unknown): Fields {
+  return isObject(value) ? { ...value } : {};
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  if (value === undefined || value === null) return [];
+  return Array.isArray(value) ? value : [value];
+}
+
+function unique<Value>(values: readonly Value[]): Value[] {
+  return [...new Set(values)];
+}
+
+/**
+ * The ContentVariables of a message from their JSON. Numbers become strings, as in a message; what is neither, and
+ * anything that is not an object, is left out.
+ */
+export function contentVariablesOf(json: string | null): ContentVariables {
+  return Object.fromEntries(
+    Object.entries(fieldsOf(parsed(json))).flatMap(([name, value]) =>
+      typeof value === 'string' || typeof value === 'number' ? [[name, String(value)]] : [],
+    ),
+  );
+}
+
+function parsed(json: string | null): unknown {
+  try {
+    return JSON.parse(json ?? '');
+  } catch {
+    return null;
+  }
+}
