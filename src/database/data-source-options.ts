@@ -15,6 +15,7 @@ import { AddFallbackErasure1795305600021 } from '../../migrations/1795305600021-
 import { CompleteFallbacks1795305600022 } from '../../migrations/1795305600022-complete-fallbacks.js';
 import { CountedWithinSeconds1795305600023 } from '../../migrations/1795305600023-counted-within-seconds.js';
 import { LookForMessagesFirst1795305600024 } from '../../migrations/1795305600024-look-for-messages-first.js';
+import { DecideBeforeSending1795305600025 } from '../../migrations/1795305600025-decide-before-sending.js';
 import { MessageEventCountWatermark } from '../event-counts/message-event-count-watermark.entity.js';
 import { MessageEventCount } from '../event-counts/message-event-count.entity.js';
 import { SmsFallback } from '../fallback/sms-fallback.entity.js';
@@ -45,6 +46,7 @@ export const migrations = [
   CompleteFallbacks1795305600022,
   CountedWithinSeconds1795305600023,
   LookForMessagesFirst1795305600024,
+  DecideBeforeSending1795305600025,
 ];
 
 /** Not TypeORM's default name: the database may be an application's, with migrations of its own. */

@@ -21,6 +21,10 @@ import { Message } from '../messages/message.entity.js';
   where: `message_status in ('failed', 'undelivered')`,
 })
 @Index('message_events_to_number_idx', ['toNumber', 'createdAt'], { where: 'to_number is not null' })
+@Index('message_events_user_id_idx', ['userId', 'createdAt'], { where: 'user_id is not null' })
+@Index('message_events_parent_user_id_idx', ['parentUserId', 'createdAt'], {
+  where: 'parent_user_id is not null',
+})
 @Index('message_events_channel_status_idx', ['channel', 'messageStatus', 'createdAt', 'id'])
 @Index('message_events_polled_idx', ['createdAt'], { where: "source = 'poll'" })
 @Index('message_events_message_id_idx', ['messageId'], { where: 'message_id is not null' })
@@ -48,6 +52,20 @@ export class MessageEvent {
 
   @Column('text', { name: 'from_number', nullable: true })
   fromNumber!: string | null;
+
+  @Column('text', {
+    name: 'user_id',
+    nullable: true,
+    comment: "WhatsApp's business-scoped ID of the recipient",
+  })
+  userId!: string | null;
+
+  @Column('text', {
+    name: 'parent_user_id',
+    nullable: true,
+    comment: 'the ID of the recipient for the parent business',
+  })
+  parentUserId!: string | null;
 
   @Column('text', { name: 'error_code', nullable: true })
   errorCode!: string | null;

@@ -4,13 +4,22 @@ import { MessageEvent } from './message-event.entity.js';
 import { ConfigurableModuleClass } from './message-events.module-definition.js';
 import { MessageEventsService } from './message-events.service.js';
 import { MessageEventsStore } from './message-events.store.js';
+import { MessageHistory } from './message-history.js';
 import { MessageLinks } from './message-links.js';
+import { People } from './people.js';
 import { PolicyFailureReplay } from './policy-failure-replay.js';
 
 /** Give it a DomainEventsModule in `imports`. */
 @Module({
   imports: [TypeOrmModule.forFeature([MessageEvent])],
-  providers: [MessageEventsService, MessageEventsStore, MessageLinks, PolicyFailureReplay],
-  exports: [MessageEventsService, PolicyFailureReplay],
+  providers: [
+    MessageEventsService,
+    MessageEventsStore,
+    MessageHistory,
+    MessageLinks,
+    People,
+    PolicyFailureReplay,
+  ],
+  exports: [MessageEventsService, MessageHistory, People, PolicyFailureReplay],
 })
 export class MessageEventsModule extends ConfigurableModuleClass {}

@@ -3,6 +3,7 @@ import { DataSource, type EntityManager } from 'typeorm';
 import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
 import { completeErrorCodes } from './complete-error-codes.js';
 import { type IncomingEvent, incomingEvents } from './incoming-event.js';
+import { isNeverSentSms, type SmsNeverSent } from './never-sent.js';
 import type { MessageStatusReport } from './message-status-report.js';
 import { recordMessageEvents, type Recording } from './record-message-events.js';
 import { type WhatsappPolicyFailed, whatsappPolicyFailed } from './whatsapp-policy-failed.event.js';
@@ -29,7 +30,7 @@ export class MessageEventsStore {
 
   /**
    * Adds the reports that are new, and publishes the policy failures among them in the same transaction; one that was
-   * reported without its ErrorCode before is new too. The rows of `messages` follow in it, where nobody has them
+   * reported without its ErrorCode before is new too. So are the SMS that were never sent. The rows of `messages` follow in it, where nobody has them
    * locked: whatever becomes of those, the log goes on.
    * @returns a result for each report, in their order.
    */
@@ -40,7 +41,7 @@ export class MessageEventsStore {
     const incoming = incomingEvents(reports);
     const write = (manager: EntityManager) => this.write(manager, incoming, isPolicyFailure);
     // A statement is a transaction of its own; BEGIN and COMMIT would cost two round trips more.
-    const { added, unlinked } = reports.some(isPolicyFailure)
+    const { added, unlinked } = reports.some((report) => isPolicyFailure(report) || isNeverSentSms(report))
       ? await this.dataSource.transaction(write)
       : await write(this.dataSource.manager);
     const repeated = incoming.filter(({ id }) => !added.has(id)).map(({ report }) => report);
@@ -61,10 +62,13 @@ export class MessageEventsStore {
     const added = incoming.filter(({ id }) => recording.added.has(id));
     const repeated = incoming.filter(({ id }) => !recording.added.has(id));
     const completed = await completeErrorCodes(manager, repeated);
-    const failures = [...added, ...completed].filter(({ report }) => isPolicyFailure(report));
+    const news = [...added, ...completed];
+    const failures = news.filter(({ report }) => isPolicyFailure(report));
     if (failures.length > 0) {
       await this.publisher.publish(manager, 'whatsapp.policy_failed', failures.map(policyFailed));
     }
+    const neverSent = news.flatMap(smsNeverSent);
+    if (neverSent.length > 0) await this.publisher.publish(manager, 'sms.never_sent', neverSent);
     return recording;
   }
 
@@ -99,6 +103,8 @@ function toRow({ id, report }: IncomingEvent) {
     channel: report.channel,
     to_number: report.toNumber,
     from_number: report.fromNumber,
+    user_id: report.userId,
+    parent_user_id: report.parentUserId,
     error_code: report.errorCode,
     error_message: report.errorMessage,
     account_sid: report.accountSid,
@@ -110,6 +116,12 @@ function toRow({ id, report }: IncomingEvent) {
 
 function policyFailed({ id, report }: IncomingEvent): WhatsappPolicyFailed {
   return whatsappPolicyFailed(id, report, new Date());
+}
+
+function smsNeverSent({ id, report }: IncomingEvent): SmsNeverSent[] {
+  const { smsFallbackId, messageSid } = report;
+  if (smsFallbackId === null || !isNeverSentSms(report)) return [];
+  return [{ id, occurredAt: new Date().toISOString(), smsFallbackId, messageSid }];
 }
 
 function keyOf({

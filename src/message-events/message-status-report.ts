@@ -8,9 +8,13 @@ export interface MessageStatusReport {
   readonly messageStatus: string;
   /** The prefix of the address: `whatsapp`, `rcs`, `messenger`, …; `sms` where there is none. */
   readonly channel: string;
-  /** The address without its prefix; null where Twilio left it out. */
+  /** The recipient's address without its prefix; null for a user ID or a masked number, or where Twilio left it out. */
   readonly toNumber: string | null;
   readonly fromNumber: string | null;
+  /** WhatsApp's business-scoped ID of the recipient, e.g. `US.13491208655302741918`. */
+  readonly userId?: string | null;
+  /** The recipient's ID for the parent business, e.g. `US.ENT.11815799212886844830`. */
+  readonly parentUserId?: string | null;
   readonly errorCode: string | null;
   readonly errorMessage: string | null;
   readonly accountSid: string;

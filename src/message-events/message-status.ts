@@ -43,3 +43,6 @@ export const FINAL_STATUSES: readonly string[] = [
 export function isFinal(status: string): boolean {
   return FINAL_STATUSES.includes(status);
 }
+
+/** The statuses with which the person has the message. */
+export const DELIVERED_STATUSES: readonly string[] = ['delivered', 'read'];

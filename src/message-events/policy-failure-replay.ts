@@ -25,6 +25,8 @@ interface FailureRow {
   messageStatus: string;
   errorCode: string;
   toNumber: string | null;
+  userId: string | null;
+  parentUserId: string | null;
   createdAt: Date;
   /** `created_at` with its microseconds, which a Date does not have. */
   position: string;
@@ -75,7 +77,8 @@ export class PolicyFailureReplay {
   ): Promise<FailureRow[]> {
     return this.dataSource.query<FailureRow[]>(
       `select id, message_sid as "messageSid", account_sid as "accountSid", channel, message_status as "messageStatus",
-              error_code as "errorCode", to_number as "toNumber", created_at as "createdAt", created_at::text as position
+              error_code as "errorCode", to_number as "toNumber", user_id as "userId",
+              parent_user_id as "parentUserId", created_at as "createdAt", created_at::text as position
          from message_events
         where message_status in ('failed', 'undelivered') and error_code = $1
           and (created_at, id) > ($2::timestamptz, $3::uuid) and created_at < $4

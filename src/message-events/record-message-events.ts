@@ -26,7 +26,7 @@ export const RECORD_MESSAGE_EVENTS = `select all_are_new, case when not all_are_
     cross join lateral (values (coalesce(cardinality(added), 0) = $4)) as comparison (all_are_new)`;
 
 /**
- * Calls `record_message_events` of migrations/look_for_messages_first.sql.
+ * Calls `record_message_events` of migrations/look_for_messages_first.sql, which calls those of migrations/decide_before_sending.sql.
  * @param rows of `message_events`; without any, only the rows of `messages` follow what is there.
  * @param messageSids of those that are to follow.
  */

@@ -1,4 +1,5 @@
 import type { DomainEvent } from '../domain-events/domain-events.js';
+import { isE164 } from '../messages/phone-number.js';
 import type { MessageStatusReport } from './message-status-report.js';
 
 /** A WhatsApp message was not delivered, because of Meta's policy. */
@@ -11,8 +12,11 @@ export interface WhatsappPolicyFailed extends DomainEvent {
   readonly messageStatus: string;
   /** Twilio's error code, e.g. `63049`. */
   readonly errorCode: string;
-  /** The recipient in E.164; null where Twilio left it out of the callback. */
+  /** The recipient in E.164; null where the callback names none, e.g. for a person with a WhatsApp username. */
   readonly toNumber: string | null;
+  /** WhatsApp's business-scoped ID of the recipient. */
+  readonly userId: string | null;
+  readonly parentUserId: string | null;
   /** The public URL, without a query, at which Twilio reported it; null where the report came another way. */
   readonly callbackUrl: string | null;
 }
@@ -25,15 +29,24 @@ declare module '../domain-events/domain-events.js' {
 
 type FailureReport = Pick<
   MessageStatusReport,
-  'messageSid' | 'accountSid' | 'messageStatus' | 'errorCode' | 'toNumber' | 'callbackUrl'
+  | 'messageSid'
+  | 'accountSid'
+  | 'messageStatus'
+  | 'errorCode'
+  | 'toNumber'
+  | 'userId'
+  | 'parentUserId'
+  | 'callbackUrl'
 >;
 
 /** The domain event of a policy failure; its id is the event's in `message_events`, each time it is published. */
 export function whatsappPolicyFailed(
   messageEventId: string,
-  { messageSid, accountSid, messageStatus, errorCode, toNumber, callbackUrl }: FailureReport,
+  report: FailureReport,
   occurredAt: Date,
 ): WhatsappPolicyFailed {
+  const { messageSid, accountSid, messageStatus, errorCode, toNumber, userId, parentUserId, callbackUrl } =
+    report;
   return {
     id: messageEventId,
     occurredAt: occurredAt.toISOString(),
@@ -42,7 +55,9 @@ export function whatsappPolicyFailed(
     accountSid,
     messageStatus,
     errorCode: errorCode ?? '',
-    toNumber,
+    toNumber: toNumber !== null && isE164(toNumber) ? toNumber : null,
+    userId: userId ?? null,
+    parentUserId: parentUserId ?? null,
     callbackUrl,
   };
 }

@@ -5,8 +5,16 @@ export interface OriginalMessage {
   /** Empty where the text is Twilio's, e.g. a rendered template. */
   readonly body: string | null;
   readonly conversationId: string | null;
-  /** Null where the conversation belongs to no company. `phoneNumber` is in E.164. */
+  /** Null where the conversation belongs to no company. `phoneNumber` is as the application stores it. */
   readonly company: { readonly id: string; readonly phoneNumber: string | null } | null;
+  /** When the application stored it. */
+  readonly createdAt?: Date | null;
+  /** The recipient's number in E.164, where the application knows it. */
+  readonly recipient?: string | null;
+  /** The SID (`HX…`) of the template that it was made from. */
+  readonly contentSid?: string | null;
+  /** The template's variables: `{ "1": "Ada" }`. */
+  readonly contentVariables?: Readonly<Record<string, string>> | null;
 }
 
 /**

@@ -4,6 +4,22 @@ import type { Repository } from 'typeorm';
 import { Message } from './message.entity.js';
 import { type OriginalMessage, OriginalMessages } from './original-messages.js';
 
+interface Row {
+  readonly id: string;
+  readonly body: string | null;
+  readonly conversationId: string | null;
+  readonly companyId: string | null;
+  readonly phoneNumber: string | null;
+  readonly createdAt: string | null;
+  readonly recipient: string | null;
+  readonly contentSid: string | null;
+  readonly contentVariables: string | null;
+}
+
+/**
+ * The tables of the application. Columns that it may have besides the required ones are read where they exist:
+ * `messages.to_number`, `content_sid` and `content_variables`.
+ */
 @Injectable()
 export class TypeOrmOriginalMessages extends OriginalMessages {
   constructor(@InjectRepository(Message) private readonly messages: Repository<Message>) {
@@ -11,12 +27,56 @@ export class TypeOrmOriginalMessages extends OriginalMessages {
   }
 
   async findByTwilioSid(messageSid: string): Promise<OriginalMessage | null> {
-    const message = await this.messages.findOne({
-      where: { twilioSid: messageSid },
-      relations: { conversation: { company: true } },
-    });
-    if (message === null) return null;
-    const { id, body, conversationId, conversation } = message;
-    return { id, body, conversationId, company: conversation?.company ?? null };
+    const [row] = await this.messages.query<Row[]>(FIND, [messageSid]);
+    if (row === undefined) return null;
+    const { companyId, phoneNumber, contentVariables, createdAt, ...message } = row;
+    return {
+      ...message,
+      createdAt: readTime(createdAt),
+      company: companyId === null ? null : { id: companyId, phoneNumber },
+      contentVariables: readVariables(contentVariables),
+    };
+  }
+}
+
+/** `to_jsonb` reads a column that may be missing, and one of any type. */
+const FIND = `
+select message.id::text as id, message.body::text as body, message.conversation_id::text as "conversationId",
+       company.id::text as "companyId", company.phone_number::text as "phoneNumber",
+       optional.columns->>'created_at' as "createdAt", optional.columns->>'to_number' as recipient, optional.columns->>'content_sid' as "contentSid",
+       optional.columns->>'content_variables' as "contentVariables"
+  from messages as message
+  left join conversations as conversation on conversation.id = message.conversation_id
+  left join companies as company on company.id = conversation.company_id
+ cross join lateral (select to_jsonb(message)) as optional (columns)
+ where message.twilio_sid = $1`;
+
+/** The zone in which a time is the latest. */
+const LATEST_ZONE = '-12:00';
+
+/** A time without a zone may be meant in any: then it is read as late as possible, so that nothing counts as too old. */
+function readTime(text: string | null): Date | null {
+  const [, time, zone = LATEST_ZONE] =
+    /^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+)([+-][0-9:]+|Z)?$/.exec(text ?? '') ?? [];
+  if (time === undefined) return null;
+  const date = new Date(time + zone);
+  return Number.isNaN(date.getTime()) ? null : date;
+}
+
+/** Twilio takes them as a JSON object of texts. */
+function readVariables(text: string | null): Record<string, string> | null {
+  if (text === null) return null;
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'string') return readVariables(value);
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;
+    return Object.fromEntries(
+      Object.entries(value).map(([name, item]: [string, unknown]) => [
+        name,
+        typeof item === 'string' ? item : JSON.stringify(item),
+      ]),
+    );
+  } catch {
+    return null;
   }
 }

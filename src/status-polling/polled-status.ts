@@ -1,5 +1,5 @@
 import type { MessageInstance } from 'twilio/lib/rest/api/v2010/account/message.js';
-import { parseAddress } from '../message-events/channel-address.js';
+import { numberOf, parseAddress, userIdsOf } from '../message-events/channel-address.js';
 import type { MessageStatusReport } from '../message-events/message-status-report.js';
 
 /** What Twilio answered about a message, as a callback would have told it. */
@@ -10,8 +10,9 @@ export function toMessageStatusReport(message: MessageInstance): MessageStatusRe
     messageSid: message.sid,
     messageStatus: message.status,
     channel: to.channel ?? from.channel ?? 'sms',
-    toNumber: to.number,
-    fromNumber: from.number,
+    toNumber: numberOf(to),
+    fromNumber: numberOf(from),
+    ...userIdsOf([to]),
     // Null in spite of its type, where there is no error.
     errorCode: Number.isInteger(message.errorCode) ? String(message.errorCode) : null,
     errorMessage: message.errorMessage || null,

@@ -1,5 +1,11 @@
 import { z } from 'zod';
-import { parseAddress, parseChannel } from '../message-events/channel-address.js';
+import {
+  type ChannelAddress,
+  numberOf,
+  parseAddress,
+  parseChannel,
+  userIdsOf,
+} from '../message-events/channel-address.js';
 import { CODE_LENGTH, indexedText } from '../message-events/indexed-text.js';
 import {
   type MessageStatusReport,
@@ -41,8 +47,9 @@ export function toMessageStatusReport(
     messageSid: demanded.MessageSid,
     messageStatus: demanded.MessageStatus,
     channel: to.channel ?? from.channel ?? (channelPrefix === null ? 'sms' : parseChannel(channelPrefix)),
-    toNumber: to.number,
-    fromNumber: from.number,
+    toNumber: numberOf(to),
+    fromNumber: numberOf(from),
+    ...userIdsOf([to, ...externalIds(payload)]),
     errorCode: errorCode === null ? null : indexedText(errorCode, CODE_LENGTH),
     errorMessage: text(payload, 'ErrorMessage'),
     accountSid: demanded.AccountSid,
@@ -51,6 +58,13 @@ export function toMessageStatusReport(
     smsFallbackId: smsFallbackId(url.slice(callbackUrl.length)),
     callbackUrl,
   };
+}
+
+/** Twilio writes them with or without `whatsapp:` in front. */
+function externalIds(payload: CallbackParameters): ChannelAddress[] {
+  // Most callbacks have neither.
+  if (payload.ExternalUserId === undefined && payload.ParentExternalUserId === undefined) return [];
+  return ['ExternalUserId', 'ParentExternalUserId'].map((name) => parseAddress(text(payload, name)));
 }
 
 /** A parameter's text, the first one where it is repeated; null where it is missing or empty. */

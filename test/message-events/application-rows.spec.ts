@@ -21,6 +21,7 @@ function fullReport(messageSid: string): MessageStatusReport {
     ...{ messageSid, messageStatus: 'undelivered', channel: 'sms', accountSid: 'AC1', source: 'poll' },
     ...{ toNumber: '+4915112345678', fromNumber: '+4930123456', errorCode: '30003', errorMessage: 'No' },
     ...{ payload: { MessageStatus: 'undelivered' }, smsFallbackId: FALLBACK_ID, callbackUrl: null },
+    ...{ userId: 'US.13491208655302741918', parentUserId: 'US.ENT.11815799212886844830' },
   };
 }
 

@@ -7,6 +7,10 @@ describe('a masked telephone number', () => {
     ['12345', '*2345'],
     ['1234', '1234'],
     ['CLINIC', 'CLINIC'],
+    ['US.13491208655302741918', 'US.****************1918'],
+    ['DE.ENT.Ab12Cd34Ef56', 'DE.ENT.********Ef56'],
+    ['US.Abcdef', 'US.**cdef'],
+    ['US.1234', 'US.1234'],
   ])('of %s is %s', (number, masked) => {
     expect(maskNumber(number)).toBe(masked);
   });
@@ -20,6 +24,9 @@ describe('a masked telephone number', () => {
     ],
     ['whatsapp:+15551234567', 'whatsapp:+*******4567'],
     ['+1 for that', '+1 for that'],
+    ['whatsapp:US.13491208655302741918 is gone', 'whatsapp:US.****************1918 is gone'],
+    ['(DE.ENT.Ab12Cd34Ef56)', '(DE.ENT.********Ef56)'],
+    ['Made in the US.Really', 'Made in the US.Really'],
   ])('in the text %s', (text, masked) => {
     expect(maskNumbersIn(text)).toBe(masked);
   });

@@ -43,7 +43,7 @@ describe('the start after a time away', () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     await sendWhatsapp(application, [{ status: 'sent' }], twilioSid);
     const unheardOf = await seedMessage(application.dataSource);
-    await pass(application, 6 * 60);
+    await pass(application, 3 * 60);
     await application.close();
     application = await TestApplication.start({ database });
     for (const sid of [twilioSid, unheardOf.twilioSid]) {

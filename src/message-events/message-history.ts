@@ -1,0 +1,67 @@
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import type { UserIds } from './channel-address.js';
+import { DELIVERED_STATUSES } from './message-status.js';
+
+/** An event of a message, with what its payload says besides the columns. */
+export interface LoggedEvent extends UserIds {
+  readonly messageStatus: string;
+  readonly source: 'callback' | 'poll';
+  readonly toNumber: string | null;
+  /** The recipient's address as Twilio wrote it. */
+  readonly to: string | null;
+  readonly createdAt: Date;
+  /** When Twilio says that the message was sent: of a poll only, because no callback says so. */
+  readonly dateSent: string | null;
+  /** The template that the message was made from, where Twilio names it. */
+  readonly contentSid: string | null;
+  readonly numMedia: string | null;
+}
+
+/** Twilio has 13 statuses; whatever else comes, the answer stays small. */
+const MAXIMUM_EVENTS = 100;
+
+/** Reads from the log what is known about a message and its recipient. */
+@Injectable()
+export class MessageHistory {
+  constructor(private readonly dataSource: DataSource) {}
+
+  /** The events of a message, oldest first. */
+  findEvents(messageSid: string): Promise<LoggedEvent[]> {
+    return this.dataSource.query<LoggedEvent[]>(
+      `select message_status as "messageStatus", source, to_number as "toNumber", user_id as "userId",
+              parent_user_id as "parentUserId", created_at as "createdAt", payload->>'dateSent' as "dateSent",
+              coalesce(payload->>'To', payload->>'to') as "to",
+              coalesce(payload->>'ContentSid', payload->>'contentSid') as "contentSid",
+              coalesce(payload->>'NumMedia', payload->>'numMedia') as "numMedia"
+         from message_events where message_sid = $1 order by created_at, id limit ${MAXIMUM_EVENTS}`,
+      [messageSid],
+    );
+  }
+
+  /**
+   * The number that the account's latest event about this person has next to one of the IDs.
+   * @returns E.164; null where no event has both.
+   */
+  async findNumber(accountSid: string, { userId, parentUserId }: UserIds): Promise<string | null> {
+    if (userId === null && parentUserId === null) return null;
+    const [row] = await this.dataSource.query<{ number: string }[]>(
+      `select number from (
+         (select to_number as number, created_at from message_events
+           where user_id = $2 and ${NAMES_NUMBER} order by created_at desc limit 1)
+         union all
+         (select to_number, created_at from message_events
+           where parent_user_id = $3 and ${NAMES_NUMBER} order by created_at desc limit 1)
+       ) as known order by created_at desc limit 1`,
+      [accountSid, userId, parentUserId],
+    );
+    return row?.number ?? null;
+  }
+}
+
+const NAMES_NUMBER = `account_sid = $1 and to_number ~ '^[+][1-9][0-9]{6,14}$'`;
+
+/** Whether the person has the message, by its events. */
+export function isDelivered(events: readonly Pick<LoggedEvent, 'messageStatus'>[]): boolean {
+  return events.some(({ messageStatus }) => DELIVERED_STATUSES.includes(messageStatus));
+}
