@@ -96,6 +96,10 @@ const fallback = FallbackModule.forRootAsync({
       env.PUBLIC_BASE_URL === undefined
         ? undefined
         : `${env.PUBLIC_BASE_URL}/api/webhooks/twilio/message-status`,
+    maximumAgeMilliseconds: env.FALLBACK_MAX_AGE_MINUTES * 60_000,
+    holdMilliseconds: env.FALLBACK_HOLD_SECONDS * 1_000,
+    duplicateWindowMilliseconds: env.FALLBACK_DUPLICATE_WINDOW_SECONDS * 1_000,
+    originalText: env.ORIGINAL_TEXT,
     ...periodicWork(env),
   }),
 });
@@ -111,8 +115,14 @@ const statusPolling = StatusPollingModule.forRootAsync({
   }),
 });
 
+const fallbackOperations = FallbackOperationsModule.forRootAsync({
+  imports: [EnvModule, domainEvents],
+  inject: [ENV],
+  useFactory: (env: Env) => ({ maximumAgeMilliseconds: env.FALLBACK_MAX_AGE_MINUTES * 60_000 }),
+});
+
 const operations = OperationsModule.forRootAsync({
-  imports: [EnvModule, messageEvents, MessagesModule, FallbackOperationsModule.forDomainEvents(domainEvents)],
+  imports: [EnvModule, messageEvents, MessagesModule, fallbackOperations],
   inject: [ENV],
   useFactory: (env: Env) => ({
     adminApiKeys: env.ADMIN_API_KEYS,

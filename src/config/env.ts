@@ -63,6 +63,14 @@ const adminApiKeys = z
 /** Up to the day after which a message is given up. */
 const minutes = z.coerce.number().min(0).max(1_440);
 
+/** WhatsApp's own time to live for a message is 30 days at the most. */
+const maximumAge = z.coerce.number().gt(0).max(43_200);
+
+/** Shorter than the age limit's default: what is held for longer is too late. */
+const holdSeconds = z.coerce.number().min(0).max(3_600);
+
+const duplicateWindowSeconds = z.coerce.number().min(0).max(86_400);
+
 /** Whether WhatsApp delivered after all is looked for in two days' events. */
 const retentionDays = z.coerce.number().int().min(3).max(36_500);
 
@@ -127,6 +135,10 @@ export const envVariables = z.object({
   PUBLIC_BASE_URL: httpUrl.optional(),
   TRUST_PROXY: trustProxy.default(false),
   FALLBACK_ERROR_CODES: errorCodes.default(['63049']),
+  FALLBACK_MAX_AGE_MINUTES: maximumAge.default(240),
+  FALLBACK_HOLD_SECONDS: holdSeconds.default(0),
+  FALLBACK_DUPLICATE_WINDOW_SECONDS: duplicateWindowSeconds.default(0),
+  ORIGINAL_TEXT: z.enum(['messages', 'twilio'], 'must be messages or twilio').default('messages'),
   STATUS_POLL_AFTER_MINUTES: minutes.default(10),
   PROCESSES: processes.default(1),
   WORKER_CONCURRENCY: workerConcurrency.default(10),
@@ -148,6 +160,10 @@ export const envSchema = envVariables
   .refine((env) => env.TWILIO_SUBACCOUNTS.every((account) => account.accountSid !== env.TWILIO_ACCOUNT_SID), {
     path: ['TWILIO_SUBACCOUNTS'],
     message: 'must not name the account of TWILIO_ACCOUNT_SID, whose token is TWILIO_AUTH_TOKEN',
+  })
+  .refine(({ FALLBACK_HOLD_SECONDS: hold, FALLBACK_MAX_AGE_MINUTES: age }) => hold === 0 || hold < age * 60, {
+    path: ['FALLBACK_HOLD_SECONDS'],
+    message: 'must be shorter than FALLBACK_MAX_AGE_MINUTES, or each SMS would be too late',
   })
   .refine((env) => env.PROCESSES === 1 || env.DATABASE_URL !== undefined, {
     path: ['PROCESSES'],

@@ -20,7 +20,18 @@ const MEANINGS: Readonly<Record<string, string>> = {
     'The message belongs to no company. Set conversations.company_id, then try the fallback again.',
   no_sender_number:
     'There is no number to send from. Set companies.phone_number or TWILIO_PHONE_NUMBER_REMINDERS, then try the fallback again.',
-  too_late: 'It could not be begun for so long that the SMS would have come too late.',
+  too_late:
+    'The WhatsApp message is older than FALLBACK_MAX_AGE_MINUTES allows. To send the SMS all the same, try it again with --ignore-age.',
+  delivered_meanwhile: 'WhatsApp delivered the message before the SMS was sent.',
+  duplicate_of: 'Another SMS with the same text went to this person shortly before.',
+  recipient_number_unknown:
+    'The recipient is known by a WhatsApp user ID or a masked number only. Once an event or the application names the number, try the fallback again.',
+  text_not_rendered:
+    'The text is a template with placeholders or its variables, and Twilio has no rendered text. Store the text in messages.body, then try the fallback again.',
+  never_sent: 'Twilio accepted the SMS, and reported later that it never sent it.',
+  sms_never_sent: 'Twilio accepted the SMS and never sent it; another attempt is planned.',
+  sender_refused: 'Twilio cannot send from this sender; the default sender is tried next.',
+  held: 'It waits for FALLBACK_HOLD_SECONDS, in case WhatsApp delivers late.',
   no_recipient: 'Neither the callback nor Twilio names the recipient.',
   no_text: 'Neither messages.body nor Twilio has a text, e.g. for a picture.',
   claimed: 'The SMS is to be sent.',
@@ -46,6 +57,7 @@ const DECISIONS: Readonly<Record<RetryDecision, string>> = {
   sent_before: 'its SMS was sent before: nothing is sent',
   erased: 'its number and its text are erased: nothing is sent',
   delivered_by_whatsapp: 'WhatsApp delivered the message after all: nothing is sent',
+  too_late: 'the WhatsApp message is too old: nothing is sent, unless the age is ignored (--ignore-age)',
 };
 
 /** What trying again comes to, as the end of a sentence about the fallback. */

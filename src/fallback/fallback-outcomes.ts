@@ -1,10 +1,19 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { measured } from '../measurements/measurements.js';
 import type { FailureReason, SkipReason } from './fallback-reasons.js';
-import { type FallbackProblem, FallbackStore, type LockedFallback, type WaitStep } from './fallback.store.js';
-import { SentSmsStore } from './sent-sms.store.js';
+import {
+  type EndStep,
+  type FallbackProblem,
+  FallbackStore,
+  type LockedFallback,
+  type WaitStep,
+} from './fallback.store.js';
+import { type NeverSentSms, SentSmsStore } from './sent-sms.store.js';
 import type { ComposedSms } from './sms-composer.js';
 import type { AcceptedSms } from './sms-sender.js';
+
+/** What else is known of a fallback that ends. */
+type EndDetails = Partial<Pick<EndStep, 'originalSentAt' | 'duplicateOf' | 'failedAttempt'>>;
 
 /** What a step of the state machine came to: it is recorded, the lock is given back, and the log tells of it. */
 @Injectable()
@@ -16,13 +25,18 @@ export class FallbackOutcomes {
     private readonly sentSms: SentSmsStore,
   ) {}
 
-  /** @returns false where the SMS turned out to be another fallback's. */
-  async sent(fallback: LockedFallback, { body, truncated }: ComposedSms, sms: AcceptedSms): Promise<boolean> {
+  /** @returns `taken` where the SMS turned out to be another fallback's, `never_sent` where it has failed already. */
+  async sent(
+    fallback: LockedFallback,
+    { body, truncated }: ComposedSms,
+    sms: AcceptedSms,
+  ): Promise<'sent' | 'never_sent' | 'taken'> {
     const record = await this.sentSms.record(fallback, sms, body);
-    if (record === 'taken') return false;
+    if (record === 'taken') return 'taken';
     const fields = { ...described(fallback), smsMessageSid: sms.messageSid, truncated };
     switch (record) {
       case 'recorded':
+      case 'never_sent':
         this.logger.log('SMS fallback sent', fields);
         break;
       case 'second_sms':
@@ -31,12 +45,18 @@ export class FallbackOutcomes {
       case 'ended_before':
         this.logger.log('SMS fallback was recorded as sent already', fields);
     }
-    return true;
+    return record === 'never_sent' ? 'never_sent' : 'sent';
   }
 
-  async skipped(fallback: LockedFallback, reason: SkipReason): Promise<void> {
+  async skipped(fallback: LockedFallback, reason: SkipReason, details: EndDetails = {}): Promise<void> {
     const { unansweredAttempts } = fallback;
-    await this.store.end(fallback, { state: 'skipped', reason, unansweredAttempts, problem: null });
+    await this.store.end(fallback, {
+      state: 'skipped',
+      reason,
+      unansweredAttempts,
+      problem: null,
+      ...details,
+    });
     measured('sms_fallback.ended', { state: 'skipped', reason, secondsFromCallback: null });
     this.logger.warn('SMS fallback skipped', { ...described(fallback), reason });
   }
@@ -45,9 +65,10 @@ export class FallbackOutcomes {
     fallback: LockedFallback,
     reason: FailureReason,
     problem: FallbackProblem | null,
+    details: EndDetails = {},
   ): Promise<void> {
     const { unansweredAttempts } = fallback;
-    await this.store.end(fallback, { state: 'failed', reason, unansweredAttempts, problem });
+    await this.store.end(fallback, { state: 'failed', reason, unansweredAttempts, problem, ...details });
     measured('sms_fallback.ended', { state: 'failed', reason, secondsFromCallback: null });
     this.logger.warn('SMS fallback failed', { ...described(fallback), reason, code: problem?.code });
   }
@@ -65,8 +86,19 @@ export class FallbackOutcomes {
     const fields = { ...described(fallback), state, reason, code: problem?.code, until };
     this.logger.log('SMS fallback postponed', fields);
   }
+
+  /** An SMS that Twilio accepted and never sent leads to one more attempt, or ends the fallback. */
+  neverSent({ fallback, code }: NeverSentSms, isReopened: boolean): void {
+    const fields = { ...described(fallback), smsMessageSid: fallback.smsMessageSid, code };
+    if (isReopened) {
+      this.logger.warn('SMS was accepted and never sent: another attempt is planned', fields);
+      return;
+    }
+    measured('sms_fallback.ended', { state: 'failed', reason: 'never_sent', secondsFromCallback: null });
+    this.logger.warn('SMS fallback failed', { ...fields, reason: 'never_sent' });
+  }
 }
 
-function described({ id, originalMessageSid }: LockedFallback) {
+function described({ id, originalMessageSid }: Pick<LockedFallback, 'id' | 'originalMessageSid'>) {
   return { smsFallbackId: id, originalMessageSid };
 }

@@ -1,6 +1,9 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
+import { isOfEarlierAttempt } from './fallback.store.js';
+import { type FallbackOperationsOptions, OPERATIONS_OPTIONS_TOKEN } from './fallback.module-definition.js';
+import { MAXIMUM_AGE_MILLISECONDS } from './original-age.js';
 import { decideRetry, type RetryCandidate, type RetryDecision } from './retry-decision.js';
 import { smsFallbackAttemptDue } from './sms-fallback-attempt-due.event.js';
 import { IS_OPEN, type SmsFallbackState } from './sms-fallback-state.js';
@@ -8,6 +11,11 @@ import type { SmsFallback } from './sms-fallback.entity.js';
 
 export interface RetriedFallback extends Pick<SmsFallback, 'id' | 'originalMessageSid' | 'smsMessageSid'> {
   readonly decision: RetryDecision;
+}
+
+export interface RetryOptions {
+  /** Sends the SMS however old the original is. */
+  readonly ignoreAge?: boolean;
 }
 
 type CandidateRow = RetryCandidate & Omit<RetriedFallback, 'decision'>;
@@ -18,29 +26,48 @@ export class FallbackRetries {
   constructor(
     private readonly dataSource: DataSource,
     private readonly publisher: DomainEventPublisher,
+    @Inject(OPERATIONS_OPTIONS_TOKEN) private readonly options: FallbackOperationsOptions,
   ) {}
 
   /**
    * In one transaction, so give it a bounded number of ids. Waits and limits of what is tried again begin anew.
    * @returns what it came to for each fallback that exists, in the order of their ids.
    */
-  async retry(ids: readonly string[]): Promise<RetriedFallback[]> {
+  async retry(ids: readonly string[], { ignoreAge = false }: RetryOptions = {}): Promise<RetriedFallback[]> {
     return this.dataSource.transaction(async (manager) => {
-      const retried = await decide(manager, ids);
+      const retried = await this.decide(manager, ids, ignoreAge);
       const idsOf = (decision: RetryDecision) =>
         retried.filter((fallback) => fallback.decision === decision).map(({ id }) => id);
       const [claimed, uncertain, due] = [idsOf('claimed_again'), idsOf('settled_first'), idsOf('due_now')];
-      await reopen(manager, 'claimed', claimed);
-      await reopen(manager, 'uncertain', uncertain);
-      await makeDue(manager, due);
+      await reopen(manager, 'claimed', claimed, ignoreAge);
+      await reopen(manager, 'uncertain', uncertain, ignoreAge);
+      await makeDue(manager, due, ignoreAge);
       await this.publishDue(manager, [...claimed, ...uncertain, ...due]);
       return retried;
     });
   }
 
   /** What `retry` would come to at this moment. Nothing is changed. */
-  async preview(ids: readonly string[]): Promise<RetriedFallback[]> {
-    return this.dataSource.transaction((manager) => decide(manager, ids));
+  async preview(
+    ids: readonly string[],
+    { ignoreAge = false }: RetryOptions = {},
+  ): Promise<RetriedFallback[]> {
+    return this.dataSource.transaction((manager) => this.decide(manager, ids, ignoreAge));
+  }
+
+  private async decide(
+    manager: EntityManager,
+    ids: readonly string[],
+    ignoreAge: boolean,
+  ): Promise<RetriedFallback[]> {
+    const candidates = await manager.query<CandidateRow[]>(LOCK_CANDIDATES, [
+      ids,
+      ignoreAge ? null : (this.options.maximumAgeMilliseconds ?? MAXIMUM_AGE_MILLISECONDS),
+    ]);
+    return candidates.map((candidate) => {
+      const { id, originalMessageSid, smsMessageSid } = candidate;
+      return { id, originalMessageSid, smsMessageSid, decision: decideRetry(candidate) };
+    });
   }
 
   private async publishDue(manager: EntityManager, ids: readonly string[]): Promise<void> {
@@ -54,7 +81,10 @@ export class FallbackRetries {
 const LOCK_CANDIDATES = `
 select id, original_message_sid as "originalMessageSid", sms_message_sid as "smsMessageSid", state, reason, attempts,
        coalesce(locked_until > now(), false) as "isLocked", erased_at is not null as "isErased",
-       exists (select from message_events where sms_fallback_id = sms_fallbacks.id) as "isReported",
+       exists (
+         select from message_events where sms_fallback_id = sms_fallbacks.id and not ${isOfEarlierAttempt('message_sid')}
+       ) as "isReported",
+       coalesce(original_sent_at < now() - $2 * interval '1 millisecond', false) as "isTooLate",
        exists (
          select from message_events
           where message_sid = original_message_sid and message_status in ('delivered', 'read')
@@ -64,36 +94,30 @@ select id, original_message_sid as "originalMessageSid", sms_message_sid as "sms
  order by id
    for update`;
 
-async function decide(manager: EntityManager, ids: readonly string[]): Promise<RetriedFallback[]> {
-  const candidates = await manager.query<CandidateRow[]>(LOCK_CANDIDATES, [ids]);
-  return candidates.map((candidate) => {
-    const { id, originalMessageSid, smsMessageSid } = candidate;
-    return { id, originalMessageSid, smsMessageSid, decision: decideRetry(candidate) };
-  });
-}
-
 async function reopen(
   manager: EntityManager,
   state: Extract<SmsFallbackState, 'claimed' | 'uncertain'>,
   ids: readonly string[],
+  ignoreAge: boolean,
 ): Promise<void> {
   if (ids.length === 0) return;
   await manager.query(
     `update sms_fallbacks
-        set state = $2, reason = null, retried_at = now(),
+        set state = $2, reason = null, retried_at = now(), age_limit_ignored = $3,
             unanswered_attempts = case $2 when 'uncertain' then 1 else 0 end,
             unanswered_since = case $2 when 'uncertain' then coalesce(unanswered_since, created_at) end,
             next_attempt_at = now(), locked_until = null, updated_at = now()
       where id = any($1::uuid[]) and state in ('failed', 'skipped')`,
-    [ids, state],
+    [ids, state, ignoreAge],
   );
 }
 
-async function makeDue(manager: EntityManager, ids: readonly string[]): Promise<void> {
+async function makeDue(manager: EntityManager, ids: readonly string[], ignoreAge: boolean): Promise<void> {
   if (ids.length === 0) return;
   await manager.query(
-    `update sms_fallbacks set next_attempt_at = now(), updated_at = now()
+    `update sms_fallbacks
+        set next_attempt_at = now(), updated_at = now(), age_limit_ignored = age_limit_ignored or $2
       where id = any($1::uuid[]) and ${IS_OPEN}`,
-    [ids],
+    [ids, ignoreAge],
   );
 }

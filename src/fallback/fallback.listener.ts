@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { OnDomainEvent } from '../domain-events/on-domain-event.decorator.js';
+import type { SmsNeverSent } from '../message-events/never-sent.js';
 import type { WhatsappPolicyFailed } from '../message-events/whatsapp-policy-failed.event.js';
 import { FallbackService } from './fallback.service.js';
 import { SmsMessages } from './sms-messages.js';
@@ -16,6 +17,11 @@ export class FallbackListener {
   @OnDomainEvent('whatsapp.policy_failed')
   async onPolicyFailed(event: WhatsappPolicyFailed): Promise<void> {
     await this.fallbacks.start(event);
+  }
+
+  @OnDomainEvent('sms.never_sent')
+  async onNeverSent(event: SmsNeverSent): Promise<void> {
+    await this.fallbacks.resend(event);
   }
 
   @OnDomainEvent('sms_fallback.attempt_due')

@@ -10,7 +10,10 @@ import { SmsComposer } from './sms-composer.js';
 import { SmsFinder } from './sms-finder.js';
 import { SmsMessages } from './sms-messages.js';
 import { SmsSender } from './sms-sender.js';
+import { SmsSenders } from './sms-senders.js';
+import { SmsTexts } from './sms-texts.js';
 import { StalledFallbacks } from './stalled-fallbacks.js';
+import { TemplateContent } from './template-content.js';
 import { TwilioSmsSender } from './twilio-sms-sender.js';
 
 /** Give it a DomainEventsModule, a TwilioModule, a MessageEventsModule and a MessagesModule in `imports`. */
@@ -25,6 +28,9 @@ import { TwilioSmsSender } from './twilio-sms-sender.js';
     SmsComposer,
     SmsFinder,
     SmsMessages,
+    SmsSenders,
+    SmsTexts,
+    TemplateContent,
     StalledFallbacks,
     { provide: SmsSender, useClass: TwilioSmsSender },
   ],

@@ -1,13 +1,17 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { MessageEventsService } from '../message-events/message-events.service.js';
+import type { SmsNeverSent } from '../message-events/never-sent.js';
 import type { WhatsappPolicyFailed } from '../message-events/whatsapp-policy-failed.event.js';
-import type { SendError } from '../twilio/send-error.js';
-import { lookingSince, tryStartedAt } from './current-try.js';
+import { isSendersFault, type SendError } from '../twilio/send-error.js';
+import { lookingSince, triedInCurrentTry, tryStartedAt } from './current-try.js';
 import { FallbackOutcomes } from './fallback-outcomes.js';
+import type { SkipReason } from './fallback-reasons.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
-import { FallbackStore, type LockedFallback } from './fallback.store.js';
+import { FallbackStore, type LockedFallback, type Obstacle } from './fallback.store.js';
+import { secondsLeft } from './original-age.js';
 import { growingDelay } from './retry-delay.js';
-import { type ComposedSms, SmsComposer } from './sms-composer.js';
+import { type NeverSentSms, SentSmsStore } from './sent-sms.store.js';
+import { type ComposedSms, type Composition, SmsComposer } from './sms-composer.js';
 import { SmsFinder } from './sms-finder.js';
 import { type AcceptedSms, SmsSender } from './sms-sender.js';
 
@@ -16,11 +20,24 @@ const MAXIMUM_UNANSWERED_ATTEMPTS = 5;
 
 const SHORTEST_LOOK_MILLISECONDS = 1_000;
 
+const GIVE_UP_AFTER_MILLISECONDS = 4 * 60 * 60_000;
+
+/** A queue that overflows takes a while to empty. */
+const RESEND_DELAY_MILLISECONDS = 10_000;
+
+const DELIVERED_MEANWHILE = {
+  code: null,
+  message: 'WhatsApp delivered the message meanwhile, so the SMS is not sent again',
+};
+
+type Composed = Extract<Composition, { kind: 'composed' }>;
+
 /** The fallback's state machine: claimed → sending → sent, with each step committed before the next. */
 @Injectable()
 export class FallbackService {
   constructor(
     private readonly store: FallbackStore,
+    private readonly sentSms: SentSmsStore,
     private readonly outcomes: FallbackOutcomes,
     private readonly composer: SmsComposer,
     private readonly sender: SmsSender,
@@ -31,7 +48,7 @@ export class FallbackService {
 
   /** Claims the original message of a policy failure and sends its SMS. Whoever comes second changes nothing. */
   async start(event: WhatsappPolicyFailed): Promise<void> {
-    await this.attempt(await this.store.claim(event));
+    await this.attempt(await this.store.claim(event, this.options.holdMilliseconds ?? 0));
   }
 
   /** Goes on with a fallback from the state it is in. */
@@ -47,17 +64,33 @@ export class FallbackService {
     }
   }
 
+  /** Plans one more attempt for an SMS that Twilio accepted and never sent, or ends its fallback. */
+  async resend({
+    smsFallbackId,
+    messageSid,
+  }: Pick<SmsNeverSent, 'smsFallbackId' | 'messageSid'>): Promise<void> {
+    const reopened = await this.sentSms.reopenNeverSent(smsFallbackId, messageSid, (sms) =>
+      this.isResendAllowed(sms)
+        ? { inMilliseconds: this.options.resendDelayMilliseconds ?? RESEND_DELAY_MILLISECONDS }
+        : null,
+    );
+    if (reopened !== undefined) this.outcomes.neverSent(reopened.sms, reopened.isReopened);
+  }
+
   private async composeAndSend(fallback: LockedFallback): Promise<void> {
-    if (await this.endIfTooLate(fallback)) return;
+    if (this.age(fallback) >= this.giveUpAfterMilliseconds) {
+      await this.endWithout(fallback, 'too_late');
+      return;
+    }
     const composition = await this.composer.compose(fallback);
     // The original may have been stored after its callbacks.
     await this.messageEvents.linkMessage(fallback.originalMessageSid);
     switch (composition.kind) {
       case 'composed':
-        await this.send(fallback, composition.sms);
+        await this.send(fallback, composition);
         break;
       case 'skipped':
-        await this.outcomes.skipped(fallback, composition.reason);
+        await this.endWithout(fallback, composition.reason, composition.originalSentAt);
         break;
       case 'original_message_missing':
         await this.waitForOriginalMessage(fallback);
@@ -68,15 +101,30 @@ export class FallbackService {
     }
   }
 
-  private async endIfTooLate(fallback: LockedFallback): Promise<boolean> {
-    if (this.age(fallback) < this.giveUpAfterMilliseconds) return false;
-    if (fallback.lastErrorCode === null) await this.outcomes.skipped(fallback, 'too_late');
-    else await this.outcomes.failed(fallback, 'twilio_unavailable', null);
-    return true;
+  /** An attempt may have been made before: then it failed, and the reason against another one is not the whole story. */
+  private async endWithout(
+    fallback: LockedFallback,
+    reason: SkipReason,
+    originalSentAt: Date | null = null,
+  ): Promise<void> {
+    const details = { originalSentAt };
+    const wasNeverSent = triedInCurrentTry(fallback).some(({ outcome }) => outcome === 'never_sent');
+    if (reason === 'delivered_meanwhile') await this.outcomes.skipped(fallback, reason, details);
+    else if (wasNeverSent) await this.outcomes.failed(fallback, 'never_sent', null, details);
+    else if (reason === 'too_late' && fallback.reason === 'twilio_unavailable')
+      await this.outcomes.failed(fallback, 'twilio_unavailable', null, details);
+    else await this.outcomes.skipped(fallback, reason, details);
   }
 
-  private async send(fallback: LockedFallback, composed: ComposedSms): Promise<void> {
-    await this.store.beginSending(fallback, composed);
+  private async send(
+    fallback: LockedFallback,
+    { sms: composed, nextSender }: Pick<Composed, 'sms' | 'nextSender'>,
+  ): Promise<void> {
+    const obstacle = await this.store.beginSending(fallback, composed, this.duplicateWindow(fallback));
+    if (obstacle !== null) {
+      await this.endBecauseOf(fallback, composed, obstacle);
+      return;
+    }
     const result = await this.sender.send(this.composer.smsOf(fallback, composed));
     switch (result.outcome) {
       case 'accepted':
@@ -84,7 +132,8 @@ export class FallbackService {
         break;
       case 'rejected':
       case 'not_processed':
-        await this.retryUnlessRejected(fallback, result);
+        if (isSendersFault(result) && nextSender !== null) await this.tryNextSender(fallback, result);
+        else await this.retryUnlessRejected(fallback, result);
         break;
       case 'ambiguous':
         await this.outcomes.postponed(
@@ -101,10 +150,54 @@ export class FallbackService {
     }
   }
 
+  /** An SMS of an earlier attempt may be on its way, and is its own duplicate by then. */
+  private duplicateWindow({ unansweredAttempts }: LockedFallback): number {
+    return unansweredAttempts > 0 ? 0 : (this.options.duplicateWindowMilliseconds ?? 0);
+  }
+
+  private async endBecauseOf(
+    fallback: LockedFallback,
+    composed: ComposedSms,
+    obstacle: Obstacle,
+  ): Promise<void> {
+    const { originalSentAt } = composed;
+    switch (obstacle.kind) {
+      case 'delivered_by_sms': {
+        const sms = { outcome: 'accepted', messageSid: obstacle.smsMessageSid, status: 'delivered' } as const;
+        await this.markSent(fallback, composed, sms);
+        break;
+      }
+      case 'delivered_by_whatsapp':
+        // An SMS of an attempt without an answer may have gone: only its callback can tell.
+        if (fallback.unansweredAttempts > 0)
+          await this.outcomes.failed(fallback, 'no_answer_from_twilio', DELIVERED_MEANWHILE);
+        else await this.outcomes.skipped(fallback, 'delivered_meanwhile', { originalSentAt });
+        break;
+      case 'duplicate':
+        await this.outcomes.skipped(fallback, 'duplicate_of', { originalSentAt, duplicateOf: obstacle.of });
+        break;
+    }
+  }
+
+  /** Plans a new attempt, so that each POST has its own committed intent. */
+  private async tryNextSender(fallback: LockedFallback, problem: SendError): Promise<void> {
+    if (fallback.unansweredAttempts > 0) {
+      await this.retryUnlessRejected(fallback, problem);
+      return;
+    }
+    const step = {
+      state: 'claimed',
+      reason: 'sender_refused',
+      problem,
+      failedAttempt: 'sender_refused',
+    } as const;
+    await this.outcomes.postponed(fallback, step, 0);
+  }
+
   private async waitForOriginalMessage(fallback: LockedFallback): Promise<void> {
     const age = this.age(fallback);
     if (age >= (this.options.originalMessageWaitMilliseconds ?? 5 * 60_000)) {
-      await this.outcomes.skipped(fallback, 'original_message_not_found');
+      await this.endWithout(fallback, 'original_message_not_found');
     } else {
       const delay = growingDelay(age, SHORTEST_LOOK_MILLISECONDS);
       const reason = 'waiting_for_original_message';
@@ -117,7 +210,8 @@ export class FallbackService {
     const isInDoubt = fallback.unansweredAttempts > 0;
     if (problem.outcome === 'rejected') {
       const reason = isInDoubt ? 'no_answer_from_twilio' : 'rejected_by_twilio';
-      await this.outcomes.failed(fallback, reason, problem);
+      const details = isSendersFault(problem) ? ({ failedAttempt: 'sender_refused' } as const) : {};
+      await this.outcomes.failed(fallback, reason, problem, details);
       return;
     }
     const age = this.age(fallback);
@@ -154,7 +248,7 @@ export class FallbackService {
     } else if (found.outcome === 'hidden' || this.isGivenUp(fallback)) {
       await this.outcomes.failed(fallback, 'no_answer_from_twilio', null);
     } else {
-      await this.send(fallback, composed);
+      await this.send(fallback, { sms: composed, nextSender: null });
     }
   }
 
@@ -173,18 +267,39 @@ export class FallbackService {
   }
 
   private async markSent(fallback: LockedFallback, composed: ComposedSms, sms: AcceptedSms): Promise<void> {
-    if (await this.outcomes.sent(fallback, composed, sms)) return;
-    // Another fallback without an answer saw it in Twilio's list first. It left this one its own, or none.
-    const reason = 'sms_taken_by_another_fallback';
-    const step = { state: 'uncertain', reason, problem: null } as const;
-    await this.outcomes.postponed(fallback, step, SHORTEST_LOOK_MILLISECONDS);
+    switch (await this.outcomes.sent(fallback, composed, sms)) {
+      case 'sent':
+        break;
+      case 'never_sent':
+        // Its report came before the answer to its POST.
+        await this.resend({ smsFallbackId: fallback.id, messageSid: sms.messageSid });
+        break;
+      case 'taken': {
+        // Another fallback without an answer saw it in Twilio's list first. It left this one its own, or none.
+        const reason = 'sms_taken_by_another_fallback';
+        const step = { state: 'uncertain', reason, problem: null } as const;
+        await this.outcomes.postponed(fallback, step, SHORTEST_LOOK_MILLISECONDS);
+      }
+    }
   }
 
   private isGivenUp(fallback: LockedFallback): boolean {
     return (
       fallback.unansweredAttempts >= MAXIMUM_UNANSWERED_ATTEMPTS ||
-      this.age(fallback) >= this.giveUpAfterMilliseconds
+      this.age(fallback) >= this.giveUpAfterMilliseconds ||
+      this.isTooOld(fallback, fallback.now())
     );
+  }
+
+  /** One more attempt for each try, while the original is young enough. */
+  private isResendAllowed({ fallback, now }: NeverSentSms): boolean {
+    const resent = triedInCurrentTry(fallback).filter(({ outcome }) => outcome === 'never_sent').length;
+    return resent === 0 && fallback.erasedAt === null && !this.isTooOld(fallback, now);
+  }
+
+  /** An original whose sending is not known has not been composed yet; its age is found out then. */
+  private isTooOld({ ageLimitIgnored, originalSentAt }: NeverSentSms['fallback'], now: Date): boolean {
+    return !ageLimitIgnored && originalSentAt !== null && secondsLeft(originalSentAt, now, this.options) <= 0;
   }
 
   /** Of the current try, in milliseconds. */
@@ -193,6 +308,7 @@ export class FallbackService {
   }
 
   private get giveUpAfterMilliseconds(): number {
-    return this.options.giveUpAfterMilliseconds ?? 4 * 60 * 60_000;
+    const { giveUpAfterMilliseconds, maximumAgeMilliseconds = 0 } = this.options;
+    return giveUpAfterMilliseconds ?? Math.max(GIVE_UP_AFTER_MILLISECONDS, maximumAgeMilliseconds);
   }
 }

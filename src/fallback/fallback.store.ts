@@ -2,11 +2,12 @@ import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
+import { DELIVERED_STATUSES } from '../message-events/message-status.js';
 import type { WhatsappPolicyFailed } from '../message-events/whatsapp-policy-failed.event.js';
 import type { EndReason, WaitReason } from './fallback-reasons.js';
 import { smsFallbackAttemptDue } from './sms-fallback-attempt-due.event.js';
 import { IS_OPEN } from './sms-fallback-state.js';
-import { SmsFallback } from './sms-fallback.entity.js';
+import { type EarlierAttempt, SmsFallback } from './sms-fallback.entity.js';
 import type { ComposedSms } from './sms-composer.js';
 
 /** How long a worker has a fallback to itself. Longer than everything it does with it can take. */
@@ -31,17 +32,30 @@ interface Step {
   /** How many attempts may have been accepted, for want of an answer. */
   readonly unansweredAttempts: number;
   readonly problem: FallbackProblem | null;
+  /** Set where the attempt is known to have failed, so that it is kept beside the next one. */
+  readonly failedAttempt?: EarlierAttempt['outcome'];
+  /** When the original was sent, where that is known now. */
+  readonly originalSentAt?: Date | null;
 }
 
 export interface EndStep extends Step {
   readonly state: 'skipped' | 'failed';
   readonly reason: EndReason;
+  readonly duplicateOf?: string;
 }
 
 export interface WaitStep extends Step {
   readonly state: 'claimed' | 'uncertain';
   readonly reason: WaitReason;
 }
+
+/** Why an SMS is not handed to Twilio at the last moment. */
+export type Obstacle =
+  | { readonly kind: 'delivered_by_whatsapp' }
+  /** An SMS of this fallback that counted as failed was delivered. */
+  | { readonly kind: 'delivered_by_sms'; readonly smsMessageSid: string }
+  /** Another fallback's SMS with the same text for the same person. */
+  | { readonly kind: 'duplicate'; readonly of: string };
 
 /** The worker was so slow that another one may have taken over. Nothing was changed. */
 export class LockLostError extends Error {
@@ -56,18 +70,22 @@ export class FallbackStore {
     private readonly publisher: DomainEventPublisher,
   ) {}
 
-  /** Claims the original message. @returns the id of its one fallback, whoever claimed it first. */
-  async claim(event: WhatsappPolicyFailed): Promise<string> {
-    const { messageSid, messageEventId, accountSid, toNumber, callbackUrl } = event;
-    await this.dataSource.query(
-      `insert into sms_fallbacks (id, original_message_sid, message_event_id, account_sid, to_number, status_callback_url)
-       values ($1, $2, $3, $4, $5, coalesce($6, (${LAST_CALLBACK_URL})))
-       on conflict (original_message_sid) do nothing`,
-      [uuidv7(), messageSid, messageEventId, accountSid, toNumber, callbackUrl],
-    );
+  /**
+   * Claims the original message.
+   * @param holdMilliseconds how long its first attempt waits; it is planned in the same transaction.
+   * @returns the id of its one fallback, whoever claimed it first.
+   */
+  async claim(event: WhatsappPolicyFailed, holdMilliseconds: number): Promise<string> {
+    if (holdMilliseconds === 0) await insertClaim(this.dataSource.manager, event, 0);
+    else {
+      await this.dataSource.transaction(async (manager) => {
+        const claimed = await insertClaim(manager, event, holdMilliseconds);
+        if (claimed !== undefined) await this.publishAttemptDue(manager, claimed.id, claimed.nextAttemptAt);
+      });
+    }
     const { id } = await this.dataSource.manager.findOneOrFail(SmsFallback, {
       select: { id: true },
-      where: { originalMessageSid: messageSid },
+      where: { originalMessageSid: event.messageSid },
     });
     return id;
   }
@@ -104,33 +122,23 @@ export class FallbackStore {
   }
 
   /**
-   * Commits the intent to send, before the SMS is handed to Twilio.
+   * Commits the intent to send, before the SMS is handed to Twilio, unless the log has a reason not to send it any more.
+   * @param duplicateWindowMilliseconds within how long the same text for the same person is a duplicate; 0: never.
    * @throws LockLostError
    */
-  async beginSending(fallback: LockedFallback, sms: ComposedSms): Promise<void> {
-    const rows = await this.dataSource.query<unknown[]>(
-      `with begun as (
-         update sms_fallbacks
-            set state = 'sending', reason = null, attempts = attempts + 1,
-                unanswered_attempts = unanswered_attempts + 1, unanswered_since = coalesce(unanswered_since, now()),
-                attempt_started_at = now(), updated_at = now(),
-                to_number = $3, from_number = $4, messaging_service_sid = $5, body = $6, truncated = $7
-          where id = $1 and locked_until = $2::timestamptz and locked_until > now() + $8 * interval '1 second'
-         returning id
-       )
-       select id from begun`,
-      [
-        fallback.id,
-        fallback.lock,
-        sms.toNumber,
-        sms.fromNumber,
-        sms.messagingServiceSid,
-        sms.body,
-        sms.truncated,
-        LOCK_SECONDS_TO_SEND,
-      ],
-    );
-    assertLocked(rows, fallback);
+  async beginSending(
+    fallback: LockedFallback,
+    sms: ComposedSms,
+    duplicateWindowMilliseconds = 0,
+  ): Promise<Obstacle | null> {
+    if (duplicateWindowMilliseconds === 0) return begin(this.dataSource.manager, fallback, sms, 0);
+    return this.dataSource.transaction(async (manager) => {
+      // Two duplicates take turns: the statement after this one sees what the other one committed.
+      await manager.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [
+        `${sms.toNumber}\n${sms.body}`,
+      ]);
+      return begin(manager, fallback, sms, duplicateWindowMilliseconds);
+    });
   }
 
   /** @throws LockLostError */
@@ -152,16 +160,20 @@ export class FallbackStore {
   private async change(
     manager: EntityManager,
     fallback: LockedFallback,
-    { state, reason, unansweredAttempts, problem }: EndStep | WaitStep,
+    step: EndStep | WaitStep,
     nextAttemptAt: Date,
   ): Promise<void> {
+    const { state, reason, unansweredAttempts, problem, failedAttempt, originalSentAt } = step;
     const rows = await manager.query<unknown[]>(
       `with changed as (
          update sms_fallbacks
             set state = $3, reason = $4, unanswered_attempts = $5::integer,
                 unanswered_since = case when $5::integer > 0 then unanswered_since end,
                 last_error_code = coalesce($6, last_error_code), last_error = coalesce($7, last_error),
-                next_attempt_at = $8, locked_until = null, updated_at = now()
+                next_attempt_at = $8, locked_until = null, updated_at = now(),
+                original_sent_at = coalesce($9, original_sent_at), duplicate_of = coalesce($10, duplicate_of),
+                earlier_attempts = case when $11::text is null then earlier_attempts
+                                        else ${withAttempt('$11::text', '$6::text')} end
           where id = $1 and locked_until = $2::timestamptz
          returning id
        )
@@ -175,6 +187,9 @@ export class FallbackStore {
         problem?.code ?? null,
         problem?.message ?? null,
         nextAttemptAt,
+        originalSentAt ?? null,
+        'duplicateOf' in step ? step.duplicateOf : null,
+        failedAttempt ?? null,
       ],
     );
     assertLocked(rows, fallback);
@@ -185,6 +200,140 @@ export class FallbackStore {
     await this.publisher.publish(manager, 'sms_fallback.attempt_due', [event], { at });
   }
 }
+
+/** SQL: the failed attempts of a row of `sms_fallbacks` and the one that it has had last. */
+export function withAttempt(outcome: string, code: string): string {
+  return `earlier_attempts || jsonb_build_array(jsonb_build_object(
+    'at', coalesce(attempt_started_at, now()), 'from', from_number, 'messagingServiceSid', messaging_service_sid,
+    'outcome', ${outcome}, 'code', ${code}, 'smsMessageSid', sms_message_sid
+  ))`;
+}
+
+/** SQL: whether an SMS is one of the fallback's that are known to have failed. */
+export function isOfEarlierAttempt(smsMessageSid: string): string {
+  return `earlier_attempts @> jsonb_build_array(jsonb_build_object('smsMessageSid', ${smsMessageSid}))`;
+}
+
+async function insertClaim(
+  manager: EntityManager,
+  event: WhatsappPolicyFailed,
+  holdMilliseconds: number,
+): Promise<{ readonly id: string; readonly nextAttemptAt: Date } | undefined> {
+  const { messageSid, messageEventId, accountSid, toNumber, callbackUrl } = event;
+  const [claimed] = await manager.query<{ id: string; nextAttemptAt: Date }[]>(
+    `with claimed as (
+       insert into sms_fallbacks (
+         id, original_message_sid, message_event_id, account_sid, to_number, user_id, parent_user_id, status_callback_url,
+         next_attempt_at, reason
+       )
+       values (
+         $1, $2, $3, $4, $5, $6, $7, coalesce($8, (${LAST_CALLBACK_URL})),
+         -- A job's time has no microseconds, and must not be earlier.
+         date_trunc('milliseconds', now()) + $9 * interval '1 millisecond', case when $9 > 0 then 'held' end
+       )
+       on conflict (original_message_sid) do nothing
+       returning id, next_attempt_at
+     )
+     select id, next_attempt_at as "nextAttemptAt" from claimed`,
+    [
+      uuidv7(),
+      messageSid,
+      messageEventId,
+      accountSid,
+      toNumber,
+      // A job of an earlier version has no IDs.
+      event.userId ?? null,
+      event.parentUserId ?? null,
+      callbackUrl,
+      holdMilliseconds,
+    ],
+  );
+  return claimed;
+}
+
+interface BeginRow {
+  readonly isBegun: boolean;
+  readonly isDelivered: boolean;
+  readonly smsMessageSid: string | null;
+  readonly duplicateOf: string | null;
+}
+
+async function begin(
+  manager: EntityManager,
+  fallback: LockedFallback,
+  sms: ComposedSms,
+  duplicateWindowMilliseconds: number,
+): Promise<Obstacle | null> {
+  const [row] = await manager.query<BeginRow[]>(
+    duplicateWindowMilliseconds === 0 ? BEGIN : BEGIN_WITHOUT_DUPLICATE,
+    [
+      fallback.id,
+      fallback.lock,
+      sms.toNumber,
+      sms.fromNumber,
+      sms.messagingServiceSid,
+      sms.body,
+      sms.truncated,
+      LOCK_SECONDS_TO_SEND,
+      sms.encoding,
+      sms.segments,
+      sms.notCarriedOver,
+      sms.originalSentAt,
+      fallback.originalMessageSid,
+      DELIVERED_STATUSES,
+      ...(duplicateWindowMilliseconds === 0 ? [] : [fallback.accountSid, duplicateWindowMilliseconds]),
+    ],
+  );
+  if (row?.isDelivered === true) return { kind: 'delivered_by_whatsapp' };
+  if (row !== undefined && row.smsMessageSid !== null) {
+    return { kind: 'delivered_by_sms', smsMessageSid: row.smsMessageSid };
+  }
+  if (row !== undefined && row.duplicateOf !== null) return { kind: 'duplicate', of: row.duplicateOf };
+  assertLocked(row?.isBegun === true ? [row] : [], fallback);
+  return null;
+}
+
+/** Part of the statement that commits the intent, so that nothing comes between the look and the POST. */
+const beginStatement = (duplicate: string) => `
+with log as (
+  select exists (
+           select from message_events where message_sid = $13 and message_status = any ($14::text[])
+         ) as is_delivered,
+         (
+           select message_sid from message_events
+            where sms_fallback_id = $1 and message_status = any ($14::text[])
+              and not exists (
+                select from sms_fallbacks as other
+                 where other.sms_message_sid = message_events.message_sid and other.id <> $1
+              )
+            order by created_at limit 1
+         ) as sms_message_sid,
+         (${duplicate}) as duplicate_of
+),
+begun as (
+  update sms_fallbacks
+     set state = 'sending', reason = null, attempts = attempts + 1,
+         unanswered_attempts = unanswered_attempts + 1, unanswered_since = coalesce(unanswered_since, now()),
+         attempt_started_at = now(), updated_at = now(),
+         to_number = $3, from_number = $4, messaging_service_sid = $5, body = $6, truncated = $7,
+         encoding = $9, segments = $10, not_carried_over = coalesce($11, '{}'::text[]), original_sent_at = $12
+    from log
+   where id = $1 and locked_until = $2::timestamptz and locked_until > now() + $8 * interval '1 second'
+     and not is_delivered and log.sms_message_sid is null and log.duplicate_of is null
+  returning id
+)
+select exists (select from begun) as "isBegun", is_delivered as "isDelivered", sms_message_sid as "smsMessageSid",
+       duplicate_of as "duplicateOf"
+  from log`;
+
+const BEGIN = beginStatement('null::uuid');
+
+/** An SMS that may be on its way counts, one that failed does not. */
+const BEGIN_WITHOUT_DUPLICATE = beginStatement(`
+  select id from sms_fallbacks
+   where to_number = $3 and body = $6 and account_sid = $15 and id <> $1 and state in ('sending', 'uncertain', 'sent')
+     and attempt_started_at > now() - $16 * interval '1 millisecond'
+   order by attempt_started_at limit 1`);
 
 /**
  * A policy failure that Twilio was asked for came to no URL; callbacks before it did. Whoever is claimed after one of those

@@ -8,7 +8,8 @@ import type { SmsFallback } from './sms-fallback.entity.js';
  * - `in_progress`: a worker has it at this moment; nothing is changed;
  * - `sent_before`: its SMS was sent; nothing is changed;
  * - `erased`: its number and its text are erased; nothing is changed;
- * - `delivered_by_whatsapp`: the person has got the WhatsApp message after all; nothing is changed.
+ * - `delivered_by_whatsapp`: the person has got the WhatsApp message after all; nothing is changed;
+ * - `too_late`: the original is too old for an SMS, and the age limit was not overridden; nothing is changed.
  */
 export type RetryDecision =
   | 'claimed_again'
@@ -17,21 +18,28 @@ export type RetryDecision =
   | 'in_progress'
   | 'sent_before'
   | 'erased'
-  | 'delivered_by_whatsapp';
+  | 'delivered_by_whatsapp'
+  | 'too_late';
 
 export interface RetryCandidate extends Pick<SmsFallback, 'state' | 'reason' | 'attempts'> {
   /** A worker has it at this moment. */
   readonly isLocked: boolean;
-  /** A callback of an SMS has named it. */
+  /** A callback of an SMS that is not known to have failed has named it. */
   readonly isReported: boolean;
   /** Its number and its text are blanked. Without them nobody can find out whether an SMS of it went. */
   readonly isErased: boolean;
   /** WhatsApp has reported the original as delivered or read. */
   readonly isDelivered: boolean;
+  /** The original is older than it may be, and nobody has overridden that. */
+  readonly isTooLate: boolean;
 }
 
 /** The failures that leave no doubt: Twilio has not taken the last attempt. */
-const CERTAIN_FAILURES: ReadonlySet<string | null> = new Set(['rejected_by_twilio', 'twilio_unavailable']);
+const CERTAIN_FAILURES: ReadonlySet<string | null> = new Set([
+  'rejected_by_twilio',
+  'twilio_unavailable',
+  'never_sent',
+]);
 
 /** Decides what trying again may do without ever sending a second SMS. */
 export function decideRetry(candidate: RetryCandidate): RetryDecision {
@@ -46,7 +54,8 @@ export function decideRetry(candidate: RetryCandidate): RetryDecision {
     case 'failed':
       if (candidate.isDelivered) return 'delivered_by_whatsapp';
       if (candidate.isErased) return 'erased';
-      return isInDoubt(candidate) ? 'settled_first' : 'claimed_again';
+      if (isInDoubt(candidate)) return 'settled_first';
+      return candidate.isTooLate ? 'too_late' : 'claimed_again';
   }
 }
 

@@ -1,38 +1,55 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
+import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
 import { measured } from '../measurements/measurements.js';
 import { MessageEventsService } from '../message-events/message-events.service.js';
+import { DELIVERED_STATUSES } from '../message-events/message-status.js';
+import { NEVER_SENT_CODES } from '../message-events/never-sent.js';
+import { isOfEarlierAttempt, withAttempt } from './fallback.store.js';
+import { smsFallbackAttemptDue } from './sms-fallback-attempt-due.event.js';
 import { IS_OPEN } from './sms-fallback-state.js';
-import type { SmsFallback } from './sms-fallback.entity.js';
+import { SmsFallback } from './sms-fallback.entity.js';
 import { SmsMessages } from './sms-messages.js';
 import type { AcceptedSms } from './sms-sender.js';
 
 interface EndedFallback {
+  /** Why the SMS failed, where that is in the log already. */
+  readonly smsErrorCode: string | null;
+  readonly isDelivered: boolean;
   /** From the callback until now; null where it is gone, or where an operator had it tried again. */
   readonly seconds: number | null;
 }
 
-/** The last step of the state machine: an SMS that Twilio has accepted is recorded. */
+/** An SMS that was never sent, and the fallback that has it for its own. */
+export interface NeverSentSms {
+  readonly fallback: SmsFallback;
+  readonly code: string;
+  readonly now: Date;
+}
+
+/** The last step of the state machine: an SMS that Twilio has accepted is recorded, or turns out never to be sent. */
 @Injectable()
 export class SentSmsStore {
   constructor(
     private readonly dataSource: DataSource,
     private readonly smsMessages: SmsMessages,
     private readonly messageEvents: MessageEventsService,
+    private readonly publisher: DomainEventPublisher,
   ) {}
 
   /**
    * Records the accepted SMS in one transaction: the end of the fallback, the row in `messages`, and the link of the
    * triggering event. It does not ask for the lock: an SMS that Twilio has accepted is a fact, even where the worker
    * was slow.
-   * @returns `taken` where the SMS is another fallback's, which had the same text for the same person, and `second_sms`
-   * where this one has another SMS already: its worker was suspended for longer than it had the fallback to itself.
+   * @returns `never_sent` where the log says already that it was never sent, `taken` where the SMS is another fallback's,
+   * which had the same text for the same person, and `second_sms` where this one has another SMS already: its worker was
+   * suspended for longer than it had the fallback to itself. An SMS that is known to have failed changes nothing.
    */
   async record(
     fallback: SmsFallback,
     sms: AcceptedSms,
     body: string,
-  ): Promise<'recorded' | 'ended_before' | 'second_sms' | 'taken'> {
+  ): Promise<'recorded' | 'never_sent' | 'ended_before' | 'second_sms' | 'taken'> {
     try {
       const ended = await this.end(fallback, sms, body);
       if (ended !== null) {
@@ -41,7 +58,10 @@ export class SentSmsStore {
       }
       // After the commit: a callback of the SMS that is being stored now links it, or is seen here.
       await this.messageEvents.linkMessage(sms.messageSid);
-      if (ended !== null) return 'recorded';
+      if (ended !== null) {
+        const isNeverSent = !ended.isDelivered && NEVER_SENT_CODES.includes(ended.smsErrorCode ?? '');
+        return isNeverSent ? 'never_sent' : 'recorded';
+      }
       return (await this.tellOfSecond(fallback.id, sms.messageSid)) ? 'second_sms' : 'ended_before';
     } catch (error) {
       if (isTaken(error)) return 'taken';
@@ -49,12 +69,44 @@ export class SentSmsStore {
     }
   }
 
+  /**
+   * Opens a sent fallback again, or ends it, because its SMS was never sent: at most one SMS is not known to have failed.
+   * @param decide whether there is another attempt, and when.
+   * @returns undefined where the SMS is not the fallback's any more, was delivered, or did not fail like that.
+   */
+  async reopenNeverSent(
+    id: string,
+    smsMessageSid: string,
+    decide: (sms: NeverSentSms) => { readonly inMilliseconds: number } | null,
+  ): Promise<{ readonly sms: NeverSentSms; readonly isReopened: boolean } | undefined> {
+    return this.dataSource.transaction(async (manager) => {
+      const [row] = await manager.query<{ code: string; now: Date }[]>(LOCK_NEVER_SENT, [
+        id,
+        smsMessageSid,
+        NEVER_SENT_CODES,
+        DELIVERED_STATUSES,
+      ]);
+      if (row === undefined) return undefined;
+      const sms = { fallback: await manager.findOneByOrFail(SmsFallback, { id }), ...row };
+      const again = decide(sms);
+      const at = new Date(row.now.getTime() + (again?.inMilliseconds ?? 0));
+      const [state, reason] = again === null ? ['failed', 'never_sent'] : ['claimed', 'sms_never_sent'];
+      await manager.query(REOPEN_NEVER_SENT, [id, state, reason, row.code, at]);
+      if (again !== null) {
+        await this.publisher.publish(manager, 'sms_fallback.attempt_due', [smsFallbackAttemptDue(id, at)], {
+          at,
+        });
+      }
+      return { sms, isReopened: again !== null };
+    });
+  }
+
   /** @returns false where it is no second one. */
   private async tellOfSecond(id: string, smsMessageSid: string): Promise<boolean> {
     const rows = await this.dataSource.query<unknown[]>(
       `with told as (
          update sms_fallbacks set last_error = $3, updated_at = now()
-          where id = $1 and sms_message_sid <> $2
+          where id = $1 and sms_message_sid <> $2 and not ${isOfEarlierAttempt('$2::text')}
          returning id
        )
        select id from told`,
@@ -87,6 +139,10 @@ async function end(manager: EntityManager, id: string, smsMessageSid: string): P
        update sms_fallbacks
           set state = 'sent', reason = null, sms_message_sid = $2, sent_at = now(), updated_at = now(),
               unanswered_attempts = 0, unanswered_since = null, locked_until = null,
+              earlier_attempts = (
+                select coalesce(jsonb_agg(attempt), '[]') from jsonb_array_elements(earlier_attempts) as attempt
+                 where attempt->>'smsMessageSid' is distinct from $2
+              ),
               -- Where the answer was lost, its end may have been counted long before the SMS has a fallback.
               sms_delivered_at = (
                 select min(created_at) from message_events
@@ -98,12 +154,17 @@ async function end(manager: EntityManager, id: string, smsMessageSid: string): P
                  order by created_at limit 1
               )
         where id = $1 and (${IS_OPEN} or state = 'failed')
-       returning message_event_id, retried_at
+          -- An SMS that is known to have failed counts only where it was delivered after all.
+          and (not ${isOfEarlierAttempt('$2::text')} or exists (
+            select from message_events where message_sid = $2 and message_status in ('delivered', 'read')
+          ))
+       returning message_event_id, retried_at, sms_error_code, sms_delivered_at
      )
      select (
          select extract(epoch from now() - created_at)::float8 from message_events
           where id = message_event_id and retried_at is null
-       ) as seconds
+       ) as seconds,
+            sms_error_code as "smsErrorCode", sms_delivered_at is not null as "isDelivered"
        from ended`,
     [id, smsMessageSid],
   );
@@ -115,3 +176,24 @@ function isTaken(error: unknown): boolean {
   const { constraint } = error.driverError as { constraint?: unknown };
   return constraint === 'sms_fallbacks_sms_message_sid_key';
 }
+
+/** The SMS may have been delivered after all: a message of several segments can report both. */
+const LOCK_NEVER_SENT = `
+select report.error_code as code, now() as now
+  from sms_fallbacks
+ cross join lateral (
+   select error_code from message_events
+    where message_sid = $2 and message_status in ('failed', 'undelivered') and error_code = any ($3::text[]) limit 1
+ ) as report
+ where id = $1 and state = 'sent' and sms_message_sid = $2
+   and not exists (select from message_events where message_sid = $2 and message_status = any ($4::text[]))
+   for update of sms_fallbacks`;
+
+const REOPEN_NEVER_SENT = `
+update sms_fallbacks
+   set state = $2, reason = $3, last_error_code = $4, last_error = 'Twilio accepted the SMS and never sent it',
+       earlier_attempts = ${withAttempt("'never_sent'", '$4::text')},
+       sms_message_sid = null, message_id = null, sent_at = null,
+       sms_delivered_at = null, sms_undelivered_at = null, sms_error_code = null,
+       unanswered_attempts = 0, unanswered_since = null, locked_until = null, next_attempt_at = $5, updated_at = now()
+ where id = $1`;

@@ -1,56 +1,82 @@
 import { Inject, Injectable } from '@nestjs/common';
 import twilio from 'twilio';
+import type { MessageInstance } from 'twilio/lib/rest/api/v2010/account/message.js';
+import { parseAddress, type UserIds, userIdsOf } from '../message-events/channel-address.js';
+import { isDelivered, type LoggedEvent, MessageHistory } from '../message-events/message-history.js';
 import { SMS_FALLBACK_ID_PARAMETER } from '../message-events/message-status-report.js';
 import { type OriginalMessage, OriginalMessages } from '../messages/original-messages.js';
+import { isE164, parseStoredNumber, smsNumber } from '../messages/phone-number.js';
 import { classifySendError, type SendError } from '../twilio/send-error.js';
 import { TwilioAccounts } from '../twilio/twilio-accounts.js';
+import type { LockedFallback } from './fallback.store.js';
 import type { SkipReason } from './fallback-reasons.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
+import { originalSentAt, secondsLeft, sentAtByLog, validityPeriodSeconds } from './original-age.js';
+import { type Sender, SmsSenders } from './sms-senders.js';
 import type { SmsFallback } from './sms-fallback.entity.js';
 import type { Sms } from './sms-sender.js';
-import { toSmsText } from './sms-text.js';
+import { SmsTexts } from './sms-texts.js';
 
-export interface ComposedSms {
+/** What the SMS of a fallback is, before it is handed to the sender. */
+export type ComposedSms = Pick<
+  SmsFallback,
+  | 'fromNumber'
+  | 'messagingServiceSid'
+  | 'truncated'
+  | 'encoding'
+  | 'segments'
+  | 'notCarriedOver'
+  | 'originalSentAt'
+> & {
   readonly toNumber: string;
-  readonly fromNumber: string | null;
-  readonly messagingServiceSid: string | null;
   readonly body: string;
-  readonly truncated: boolean;
-}
+};
 
 export type Composition =
-  | { readonly kind: 'composed'; readonly sms: ComposedSms }
+  | { readonly kind: 'composed'; readonly sms: ComposedSms; readonly nextSender: Sender | null }
   | { readonly kind: 'original_message_missing' }
-  | { readonly kind: 'skipped'; readonly reason: SkipReason }
+  | { readonly kind: 'skipped'; readonly reason: SkipReason; readonly originalSentAt: Date | null }
   | { readonly kind: 'unavailable'; readonly problem: SendError };
 
-/** Decides what the SMS says, to whom, and from whom. */
+/** What is known about an original, from the application, the log, and Twilio. */
+interface Known {
+  readonly original: OriginalMessage;
+  readonly events: readonly LoggedEvent[];
+  /** Twilio's answer; null where Twilio was not asked, or does not know the message. */
+  readonly answer: MessageInstance | null;
+}
+
+/** Decides what the SMS says, to whom, and from whom, or why there is none. */
 @Injectable()
 export class SmsComposer {
   constructor(
     private readonly originalMessages: OriginalMessages,
+    private readonly history: MessageHistory,
     private readonly accounts: TwilioAccounts,
+    private readonly senders: SmsSenders,
+    private readonly texts: SmsTexts,
     @Inject(MODULE_OPTIONS_TOKEN) private readonly options: FallbackModuleOptions,
   ) {}
 
-  /** `unavailable` where Twilio has to be asked for the text or the recipient, and does not answer with them. */
-  async compose(fallback: SmsFallback): Promise<Composition> {
+  /** `unavailable` where Twilio has to be asked about the original, and does not answer. */
+  async compose(fallback: LockedFallback): Promise<Composition> {
     const original = await this.originalMessages.findByTwilioSid(fallback.originalMessageSid);
     if (original === null) return { kind: 'original_message_missing' };
-    if (original.company === null) return skipped('conversation_without_company');
-    const sender = this.sender(fallback.accountSid, original.company);
-    if (sender === null) return skipped('no_sender_number');
-    const found = await this.recipientAndText(fallback, original);
-    if ('problem' in found) return { kind: 'unavailable', problem: found.problem };
-    const { to, body } = found;
-    if (to === '') return skipped('no_recipient');
-    if (body.trim() === '') return skipped('no_text');
-    const { text, truncated } = toSmsText(body);
-    return { kind: 'composed', sms: { toNumber: to, ...sender, body: text, truncated } };
+    const events = await this.history.findEvents(fallback.originalMessageSid);
+    const sentAt = sentAtByLog(events);
+    const skip = this.skipByLog(fallback, original, events, sentAt);
+    if (skip !== null) return skipped(skip, sentAt);
+    const number = await this.knownNumber(fallback, original, events);
+    const asksTwilio = sentAt === null || number === null || this.texts.asksTwilio(original);
+    const answer = asksTwilio ? await this.fetch(fallback) : null;
+    if (answer !== null && 'problem' in answer) return { kind: 'unavailable', problem: answer.problem };
+    return this.composeFrom(fallback, { original, events, answer }, number);
   }
 
   /** What is handed to Twilio. */
-  smsOf({ id, accountSid, statusCallbackUrl }: SmsFallback, composed: ComposedSms): Sms {
+  smsOf(fallback: LockedFallback, composed: ComposedSms): Sms {
+    const { id, accountSid, statusCallbackUrl, ageLimitIgnored } = fallback;
+    const { originalSentAt: sentAt } = composed;
     const callbackUrl = this.options.statusCallbackUrl ?? statusCallbackUrl;
     return {
       accountSid,
@@ -58,39 +84,87 @@ export class SmsComposer {
       from: composed.fromNumber,
       messagingServiceSid: composed.messagingServiceSid,
       body: composed.body,
+      validityPeriodSeconds: validityPeriodSeconds(
+        ageLimitIgnored || sentAt === null ? null : secondsLeft(sentAt, fallback.now(), this.options),
+        this.options,
+      ),
       // Twilio by itself tries a callback once; the fragment asks for five retries after any failure.
       statusCallbackUrl:
         callbackUrl === null ? null : `${callbackUrl}?${SMS_FALLBACK_ID_PARAMETER}=${id}#rc=5&rp=all`,
     };
   }
 
-  private sender(accountSid: string, { phoneNumber }: NonNullable<OriginalMessage['company']>) {
-    const { messagingService, defaultFrom } = this.options;
-    // A Messaging Service belongs to one account; a subaccount cannot send through its parent's.
-    if (messagingService?.accountSid === accountSid) {
-      return { fromNumber: null, messagingServiceSid: messagingService.sid };
-    }
-    const fromNumber = phoneNumber?.trim() || defaultFrom;
-    return fromNumber ? { fromNumber, messagingServiceSid: null } : null;
+  /** What can be decided without Twilio comes first. */
+  private skipByLog(
+    fallback: LockedFallback,
+    { company, conversationId }: OriginalMessage,
+    events: readonly LoggedEvent[],
+    sentAt: Date | null,
+  ): SkipReason | null {
+    if (isDelivered(events)) return 'delivered_meanwhile';
+    if (sentAt !== null && this.isTooOld(fallback, sentAt)) return 'too_late';
+    return company === null && conversationId !== null ? 'conversation_without_company' : null;
   }
 
-  /** Twilio is asked where the callback left out the recipient, or where the text is a template that it rendered. */
-  private async recipientAndText(
-    { accountSid, originalMessageSid, toNumber }: SmsFallback,
-    { body }: OriginalMessage,
-  ) {
-    if (toNumber !== null && body !== null && body.trim() !== '') return { to: toNumber, body };
-    const message = await this.fetch(accountSid, originalMessageSid);
-    if (message !== null && 'problem' in message) return message;
-    return {
-      to: toNumber ?? message?.to.replace(/^[a-z]+:/, '') ?? '',
-      body: body !== null && body.trim() !== '' ? body : (message?.body ?? ''),
+  private async composeFrom(
+    fallback: LockedFallback,
+    { original, events, answer }: Known,
+    known: string | null,
+  ): Promise<Composition> {
+    const sentAt = originalSentAt(events, {
+      twilioSentAt: dateOrNull(answer?.dateSent),
+      storedAt: original.createdAt ?? null,
+      claimedAt: fallback.createdAt,
+    });
+    const skip = (reason: SkipReason) => skipped(reason, sentAt);
+    if (answer !== null && isDelivered([{ messageStatus: answer.status }]))
+      return skip('delivered_meanwhile');
+    if (this.isTooOld(fallback, sentAt)) return skip('too_late');
+    const [sender, nextSender = null] = this.senders.find(fallback, original.company);
+    if (sender === undefined) return skip('no_sender_number');
+    const toNumber = known ?? (await this.numberByTwilio(fallback, answer));
+    if (toNumber === null)
+      return skip(hasAddress(fallback, events, answer) ? 'recipient_number_unknown' : 'no_recipient');
+    const text = await this.texts.compose(fallback.accountSid, original, events, answer);
+    if ('reason' in text) return skip(text.reason);
+    const { fromNumber, messagingServiceSid } = sender;
+    const sms = { ...text, toNumber, fromNumber, messagingServiceSid, originalSentAt: sentAt };
+    return { kind: 'composed', sms, nextSender };
+  }
+
+  /** The recipient in the form that SMS needs, best source first: this message, the application, the person's ID. */
+  private async knownNumber(
+    { accountSid, toNumber, userId, parentUserId }: SmsFallback,
+    { recipient }: OriginalMessage,
+    events: readonly LoggedEvent[],
+  ): Promise<string | null> {
+    const written = [toNumber, ...events.map((event) => event.toNumber), parseStoredNumber(recipient ?? '')];
+    const found = firstSmsNumber(written);
+    if (found !== null) return found;
+    const ids: UserIds = {
+      userId: userId ?? events.find((event) => event.userId !== null)?.userId ?? null,
+      parentUserId: parentUserId ?? events.find((event) => event.parentUserId !== null)?.parentUserId ?? null,
     };
+    return firstSmsNumber([await this.history.findNumber(accountSid, ids)]);
   }
 
-  private async fetch(accountSid: string, messageSid: string) {
+  private async numberByTwilio(
+    { accountSid }: SmsFallback,
+    answer: MessageInstance | null,
+  ): Promise<string | null> {
+    if (answer === null) return null;
+    const address = parseAddress(answer.to);
+    if (address.kind === 'phone') return firstSmsNumber([address.text]);
+    return firstSmsNumber([await this.history.findNumber(accountSid, userIdsOf([address]))]);
+  }
+
+  private isTooOld({ ageLimitIgnored, now }: LockedFallback, sentAt: Date): boolean {
+    return !ageLimitIgnored && secondsLeft(sentAt, now(), this.options) <= 0;
+  }
+
+  private async fetch({ accountSid, originalMessageSid }: SmsFallback) {
     try {
-      return await this.accounts.client(accountSid).messages(messageSid).fetch();
+      return await this.accounts.client(accountSid).messages(originalMessageSid).fetch();
     } catch (error) {
       if (error instanceof twilio.RestException && error.status === 404) return null;
       return { problem: classifySendError(error) };
@@ -98,6 +172,29 @@ export class SmsComposer {
   }
 }
 
-function skipped(reason: SkipReason): Composition {
-  return { kind: 'skipped', reason };
+function firstSmsNumber(numbers: readonly (string | null)[]): string | null {
+  for (const number of numbers) {
+    const found = number === null || !isE164(number) ? null : smsNumber(number);
+    if (found !== null) return found;
+  }
+  return null;
+}
+
+/** Whether anything names the recipient, be it no number. */
+function hasAddress(
+  { toNumber, userId, parentUserId }: SmsFallback,
+  events: readonly LoggedEvent[],
+  answer: MessageInstance | null,
+): boolean {
+  const named = [toNumber, userId, parentUserId, answer?.to, ...events.map(({ to }) => to)];
+  return named.some((address) => (address ?? '') !== '');
+}
+
+/** The library's types leave out that a date may be missing. */
+function dateOrNull(date: Date | null | undefined): Date | null {
+  return date instanceof Date && !Number.isNaN(date.getTime()) ? date : null;
+}
+
+function skipped(reason: SkipReason, originalSentAt: Date | null): Composition {
+  return { kind: 'skipped', reason, originalSentAt };
 }

@@ -12,6 +12,22 @@ import {
 import { Message } from '../messages/message.entity.js';
 import { IS_ENDED, IS_KNOWN_STATE, IS_OPEN, type SmsFallbackState } from './sms-fallback-state.js';
 
+/** An attempt that is known to have failed, so that another one may follow it. */
+export interface EarlierAttempt {
+  /** When it was handed to Twilio, ISO 8601. */
+  readonly at: string;
+  readonly from: string | null;
+  readonly messagingServiceSid: string | null;
+  /**
+   * - `sender_refused`: Twilio does not send from this sender;
+   * - `never_sent`: Twilio accepted the SMS, and reported later that it never sent it.
+   */
+  readonly outcome: 'sender_refused' | 'never_sent';
+  /** Twilio's error code. */
+  readonly code: string;
+  readonly smsMessageSid: string | null;
+}
+
 /** What became of the SMS for one WhatsApp message. Rows are written by FallbackStore and SentSmsStore. */
 @Entity('sms_fallbacks')
 @Unique('sms_fallbacks_original_message_sid_key', ['originalMessageSid'])
@@ -33,6 +49,8 @@ import { IS_ENDED, IS_KNOWN_STATE, IS_OPEN, type SmsFallbackState } from './sms-
   where: 'sms_undelivered_at is not null and sms_delivered_at is null',
 })
 @Index('sms_fallbacks_to_number_idx', ['toNumber'], { where: 'to_number is not null' })
+@Index('sms_fallbacks_user_id_idx', ['userId'], { where: 'user_id is not null' })
+@Index('sms_fallbacks_parent_user_id_idx', ['parentUserId'], { where: 'parent_user_id is not null' })
 @Index('sms_fallbacks_retried_at_idx', ['retriedAt'], { where: 'retried_at is not null' })
 @Index('sms_fallbacks_in_doubt_idx', ['updatedAt'], {
   where: `state = 'failed' and reason = 'no_answer_from_twilio'`,
@@ -87,6 +105,20 @@ export class SmsFallback {
   @Column('text', { name: 'to_number', nullable: true })
   toNumber!: string | null;
 
+  @Column('text', {
+    name: 'user_id',
+    nullable: true,
+    comment: "WhatsApp's business-scoped ID of the recipient",
+  })
+  userId!: string | null;
+
+  @Column('text', {
+    name: 'parent_user_id',
+    nullable: true,
+    comment: 'the ID of the recipient for the parent business',
+  })
+  parentUserId!: string | null;
+
   @Column('text', { name: 'from_number', nullable: true })
   fromNumber!: string | null;
 
@@ -100,6 +132,49 @@ export class SmsFallback {
   /** True where the original's text was cut to fit into an SMS. */
   @Column('boolean', { default: false })
   truncated!: boolean;
+
+  @Column('text', { nullable: true, comment: 'GSM-7 or UCS-2' })
+  encoding!: string | null;
+
+  @Column('integer', { nullable: true, comment: 'how many SMS the text takes, as Twilio counts them' })
+  segments!: number | null;
+
+  @Column('text', {
+    name: 'not_carried_over',
+    array: true,
+    default: '{}',
+    comment: 'parts of the WhatsApp message that the SMS lacks: media, buttons, …',
+  })
+  notCarriedOver!: string[];
+
+  @Column('timestamptz', {
+    name: 'original_sent_at',
+    nullable: true,
+    comment: 'when the WhatsApp message was sent; its age is measured from then',
+  })
+  originalSentAt!: Date | null;
+
+  @Column('boolean', {
+    name: 'age_limit_ignored',
+    default: false,
+    comment: 'an operator asked for the SMS however old the message is',
+  })
+  ageLimitIgnored!: boolean;
+
+  @Column('jsonb', {
+    name: 'earlier_attempts',
+    default: [],
+    comment:
+      'attempts that are known to have failed, oldest first: at, from, messagingServiceSid, outcome, code, smsMessageSid',
+  })
+  earlierAttempts!: EarlierAttempt[];
+
+  @Column('uuid', {
+    name: 'duplicate_of',
+    nullable: true,
+    comment: 'the fallback whose SMS had the same text for the same person',
+  })
+  duplicateOf!: string | null;
 
   /** Where the SMS's own status callbacks go, without the query that names this fallback. */
   @Column('text', { name: 'status_callback_url', nullable: true })

@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { classifySendError, type SendError } from '../twilio/send-error.js';
+import { isOfEarlierAttempt } from './fallback.store.js';
 import type { SmsFallback } from './sms-fallback.entity.js';
-import { type AcceptedSearch, type AcceptedSms, type Sms, SmsSender } from './sms-sender.js';
+import { type AcceptedSearch, type AcceptedSms, asSearch, type Sms, SmsSender } from './sms-sender.js';
 
 /**
  * - `none`: the SMS is not known at this time, neither to Twilio nor from a callback.
@@ -38,7 +39,7 @@ export class SmsFinder {
 
   private async search(sms: Sms, since: Date): Promise<AcceptedSearch | SendError> {
     try {
-      return await this.sender.findAccepted(sms, since);
+      return asSearch(await this.sender.findAccepted(sms, since));
     } catch (error) {
       return classifySendError(error);
     }
@@ -47,23 +48,28 @@ export class SmsFinder {
   /** The SID of the SMS as told by a callback of it, which names its fallback, unless another one has taken it. */
   private async findReportedSid(id: string): Promise<string | null> {
     const [row] = await this.dataSource.query<{ sid: string }[]>(
-      `select message_sid as sid from message_events
-        where sms_fallback_id = $1
-          and not exists (select from sms_fallbacks where sms_message_sid = message_sid and id <> $1)
-        order by created_at limit 1`,
+      `select message_sid as sid from message_events join sms_fallbacks on sms_fallbacks.id = sms_fallback_id
+        where sms_fallback_id = $1 and not ${isOfEarlierAttempt('message_sid')}
+          and not exists (
+            select from sms_fallbacks as other where other.sms_message_sid = message_sid and other.id <> $1
+          )
+        order by message_events.created_at limit 1`,
       [id],
     );
     return row?.sid ?? null;
   }
 
   /**
-   * Those of the SIDs that are another fallback's, or a message that the application had sent before. A row of
-   * `messages` that is younger tells nothing: the application may copy every message of its account there.
+   * Those of the SIDs that are another fallback's, one of this person's that is known to have failed, or a message that the
+   * application had sent before. A row of `messages` that is younger tells nothing: the application may copy every message
+   * of its account there.
    */
   private async findSidsOfOthers(id: string, since: Date, sids: readonly string[]): Promise<Set<string>> {
     const rows = await this.dataSource.query<{ sid: string }[]>(
       `select sms_message_sid as sid from sms_fallbacks where sms_message_sid = any ($3) and id <> $1
        union select message_sid from message_events where message_sid = any ($3) and sms_fallback_id <> $1
+       union select earlier->>'smsMessageSid' from sms_fallbacks, jsonb_array_elements(earlier_attempts) as earlier
+        where to_number = (select to_number from sms_fallbacks where id = $1)
        union select twilio_sid from messages where twilio_sid = any ($3) and created_at < $2`,
       [id, since, sids],
     );

@@ -11,6 +11,8 @@ export interface Sms {
   readonly messagingServiceSid: string | null;
   /** 1600 characters at the most. */
   readonly body: string;
+  /** How long it may wait to be delivered, from 1 to 36000 seconds: later it would be too late. */
+  readonly validityPeriodSeconds: number;
   /** Where the statuses of the SMS are reported, with the query and the fragment that belong to it. */
   readonly statusCallbackUrl: string | null;
 }
@@ -51,5 +53,10 @@ export abstract class SmsSender {
    * search that finds nothing, not even a possible match, shows that this SMS was not accepted.
    * @throws when that cannot be found out now.
    */
-  abstract findAccepted(sms: Sms, since: Date): Promise<AcceptedSearch>;
+  abstract findAccepted(sms: Sms, since: Date): Promise<AcceptedSearch | readonly AcceptedSms[]>;
+}
+
+/** A list alone is a complete search of a provider that hides nothing. */
+export function asSearch(found: AcceptedSearch | readonly AcceptedSms[]): AcceptedSearch {
+  return 'accepted' in found ? found : { accepted: found, possible: [], complete: true };
 }

@@ -1,8 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
+import { NEVER_SENT_CODES } from '../message-events/never-sent.js';
 import { PeriodicWork } from '../rounds/periodic-work.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
+import { FallbackService } from './fallback.service.js';
+import { isOfEarlierAttempt } from './fallback.store.js';
 import { smsFallbackAttemptDue } from './sms-fallback-attempt-due.event.js';
 import { IS_OPEN } from './sms-fallback-state.js';
 
@@ -12,13 +15,15 @@ const BATCH = 100;
 /**
  * Takes up fallbacks that nothing else would go on with:
  * - those that are open and whose time has passed, because their job has used up its attempts or was removed;
- * - those that failed for want of an answer, and whose SMS has reported itself since.
+ * - those that failed without an answer, and whose SMS has reported itself since;
+ * - those whose SMS was never sent, where the report does not name the fallback, e.g. of a Messaging Service's own callback.
  */
 @Injectable()
 export class StalledFallbacks extends PeriodicWork {
   constructor(
     private readonly dataSource: DataSource,
     private readonly publisher: DomainEventPublisher,
+    private readonly fallbacks: FallbackService,
     @Inject(MODULE_OPTIONS_TOKEN) options: FallbackModuleOptions,
   ) {
     super({
@@ -31,6 +36,15 @@ export class StalledFallbacks extends PeriodicWork {
   async runOnce(): Promise<void> {
     await this.takeUpAll(OPEN, 'Stalled fallbacks are taken up again');
     await this.takeUpAll(REPORTED, 'Failed fallbacks whose SMS was sent after all are taken up again');
+    await this.resendNeverSent();
+  }
+
+  private async resendNeverSent(): Promise<void> {
+    const found = await this.dataSource.query<{ smsFallbackId: string; messageSid: string }[]>(NEVER_SENT, [
+      BATCH,
+      NEVER_SENT_CODES,
+    ]);
+    for (const sms of found) await this.fallbacks.resend(sms);
   }
 
   private async takeUpAll(stalled: string, message: string): Promise<void> {
@@ -83,8 +97,15 @@ const REPORTED = takeUp(`
      and erased_at is null
      and exists (
        select from message_events as reported
-        where reported.sms_fallback_id = sms_fallbacks.id
+        where reported.sms_fallback_id = sms_fallbacks.id and not ${isOfEarlierAttempt('message_sid')}
           and not exists (select from sms_fallbacks as other where other.sms_message_sid = reported.message_sid)
      )
    order by updated_at limit $1
      for update skip locked`);
+
+/** Counting writes the failure of an SMS down by its SID; sms_fallbacks_undelivered_idx has those few. */
+const NEVER_SENT = `
+select id as "smsFallbackId", sms_message_sid as "messageSid" from sms_fallbacks
+ where sms_undelivered_at is not null and sms_delivered_at is null and state = 'sent'
+   and sms_error_code = any ($2::text[]) and sms_undelivered_at > now() - interval '2 days'
+ order by created_at desc limit $1`;

@@ -149,23 +149,3 @@ function listOf(value: unknown): readonly unknown[] {
 function unique<Value>(values: readonly Value[]): Value[] {
   return [...new Set(values)];
 }
-
-/**
- * The ContentVariables of a message from their JSON. Numbers become strings, as in a message; what is neither, and
- * anything that is not an object, is left out.
- */
-export function contentVariablesOf(json: string | null): ContentVariables {
-  return Object.fromEntries(
-    Object.entries(fieldsOf(parsed(json))).flatMap(([name, value]) =>
-      typeof value === 'string' || typeof value === 'number' ? [[name, String(value)]] : [],
-    ),
-  );
-}
-
-function parsed(json: string | null): unknown {
-  try {
-    return JSON.parse(json ?? '');
-  } catch {
-    return null;
-  }
-}

@@ -1,12 +1,9 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import type { MessageInstance } from 'twilio/lib/rest/api/v2010/account/message.js';
-import { classifySendError } from '../twilio/send-error.js';
+import { isE164 } from '../messages/phone-number.js';
+import { classifySendError, type SendError } from '../twilio/send-error.js';
 import { TwilioAccounts } from '../twilio/twilio-accounts.js';
-import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
 import { type AcceptedSearch, type AcceptedSms, type SendResult, type Sms, SmsSender } from './sms-sender.js';
-
-/** Twilio keeps an SMS that cannot be delivered for 10 hours by default; an SMS that late is worse than none. */
-const VALIDITY_PERIOD_SECONDS = 4 * 60 * 60;
 
 /** How far Twilio's clock may be behind ours. */
 const CLOCK_SKEW_MILLISECONDS = 60_000;
@@ -14,17 +11,23 @@ const CLOCK_SKEW_MILLISECONDS = 60_000;
 /** Messages to one person, and of one sender, that are looked through; they come the newest first. */
 const LISTED_MESSAGES = 200;
 
+const NOT_A_NUMBER: SendError = {
+  outcome: 'rejected',
+  code: 'NOT_E164',
+  message: 'The recipient or the sender is not a telephone number in E.164, so nothing was handed to Twilio',
+  retryAfterSeconds: null,
+};
+
 /** Sends through Twilio's Messages API, which has no idempotency key. */
 @Injectable()
 export class TwilioSmsSender extends SmsSender {
-  constructor(
-    private readonly accounts: TwilioAccounts,
-    @Inject(MODULE_OPTIONS_TOKEN) private readonly options: FallbackModuleOptions,
-  ) {
+  constructor(private readonly accounts: TwilioAccounts) {
     super();
   }
 
+  /** Twilio drops what is no digit from an SMS's `To`: anything but E.164 could reach a stranger, so it is not even sent. */
   async send(sms: Sms): Promise<SendResult> {
+    if (!isE164(sms.to) || (sms.from !== null && !isE164(sms.from))) return NOT_A_NUMBER;
     try {
       const message = await this.accounts.client(sms.accountSid).messages.create({
         to: sms.to,
@@ -33,7 +36,7 @@ export class TwilioSmsSender extends SmsSender {
           ? { from: sms.from ?? undefined }
           : { messagingServiceSid: sms.messagingServiceSid }),
         statusCallback: sms.statusCallbackUrl ?? undefined,
-        validityPeriod: this.options.validityPeriodSeconds ?? VALIDITY_PERIOD_SECONDS,
+        validityPeriod: sms.validityPeriodSeconds,
       });
       return accepted(message);
     } catch (error) {

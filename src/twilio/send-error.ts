@@ -28,6 +28,27 @@ const RETRYABLE_CODES: ReadonlySet<number> = new Set([
   30017, // carrier congestion
 ]);
 
+/**
+ * Twilio's error codes that another sender does not meet. An opt-out (21610) is not among them: it is final.
+ * Source: the error pages at twilio.com/docs/api/errors.
+ */
+const SENDER_CODES: ReadonlySet<string> = new Set([
+  '21212', // the sender is no valid number
+  '21266', // sender and recipient are the same number
+  '21606', // the sender cannot send SMS
+  '21607', // a trial account does not own the sender
+  '21612', // the recipient cannot be reached from this sender
+  '21659', // the sender is no number of Twilio's
+  '21660', // the sender belongs to another account
+  '21661', // the sender cannot send SMS
+  '21910', // sender and recipient are of different channels
+]);
+
+/** Whether a rejection is the sender's fault, so that another sender may succeed. */
+export function isSendersFault({ outcome, code }: SendError): boolean {
+  return outcome === 'rejected' && SENDER_CODES.has(code);
+}
+
 /** HTTP statuses that reject a request for now: a wrong token is mended by the operator, a 429 by waiting. */
 const RETRYABLE_STATUSES: ReadonlySet<number> = new Set([401, 429]);
 

@@ -37,10 +37,10 @@ describe('npm run fallbacks -- retry <name>', () => {
   it('sends the SMS of one that had failed, once, from the number that is right now', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     const fault = { type: 'error', status: 400, code: 21606 } as const;
-    application.twilio.failNext({ on: 'create', fault });
+    application.twilio.failNext({ on: 'create', times: 2, fault });
     await policyFailure(application, twilioSid);
     const failed = await untilAllIsDone(application, twilioSid);
-    expect(failed).toMatchObject({ state: 'failed', lastErrorCode: '21606', attempts: 1 });
+    expect(failed).toMatchObject({ state: 'failed', lastErrorCode: '21606', attempts: 2 });
     await application.query(
       `update companies set phone_number = '+15550002222' where id in (
          select company_id from conversations join messages on conversation_id = conversations.id where twilio_sid = $1)`,
@@ -51,7 +51,7 @@ describe('npm run fallbacks -- retry <name>', () => {
     expect(run.output).toContain(`${twilioSid}  claimed again`);
     expect(run.output).toContain('1 fallback to be tried again. The running service does it');
     const sent = await expectOneSms(application, twilioSid);
-    expect(sent).toMatchObject({ id: failed.id, attempts: 2 });
+    expect(sent).toMatchObject({ id: failed.id, attempts: 3 });
     expect(sent.retriedAt?.getTime()).toBeGreaterThanOrEqual(failed.updatedAt.getTime());
     expect(smsFor(application, twilioSid)).toMatchObject([{ from: '+15550002222' }]);
   });

@@ -29,6 +29,8 @@ describe('after a crash', () => {
       messageStatus: 'undelivered',
       errorCode: '63049',
       toNumber: recipientOf(twilioSid),
+      userId: null,
+      parentUserId: null,
       callbackUrl: WEBHOOK_URL,
     };
     const { manager } = application.dataSource;

@@ -3,7 +3,13 @@ import { whatsappStatusParameters } from '../../simulator/callback-parameters.js
 import { DuplicateDeliveries } from '../../src/fallback/duplicate-deliveries.js';
 import type { SmsFallbackState } from '../../src/fallback/sms-fallback-state.js';
 import { TestApplication, WEBHOOK_URL } from '../support/application.js';
-import { findFallback, policyFailure, recipientOf, untilAllIsDone } from '../support/fallbacks.js';
+import {
+  findFallback,
+  policyFailure,
+  recipientOf,
+  untilAllIsDone,
+  untilFallbackIs,
+} from '../support/fallbacks.js';
 import { seedMessage } from '../support/seed.js';
 
 const MESSAGE = 'WhatsApp delivered the message after its SMS fallback';
@@ -70,8 +76,10 @@ describe('a delivery by WhatsApp after its failure', () => {
     'that came as %s before the SMS was recorded is recorded too',
     async (status) => {
       const { twilioSid } = await seedMessage(application.dataSource);
-      const deliveredAt = await report(twilioSid, status);
+      application.twilio.failNext({ on: 'create', fault: { type: 'resetAfterAccepting' } });
       await policyFailure(application, twilioSid);
+      await untilFallbackIs(application, twilioSid, 'uncertain', 'sent');
+      const deliveredAt = await report(twilioSid, status);
       await untilAllIsDone(application, twilioSid);
       await look();
       expect(await findFallback(application, twilioSid)).toMatchObject({ duplicateDeliveryAt: deliveredAt });

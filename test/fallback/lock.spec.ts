@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { FallbackService } from '../../src/fallback/fallback.service.js';
 import { FallbackStore, LockLostError } from '../../src/fallback/fallback.store.js';
+import { SentSmsStore } from '../../src/fallback/sent-sms.store.js';
+import { SmsFallback } from '../../src/fallback/sms-fallback.entity.js';
 import { TestApplication } from '../support/application.js';
 import { minutesAgo } from '../support/minutes-ago.js';
-import { type SeededMessage, seedMessage } from '../support/seed.js';
+import { randomMessageSid, type SeededMessage, seedMessage } from '../support/seed.js';
 import { leaveBehind } from './leave-behind.js';
 
 describe('a slow worker whose lock has run out', () => {
@@ -21,6 +23,10 @@ describe('a slow worker whose lock has run out', () => {
     messagingServiceSid: null,
     body: 'Hello',
     truncated: false,
+    encoding: 'GSM-7',
+    segments: 1,
+    notCarriedOver: [],
+    originalSentAt: new Date(),
   };
 
   async function lock(message: SeededMessage) {
@@ -67,6 +73,31 @@ describe('a slow worker whose lock has run out', () => {
       [locked.id],
     );
     expect(jobs).toEqual([]);
+  });
+
+  it.each([
+    ['is to be sent again', { state: 'claimed', reason: 'sms_never_sent' }],
+    ['is being sent again', { state: 'sending', reason: null }],
+    ['was sent again', { state: 'sent', reason: null, smsMessageSid: randomMessageSid() }],
+    ['failed a second time', { state: 'failed', reason: 'never_sent' }],
+  ] as const)('changes nothing when its SMS was never sent and the fallback %s', async (_, row) => {
+    const smsMessageSid = randomMessageSid();
+    const neverSent = {
+      outcome: 'never_sent',
+      code: '30001',
+      from: null,
+      messagingServiceSid: null,
+    } as const;
+    const id = await leaveBehind(application, await seedMessage(application.dataSource), {
+      ...row,
+      earlierAttempts: [{ ...neverSent, at: minutesAgo(1).toISOString(), smsMessageSid }],
+    });
+    const find = () => application.dataSource.manager.findOneByOrFail(SmsFallback, { id });
+    const before = await find();
+    const accepted = { outcome: 'accepted', messageSid: smsMessageSid, status: 'queued' } as const;
+    const sentSms = application.app.get(SentSmsStore);
+    expect(await sentSms.record(before, accepted, 'Hello')).toBe('ended_before');
+    expect(await find()).toEqual(before);
   });
 });
 

@@ -50,10 +50,14 @@ describe('the SMS at Twilio and in the tables', () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     await policyFailure(application, twilioSid);
     const { id } = await untilAllIsDone(application, twilioSid);
-    expect(smsFor(application, twilioSid)[0]?.parameters).toMatchObject({
+    const parameters = smsFor(application, twilioSid)[0]?.parameters;
+    expect(parameters).toMatchObject({
       StatusCallback: `${WEBHOOK_URL}?sms_fallback_id=${id}#rc=5&rp=all`,
-      ValidityPeriod: '14400',
     });
+    // What is left of the four hours since the original was sent.
+    const validity = Number(parameters?.['ValidityPeriod']);
+    expect(validity).toBeLessThan(14_400);
+    expect(validity).toBeGreaterThan(14_300);
   });
 
   it('is a row of messages in the original’s conversation, linked from the event and the fallback', async () => {

@@ -9,6 +9,7 @@ const failed: RetryCandidate = {
   isReported: false,
   isErased: false,
   isDelivered: false,
+  isTooLate: false,
 };
 
 const cases: [what: string, candidate: Partial<RetryCandidate>, decision: RetryDecision][] = [

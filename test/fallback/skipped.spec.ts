@@ -43,11 +43,11 @@ describe('a fallback without an SMS ends as skipped, with the reason', () => {
     await expectSkipped(twilioSid, 'conversation_without_company');
   });
 
-  it('conversation_without_company, where the message has no conversation at all', async () => {
+  it('no_sender_number, where the message has no conversation and there is no default sender', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     await application.query('update messages set conversation_id = null where twilio_sid = $1', [twilioSid]);
     await policyFailure(application, twilioSid);
-    await expectSkipped(twilioSid, 'conversation_without_company');
+    await expectSkipped(twilioSid, 'no_sender_number');
   });
 
   it('no_sender_number, where neither the company nor the operator has one', async () => {

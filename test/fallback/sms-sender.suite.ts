@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { AcceptedSms, Sms, SmsSender } from '../../src/fallback/sms-sender.js';
+import { type AcceptedSms, asSearch, type Sms, type SmsSender } from '../../src/fallback/sms-sender.js';
 
 /** What the suite needs to know of, and to do to, the provider behind an SmsSender. */
 export interface SmsSenderHarness {
@@ -44,7 +44,7 @@ export function smsSenderSuite(name: string, open: () => Promise<SmsSenderHarnes
 
     /** The SMS that are alike; nothing else is in doubt. */
     async function find(sms: Sms, since: Date): Promise<readonly AcceptedSms[]> {
-      const { accepted, ...rest } = await harness.sender.findAccepted(sms, since);
+      const { accepted, ...rest } = asSearch(await harness.sender.findAccepted(sms, since));
       expect(rest).toEqual({ possible: [], complete: true });
       return accepted;
     }
@@ -142,7 +142,9 @@ export function smsSenderSuite(name: string, open: () => Promise<SmsSenderHarnes
         harness.loseNextAnswer();
         const sms = newSms();
         expect(await harness.sender.send(sms)).toMatchObject({ outcome: 'ambiguous' });
-        const { accepted, possible, complete } = await harness.sender.findAccepted(sms, aMinuteAgo());
+        const { accepted, possible, complete } = asSearch(
+          await harness.sender.findAccepted(sms, aMinuteAgo()),
+        );
         expect(accepted).toEqual([]);
         expect(possible.length > 0 || !complete).toBe(true);
       });

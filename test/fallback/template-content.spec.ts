@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import fc from 'fast-check';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { contentVariablesOf, partsOf, TemplateContent } from '../../src/fallback/template-content.js';
+import { partsOf, TemplateContent } from '../../src/fallback/template-content.js';
 import { classifySendError } from '../../src/twilio/send-error.js';
 import { TwilioAccounts, UnknownTwilioAccountError } from '../../src/twilio/twilio-accounts.js';
 
@@ -188,20 +188,6 @@ describe('partsOf', () => {
       expect(partsOf(types, { '1': value, '2': 'b' })).toEqual({ links: [], notCarriedOver: ['buttons'] });
     },
   );
-});
-
-describe('contentVariablesOf', () => {
-  it.each([
-    ['{"1":"Ana","2":42,"name":""}', { '1': 'Ana', '2': '42', name: '' }],
-    ['{"1":null,"2":{"a":1},"3":["a"],"4":true}', {}],
-    ['["Ana"]', {}],
-    ['"Ana"', {}],
-    ['{"1":"A', {}],
-    ['', {}],
-    [null, {}],
-  ])('of %j are %j', (json, variables) => {
-    expect(contentVariablesOf(json)).toEqual(variables);
-  });
 });
 
 describe('TemplateContent', () => {

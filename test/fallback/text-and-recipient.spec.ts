@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { SimulatedMessage } from '../../simulator/message.js';
 import type { SmsFallback } from '../../src/fallback/sms-fallback.entity.js';
 import { TestApplication } from '../support/application.js';
-import { policyFailure, recipientOf, smsFor, untilAllIsDone } from '../support/fallbacks.js';
+import { policyFailure, recipientOf, smsFor, untilAllIsDone, whatsappStatus } from '../support/fallbacks.js';
 import { randomMessageSid, seedMessage } from '../support/seed.js';
 
 describe('what the SMS says, and to whom', () => {
@@ -30,9 +30,10 @@ describe('what the SMS says, and to whom', () => {
     return [smsFor(application, messageSid)[0], fallback];
   }
 
-  it('says what messages.body says, without asking Twilio', async () => {
+  it('says what messages.body says, without asking Twilio once the sending was reported', async () => {
     const { twilioSid } = await seedMessage(application.dataSource, { body: 'Grüße 👋\nsee you at 10' });
     knownToTwilio(twilioSid, 'Something else');
+    await whatsappStatus(application, twilioSid, { status: 'sent' });
     const [sms, fallback] = await fallBack(twilioSid);
     expect(sms?.body).toBe('Grüße 👋\nsee you at 10');
     expect(fallback).toMatchObject({ body: 'Grüße 👋\nsee you at 10', truncated: false });

@@ -64,7 +64,7 @@ describe('a service whose database goes away while a job is at work', () => {
     // Twilio does not answer, so that the job is at work when the database is gone, and ends before it is back.
     twilio.failNext({ on: 'create', fault: { type: 'hangBeforeAccepting' } });
     await reportPolicyFailure();
-    await until('the job to be at work', () => twilio.requests.length > 0);
+    await until('the job to be at work', () => twilio.requests.some(({ method }) => method === 'POST'));
     line.cut();
     await until('the queue to stop', () => service.output.includes(STOPPED), 40_000);
     line.mend();

@@ -67,15 +67,22 @@ export async function policyFailure(
   messageSid: string,
   overrides: Partial<StatusCallback> = {},
 ): Promise<void> {
+  await whatsappStatus(application, messageSid, { status: 'undelivered', errorCode: 63049, ...overrides });
+}
+
+/** Twilio's signed callback of a status of a WhatsApp message. Answered with 204. */
+export async function whatsappStatus(
+  application: TestApplication,
+  messageSid: string,
+  callback: Partial<StatusCallback> & Pick<StatusCallback, 'status'>,
+): Promise<void> {
   const answer = await application.twilio.sendCallback({
     url: WEBHOOK_URL,
     parameters: whatsappStatusParameters({
       messageSid,
-      status: 'undelivered',
-      errorCode: 63049,
       to: `whatsapp:${recipientOf(messageSid)}`,
       from: 'whatsapp:+15550001111',
-      ...overrides,
+      ...callback,
     }),
   });
   if (answer.status !== 204) throw new Error(`The callback was answered with ${answer.status}`);
