@@ -18,7 +18,7 @@ const allowed = {
   'status-polling': ['message-events', 'rounds', 'twilio'],
   'event-counts': ['rounds'],
   health: ['domain-events'],
-  retention: ['rounds'],
+  retention: ['message-events', 'rounds'],
   operations: [
     'cluster',
     'domain-events',

@@ -60,14 +60,32 @@ export interface Fallback {
   readonly id: string;
   readonly originalMessageSid: string;
   readonly state: 'claimed' | 'sending' | 'uncertain' | 'sent' | 'skipped' | 'failed';
+  readonly reason: string | null;
   readonly meaning: string;
   readonly errorCode: string | null;
   readonly to: string | null;
+  readonly userId: string | null;
+  readonly earlierAttempts: readonly EarlierAttempt[];
+  readonly encoding: string | null;
+  readonly segments: number | null;
+  readonly notCarriedOver: readonly string[];
+  readonly duplicateOf: string | null;
+  readonly originalSentAt: string | null;
   readonly createdAt: string;
   readonly nextAttemptAt: string;
   readonly smsErrorCode: string | null;
   readonly duplicateDeliveryAt: string | null;
   readonly erasedAt: string | null;
+}
+
+/** An attempt that is known to have failed. */
+export interface EarlierAttempt {
+  readonly at: string;
+  readonly from: string | null;
+  readonly messagingServiceSid: string | null;
+  readonly outcome: 'sender_refused' | 'never_sent';
+  readonly code: string;
+  readonly smsMessageSid: string | null;
 }
 
 export interface StoredEvent {
@@ -77,6 +95,7 @@ export interface StoredEvent {
   readonly status: string;
   readonly errorCode: string | null;
   readonly to: string | null;
+  readonly userId: string | null;
   readonly from: string | null;
   readonly source: 'callback' | 'poll';
   readonly createdAt: string;
@@ -98,5 +117,6 @@ export interface Journey extends Leg {
 }
 
 export interface Retry {
+  readonly decision: string;
   readonly meaning: string;
 }

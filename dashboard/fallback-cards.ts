@@ -2,6 +2,7 @@ import { repeat } from './vendor/directives/repeat.js';
 import { html, nothing, type TemplateResult } from './vendor/lit-html.js';
 import type { Fallback, Newest } from './answers.js';
 import { codeView, type Meanings } from './error-codes-view.js';
+import { fallbackFacts } from './fallback-facts.js';
 import { journeyLink, moment } from './format.js';
 
 /** What a card says of its fallback. */
@@ -34,17 +35,20 @@ export function fallbackCards(
 }
 
 function card(
-  { originalMessageSid, to, erasedAt, createdAt }: Fallback,
+  fallback: Fallback,
   { words, code, action = nothing }: Card,
   meanings: Meanings,
 ): TemplateResult {
+  const { originalMessageSid, to, userId, erasedAt, createdAt } = fallback;
+  const recipient = erasedAt === null ? (to ?? userId ?? 'an unknown number') : 'a number that is erased';
   return html`
     <li>
       <p>
         ${moment(createdAt)}
-        <span class="hint">to ${erasedAt === null ? (to ?? 'nobody') : 'a number that is erased'}</span>
+        <span class="hint">to ${recipient}</span>
       </p>
       <p>${words} ${code === null ? nothing : html`${codeView(code)}: ${meanings.get(code) ?? ''}`}</p>
+      ${fallbackFacts(fallback, meanings)}
       <p class="actions">
         <a href=${journeyLink(originalMessageSid)} aria-label="Journey of ${originalMessageSid}">Journey</a>
         ${action}

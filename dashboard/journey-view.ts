@@ -2,6 +2,7 @@ import { repeat } from './vendor/directives/repeat.js';
 import { html, nothing, type TemplateResult } from './vendor/lit-html.js';
 import type { Journey, Leg, StoredEvent } from './answers.js';
 import { codeView, type Meanings } from './error-codes-view.js';
+import { fallbackFacts } from './fallback-facts.js';
 import { capitalized, duration, journeyLink, moment, problemView } from './format.js';
 import type { Journeys } from './journeys.js';
 
@@ -16,7 +17,7 @@ export function journeyView(journeys: Journeys, actions: JourneyActions): Templa
   return html`
     <section class="journey" aria-labelledby="journey-heading">
       <div class="heading">
-        <h2 id="journey-heading" tabindex="-1">Journey of <code>${sid}</code></h2>
+        <h2 id="journey-heading" tabindex="-1">Journey of <code>${journey?.messageSid ?? sid}</code></h2>
         <button type="button" @click=${actions.close}>Close</button>
       </div>
       ${problemView(problem, answeredAt)}
@@ -51,6 +52,7 @@ function timeline(journey: Journey, journeys: Journeys, { meanings }: JourneyAct
       <li class="decision">
         <h3>Decision</h3>
         <p>${journey.decision}</p>
+        ${journey.fallback === null ? nothing : fallbackFacts(journey.fallback, meanings)}
       </li>
       ${sms === null ? nothing : leg('SMS in its place', sms)}
     </ol>
@@ -90,7 +92,7 @@ function eventView(
   meanings: Meanings,
 ): TemplateResult {
   const { status, errorCode, source, createdAt } = event;
-  const { from, to } = journeys.numbersOf(event);
+  const { from, to, userId } = journeys.numbersOf(event);
   const seconds = (Date.parse(createdAt) - begin) / 1000;
   return html`<li class="event ${/^(failed|undelivered)$/.test(status) ? 'bad' : ''}">
     <p>
@@ -100,7 +102,7 @@ function eventView(
     <p class="hint">
       ${moment(createdAt)}${seconds > 0 ? `, ${duration(seconds)} after the first` : ''} ·
       ${from ?? 'unknown'} →
-      ${to ?? 'unknown'}${source === 'poll' ? ' · Twilio was asked: the callback never came' : ''}
+      ${to ?? userId ?? 'unknown'}${source === 'poll' ? ' · Twilio was asked: the callback never came' : ''}
     </p>
   </li>`;
 }

@@ -2,7 +2,7 @@ import type { Journey, StoredEvent } from './answers.js';
 import { ask, explain } from './api.js';
 import { serviceClock } from './service-clock.js';
 
-type Numbers = Pick<StoredEvent, 'to' | 'from'>;
+type Numbers = Pick<StoredEvent, 'to' | 'userId' | 'from'>;
 
 /** The journey that is open, if one is. */
 export class Journeys {

@@ -62,7 +62,7 @@ function submit(text: string): void {
     else location.hash = target;
     return;
   }
-  void search.byNumber(text).then((outcome) => {
+  void search.byPerson(text).then((outcome) => {
     if (outcome === null) return;
     announce(outcome);
     document.getElementById('found-heading')?.focus();
@@ -90,8 +90,8 @@ function openFromAddress(): void {
   }
 }
 
-function retry(fallback: Fallback): void {
-  void overview.retry(fallback).then((outcome) => {
+function retry(fallback: Fallback, { ignoreAge }: { readonly ignoreAge: boolean }): void {
+  void overview.retry(fallback, ignoreAge).then((outcome) => {
     announce(outcome);
     // The button goes with its card.
     document.getElementById('retried-heading')?.focus();

@@ -1,21 +1,20 @@
 import { html, nothing, type TemplateResult } from './vendor/lit-html.js';
-import type { Fallback } from './answers.js';
 import { courseView } from './course-view.js';
 import { errorCodesView, type Meanings } from './error-codes-view.js';
 import { moment, problemView } from './format.js';
 import { funnelView } from './funnel-view.js';
 import type { Overview } from './overview.js';
 import { type Range, RANGES } from './ranges.js';
-import { stuckView } from './stuck-view.js';
+import { type Retry as RetryAction, stuckView } from './stuck-view.js';
 
 export interface OverviewActions {
   readonly meanings: Meanings;
-  readonly retry: (fallback: Fallback) => void;
+  readonly retry: RetryAction;
   readonly choose: (range: Range) => void;
 }
 
 export function overviewView(
-  { range: chosen, loaded, problem, retried }: Overview,
+  { range: chosen, loaded, problem, retried, tooLate }: Overview,
   { meanings, retry, choose }: OverviewActions,
 ): TemplateResult {
   return html`
@@ -31,7 +30,8 @@ export function overviewView(
         ? nothing
         : html`<div class="sections" aria-busy=${loaded.range === chosen ? 'false' : 'true'}>
             ${funnelView(loaded.statistics)} ${courseView(loaded.statistics)}
-            ${errorCodesView(loaded.statistics, meanings)} ${stuckView(loaded, { retried, retry, meanings })}
+            ${errorCodesView(loaded.statistics, meanings)}
+            ${stuckView(loaded, { retried, tooLate, retry, meanings })}
           </div>`
     }
   `;

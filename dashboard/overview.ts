@@ -28,6 +28,8 @@ export class Overview {
   problem: string | null = null;
   /** What trying again came to, by the SID of the original message: the newest last. */
   readonly retried = new Map<string, string>();
+  /** The ids of fallbacks whose retry came to nothing because of their age. */
+  readonly tooLate = new Set<string>();
 
   constructor(private readonly changed: () => void) {}
 
@@ -45,9 +47,13 @@ export class Overview {
   }
 
   /** @returns what it came to, in words. */
-  async retry({ id, originalMessageSid }: Fallback): Promise<string> {
-    const outcome = await ask<Retry>(`${FALLBACKS}/${id}/retry`, { method: 'POST' }).then(
-      ({ meaning }) => meaning,
+  async retry({ id, originalMessageSid }: Fallback, ignoreAge: boolean): Promise<string> {
+    const path = `${FALLBACKS}/${id}/retry${ignoreAge ? '?ignoreAge=true' : ''}`;
+    const outcome = await ask<Retry>(path, { method: 'POST' }).then(
+      ({ decision, meaning }) => {
+        if (decision === 'too_late') this.tooLate.add(id);
+        return meaning;
+      },
       (error: unknown) => explain(error),
     );
     this.retried.delete(originalMessageSid);

@@ -24,12 +24,13 @@ export function searchView(search: Search, { submit, clear }: SearchActions): Te
           required
           autocomplete="off"
           spellcheck="false"
-          maxlength="64"
+          maxlength="160"
           aria-describedby="search-hint"
         />
         <button class="primary">Search</button>
         <p class="hint" id="search-hint">
-          By its SID, e.g. SM…, or by the telephone number of the person, e.g. +15551234567.
+          By its SID, e.g. SM…, or by the person's telephone number, e.g. +15551234567, or WhatsApp user ID,
+          e.g. US.13491208655302741918.
         </p>
       </form>
     </search>
@@ -42,14 +43,12 @@ function foundView(found: readonly Found[], hasMore: boolean, clear: () => void)
   return html`
     <section aria-labelledby="found-heading">
       <div class="heading">
-        <h2 id="found-heading" tabindex="-1">Messages to this number</h2>
+        <h2 id="found-heading" tabindex="-1">Messages to this person</h2>
         <button type="button" @click=${clear}>Close</button>
       </div>
       ${
         found.length === 0
-          ? html`<p class="empty">
-              Nothing was reported of a message to it. Give the number with its country, as in +15551234567.
-            </p>`
+          ? html`<p class="empty">No messages found. Give a number with its country, as in +15551234567.</p>`
           : html`<ul class="found">
               ${repeat(found, ({ messageSid }) => messageSid, row)}
             </ul>`

@@ -8,9 +8,9 @@ export interface Found {
 }
 
 const NEITHER =
-  'This is neither a message SID (SM or MM and 32 hexadecimal digits) nor a telephone number with its country, e.g. +15551234567.';
+  'This is neither a message SID (SM or MM and 32 hexadecimal digits), nor a telephone number with its country, e.g. +15551234567, nor a WhatsApp user ID, e.g. US.13491208655302741918.';
 
-/** What was found of a number. Numbers stay out of addresses, which browsers remember and proxies log. */
+/** What was found of a person. Numbers and IDs stay out of addresses, which browsers remember and proxies log. */
 export class Search {
   found: readonly Found[] | null = null;
   hasMore = false;
@@ -21,15 +21,15 @@ export class Search {
   constructor(private readonly changed: () => void) {}
 
   /**
-   * @param number as it was typed: the service knows what is one.
+   * @param name a number or a WhatsApp user ID as it was typed: the service knows what is one.
    * @returns what to announce; null where another search has come meanwhile, or it was closed.
    */
-  async byNumber(number: string): Promise<string | null> {
+  async byPerson(name: string): Promise<string | null> {
     const { signal } = this.begin();
     try {
       const answer = await ask<Newest<StoredEvent>>('/api/v1/message-events/search', {
         method: 'POST',
-        body: { number, limit: 100 },
+        body: { number: name, limit: 100 },
         signal,
       });
       this.found = newestOfEach(answer.items);

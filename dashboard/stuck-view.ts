@@ -3,14 +3,20 @@ import { html, nothing, type TemplateResult } from './vendor/lit-html.js';
 import type { Fallback, Newest } from './answers.js';
 import type { Meanings } from './error-codes-view.js';
 import { fallbackCards } from './fallback-cards.js';
+import { ageOf } from './fallback-facts.js';
 import { journeyLink } from './format.js';
 import type { Loaded } from './overview.js';
 import { isQueueStuck, queueView } from './queue-view.js';
 import { undeliveredView } from './undelivered-view.js';
 
+/** @param options `ignoreAge`: however old the WhatsApp message is. */
+export type Retry = (fallback: Fallback, options: { readonly ignoreAge: boolean }) => void;
+
 export interface StuckActions {
   readonly retried: ReadonlyMap<string, string>;
-  readonly retry: (fallback: Fallback) => void;
+  /** The ids of fallbacks that are too late to be tried again as they are. */
+  readonly tooLate: ReadonlySet<string>;
+  readonly retry: Retry;
   readonly meanings: Meanings;
 }
 
@@ -36,13 +42,13 @@ export function stuckView(
 function group(
   heading: string,
   fallbacks: Newest<Fallback>,
-  { retry, meanings }: StuckActions,
+  { retry, tooLate, meanings }: StuckActions,
 ): TemplateResult | typeof nothing {
   return fallbackCards(heading, fallbacks, meanings, {
     cardOf: (fallback) => ({
       words: fallback.meaning,
       code: fallback.errorCode,
-      action: fallback.erasedAt === null ? retryButton(fallback, retry) : nothing,
+      action: fallback.erasedAt === null ? retryButtons(fallback, tooLate, retry) : nothing,
     }),
     whereMore: html`<code>npm run fallbacks</code> lists all, and tries many again at once.`,
   });
@@ -67,16 +73,29 @@ function retriedView(retried: StuckActions['retried']): TemplateResult | typeof 
 }
 
 /** Of a fallback that can be tried again: one that is erased has no text any more. */
-function retryButton(fallback: Fallback, retry: StuckActions['retry']): TemplateResult {
+function retryButtons(fallback: Fallback, tooLate: ReadonlySet<string>, retry: Retry): TemplateResult {
+  const isTooLate = fallback.reason === 'too_late' || tooLate.has(fallback.id);
   return html`
-    <button
-      type="button"
-      aria-label="Try again: ${fallback.originalMessageSid}"
-      @click=${() => {
-        retry(fallback);
-      }}
-    >
-      Try again
-    </button>
+    ${button('Try again', fallback, () => {
+      retry(fallback, { ignoreAge: false });
+    })}
+    ${
+      isTooLate
+        ? button('Send although it is late', fallback, () => {
+            if (confirm(lateQuestion(fallback))) retry(fallback, { ignoreAge: true });
+          })
+        : nothing
+    }
   `;
+}
+
+function button(label: string, { originalMessageSid }: Fallback, onClick: () => void): TemplateResult {
+  return html`
+    <button type="button" aria-label="${label}: ${originalMessageSid}" @click=${onClick}>${label}</button>
+  `;
+}
+
+function lateQuestion({ originalSentAt, createdAt }: Fallback): string {
+  const age = ageOf(originalSentAt ?? createdAt);
+  return `The WhatsApp message is ${age} old. Its text may not be true any more. Send the SMS all the same?`;
 }

@@ -6,9 +6,16 @@ import { firstValue } from './form-parameters.js';
 
 /** What an account has, as far as the API tells of it. Looked at for each request. */
 export interface AccountResources {
-  readonly phoneNumbers?: readonly { readonly phoneNumber: string; readonly sms: boolean }[];
+  readonly phoneNumbers?: readonly PhoneNumber[];
   readonly messagingServices?: readonly { readonly sid: string; readonly statusCallback: string | null }[];
   readonly contents?: readonly ContentTemplate[];
+}
+
+interface PhoneNumber {
+  readonly phoneNumber: string;
+  readonly sms: boolean;
+  /** Left out: a number of every account. */
+  readonly accountSid?: string;
 }
 
 /** A template of Twilio's Content API (https://www.twilio.com/docs/content/content-api-resources). */
@@ -63,10 +70,13 @@ export function accountApi(resources: AccountResources, admit: Admit): Router {
 
 function phoneNumberList(
   phoneNumbers: NonNullable<AccountResources['phoneNumbers']>,
-  { parameters }: ApiRequest,
+  { accountSid: asking, parameters }: ApiRequest,
 ) {
   const wanted = firstValue(parameters, 'PhoneNumber');
-  const found = phoneNumbers.filter(({ phoneNumber }) => wanted === undefined || phoneNumber === wanted);
+  const found = phoneNumbers.filter(
+    ({ phoneNumber, accountSid }) =>
+      (wanted === undefined || phoneNumber === wanted) && (accountSid === undefined || accountSid === asking),
+  );
   return {
     incoming_phone_numbers: found.map(({ phoneNumber, sms }) => ({
       phone_number: phoneNumber,

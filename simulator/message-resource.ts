@@ -47,10 +47,17 @@ export function messageResource(message: SimulatedMessage, redaction: Redaction 
   };
 }
 
+/** Counting takes milliseconds, and a list has each message again and again. */
+const counted = new WeakMap<SimulatedMessage, number>();
+
 /** None until a Messaging Service has picked a sender; a message of another channel is one, whatever its length. */
-function segments({ from, to, body }: SimulatedMessage): number {
+function segments(message: SimulatedMessage): number {
+  const { from, to, body } = message;
   if (from === undefined) return 0;
-  return channelOf(to) === 'sms' ? Math.max(1, new SegmentedMessage(body).segmentsCount) : 1;
+  if (channelOf(to) !== 'sms') return 1;
+  const known = counted.get(message) ?? Math.max(1, new SegmentedMessage(body).segmentsCount);
+  counted.set(message, known);
+  return known;
 }
 
 /** `Thu, 24 Aug 2023 05:01:45 +0000`: whole seconds, in GMT. */

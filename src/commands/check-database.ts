@@ -11,10 +11,12 @@ import { counted } from './table.js';
 /**
  * Whether the database answers and is migrated, and whether somebody works on the queue in it.
  * @param connections how many the service has at the most.
+ * @param further checks that need the migrated database.
  */
 export async function* checkDatabase(
   open: () => Promise<DatabaseConnection>,
   connections: number,
+  further: (dataSource: DataSource) => AsyncGenerator<Finding>,
 ): AsyncGenerator<Finding> {
   let dataSource: DataSource;
   let connection: DatabaseConnection;
@@ -45,6 +47,7 @@ export async function* checkDatabase(
     yield* checkMessages(dataSource);
     yield* checkQueue(dataSource);
     yield* checkCounting(dataSource);
+    yield* further(dataSource);
     await dataSource.destroy();
   } finally {
     await connection.close();

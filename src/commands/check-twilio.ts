@@ -14,32 +14,45 @@ type TwilioEnv = Pick<
   | 'TWILIO_MESSAGING_SERVICE_SID'
 >;
 
+/** A configured account, and the client that calls Twilio as it. */
+export interface AccountClient {
+  readonly accountSid: string;
+  /** The environment variable that has its token. */
+  readonly variable: 'TWILIO_AUTH_TOKEN' | 'TWILIO_SUBACCOUNTS';
+  readonly client: twilio.Twilio;
+}
+
 /** Whether Twilio takes the credentials, and whether what an SMS is sent from and through is there. */
 export async function* checkTwilio(env: TwilioEnv, callbackUrl: string | undefined): AsyncGenerator<Finding> {
-  const accounts = [
-    { accountSid: env.TWILIO_ACCOUNT_SID, authToken: env.TWILIO_AUTH_TOKEN, variable: 'TWILIO_AUTH_TOKEN' },
-    ...env.TWILIO_SUBACCOUNTS.map((account) => ({ ...account, variable: 'TWILIO_SUBACCOUNTS' })),
-  ];
-  const clients = accounts.map(({ accountSid, authToken }) => clientOf(accountSid, authToken, env));
-  for (const [index, { accountSid, variable }] of accounts.entries()) {
-    const client = clients[index];
-    if (client !== undefined) yield await checkAccount(client, accountSid, variable);
-  }
-  const [client] = clients;
-  if (client === undefined) return;
-  yield await checkNumber(client, env);
+  const accounts = accountClients(env);
+  for (const account of accounts) yield await checkAccount(account);
+  const [main] = accounts;
+  yield await checkNumber(main.client, env);
   if (env.TWILIO_MESSAGING_SERVICE_SID !== undefined) {
-    yield await checkService(client, env.TWILIO_MESSAGING_SERVICE_SID, callbackUrl);
+    yield await checkService(main.client, env.TWILIO_MESSAGING_SERVICE_SID, callbackUrl);
   }
 }
 
-function clientOf(accountSid: string, authToken: string, { TWILIO_API_BASE_URL }: TwilioEnv): twilio.Twilio {
-  return twilio(accountSid, authToken, {
-    httpClient: new ApiRequestClient({ apiBaseUrl: TWILIO_API_BASE_URL }),
+/** The main account comes first. */
+export function accountClients(
+  env: Pick<Env, 'TWILIO_ACCOUNT_SID' | 'TWILIO_AUTH_TOKEN' | 'TWILIO_SUBACCOUNTS' | 'TWILIO_API_BASE_URL'>,
+): [AccountClient, ...AccountClient[]] {
+  const clientOf = (accountSid: string, authToken: string, variable: AccountClient['variable']) => ({
+    accountSid,
+    variable,
+    client: twilio(accountSid, authToken, {
+      httpClient: new ApiRequestClient({ apiBaseUrl: env.TWILIO_API_BASE_URL }),
+    }),
   });
+  return [
+    clientOf(env.TWILIO_ACCOUNT_SID, env.TWILIO_AUTH_TOKEN, 'TWILIO_AUTH_TOKEN'),
+    ...env.TWILIO_SUBACCOUNTS.map(({ accountSid, authToken }) =>
+      clientOf(accountSid, authToken, 'TWILIO_SUBACCOUNTS'),
+    ),
+  ];
 }
 
-async function checkAccount(client: twilio.Twilio, accountSid: string, variable: string): Promise<Finding> {
+async function checkAccount({ client, accountSid, variable }: AccountClient): Promise<Finding> {
   const check = 'twilio account';
   try {
     const { status } = await client.api.v2010.accounts(accountSid).fetch();
@@ -117,6 +130,7 @@ async function checkService(
   }
 }
 
-function reasonOf(error: unknown): string {
+/** Twilio's message, or the network's. */
+export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

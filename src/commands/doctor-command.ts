@@ -7,9 +7,9 @@ const usage = `Looks for what keeps the service from its work, and says what to 
 
   npm run doctor -- [--json]
 
-It looks at the environment, the database and its queue, the account at Twilio, and at the way that Twilio's callbacks
-take: it sends one to PUBLIC_BASE_URL that is not signed, and one that is. Run it with the service's environment, while
-the service runs. Of the probe one event is kept, of the message SM000….
+It looks at the environment, the database and its queue, the senders of companies, the account at Twilio, and the way that
+Twilio's callbacks take: it sends one to PUBLIC_BASE_URL that is not signed, and one that is. Run it with the service's
+environment, while the service runs. Of the probe one event is kept, of the message SM000….
 
   --json    for a program to read
 Exit codes: 0 all is well, 1 something is not, 2 not understood.`;

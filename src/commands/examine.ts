@@ -3,6 +3,7 @@ import { EnvironmentError, parseEnv } from '../config/parse-env.js';
 import { mostConnections } from '../database/data-source-options.js';
 import type { DatabaseConnection } from '../database/database-connection.js';
 import { checkDatabase } from './check-database.js';
+import { checkSenders } from './check-senders.js';
 import { checkTwilio } from './check-twilio.js';
 import { checkWebhook } from './check-webhook.js';
 import { type Finding, ill, well } from './finding.js';
@@ -29,7 +30,11 @@ export async function* examine({ variables, openDatabase }: Patient): AsyncGener
     return;
   }
   yield well('environment', 'it is complete');
-  yield* checkDatabase(() => openDatabase(env), mostConnections(env));
+  yield* checkDatabase(
+    () => openDatabase(env),
+    mostConnections(env),
+    (dataSource) => checkSenders(dataSource, env),
+  );
   const callbackUrl = env.PUBLIC_BASE_URL === undefined ? undefined : env.PUBLIC_BASE_URL + WEBHOOK_PATH;
   yield* checkTwilio(env, callbackUrl);
   yield* checkWebhook(env, callbackUrl);

@@ -28,6 +28,8 @@ export interface RetryOptions {
   readonly target: { readonly names: readonly string[] } | { readonly filter: FallbackFilter };
   readonly yes: boolean;
   readonly dryRun: boolean;
+  /** Sends the SMS however old the WhatsApp message is. */
+  readonly ignoreAge: boolean;
   readonly json: boolean;
 }
 
@@ -103,6 +105,7 @@ function readRetry(args: readonly string[]): RetryOptions | undefined {
     ...filterFlags,
     yes: { type: 'boolean', default: false },
     'dry-run': { type: 'boolean', default: false },
+    'ignore-age': { type: 'boolean', default: false },
     ...json,
     ...help,
   } as const;
@@ -113,6 +116,7 @@ function readRetry(args: readonly string[]): RetryOptions | undefined {
     target: readTarget(positionals, readFilter(values)),
     yes: values.yes,
     dryRun: values['dry-run'],
+    ignoreAge: values['ignore-age'],
     json: values.json,
   };
 }

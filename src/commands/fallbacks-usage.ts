@@ -17,6 +17,7 @@ export const usage = `Looks at the SMS fallbacks, and tries them again.
   --numbers    whole telephone numbers, instead of their last four digits
   --dry-run    retry: only says what would be done
   --yes        retry: does not ask
+  --ignore-age retry: sends the SMS however old the WhatsApp message is (FALLBACK_MAX_AGE_MINUTES)
 
 Trying again never sends a second SMS: one that was sent is left alone, and where an SMS may have gone, that is found
 out first. The service does the sending; this command needs its database only (DATABASE_URL, or .env).

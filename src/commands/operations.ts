@@ -25,6 +25,7 @@ export interface Operations {
 export interface OperationsOptions {
   /** As the service has them. */
   readonly policyFailureErrorCodes?: readonly string[];
+  readonly maximumAgeMilliseconds?: number;
 }
 
 /**
@@ -62,7 +63,7 @@ class OperationsModule {
         typeOrm,
         domainEvents,
         MessageEventsModule.forRootAsync({ imports: [domainEvents], useFactory: () => options }),
-        FallbackOperationsModule.forDomainEvents(domainEvents),
+        FallbackOperationsModule.forRootAsync({ imports: [domainEvents], useFactory: () => options }),
       ],
     };
   }

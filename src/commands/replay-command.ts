@@ -18,8 +18,8 @@ const usage = `Publishes stored policy failures again, e.g. after a code was add
   --until     events stored before then; default: now
   --dry-run   only says how many there are
 
-A message that has a fallback keeps it, so no second SMS is sent. One without a fallback gets its SMS, however old it is:
-try --dry-run first. The service does the sending; this command needs its database and FALLBACK_ERROR_CODES only.
+A message that has a fallback keeps it, so no second SMS is sent. One without a fallback gets its SMS, unless it is older
+than FALLBACK_MAX_AGE_MINUTES: then its fallback is skipped as too_late. The service does the sending; this command needs its database and FALLBACK_ERROR_CODES only.
 Exit codes: 0 done, 1 not done, 2 not understood.`;
 
 const flags = {

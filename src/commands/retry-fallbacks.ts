@@ -28,7 +28,7 @@ export function retryFallbacks(
 
 async function retryNamed(
   names: readonly string[],
-  { dryRun, json }: RetryOptions,
+  { dryRun, json, ignoreAge }: RetryOptions,
   { records, retries }: Retry,
   { print, complain }: Terminal,
 ): Promise<number> {
@@ -36,7 +36,7 @@ async function retryNamed(
   for (const name of names) {
     const fallback = await records.find(name);
     if (fallback === null) complain(`✖ ${noFallback(name)}`);
-    else retried.push(...(await (dryRun ? retries.preview([fallback.id]) : retries.retry([fallback.id]))));
+    else retried.push(...(await retries[dryRun ? 'preview' : 'retry']([fallback.id], { ignoreAge })));
   }
   if (json) {
     print(JSON.stringify(retried, null, 2));
@@ -52,15 +52,15 @@ async function retryNamed(
 
 async function retryMatching(
   filter: FallbackFilter,
-  { dryRun, json, yes }: RetryOptions,
+  { dryRun, json, yes, ignoreAge }: RetryOptions,
   operations: Retry,
   terminal: Terminal,
 ): Promise<number> {
-  const expected = await tally(operations, filter, true);
+  const expected = await tally(operations, filter, 'preview', ignoreAge);
   const effective = effectiveIn(expected);
   if (!json) terminal.print(inWords(expected));
   if (!dryRun && !yes && effective > 0 && !(await isConfirmed(effective, json, terminal))) return 1;
-  const done = dryRun ? expected : await tally(operations, filter, false);
+  const done = dryRun ? expected : await tally(operations, filter, 'retry', ignoreAge);
   if (json) terminal.print(JSON.stringify({ dryRun, decisions: Object.fromEntries(done) }, null, 2));
   else terminal.print(conclusion(dryRun, done));
   return 0;
@@ -78,10 +78,15 @@ async function isConfirmed(count: number, json: boolean, { confirm, complain }: 
   return false;
 }
 
-async function tally({ records, retries }: Retry, filter: FallbackFilter, preview: boolean): Promise<Tally> {
+async function tally(
+  { records, retries }: Retry,
+  filter: FallbackFilter,
+  method: 'preview' | 'retry',
+  ignoreAge: boolean,
+): Promise<Tally> {
   const counts = new Map<RetryDecision, number>();
   for await (const ids of records.ids(filter)) {
-    const retried = await (preview ? retries.preview(ids) : retries.retry(ids));
+    const retried = await retries[method](ids, { ignoreAge });
     for (const [decision, count] of tallyOf(retried))
       counts.set(decision, (counts.get(decision) ?? 0) + count);
   }

@@ -15,6 +15,7 @@ const commandEnvSchema = envVariables.pick({
   DATABASE_URL: true,
   EMBEDDED_DATA_DIR: true,
   FALLBACK_ERROR_CODES: true,
+  FALLBACK_MAX_AGE_MINUTES: true,
 });
 
 /** The main program of a command. */
@@ -36,6 +37,7 @@ async function open(): Promise<Operations> {
   try {
     const operations = await openOperations(connection, {
       policyFailureErrorCodes: env.FALLBACK_ERROR_CODES,
+      maximumAgeMilliseconds: env.FALLBACK_MAX_AGE_MINUTES * 60_000,
     });
     return {
       ...operations,

@@ -3,7 +3,7 @@ import type { FallbackRecords } from '../fallback/fallback-records.js';
 import type { Terminal } from './command.js';
 import { eventView, fallbackView, smsTextView } from '../fallback/fallback-view.js';
 import type { ShowOptions } from './fallbacks-options.js';
-import { shortTime, table } from './table.js';
+import { counted, shortTime, table } from './table.js';
 
 type FallbackDetails = ReturnType<typeof fallbackView> & ReturnType<typeof smsTextView>;
 type EventDetails = ReturnType<typeof eventView>;
@@ -54,11 +54,25 @@ function linesOf(fallback: FallbackDetails): [label: string, value: string | nul
       'attempts',
       `${attempts}${attemptStartedAt === null ? '' : `, the last one ${shortTime(attemptStartedAt)}`}`,
     ],
+    ...fallback.earlierAttempts.map(({ at, from, messagingServiceSid, outcome, code }): [string, string] => [
+      'before',
+      `${shortTime(new Date(at))} from ${messagingServiceSid ?? from ?? '-'}: ${outcome} (${code})`,
+    ]),
     ['SMS', smsMessageSid === null ? null : `${smsMessageSid}, accepted ${shortTime(fallback.sentAt)}`],
     ['to', fallback.to],
+    ['user ID', fallback.userId],
     ['from', fallback.messagingServiceSid ?? fallback.from],
     ['text', text === null ? null : text + (fallback.truncated ? ' (cut to fit)' : '')],
+    [
+      'size',
+      fallback.segments === null
+        ? null
+        : `${counted(fallback.segments, 'segment')}, ${fallback.encoding ?? '-'}`,
+    ],
+    ['left out', fallback.notCarriedOver.join(', ') || null],
+    ['duplicate of', fallback.duplicateOf],
     ['account', fallback.accountSid],
+    ['sent', fallback.originalSentAt && `${shortTime(fallback.originalSentAt)}, by WhatsApp`],
     ['claimed', shortTime(fallback.createdAt)],
     ['tried again', fallback.retriedAt && shortTime(fallback.retriedAt)],
     ['erased', fallback.erasedAt && shortTime(fallback.erasedAt)],

@@ -18,6 +18,7 @@ export const MODULES = [
   'course-view.js',
   'error-codes-view.js',
   'fallback-cards.js',
+  'fallback-facts.js',
   'focus.js',
   'format.js',
   'funnel-view.js',

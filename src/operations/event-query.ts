@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { creation, cursorOf, limit, messageSid, numbers, phoneNumber, time } from './page.js';
+import { creation, cursorOf, limit, messageSid, numbers, person, time } from './page.js';
 
 /** What `GET /message-events` can be asked for: events for which all that is given holds. */
 export const eventQuery = z.strictObject({
@@ -12,7 +12,9 @@ export const eventQuery = z.strictObject({
     .max(64)
     .optional()
     .describe('of messages that failed or were undelivered, e.g. 63049'),
-  number: phoneNumber.optional().describe('of the recipient, with its country, e.g. +15551234567'),
+  number: person
+    .optional()
+    .describe('of the recipient: a number with its country, e.g. +15551234567, or a WhatsApp user ID'),
   company: z.string().min(1).max(64).optional().describe('companies.id'),
   from: time.optional().describe('stored at this time or later'),
   to: time.optional().describe('stored before this time'),

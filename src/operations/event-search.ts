@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { isAbout, People, type Person } from '../message-events/people.js';
 import type { EventQuery } from './event-query.js';
 import { MICROSECONDS, toPage } from './page.js';
 import { eventView, type EventRow } from './event-view.js';
@@ -9,7 +10,7 @@ const MAXIMUM_PAIRS = 200;
 
 const COLUMNS = `
   id, message_sid as "messageSid", message_status as "messageStatus", channel, to_number as "toNumber",
-  from_number as "fromNumber", error_code as "errorCode", error_message as "errorMessage",
+  from_number as "fromNumber", user_id as "userId", parent_user_id as "parentUserId", error_code as "errorCode", error_message as "errorMessage",
   account_sid as "accountSid", source, sms_fallback_id as "smsFallbackId", created_at as "createdAt"`;
 
 const NEWEST_FIRST = 'order by created_at desc, id desc';
@@ -21,10 +22,14 @@ interface PositionedRow extends EventRow {
 /** The SQL of `GET /message-events`. Whatever is asked for, an index leads to the newest rows that match. */
 @Injectable()
 export class EventSearch {
-  constructor(private readonly dataSource: DataSource) {}
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly people: People,
+  ) {}
 
   async list(query: EventQuery) {
-    const { sql, parameters } = statement(query);
+    const person = query.number === undefined ? undefined : await this.people.find(query.number);
+    const { sql, parameters } = statement(query, person);
     const rows =
       query.company === undefined
         ? await this.dataSource.query<PositionedRow[]>(sql, parameters)
@@ -51,11 +56,15 @@ export class EventSearch {
   }
 }
 
-function statement(query: EventQuery): { readonly sql: string; readonly parameters: unknown[] } {
+function statement(
+  query: EventQuery,
+  person: Person | undefined,
+): { readonly sql: string; readonly parameters: unknown[] } {
   const { messageSid, channel, status, errorCode, number } = query;
   const parameters: unknown[] = [];
   const add = (value: unknown) => `$${parameters.push(value)}`;
   const conditions = commonConditions(query, add);
+  if (person !== undefined) conditions.push(isAbout(add(person.numbers), add(person.userIds)));
   const count = add(query.limit + 1);
   const isNarrow = [messageSid, errorCode, number].some((value) => value !== undefined);
   if (!isNarrow && (channel !== undefined || status !== undefined)) {
@@ -67,14 +76,13 @@ function statement(query: EventQuery): { readonly sql: string; readonly paramete
 }
 
 function commonConditions(query: EventQuery, add: (value: unknown) => string): string[] {
-  const { messageSid, errorCode, number, company, from, to, cursor } = query;
+  const { messageSid, errorCode, company, from, to, cursor } = query;
   const conditions: string[] = [];
   if (messageSid !== undefined) conditions.push(`message_sid = ${add(messageSid)}`);
   // message_events_failures_idx has those only.
   if (errorCode !== undefined) {
     conditions.push(`error_code = ${add(errorCode)} and message_status in ('failed', 'undelivered')`);
   }
-  if (number !== undefined) conditions.push(`to_number = ${add(number)}`);
   if (company !== undefined) {
     conditions.push(`message_id in (
       select messages.id from messages join conversations on conversations.id = conversation_id

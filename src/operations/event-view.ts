@@ -11,6 +11,10 @@ export const eventSchema = z.object({
   errorCode: z.string().nullable(),
   error: z.string().nullable(),
   to: z.string().nullable(),
+  userId: z
+    .string()
+    .nullable()
+    .describe("WhatsApp's ID of a recipient who hides the number behind a username"),
   from: z.string().nullable(),
   accountSid: z.string(),
   source: z.enum(['callback', 'poll']).describe('callback: Twilio called; poll: Twilio was asked'),
@@ -31,6 +35,8 @@ export type EventRow = Pick<
   | 'channel'
   | 'toNumber'
   | 'fromNumber'
+  | 'userId'
+  | 'parentUserId'
   | 'errorCode'
   | 'errorMessage'
   | 'accountSid'
@@ -49,6 +55,7 @@ export function eventView(event: EventRow, showNumbers: boolean): EventView {
     errorCode: event.errorCode,
     error: text(event.errorMessage),
     to: number(event.toNumber),
+    userId: number(event.userId ?? event.parentUserId),
     from: number(event.fromNumber),
     accountSid: event.accountSid,
     source: event.source,

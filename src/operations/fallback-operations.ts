@@ -3,6 +3,7 @@ import { DataSource, In } from 'typeorm';
 import { retryInWords } from '../fallback/fallback-in-words.js';
 import { FallbackRecords } from '../fallback/fallback-records.js';
 import { FallbackRetries } from '../fallback/fallback-retries.js';
+import { isAbout, People } from '../message-events/people.js';
 import { SmsFallback } from '../fallback/sms-fallback.entity.js';
 import { IS_OPEN } from '../fallback/sms-fallback-state.js';
 import type { FallbackQuery } from './fallback-query.js';
@@ -25,6 +26,7 @@ export class FallbackOperations {
     private readonly dataSource: DataSource,
     private readonly records: FallbackRecords,
     private readonly retries: FallbackRetries,
+    private readonly people: People,
   ) {}
 
   async list(query: FallbackQuery) {
@@ -50,14 +52,15 @@ export class FallbackOperations {
   }
 
   /** @throws NotFoundException */
-  async retry(name: string): Promise<RetryView> {
+  async retry(name: string, ignoreAge: boolean): Promise<RetryView> {
     const { id } = await this.find(name);
-    const [retried] = await this.retries.retry([id]);
+    const [retried] = await this.retries.retry([id], { ignoreAge });
     if (retried === undefined) throw notFound(name);
     const { originalMessageSid, smsMessageSid, decision } = retried;
     this.logger.log('A fallback was asked to be tried again', {
       smsFallbackId: id,
       originalMessageSid,
+      ignoreAge,
       decision,
     });
     return { id, originalMessageSid, smsMessageSid, decision, meaning: retryInWords(decision) };
@@ -70,7 +73,17 @@ export class FallbackOperations {
   }
 
   /** By sms_fallbacks_created_at_idx, or where a state or a number is asked for, by the index of that. */
-  private findKeys({ state, reason, overdue, undelivered, number, from, to, cursor, limit }: FallbackQuery) {
+  private async findKeys({
+    state,
+    reason,
+    overdue,
+    undelivered,
+    number,
+    from,
+    to,
+    cursor,
+    limit,
+  }: FallbackQuery) {
     const parameters: unknown[] = [limit + 1];
     const conditions: string[] = [];
     const add = (value: unknown) => `$${parameters.push(value)}`;
@@ -80,7 +93,10 @@ export class FallbackOperations {
     if (overdue) conditions.push(OVERDUE);
     // As in sms_fallbacks_undelivered_idx, whose rows are few, too.
     if (undelivered) conditions.push(UNDELIVERED);
-    if (number !== undefined) conditions.push(`to_number = ${add(number)}`);
+    if (number !== undefined) {
+      const person = await this.people.find(number);
+      conditions.push(isAbout(add(person.numbers), add(person.userIds)));
+    }
     if (from !== undefined) conditions.push(`created_at >= ${add(from)}`);
     if (to !== undefined) conditions.push(`created_at < ${add(to)}`);
     if (cursor !== undefined) {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { SMS_FALLBACK_STATES } from '../fallback/sms-fallback-state.js';
-import { creation, cursorOf, flag, limit, numbers, phoneNumber, time } from './page.js';
+import { creation, cursorOf, flag, limit, numbers, person, time } from './page.js';
 
 /** What `GET /fallbacks` can be asked for: fallbacks for which all that is given holds. */
 export const fallbackQuery = z.strictObject({
@@ -10,7 +10,9 @@ export const fallbackQuery = z.strictObject({
   undelivered: flag.describe(
     'true: those only whose SMS was sent, and then reported as failed or undelivered',
   ),
-  number: phoneNumber.optional().describe('of the recipient, with its country, e.g. +15551234567'),
+  number: person
+    .optional()
+    .describe('of the recipient: a number with its country, e.g. +15551234567, or a WhatsApp user ID'),
   from: time.optional().describe('claimed at this time or later'),
   to: time.optional().describe('claimed before this time'),
   limit,
@@ -21,6 +23,12 @@ export const fallbackQuery = z.strictObject({
 export type FallbackQuery = z.output<typeof fallbackQuery>;
 
 export const numbersQuery = z.strictObject({ numbers });
+
+export const retryQuery = z.strictObject({
+  ignoreAge: flag.describe('true: however old the WhatsApp message is'),
+});
+
+export type RetryQuery = z.output<typeof retryQuery>;
 
 export type NumbersQuery = z.output<typeof numbersQuery>;
 

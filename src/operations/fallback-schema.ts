@@ -20,9 +20,30 @@ export const fallbackSchema = z.object({
   attempts: z.number(),
   accountSid: z.string(),
   to: text,
+  userId: text.describe("WhatsApp's ID of a recipient who hides the number behind a username"),
   from: text,
   messagingServiceSid: text,
+  earlierAttempts: z
+    .array(
+      z.object({
+        at: z.string(),
+        from: text,
+        messagingServiceSid: text,
+        outcome: z.enum(['sender_refused', 'never_sent']),
+        code: z.string(),
+        smsMessageSid: text,
+      }),
+    )
+    .describe('attempts that failed before the one that counts, oldest first'),
   smsMessageSid: text,
+  encoding: text.describe('GSM-7 or UCS-2'),
+  segments: z.number().nullable().describe('how many SMS the text takes, as Twilio counts them'),
+  notCarriedOver: z
+    .array(z.string())
+    .describe('parts of the WhatsApp message that the SMS lacks: media, buttons, …'),
+  duplicateOf: z.uuid().nullable().describe('the fallback whose SMS had the same text for the same person'),
+  originalSentAt: moment.describe('when the WhatsApp message was sent; its age is measured from then'),
+  ageLimitIgnored: z.boolean().describe('whether it was tried again however old the message is'),
   createdAt: z.date(),
   attemptStartedAt: moment,
   nextAttemptAt: z.date(),
@@ -50,6 +71,7 @@ export const fallbackDetailsSchema = fallbackSchema.extend({
       errorCode: text,
       error: text,
       to: text,
+      userId: text,
       from: text,
       source: z.enum(['callback', 'poll']),
       createdAt: z.date(),
@@ -88,6 +110,7 @@ export const retrySchema = z.object({
     'sent_before',
     'erased',
     'delivered_by_whatsapp',
+    'too_late',
   ]),
   meaning: z.string().describe('the decision in words'),
 });

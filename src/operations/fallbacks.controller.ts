@@ -7,6 +7,8 @@ import {
   fallbackQuery,
   type NumbersQuery,
   numbersQuery,
+  type RetryQuery,
+  retryQuery,
 } from './fallback-query.js';
 import { fallbackDetailsSchema, fallbackPage, retrySchema } from './fallback-schema.js';
 import { OperatorsApi } from './operators-api.decorator.js';
@@ -42,7 +44,10 @@ export class FallbacksController {
   })
   @ApiAcceptedResponse({ standardSchema: retrySchema })
   @ApiNotFoundResponse({ description: 'There is no such fallback' })
-  retry(@Param('id', { schema: fallbackName }) name: string) {
-    return this.fallbacks.retry(name);
+  retry(
+    @Param('id', { schema: fallbackName }) name: string,
+    @Query({ schema: retryQuery }) { ignoreAge }: RetryQuery,
+  ) {
+    return this.fallbacks.retry(name, ignoreAge);
   }
 }

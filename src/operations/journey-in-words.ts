@@ -1,20 +1,30 @@
 import { fallbackInWords } from '../fallback/fallback-in-words.js';
-import type { SmsFallback } from '../fallback/sms-fallback.entity.js';
+import type { EarlierAttempt, SmsFallback } from '../fallback/sms-fallback.entity.js';
 import { isPolicyFailure } from '../message-events/policy-failure.js';
 import { currentStatus } from './true-order.js';
 import type { EventRow } from './event-view.js';
 
 type Event = Pick<EventRow, 'channel' | 'messageStatus' | 'errorCode' | 'createdAt'>;
 
+type Fallback = Pick<
+  SmsFallback,
+  | 'state'
+  | 'reason'
+  | 'smsMessageSid'
+  | 'lastErrorCode'
+  | 'sentAt'
+  | 'earlierAttempts'
+  | 'duplicateOf'
+  | 'originalSentAt'
+  | 'updatedAt'
+>;
+
 /** What is known of a message and of the SMS that stood in for it. */
 export interface Journey {
   /** Of the original message. */
   readonly events: readonly Event[];
   readonly smsEvents: readonly Event[];
-  readonly fallback: Pick<
-    SmsFallback,
-    'state' | 'reason' | 'smsMessageSid' | 'lastErrorCode' | 'sentAt'
-  > | null;
+  readonly fallback: Fallback | null;
   /** The codes that lead to an SMS. */
   readonly policyFailureErrorCodes: readonly string[];
 }
@@ -27,12 +37,12 @@ export function decisionInWords(journey: Journey): string {
   const cause = `${failure?.errorCode ?? 'A policy failure'} on WhatsApp`;
   switch (fallback.state) {
     case 'sent':
-      return `${cause} → SMS: sent as ${fallback.smsMessageSid ?? '?'}, ${smsFate(journey, failure)}`;
+      return `${cause} → SMS: ${sentInWords(fallback)}, ${smsFate(journey, failure)}`;
     case 'skipped':
-      return `${cause} → no SMS: ${meaning(fallback)}`;
+      return `${cause} → no SMS${ageInWords(fallback)}: ${meaning(fallback)}${duplicateInWords(fallback)}`;
     case 'failed': {
       const code = fallback.lastErrorCode === null ? '' : ` (${fallback.lastErrorCode})`;
-      return `${cause} → SMS failed${code}: ${meaning(fallback)}`;
+      return `${cause} → SMS failed${code}: ${meaning(fallback)}${neverSentInWords(fallback)}`;
     }
     case 'claimed':
     case 'sending':
@@ -41,9 +51,41 @@ export function decisionInWords(journey: Journey): string {
   }
 }
 
+/** In the middle of a sentence; a name keeps its capital letter. */
 function meaning(fallback: Pick<SmsFallback, 'state' | 'reason'>): string {
   const words = fallbackInWords(fallback).replace(/\.$/, '');
-  return words.charAt(0).toLowerCase() + words.slice(1);
+  return /^(?:WhatsApp|Twilio)\b/.test(words) ? words : words.charAt(0).toLowerCase() + words.slice(1);
+}
+
+function sentInWords({ smsMessageSid, earlierAttempts }: Fallback): string {
+  const isAgain = earlierAttempts.some(({ outcome }) => outcome === 'never_sent');
+  const before = earlierAttempts.map(attemptInWords).join(' and ');
+  return `sent ${isAgain ? 'again ' : ''}as ${smsMessageSid ?? '?'}${before === '' ? '' : ` after ${before}`}`;
+}
+
+function attemptInWords({ outcome, smsMessageSid, code }: EarlierAttempt): string {
+  switch (outcome) {
+    case 'never_sent':
+      return `Twilio had never sent ${smsMessageSid ?? 'it'} (${code})`;
+    case 'sender_refused':
+      return `Twilio had refused another sender (${code})`;
+  }
+}
+
+function neverSentInWords({ reason, earlierAttempts }: Fallback): string {
+  const sids = earlierAttempts.flatMap(({ outcome, smsMessageSid }) =>
+    outcome === 'never_sent' && smsMessageSid !== null ? [smsMessageSid] : [],
+  );
+  return reason === 'never_sent' && sids.length > 0 ? ` (${sids.join(', ')})` : '';
+}
+
+function ageInWords({ reason, originalSentAt, updatedAt }: Fallback): string {
+  if (reason !== 'too_late' || originalSentAt === null) return '';
+  return ` ${inSeconds(updatedAt.getTime() - originalSentAt.getTime())} after the message was sent`;
+}
+
+function duplicateInWords({ duplicateOf }: Fallback): string {
+  return duplicateOf === null ? '' : ` (fallback ${duplicateOf})`;
 }
 
 function smsFate({ smsEvents, fallback }: Journey, failure: Event | undefined): string {

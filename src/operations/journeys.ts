@@ -1,5 +1,6 @@
 import { Injectable, NotFoundException } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { validate as isUuid } from 'uuid';
 import { FallbackRecords } from '../fallback/fallback-records.js';
 import type { SmsFallback } from '../fallback/sms-fallback.entity.js';
 import { MessageEvent } from '../message-events/message-event.entity.js';
@@ -24,8 +25,12 @@ export class Journeys {
     private readonly originalMessages: OriginalMessages,
   ) {}
 
-  /** @throws NotFoundException where nothing is known of the message. */
-  async find(messageSid: string, showNumbers: boolean): Promise<JourneyView> {
+  /**
+   * @param name a message's SID, or the id of a fallback for its original message.
+   * @throws NotFoundException where nothing is known of the message.
+   */
+  async find(name: string, showNumbers: boolean): Promise<JourneyView> {
+    const messageSid = isUuid(name) ? ((await this.records.find(name))?.originalMessageSid ?? name) : name;
     const events = await this.findEvents(messageSid);
     const fallback = await this.findFallback(messageSid, events);
     const originalSid = fallback?.originalMessageSid ?? messageSid;
@@ -36,13 +41,14 @@ export class Journeys {
     const otherSid = originalSid === messageSid ? (fallback?.smsMessageSid ?? null) : originalSid;
     const otherEvents = otherSid === null ? [] : await this.findEvents(otherSid);
     const isOriginal = originalSid === messageSid;
+    const smsEvents = isOriginal ? otherEvents : await this.findCurrentSms(fallback, messageSid, events);
     return {
       ...legView(messageSid, events, showNumbers),
       role: fallback === null ? 'alone' : isOriginal ? 'original' : 'fallback_sms',
       companyId: original?.company?.id ?? null,
       decision: decisionInWords({
         events: isOriginal ? events : otherEvents,
-        smsEvents: isOriginal ? otherEvents : events,
+        smsEvents,
         fallback,
         policyFailureErrorCodes: this.policyFailures.errorCodes,
       }),
@@ -52,6 +58,16 @@ export class Journeys {
       },
       counterpart: otherSid === null ? null : legView(otherSid, otherEvents, showNumbers),
     };
+  }
+
+  /** The events of the fallback's SMS, which is another one than an earlier attempt's. */
+  private findCurrentSms(
+    fallback: SmsFallback | null,
+    messageSid: string,
+    events: MessageEvent[],
+  ): Promise<MessageEvent[]> | MessageEvent[] {
+    const current = fallback?.smsMessageSid ?? messageSid;
+    return current === messageSid ? events : this.findEvents(current);
   }
 
   /** By the unique key, which begins with the SID. */

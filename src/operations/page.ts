@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parsePhoneNumber } from '../messages/phone-number.js';
+import { parsePersonName } from '../message-events/people.js';
 
 /** Rows of a page at the most. */
 const MAXIMUM_LIMIT = 100;
@@ -32,14 +32,18 @@ export const time = z.iso
 /** A Twilio message SID, or what an application has given for one. */
 export const messageSid = z.string().min(1).max(64);
 
-/** In any form with its country. A plus that was not percent-encoded in the query arrives as a space. */
-export const phoneNumber = z
+/** A number in any form with its country, or a user ID. A plus that was not percent-encoded arrives as a space. */
+export const person = z
   .string()
-  .max(64)
+  .max(160)
   .transform((text, context) => {
-    const number = parsePhoneNumber(text);
-    if (number !== null) return number;
-    context.addIssue({ code: 'custom', message: 'must be a number with its country, e.g. +15551234567' });
+    const name = parsePersonName(text);
+    if (name !== null) return name;
+    context.addIssue({
+      code: 'custom',
+      message:
+        'must be a number with its country, e.g. +15551234567, or a WhatsApp user ID, e.g. US.13491208655302741918',
+    });
     return z.NEVER;
   });
 

@@ -6,7 +6,8 @@
 export const eraseFallbacks = (found: string) => `
 with found as (${found}),
 erased as (
-  update sms_fallbacks set to_number = null, body = null, last_error = null, erased_at = now()
+  update sms_fallbacks set to_number = null, user_id = null, parent_user_id = null, body = null, last_error = null,
+         erased_at = now()
     from found where sms_fallbacks.id = found.id
   returning found.id
 )

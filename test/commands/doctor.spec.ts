@@ -4,6 +4,7 @@ import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { demoAccount } from '../../simulator/demo-account.js';
 import type { AccountResources } from '../../simulator/account-api.js';
+import { TwilioSimulator } from '../../simulator/twilio-simulator.js';
 import { runDoctor } from '../../src/commands/doctor-command.js';
 import type { Finding } from '../../src/commands/finding.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
@@ -313,6 +314,152 @@ describe('npm run doctor', () => {
     expect(ill).toMatchObject([
       { check: 'messages', found: expect.stringContaining('twilio_sid is character(34) without') as unknown },
     ]);
+  });
+
+  describe('the numbers that companies send from', () => {
+    const own = { phoneNumber: NUMBER, sms: true };
+    const WITHOUT_SMS = '+15550008888';
+    const OF_SUBACCOUNT = '+15550007001';
+    const SUBACCOUNT = 'AC77777777777777777777777777777777';
+    let twilio: TwilioSimulator;
+    let companies: DatabaseConnection;
+
+    beforeAll(async () => {
+      companies = await createTestDatabase();
+      twilio = await TwilioSimulator.start({
+        accounts: { [demoAccount.sid]: demoAccount.authToken, [SUBACCOUNT]: 'a-token' },
+        resources: {
+          phoneNumbers: [
+            { ...own, accountSid: demoAccount.sid },
+            { phoneNumber: WITHOUT_SMS, sms: false, accountSid: demoAccount.sid },
+            { phoneNumber: OF_SUBACCOUNT, sms: true, accountSid: SUBACCOUNT },
+          ],
+        },
+      });
+    });
+
+    afterAll(async () => {
+      await twilio.close();
+      await companies.close();
+    });
+
+    async function senders(
+      rows: readonly (readonly [name: string | null, phoneNumber: string | null])[],
+      variables: Record<string, string | undefined> = {},
+    ): Promise<Finding[]> {
+      const values = rows.map(
+        (row) => `(${row.map((text) => (text === null ? 'null' : `'${text}'`)).join()})`,
+      );
+      await execute(companies, 'delete from companies');
+      if (rows.length > 0)
+        await execute(companies, `insert into companies (name, phone_number) values ${values.join()}`);
+      const { findings } = await examine(
+        { TWILIO_MESSAGING_SERVICE_SID: undefined, TWILIO_API_BASE_URL: twilio.baseUrl, ...variables },
+        () => Promise.resolve(companies),
+      );
+      return findings.filter(({ check }) => check === 'company senders');
+    }
+
+    const subaccount = { TWILIO_SUBACCOUNTS: `${SUBACCOUNT}:a-token` };
+    const noDefault = { TWILIO_PHONE_NUMBER_REMINDERS: undefined };
+    const unusableDefault = { TWILIO_PHONE_NUMBER_REMINDERS: WITHOUT_SMS };
+
+    it.each([
+      ['+15550009999', '1 company can send SMS'],
+      ['whatsapp:+15550009999', '1 company can send SMS, 1 of them with a number that is not in E.164'],
+      ['+1 (555) 000-9999', '1 company can send SMS, 1 of them with a number that is not in E.164'],
+      [null, '1 company can send SMS, 1 of them from the default sender'],
+      ['  ', '1 company can send SMS, 1 of them from the default sender'],
+    ])('are well as %j', async (phoneNumber, found) => {
+      expect(await senders([['Example Clinic', phoneNumber]])).toEqual([
+        { check: 'company senders', ok: true, found, advice: null },
+      ]);
+    });
+
+    const WITH_DEFAULT = 'Their SMS are sent from the default sender';
+    const AFTER_REFUSAL = 'Twilio refuses each of their SMS, which is then sent from the default sender';
+    const FAILS = 'Each of their SMS fails';
+
+    it.each([
+      ['EXAMPLE', {}, 'is no phone number with its country: Clinic (EXAMPLE)', WITH_DEFAULT],
+      ['0170 1234567', {}, 'is no phone number with its country: Clinic (**** ***4567)', WITH_DEFAULT],
+      ['EXAMPLE', noDefault, 'is no phone number', 'Each of their SMS is skipped as no_sender_number'],
+      ['EXAMPLE', unusableDefault, 'is no phone number', FAILS],
+      [
+        'whatsapp:+15550006666',
+        {},
+        'none of the configured accounts: Clinic (whatsapp:+*******6666)',
+        AFTER_REFUSAL,
+      ],
+      [OF_SUBACCOUNT, {}, 'belongs to none of the configured accounts', AFTER_REFUSAL],
+      [OF_SUBACCOUNT, noDefault, 'belongs to none of the configured accounts', FAILS],
+      [WITHOUT_SMS, {}, 'cannot send SMS: Clinic (+*******8888)', AFTER_REFUSAL],
+      [WITHOUT_SMS, unusableDefault, 'cannot send SMS', FAILS],
+      [null, noDefault, 'no default sender: Clinic', 'Each of their SMS is skipped as no_sender_number'],
+    ])('cannot send as %j with %j', async (phoneNumber, variables, found, consequence) => {
+      const [finding, ...others] = await senders([['Clinic', phoneNumber]], variables);
+      expect(finding).toMatchObject({ ok: false, advice: expect.stringMatching(/\w/) as unknown });
+      expect(finding?.found).toContain(found);
+      expect(finding?.found).toContain(consequence);
+      expect(others).toEqual([]);
+    });
+
+    it('may belong to a subaccount', async () => {
+      expect(await senders([['Clinic', OF_SUBACCOUNT]], subaccount)).toMatchObject([{ ok: true }]);
+    });
+
+    it('are not used where SMS go through a Messaging Service, which a subaccount has no part in', async () => {
+      const service = { TWILIO_MESSAGING_SERVICE_SID: SERVICE };
+      const rows = [['Clinic', 'EXAMPLE']] as const;
+      expect(await senders(rows, service)).toMatchObject([
+        { ok: true, found: expect.stringContaining('is not used') as unknown },
+      ]);
+      expect(await senders(rows, { ...service, ...subaccount })).toMatchObject([
+        { ok: false, found: expect.stringContaining('TWILIO_SUBACCOUNTS only') as unknown },
+      ]);
+    });
+
+    it('are compared with one list of the account, and 20 companies are named', async () => {
+      const rows = Array.from({ length: 2_345 }, (_, index) => [`Clinic ${index}`, '+15550006666'] as const);
+      const before = twilio.requests.length;
+      const [finding] = await senders([...rows, ['Without name', null]]);
+      const lists = twilio.requests
+        .slice(before)
+        .filter(
+          ({ path, parameters }) => path.includes('IncomingPhoneNumbers') && !('PhoneNumber' in parameters),
+        );
+      expect(lists).toHaveLength(1);
+      expect(finding?.found).toContain(' and 2,325 companies more');
+      expect(finding?.found.match(/Clinic \d+/g)).toHaveLength(20);
+    });
+
+    it('are shown short and on one line, by id where a company has no name', async () => {
+      const [finding] = await senders([
+        [null, `+1 555 ${'x'.repeat(100)}`],
+        ['Call +15551234567\u001b[2J\n', 'EXAMPLE'],
+      ]);
+      expect(finding?.found).toMatch(/[0-9a-f-]{36} \(\+1 555 x{33}…\)/);
+      expect(finding?.found).toContain('Call +*******4567 [2J (EXAMPLE)');
+    });
+
+    it('are checked as far as possible while Twilio cannot be reached', async () => {
+      const unreachable = { TWILIO_API_BASE_URL: 'http://127.0.0.1:1' };
+      const rows = [
+        ['Clinic', '+15550006666'],
+        ['Other', 'EXAMPLE'],
+      ] as const;
+      expect(await senders(rows, unreachable)).toMatchObject([
+        { ok: false, found: expect.stringContaining('did not list') as unknown },
+        {
+          ok: false,
+          found: expect.stringContaining('is no phone number with its country: Other') as unknown,
+        },
+      ]);
+    });
+
+    it('are nothing to report without companies', async () => {
+      expect(await senders([])).toEqual([]);
+    });
   });
 
   it('finds jobs that nobody takes', async () => {

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { withAdminKeys } from '../operations/api.js';
 import { TestApplication } from '../support/application.js';
-import { policyFailure, recipientOf, untilAllIsDone } from '../support/fallbacks.js';
-import { type SeededMessage, seedMessage } from '../support/seed.js';
+import { policyFailure, recipientOf, untilAllIsDone, whatsappStatus } from '../support/fallbacks.js';
+import { randomMessageSid, type SeededMessage, seedMessage } from '../support/seed.js';
 import type { PageVisit } from './page-visit.js';
 import { describeWithChromium, Visits } from './visits.js';
 
@@ -13,6 +13,8 @@ describeWithChromium('the search in Chromium', () => {
   let message: SeededMessage;
   let number: string;
   let requested: string[];
+  const USER_ID = 'US.13491208655302741918';
+  const usernameSids = [randomMessageSid(), randomMessageSid()];
 
   beforeAll(async () => {
     application = await TestApplication.start({ env: withAdminKeys });
@@ -21,6 +23,10 @@ describeWithChromium('the search in Chromium', () => {
     number = recipientOf(message.twilioSid);
     await policyFailure(application, message.twilioSid);
     await untilAllIsDone(application, message.twilioSid);
+    const [both = '', idOnly = ''] = usernameSids;
+    const delivered = { status: 'delivered', externalUserId: USER_ID };
+    await whatsappStatus(application, both, { ...delivered, to: '+15550107001' });
+    await whatsappStatus(application, idOnly, { ...delivered, to: `whatsapp:${USER_ID}` });
   });
 
   beforeEach(async () => {
@@ -61,7 +67,26 @@ describeWithChromium('the search in Chromium', () => {
     expect(requested).toContain(`${application.origin}/api/v1/message-events/search`);
   });
 
-  it.each(['0170 1234567', 'SM123', 'Mrs Example'])('says of %j that it is neither', async (text) => {
+  it.each([
+    ['the ID', USER_ID],
+    ['the ID with whatsapp: in front', `whatsapp:${USER_ID}`],
+    ['the number', '+15550107001'],
+  ])('finds a person with a WhatsApp username by %s', async (_, name) => {
+    await searchFor(name);
+    for (const sid of usernameSids) await visit.page.getByRole('link', { name: sid }).waitFor();
+    expect(requested.join(' ')).not.toContain(USER_ID);
+  });
+
+  it('shows an ID in a journey where there is no number, whole only if that is asked for', async () => {
+    await searchFor(USER_ID);
+    await visit.page.getByRole('link', { name: usernameSids[1] }).click();
+    const journey = visit.page.getByRole('region', { name: `Journey of ${usernameSids[1] ?? ''}` });
+    await journey.getByText('US.****************1918').waitFor();
+    await journey.getByRole('button', { name: 'Show numbers' }).click();
+    await journey.getByText(USER_ID).waitFor();
+  });
+
+  it.each(['0170 1234567', 'US.', 'SM123', 'Mrs Example'])('says of %j that it is neither', async (text) => {
     await searchFor(text);
     await visit.page.getByRole('alert').filter({ hasText: 'neither a message SID' }).waitFor();
     expect(visit.page.url()).toBe(`${application.origin}/dashboard`);

@@ -89,6 +89,110 @@ describeWithChromium('what needs a look, in Chromium', () => {
     await web.query('delete from sms_fallbacks');
   });
 
+  it('says what was tried, what was left out, and how large the SMS was', async () => {
+    const first = randomMessageSid();
+    const other = await seedFallback(web, {
+      ...{
+        state: 'sent',
+        smsMessageSid: randomMessageSid(),
+        sentAt: minutesAgo(29),
+        createdAt: minutesAgo(30),
+      },
+    });
+    await seedFallback(web, {
+      ...{ state: 'failed', reason: 'never_sent', lastErrorCode: '30001', attempts: 2 },
+      ...{ createdAt: minutesAgo(30), encoding: 'UCS-2', segments: 3, notCarriedOver: ['media', 'buttons'] },
+      earlierAttempts: [
+        {
+          ...{ at: minutesAgo(28).toISOString(), from: '+15550001111', messagingServiceSid: null },
+          ...{ outcome: 'sender_refused', code: '21606', smsMessageSid: null },
+        },
+        {
+          ...{ at: minutesAgo(27).toISOString(), from: '+15550009999', messagingServiceSid: null },
+          ...{ outcome: 'never_sent', code: '30001', smsMessageSid: first },
+        },
+      ],
+    });
+    await seedFallback(web, {
+      ...{ state: 'skipped', reason: 'duplicate_of', duplicateOf: other.fallbackId },
+      ...{ createdAt: minutesAgo(20), toNumber: null, userId: 'US.13491208655302741918' },
+    });
+    await visit.page.reload();
+    await section().getByText('Twilio accepted the SMS, and reported later that it never sent it.').waitFor();
+    await section().getByText('+*******1111 was refused: 21606').waitFor();
+    await section().getByText(`${first} was never sent: 30001`).waitFor();
+    await section().getByText('Left out of the SMS: media, buttons.').waitFor();
+    await section().getByText('3 segments, UCS-2').waitFor();
+    await section().getByText('to US.****************1918').waitFor();
+    expect(await visit.accessibilityProblems()).toEqual([]);
+    await section().getByRole('link', { name: 'Journey with the same SMS' }).click();
+    await visit.page.getByRole('heading', { name: `Journey of ${other.twilioSid}` }).waitFor();
+    await web.query('delete from sms_fallbacks');
+  });
+
+  describe('what is too late', () => {
+    const late = { state: 'skipped', reason: 'too_late', createdAt: minutesAgo(30) } as const;
+    let questions: string[];
+
+    function answer(isYes: boolean): void {
+      questions = [];
+      visit.page.once('dialog', (dialog) => {
+        questions.push(dialog.message());
+        void (isYes ? dialog.accept() : dialog.dismiss());
+      });
+    }
+
+    const stateOf = (sid: string) =>
+      web.query('select state, age_limit_ignored from sms_fallbacks where original_message_sid = $1', [sid]);
+
+    afterEach(async () => {
+      await web.query('delete from sms_fallbacks');
+      await web.query('select graphile_worker.complete_jobs(array_agg(id)) from graphile_worker.jobs');
+    });
+
+    it('is sent all the same only after a question that tells its age', async () => {
+      const { twilioSid } = await seedFallback(web, { ...late, originalSentAt: minutesAgo(300) });
+      await visit.page.reload();
+      await section()
+        .getByText(/Sent by WhatsApp .*, 5.h ago/)
+        .waitFor();
+      const button = section().getByRole('button', { name: `Send although it is late: ${twilioSid}` });
+      expect(await visit.accessibilityProblems()).toEqual([]);
+      answer(false);
+      await button.click();
+      expect(questions).toEqual([expect.stringMatching(/The WhatsApp message is 5.h old\./)]);
+      expect(await stateOf(twilioSid)).toEqual([{ state: 'skipped', age_limit_ignored: false }]);
+      answer(true);
+      await button.click();
+      await section().getByText('claimed again').waitFor();
+      expect(questions).toHaveLength(1);
+      expect(await stateOf(twilioSid)).toEqual([{ state: 'claimed', age_limit_ignored: true }]);
+    });
+
+    it('is offered once trying again has come to nothing because of the age', async () => {
+      const { twilioSid } = await seedFallback(web, {
+        ...{ ...late, reason: 'no_text', originalSentAt: minutesAgo(300) },
+      });
+      await visit.page.reload();
+      await section()
+        .getByRole('button', { name: `Try again: ${twilioSid}` })
+        .click();
+      await section()
+        .getByRole('button', { name: `Send although it is late: ${twilioSid}` })
+        .waitFor();
+      expect(await stateOf(twilioSid)).toEqual([{ state: 'skipped', age_limit_ignored: false }]);
+    });
+
+    it('is offered for nothing else', async () => {
+      const { twilioSid } = await seedFallback(web, { ...late, reason: 'no_text' });
+      await visit.page.reload();
+      await section()
+        .getByRole('button', { name: `Try again: ${twilioSid}` })
+        .waitFor();
+      expect(await section().getByRole('button', { name: 'although it is late' }).count()).toBe(0);
+    });
+  });
+
   it('is the queue while no worker takes a policy failure, and nothing once one does', async () => {
     const { twilioSid } = await seedMessage(web.dataSource);
     await policyFailure(web, twilioSid);

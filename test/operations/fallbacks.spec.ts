@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
 import { seedFallback } from '../commands/ended-fallback.js';
 import { TestApplication } from '../support/application.js';
 import { recipientOf, smsFor, untilAllIsDone } from '../support/fallbacks.js';
@@ -103,6 +104,75 @@ describe('the fallbacks', () => {
     expect(byId.body).toMatchObject({ originalMessageSid: sid, to: recipientOf(sid) });
   });
 
+  describe('of a person with a WhatsApp username', () => {
+    const USER_ID = 'MX.13491208655302741918';
+    const NUMBER = '+525512345678';
+
+    beforeAll(async () => {
+      const duplicateOf = randomUUID();
+      const person = { userId: USER_ID, parentUserId: 'MX.ENT.11815799212886844830' };
+      await seedFallback(application, {
+        ...{ state: 'sent', smsMessageSid: 'SMsecond', sentAt: minutesAgo(9), createdAt: minutesAgo(10) },
+        ...{ toNumber: NUMBER, ...person, encoding: 'UCS-2', segments: 3, notCarriedOver: ['media'] },
+        ...{ originalSentAt: minutesAgo(300), ageLimitIgnored: true },
+        earlierAttempts: [
+          {
+            ...{ at: minutesAgo(9.5).toISOString(), from: '+15550001111', messagingServiceSid: null },
+            ...{ outcome: 'never_sent', code: '30001', smsMessageSid: 'SMfirst' },
+          },
+        ],
+      });
+      await seedFallback(application, {
+        ...{ state: 'skipped', reason: 'duplicate_of', duplicateOf, createdAt: minutesAgo(9) },
+        ...{ toNumber: null, ...person },
+      });
+    });
+
+    afterAll(() => application.query('delete from sms_fallbacks where user_id = $1', [USER_ID]));
+
+    it.each([NUMBER, '+5215512345678', USER_ID, `whatsapp:${USER_ID}`, 'MX.ENT.11815799212886844830'])(
+      'are found by %s',
+      async (name) => {
+        const { items } = await list(`number=${encodeURIComponent(name)}`);
+        expect(items.map(({ state }) => state)).toEqual(['skipped', 'sent']);
+      },
+    );
+
+    it.each(['nobody', '0170 1234567', 'MX.'])('are not looked for by %j', async (name) => {
+      const answer = await callApi(application, `${ROUTE}?number=${encodeURIComponent(name)}`);
+      expect(answer.status).toBe(400);
+      expect(answer.text).toContain('a number with its country, e.g. +15551234567, or a WhatsApp user ID');
+    });
+
+    it('are shown with what was tried before, what was left out, and how large the SMS is', async () => {
+      const { items } = await list(`number=${USER_ID}`);
+      expect(items).toMatchObject([
+        {
+          ...{ to: null, userId: 'MX.****************1918', duplicateOf: expect.any(String) as unknown },
+          ...{ earlierAttempts: [], encoding: null, segments: null, notCarriedOver: [] },
+          ...{ originalSentAt: null, ageLimitIgnored: false },
+          meaning: 'Another SMS with the same text went to this person shortly before.',
+        },
+        {
+          ...{ to: '+********5678', userId: 'MX.****************1918', duplicateOf: null },
+          ...{ encoding: 'UCS-2', segments: 3, notCarriedOver: ['media'], ageLimitIgnored: true },
+          originalSentAt: expect.stringMatching(/^\d{4}-.*Z$/) as unknown,
+          earlierAttempts: [
+            {
+              ...{ at: expect.any(String) as unknown, from: '+*******1111', messagingServiceSid: null },
+              ...{ outcome: 'never_sent', code: '30001', smsMessageSid: 'SMfirst' },
+            },
+          ],
+        },
+      ]);
+      const whole = await list(`number=${USER_ID}&numbers=true`);
+      expect(whole.items).toMatchObject([
+        { to: null, userId: USER_ID },
+        { to: NUMBER, userId: USER_ID, earlierAttempts: [{ from: '+15550001111' }] },
+      ]);
+    });
+  });
+
   it('are answered 404 where there is none', async () => {
     expect((await callApi(application, `${ROUTE}/SMnone`)).status).toBe(404);
     expect((await callApi(application, `${ROUTE}/SMnone/retry`, { method: 'POST' })).status).toBe(404);
@@ -129,7 +199,9 @@ describe('trying a fallback again', () => {
   }
 
   it('sends its one SMS, however many ask at the same time', async () => {
-    const { twilioSid } = await seedFallback(application, { state: 'skipped', reason: 'no_sender_number' });
+    const { twilioSid } = await seedFallback(application, {
+      ...{ state: 'skipped', reason: 'no_sender_number', createdAt: minutesAgo(30) },
+    });
     const answers = await Promise.all(Array.from({ length: 8 }, () => retry(twilioSid)));
     expect(answers.map(({ status }) => status)).toEqual(Array(8).fill(202));
     expect(answers.filter(({ body }) => body.decision === 'claimed_again')).toHaveLength(1);
@@ -138,6 +210,22 @@ describe('trying a fallback again', () => {
     expect((await retry(twilioSid)).body).toMatchObject({
       decision: 'sent_before',
       meaning: 'its SMS was sent before: nothing is sent',
+    });
+    expect(smsFor(application, twilioSid)).toHaveLength(1);
+  });
+
+  it('sends what is too late only if that is asked for', async () => {
+    const row = { state: 'skipped', reason: 'too_late', originalSentAt: minutesAgo(300) } as const;
+    const { twilioSid } = await seedFallback(application, row);
+    expect((await retry(twilioSid)).body).toMatchObject({ decision: 'too_late' });
+    expect((await callApi(application, `${ROUTE}/${twilioSid}`)).body).toMatchObject({ state: 'skipped' });
+    const answer = await callApi(application, `${ROUTE}/${twilioSid}/retry?ignoreAge=true`, {
+      method: 'POST',
+    });
+    expect(answer.body).toMatchObject({ decision: 'claimed_again' });
+    expect(await untilAllIsDone(application, twilioSid)).toMatchObject({
+      state: 'sent',
+      ageLimitIgnored: true,
     });
     expect(smsFor(application, twilioSid)).toHaveLength(1);
   });

@@ -199,3 +199,87 @@ describe('the list of events', () => {
     expect(String(answer.body.message)).toContain(reason);
   });
 });
+
+describe('the search for a person', () => {
+  let application: TestApplication;
+
+  const USER_ID = 'US.13491208655302741918';
+  const PARENT_ID = 'US.ENT.11815799212886844830';
+  const PERSON = ['SMboth', 'SMid', 'SMnumber'];
+  const people: [string, Partial<MessageEvent>][] = [
+    ['SMmexico', { toNumber: '+5215512345678' }],
+    ['SMbrazil', { toNumber: '+551187654321' }],
+    ['SMargentina', { toNumber: '+5491112345678' }],
+    ['SMbenin', { toNumber: '+2290121234567' }],
+    ['SMnumber', { toNumber: '+15550107001' }],
+    ['SMboth', { toNumber: '+15550107001', userId: USER_ID, parentUserId: PARENT_ID }],
+    ['SMid', { userId: USER_ID }],
+    ['SMother', { toNumber: '+15550107002', userId: `${USER_ID}1` }],
+  ];
+
+  beforeAll(async () => {
+    application = await TestApplication.start({ env: withAdminKeys });
+    await application.dataSource.manager.save(
+      MessageEvent,
+      people.map(([messageSid, columns]) => ({
+        ...{ messageSid, messageStatus: 'sent', channel: 'whatsapp', accountSid: 'AC1', payload: {} },
+        ...columns,
+      })),
+    );
+  });
+
+  afterAll(() => application.close());
+
+  const searches: [string, string[]][] = [
+    ['+525512345678', ['SMmexico']],
+    ['+5215512345678', ['SMmexico']],
+    ['whatsapp:+52 1 55 1234 5678', ['SMmexico']],
+    ['+5511987654321', ['SMbrazil']],
+    ['+551187654321', ['SMbrazil']],
+    ['+541112345678', ['SMargentina']],
+    ['+22921234567', ['SMbenin']],
+    ['+15550107001', PERSON],
+    [USER_ID, PERSON],
+    [`whatsapp:${USER_ID}`, PERSON],
+    [` ${USER_ID} `, PERSON],
+    [PARENT_ID, PERSON],
+    [`${USER_ID}1`, ['SMother']],
+    ['US.9', []],
+  ];
+
+  it.each(searches)('finds by %j, in the query and in the body', async (number, expected) => {
+    const query = `${ROUTE}?number=${encodeURIComponent(number)}`;
+    const listed = await callApi<EventPage>(application, query);
+    const body = { number };
+    const searched = await callApi<EventPage>(application, `${ROUTE}/search`, { method: 'POST', body });
+    for (const answer of [listed, searched]) {
+      expect(answer.status).toBe(200);
+      expect(answer.body.items.map(({ messageSid }) => messageSid).toSorted()).toEqual(expected);
+    }
+  });
+
+  it('masks the ID as it does numbers', async () => {
+    const target = `${ROUTE}?messageSid=SMid`;
+    const userIdOf = async (query: string) =>
+      (await callApi<{ items: { userId: string }[] }>(application, target + query)).body.items[0]?.userId;
+    expect(await userIdOf('')).toBe('US.****************1918');
+    expect(await userIdOf('&numbers=true')).toBe(USER_ID);
+  });
+
+  it.each(['nobody', '0170 1234567', 'US.', 'us.1349', 'US.1349-1', 'SM0123', 'x'.repeat(161)])(
+    'answers 400 to %j, in the query and in the body, and says what it can be asked for',
+    async (number) => {
+      const listed = await callApi(application, `${ROUTE}?number=${encodeURIComponent(number)}`);
+      const body = { number };
+      const searched = await callApi(application, `${ROUTE}/search`, { method: 'POST', body });
+      for (const answer of [listed, searched]) {
+        expect(answer.status).toBe(400);
+        expect(answer.text).toContain(
+          number.length > 160
+            ? 'number: '
+            : 'a number with its country, e.g. +15551234567, or a WhatsApp user ID',
+        );
+      }
+    },
+  );
+});

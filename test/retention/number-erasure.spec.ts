@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../../src/database/data-source-options.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
+import { People } from '../../src/message-events/people.js';
 import { NumberErasure } from '../../src/retention/number-erasure.js';
 import { createTestDatabase, describeOnServer } from '../support/test-database.js';
 import { until } from '../support/until.js';
@@ -52,12 +53,14 @@ describeOnServer('the erasure of a number', () => {
     await retention.query(
       `delete from ${table} where ctid in (select ctid from ${table} order by ctid limit 1500)`,
     );
-    const erased = new NumberErasure(dataSource).erase(NUMBER);
+    const erased = new NumberErasure(dataSource, new People(dataSource)).erase({ number: NUMBER });
     await untilItWaits();
     await retention.commitTransaction();
     await retention.release();
     expect(await erased).toMatchObject(left);
-    expect(await new NumberErasure(dataSource).find(NUMBER)).toMatchObject({
+    expect(
+      await new NumberErasure(dataSource, new People(dataSource)).find({ number: NUMBER }),
+    ).toMatchObject({
       events: 0,
       rejectedCallbacks: 0,
     });
