@@ -40,6 +40,18 @@ export async function countWithoutFallback(
   return row?.count ?? 0;
 }
 
+/** How many of these SMS, all of them never sent, are still recorded as sent. */
+export async function countRecordedAsSent(
+  database: ApplicationDatabase,
+  neverSentSids: readonly string[],
+): Promise<number> {
+  const [row] = await database.query<{ count: number }>(
+    `select count(*)::int from sms_fallbacks where state = 'sent' and sms_message_sid = any ($1::text[])`,
+    [neverSentSids],
+  );
+  return row?.count ?? 0;
+}
+
 /** Those of the acknowledged callbacks that are not in `message_events`. */
 export async function findLostCallbacks(
   database: ApplicationDatabase,
@@ -60,7 +72,12 @@ export async function findLostCallbacks(
 
 export async function readFallbacks(database: ApplicationDatabase): Promise<FallbackRow[]> {
   return database.query<FallbackRow & Record<string, unknown>>(
-    `select id, original_message_sid, state, reason, attempts, sms_message_sid from sms_fallbacks`,
+    `select id, original_message_sid, state, reason, attempts, sms_message_sid,
+            array(
+              select attempt->>'smsMessageSid' from jsonb_array_elements(earlier_attempts) as attempt
+               where attempt->>'outcome' = 'never_sent'
+            ) as never_sent_sids
+       from sms_fallbacks`,
   );
 }
 

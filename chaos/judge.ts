@@ -1,4 +1,4 @@
-import { judgeSms } from './findings.js';
+import { type Evidence, judgeSms } from './findings.js';
 import {
   findConnections,
   findJobs,
@@ -29,7 +29,7 @@ export interface Case {
   readonly unready: readonly string[];
 }
 
-/** Counts from the outside, then stops the replicas and looks at what they leave. */
+/** Counts from the outside, then stops the replicas and looks at what they leave. @returns also what was counted. */
 export async function judge({
   world,
   load,
@@ -37,28 +37,34 @@ export async function judge({
   obligations,
   standstills,
   unready,
-}: Case): Promise<Verdict> {
+}: Case): Promise<{ verdict: Verdict; evidence: Evidence }> {
   const { database, twilio, ends } = world;
   const lostCallbacks = await findLostCallbacks(database, ledger.acknowledged());
   // Without polling nothing looks for a message that was stored after its last callback.
   const staleMessages = obligations.asksTwilio ? await findStaleMessages(database) : [];
   const jobs = await findJobs(database);
   const tooManyConnections = await findConnections(database, CONNECTIONS_OF_TWO_REPLICAS);
-  const sms = judgeSms({
+  const evidence: Evidence = {
     originals: load.messages,
     isTold: (sid) => obligations.isTold(sid),
+    sentAt: (sid) => obligations.sentAt(sid),
+    callbacks: ledger,
     sms: twilio.messages,
     fallbacks: await readFallbacks(database),
-  });
+  };
+  const sms = judgeSms(evidence);
   await Promise.all(world.replicas.map((replica) => replica.stop()));
-  return new Map([
+  const verdict = new Map([
     ['callbacks acknowledged and not stored', lostCallbacks],
     ['callbacks answered neither 2xx nor 503', ledger.otherAnswers],
     ['policy failures without their SMS', sms.missingSms],
     ['people with an SMS too many', sms.secondSms],
+    ['people with more than one SMS that is not known to have failed', sms.liveSms],
+    ['SMS although WhatsApp had delivered', sms.lateSms],
     ['SMS with a wrong text, recipient, sender or account', sms.wrongSms],
-    ['fallbacks that are not at an end', sms.openFallbacks],
-    ['fallbacks at a wrong end', sms.wrongEnds],
+    ['policy failures without a fallback', sms.missingFallbacks],
+    ['fallbacks that are still open', sms.openFallbacks],
+    ['fallbacks that ended wrongly', sms.wrongEnds],
     ['SMS and records that do not fit', sms.unrecordedSms],
     ['messages that do not follow their events', staleMessages],
     ['SMS without their row in messages, or its link', await findUnlinkedSms(database)],
@@ -70,4 +76,5 @@ export async function judge({
     ['database connections beyond the pools', tooManyConnections],
     ['database connections left by stopped replicas', await findConnections(database, 0)],
   ]);
+  return { verdict, evidence };
 }

@@ -10,15 +10,32 @@ export interface AcknowledgedCallback {
   readonly status: string;
 }
 
+/** When the service was told a message's status. The times are in milliseconds since 1970, each of the first time. */
+export interface CallbackTimes {
+  /**
+   * @param statuses which of the statuses count; default: all.
+   * @returns when a callback began that the service may have stored, whatever its answer; null: there was none.
+   */
+  toldAt(messageSid: string, statuses?: readonly string[]): number | null;
+  /** When a callback was acknowledged, so that the service must know of it. */
+  acknowledgedAt(messageSid: string, statuses?: readonly string[]): number | null;
+}
+
+/** The times of one status of one message; Infinity: never. */
+interface StatusTimes {
+  toldAt: number;
+  acknowledgedAt: number;
+}
+
 /** What was seen from outside: how the service answered each callback. */
-export class Ledger {
+export class Ledger implements CallbackTimes {
   /** When a policy failure of a message was acknowledged first, by its SID, in milliseconds since 1970. */
   readonly policyFailures = new Map<string, number>();
   /** Answers that are neither 2xx nor 503. */
   readonly otherAnswers: string[] = [];
   readonly attempts = { acknowledged: 0, unavailable: 0, other: 0, unanswered: 0 };
 
-  readonly #statuses = new Map<string, Set<string>>();
+  readonly #times = new Map<string, Map<string, StatusTimes>>();
 
   constructor(twilio: TwilioSimulator) {
     twilio.on('callback', (attempt) => {
@@ -30,23 +47,62 @@ export class Ledger {
 
   /** Every status that was acknowledged, once. */
   acknowledged(): AcknowledgedCallback[] {
-    return [...this.#statuses].flatMap(([messageSid, statuses]) =>
-      [...statuses].map((status) => ({ messageSid, status })),
+    return [...this.#times.keys()].flatMap((messageSid) =>
+      [...this.statusesOf(messageSid)].map((status) => ({ messageSid, status })),
     );
+  }
+
+  /** Every request with a callback. */
+  get requests(): number {
+    return Object.values(this.attempts).reduce((sum, count) => sum + count, 0);
   }
 
   /** The statuses of a message that were acknowledged. */
   statusesOf(messageSid: string): ReadonlySet<string> {
-    return this.#statuses.get(messageSid) ?? new Set();
+    const statuses = [...(this.#times.get(messageSid) ?? [])];
+    return new Set(
+      statuses.filter(([, { acknowledgedAt }]) => Number.isFinite(acknowledgedAt)).map(([name]) => name),
+    );
   }
 
-  #count({ parameters, status: answer }: CallbackAttempt): void {
+  toldAt(messageSid: string, statuses?: readonly string[]): number | null {
+    return this.#earliest(messageSid, statuses, ({ toldAt }) => toldAt);
+  }
+
+  acknowledgedAt(messageSid: string, statuses?: readonly string[]): number | null {
+    return this.#earliest(messageSid, statuses, ({ acknowledgedAt }) => acknowledgedAt);
+  }
+
+  #earliest(
+    messageSid: string,
+    statuses: readonly string[] | undefined,
+    timeOf: (times: StatusTimes) => number,
+  ): number | null {
+    const times = [...(this.#times.get(messageSid) ?? [])]
+      .filter(([status]) => statuses?.includes(status) ?? true)
+      .map(([, statusTimes]) => timeOf(statusTimes));
+    const earliest = Math.min(...times);
+    return Number.isFinite(earliest) ? earliest : null;
+  }
+
+  #timesOf(messageSid: string, status: string): StatusTimes {
+    const statuses = this.#times.get(messageSid) ?? new Map<string, StatusTimes>();
+    this.#times.set(messageSid, statuses);
+    const times = statuses.get(status) ?? { toldAt: Infinity, acknowledgedAt: Infinity };
+    statuses.set(status, times);
+    return times;
+  }
+
+  #count({ parameters, status: answer, failure, time }: CallbackAttempt): void {
     const messageSid = String(parameters['MessageSid']);
     const status = String(parameters['MessageStatus']);
+    const times = this.#timesOf(messageSid, status);
+    // Without a connection nothing reached the service; even a 503 may follow a commit whose answer was lost.
+    if (failure !== 'ct') times.toldAt = Math.min(times.toldAt, time.getTime());
     if (answer === undefined) this.attempts.unanswered += 1;
     else if (answer >= 200 && answer < 300) {
       this.attempts.acknowledged += 1;
-      this.#statuses.set(messageSid, (this.#statuses.get(messageSid) ?? new Set()).add(status));
+      times.acknowledgedAt = Math.min(times.acknowledgedAt, Date.now());
       const isWhatsapp = parameters['ChannelPrefix'] === 'whatsapp';
       if (isWhatsapp && parameters['ErrorCode'] === String(POLICY_ERROR_CODE)) {
         this.policyFailures.set(messageSid, this.policyFailures.get(messageSid) ?? Date.now());

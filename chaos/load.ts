@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { WhatsappMessage } from '../simulator/simulator-types.js';
 import type { TwilioSimulator } from '../simulator/twilio-simulator.js';
 import type { ApplicationDatabase } from './application-database.js';
 import { WEBHOOK_URL } from './balancer.js';
@@ -46,6 +47,7 @@ export class Load {
   }
 
   async #sendAndStore(message: PlannedMessage): Promise<void> {
+    await delay(message.sentAfter);
     if (message.storedAfter === null) {
       await this.database.addMessage(message);
       this.#send(message);
@@ -56,15 +58,21 @@ export class Load {
     }
   }
 
-  #send({ sid, accountSid, to, text, steps }: PlannedMessage): void {
+  #send({ sid, accountSid, to, userId, isToUserId, text, steps }: PlannedMessage): void {
     this.twilio.sendWhatsapp({
       sid,
       accountSid,
       from: 'whatsapp:+14155238886',
-      to: `whatsapp:${to}`,
+      to: `whatsapp:${isToUserId && userId !== null ? userId : to}`,
+      ...(userId !== null && idParameter(userId)),
       body: text,
       statusCallback: WEBHOOK_URL,
       steps,
     });
   }
+}
+
+/** WhatsApp has an ID of a person for one business, and another one for all businesses of a parent. */
+function idParameter(userId: string): Pick<WhatsappMessage, 'externalUserId' | 'parentExternalUserId'> {
+  return userId.includes('.ENT.') ? { parentExternalUserId: userId } : { externalUserId: userId };
 }

@@ -20,9 +20,9 @@ async function runChaos(options: ChaosOptions, { interrupted, say }: Surrounding
   let keepLogs = true;
   try {
     say(`logs are in ${world.folder}`);
-    const { run, verdict } = await ChaosRun.play(world, options, interrupted, say);
+    const { run, verdict, evidence } = await ChaosRun.play(world, options, interrupted, say);
     const isGood = [...verdict.values()].every((cases) => cases.length === 0);
-    process.stdout.write(report(options, world, run, verdict));
+    process.stdout.write(report({ options, world, run, verdict, evidence }));
     process.stdout.write(isGood ? '✔ Each count is 0.\n' : `✖ Logs: ${world.folder}\n`);
     keepLogs = options.keep || !isGood;
     return isGood ? 0 : 1;

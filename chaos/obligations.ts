@@ -2,9 +2,10 @@ import type { TwilioSimulator } from '../simulator/twilio-simulator.js';
 import { MAIN_ACCOUNT } from './accounts.js';
 import type { Ledger } from './ledger.js';
 import type { Load } from './load.js';
-import { POLICY_ERROR_CODE } from './status-steps.js';
+import { isNeverSent } from './findings.js';
+import { FAILED, POLICY_ERROR_CODE } from './status-steps.js';
 
-/** Which policy failures the service has to know of, by what it was told and, where it asks, by what it was not. */
+/** What the service has to know of: by callbacks that it acknowledged and, if it polls, by what it can ask for. */
 export class Obligations {
   constructor(
     private readonly load: Load,
@@ -14,6 +15,7 @@ export class Obligations {
     readonly asksTwilio: boolean,
   ) {}
 
+  /** Whether it has to know of a message's policy failure. */
   isTold(messageSid: string): boolean {
     return (
       this.ledger.policyFailures.has(messageSid) || (this.asksTwilio && this.isToldWhenItAsks(messageSid))
@@ -25,6 +27,18 @@ export class Obligations {
     return [...this.load.messages.values()]
       .filter(({ fails, sid }) => fails && this.isTold(sid))
       .map(({ sid }) => sid);
+  }
+
+  /** The SIDs of the SMS that were never sent, and of which it has to know that. */
+  neverSent(): string[] {
+    return this.twilio.messages
+      .filter((sms) => isNeverSent(sms) && this.ledger.acknowledgedAt(sms.sid, FAILED) !== null)
+      .map(({ sid }) => sid);
+  }
+
+  /** When the application handed a message to Twilio, in milliseconds since 1970; Infinity: it has not yet. */
+  sentAt(messageSid: string): number {
+    return this.twilio.findMessage(messageSid)?.dateCreated.getTime() ?? Infinity;
   }
 
   /**

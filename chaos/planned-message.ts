@@ -3,7 +3,7 @@ import type { CallbackStep } from '../simulator/callback-plan.js';
 import { newMessageSid } from '../simulator/message.js';
 import { type Company, DEFAULT_SENDER, MAIN_ACCOUNT, SUBACCOUNT } from './accounts.js';
 import type { Random } from './random.js';
-import { whatsappSteps } from './status-steps.js';
+import { deliveredSteps, whatsappSteps } from './status-steps.js';
 
 const LONGEST_SMS = 1600;
 
@@ -13,14 +13,22 @@ export interface PlannedMessage {
   readonly conversationId: string;
   readonly sid: string;
   readonly accountSid: string;
-  /** E.164. */
+  /** The person's number in E.164, also where the message goes to the person's user ID. */
   readonly to: string;
+  /** WhatsApp's user ID of the person, which the callbacks carry; null: they carry the number only. */
+  readonly userId: string | null;
+  /** Whether it is addressed to the user ID, so that nothing about this message names the number. */
+  readonly isToUserId: boolean;
+  /** The SID of the account's earlier message whose callbacks name both the ID and the number; null: there is no such message. */
+  readonly numberToldBy: string | null;
   /** What the person would read. */
   readonly text: string;
   /** `messages.body`; empty where only Twilio knows the text. */
   readonly storedBody: string | null;
-  /** Null: its conversation belongs to none, so that a fallback is skipped. */
+  /** Null: its conversation belongs to no company, so that a fallback is skipped. */
   readonly company: Company | null;
+  /** How long the application waits before it sends it, in milliseconds. */
+  readonly sentAfter: number;
   /** How long after the sending the application stores it, in milliseconds; null: before. */
   readonly storedAfter: number | null;
   readonly steps: readonly CallbackStep[];
@@ -36,7 +44,7 @@ export interface ExpectedSms {
   readonly body: string;
 }
 
-/** @returns null where there must be none. */
+/** @returns null where there must be none, whatever is known about the person. */
 export function expectedSms({ accountSid, to, text, company, fails }: PlannedMessage): ExpectedSms | null {
   if (!fails || company === null) return null;
   const body = text.length <= LONGEST_SMS ? text : `${text.slice(0, LONGEST_SMS - 1)}…`;
@@ -52,13 +60,11 @@ export class MessagePlanner {
     private readonly dropsCallbacks: boolean,
   ) {}
 
-  /** One message, or now and then two of the same text to the same person, which are hard to tell apart. */
+  /** One message, or two of the same text to the same person, which are hard to tell apart; some go to a user ID. */
   next(): PlannedMessage[] {
     const message = this.#plan();
-    if (!this.random.chance(0.04)) return [message];
-    const { steps, fails } = whatsappSteps(this.random, this.dropsCallbacks);
-    const ids = { id: randomUUID(), conversationId: randomUUID(), sid: newMessageSid() };
-    return [message, { ...message, ...ids, steps, fails }];
+    const messages = this.random.chance(0.04) ? [message, this.#again(message)] : [message];
+    return this.random.chance(0.12) ? this.#toUserId(message, messages) : messages;
   }
 
   #plan(): PlannedMessage {
@@ -66,21 +72,70 @@ export class MessagePlanner {
     this.#count += 1;
     const text = this.#text();
     return {
-      id: randomUUID(),
-      conversationId: randomUUID(),
-      sid: newMessageSid(),
+      ...newIds(),
       accountSid: random.chance(0.15) ? SUBACCOUNT.sid : MAIN_ACCOUNT.sid,
       to: `+1555${String(this.#count).padStart(7, '0')}`,
+      userId: null,
+      isToUserId: false,
+      numberToldBy: null,
       text,
       storedBody: random.chance(0.08) ? random.pick([null, '', ' ']) : text,
       company: random.chance(0.02) ? null : random.pick(this.companies),
+      sentAfter: 0,
       storedAfter: random.chance(0.15) ? random.integer(100, 6_000) : null,
       ...whatsappSteps(random, this.dropsCallbacks),
     };
+  }
+
+  #again(message: PlannedMessage): PlannedMessage {
+    return { ...message, ...newIds(), ...whatsappSteps(this.random, this.dropsCallbacks) };
+  }
+
+  /**
+   * Addresses the messages to the person's user ID. An earlier message names the number as well: long before, at about
+   * the same time, in another account, where it tells this account nothing, or there is no such message.
+   */
+  #toUserId(first: PlannedMessage, messages: readonly PlannedMessage[]): PlannedMessage[] {
+    const { random } = this;
+    const userId = this.#userId();
+    const earlier = random.weighted({ known: 55, told_at_once: 15, other_account: 10, unknown: 20 });
+    const sentAfter = earlier === 'told_at_once' ? random.integer(0, 1_500) : random.integer(2_500, 6_000);
+    if (earlier === 'unknown') {
+      return messages.map((message) => ({ ...message, userId, isToUserId: true }));
+    }
+    const telling: PlannedMessage = {
+      ...first,
+      ...newIds(),
+      ...(earlier === 'other_account' && { accountSid: otherAccount(first.accountSid) }),
+      userId,
+      text: `${first.text} It is an earlier one.`,
+      storedAfter: null,
+      steps: deliveredSteps(random, this.dropsCallbacks),
+      fails: false,
+    };
+    const numberToldBy = earlier === 'other_account' ? null : telling.sid;
+    return [
+      telling,
+      ...messages.map((message) => ({ ...message, userId, isToUserId: true, numberToldBy, sentAfter })),
+    ];
+  }
+
+  /** Its digits alone would be a stranger's number: at most 15, so that Twilio would take them. */
+  #userId(): string {
+    const parent = this.random.chance(0.2) ? 'ENT.' : '';
+    return `US.${parent}1349${String(this.#count).padStart(7, '0')}`;
   }
 
   #text(): string {
     const text = `Hello, this is reminder ${String(this.#count)} with “quotes” & a ünïcode 🙂.`;
     return this.random.chance(0.03) ? `${text} ${'Please read on. '.repeat(110)}` : text;
   }
+}
+
+function newIds(): Pick<PlannedMessage, 'id' | 'conversationId' | 'sid'> {
+  return { id: randomUUID(), conversationId: randomUUID(), sid: newMessageSid() };
+}
+
+function otherAccount(accountSid: string): string {
+  return accountSid === MAIN_ACCOUNT.sid ? SUBACCOUNT.sid : MAIN_ACCOUNT.sid;
 }

@@ -1,5 +1,7 @@
 import { FAULT_DESCRIPTIONS } from './fault-kinds.js';
+import type { Evidence } from './findings.js';
 import type { Verdict } from './judge.js';
+import { countKinds } from './kinds.js';
 import type { ChaosOptions } from './options.js';
 import { expectedSms } from './planned-message.js';
 import type { ChaosRun } from './run-chaos.js';
@@ -8,8 +10,16 @@ import type { World } from './world.js';
 /** Cases of each kind that are printed; the rest is a number. */
 const PRINTED_CASES = 8;
 
+export interface Outcome {
+  readonly options: ChaosOptions;
+  readonly world: World;
+  readonly run: ChaosRun;
+  readonly verdict: Verdict;
+  readonly evidence: Evidence;
+}
+
 /** The tables at the end of a run. */
-export function report(options: ChaosOptions, world: World, run: ChaosRun, verdict: Verdict): string {
+export function report({ options, world, run, verdict, evidence }: Outcome): string {
   const { seed, minutes, messagesPerSecond, pollAfterMinutes } = options;
   const poll = pollAfterMinutes === null ? '' : ` --poll-after ${pollAfterMinutes}`;
   return [
@@ -19,6 +29,9 @@ export function report(options: ChaosOptions, world: World, run: ChaosRun, verdi
     ...faultLines(run),
     '',
     ...loadLines(world, run),
+    '',
+    'Kinds',
+    ...[...countKinds(evidence)].map(([kind, count]) => line(kind, count)),
     '',
     ...[...verdict].flatMap(verdictLines),
     '',
@@ -61,13 +74,13 @@ function learntByAsking({ obligations, ledger }: ChaosRun): number {
   return obligations.told().filter((sid) => !ledger.policyFailures.has(sid)).length;
 }
 
-/** In milliseconds, the shortest first; of people with one message only. */
+/** Until the person's first SMS, in milliseconds, the shortest first. */
 function smsDelays(
   originals: ChaosRun['load']['messages'],
   acknowledgedAt: ReadonlyMap<string, number>,
   sms: World['twilio']['messages'],
 ): number[] {
-  const sentAt = new Map(sms.map(({ to, dateCreated }) => [to, dateCreated.getTime()]));
+  const sentAt = new Map(sms.toReversed().map(({ to, dateCreated }) => [to, dateCreated.getTime()]));
   return [...acknowledgedAt]
     .flatMap(([sid, at]) => {
       const original = originals.get(sid);
@@ -93,5 +106,5 @@ function verdictLines([what, cases]: [string, readonly string[]]): string[] {
 }
 
 function line(what: string, value: number | string, note = ''): string {
-  return `  ${what.padEnd(58)}${String(value).padStart(9)} ${note}`.trimEnd();
+  return `  ${what.padEnd(64)}${String(value).padStart(9)} ${note}`.trimEnd();
 }

@@ -2,8 +2,9 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FaultInjector } from './fault-injector.js';
 import { scheduleFaults } from './fault-schedule.js';
+import type { Evidence } from './findings.js';
 import { judge, type Verdict } from './judge.js';
-import { countWithoutFallback, openWork } from './inspection.js';
+import { countRecordedAsSent, countWithoutFallback, openWork } from './inspection.js';
 import { Obligations } from './obligations.js';
 import { Ledger } from './ledger.js';
 import { Load } from './load.js';
@@ -52,7 +53,7 @@ export class ChaosRun {
     options: ChaosOptions,
     interrupted: AbortSignal,
     say: (text: string) => void,
-  ): Promise<{ run: ChaosRun; verdict: Verdict }> {
+  ): Promise<{ run: ChaosRun; verdict: Verdict; evidence: Evidence }> {
     const companies = await world.database.addCompanies(COMPANIES);
     const random = new Random(options.seed + 2);
     const planner = new MessagePlanner(random, companies, options.pollAfterMinutes !== null);
@@ -64,7 +65,7 @@ export class ChaosRun {
     await run.#drain();
     say('counting');
     const { load, ledger, obligations } = run;
-    const verdict = await judge({
+    const { verdict, evidence } = await judge({
       world,
       load,
       ledger,
@@ -72,7 +73,7 @@ export class ChaosRun {
       standstills: run.#watch.standstills,
       unready,
     });
-    return { run, verdict };
+    return { run, verdict, evidence };
   }
 
   async #disturb(): Promise<void> {
@@ -113,26 +114,37 @@ export class ChaosRun {
     }
   }
 
+  /** Waits until there is nothing to do. The last callbacks of the SMS may bring more work. */
   async #drain(): Promise<void> {
     const startedAt = Date.now();
     const end = startedAt + this.options.drainMinutes * 60_000;
+    let requests: number;
+    do {
+      requests = this.ledger.requests;
+      await this.#untilCalm(end);
+      await this.world.twilio.settled();
+    } while (this.ledger.requests > requests && Date.now() < end);
+    this.drainMilliseconds = Date.now() - startedAt;
+    this.interrupted.throwIfAborted();
+  }
+
+  async #untilCalm(end: number): Promise<void> {
+    const { database } = this.world;
     let nextReport = 0;
     for (let calm = 0; calm < CALM_LOOKS && Date.now() < end;) {
       await delay(1_000, undefined, { signal: this.interrupted });
-      const { openFallbacks, jobs } = await openWork(this.world.database);
-      const notBegun = await countWithoutFallback(this.world.database, this.obligations.told());
-      calm = openFallbacks + jobs + notBegun === 0 ? calm + 1 : 0;
+      const { openFallbacks, jobs } = await openWork(database);
+      const notBegun = await countWithoutFallback(database, this.obligations.told());
+      const notResent = await countRecordedAsSent(database, this.obligations.neverSent());
+      calm = openFallbacks + jobs + notBegun + notResent === 0 ? calm + 1 : 0;
       if (Date.now() >= nextReport) {
         this.say(
           `draining: ${String(openFallbacks)} fallbacks open, ${String(notBegun)} not begun, ` +
-            `${String(jobs)} jobs in the queue`,
+            `${String(notResent)} SMS to send again, ${String(jobs)} jobs in the queue`,
         );
         nextReport = Date.now() + PROGRESS_MILLISECONDS;
       }
     }
-    this.drainMilliseconds = Date.now() - startedAt;
-    await this.world.twilio.settled();
-    this.interrupted.throwIfAborted();
   }
 
   #report(): void {

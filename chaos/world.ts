@@ -15,7 +15,7 @@ import { PostgresServer } from './postgres-server.js';
 import { Random } from './random.js';
 import { Replica } from './replica.js';
 import { ReplicaEnds } from './replica-ends.js';
-import { smsSteps } from './status-steps.js';
+import { smsPlan } from './status-steps.js';
 
 /** Everything that runs: a PostgreSQL server, the fake Twilio, two replicas of the service, and the application. */
 export class World {
@@ -58,7 +58,7 @@ export class World {
     const twilio = await TwilioSimulator.start({
       accounts: { [MAIN_ACCOUNT.sid]: MAIN_ACCOUNT.token, [SUBACCOUNT.sid]: SUBACCOUNT.token },
       rewriteUrl: (url) => balancer.route(url),
-      callbackPlan: () => smsSteps(random),
+      callbackPlan: smsPlan(random),
       keepConnectionsOpen: true,
       retryPauseMilliseconds: 1_500,
     });
