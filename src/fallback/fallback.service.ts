@@ -108,9 +108,8 @@ export class FallbackService {
     originalSentAt: Date | null = null,
   ): Promise<void> {
     const details = { originalSentAt };
-    const wasNeverSent = triedInCurrentTry(fallback).some(({ outcome }) => outcome === 'never_sent');
     if (reason === 'delivered_meanwhile') await this.outcomes.skipped(fallback, reason, details);
-    else if (wasNeverSent) await this.outcomes.failed(fallback, 'never_sent', null, details);
+    else if (wasNeverSent(fallback)) await this.outcomes.failed(fallback, 'never_sent', null, details);
     else if (reason === 'too_late' && fallback.reason === 'twilio_unavailable')
       await this.outcomes.failed(fallback, 'twilio_unavailable', null, details);
     else await this.outcomes.skipped(fallback, reason, details);
@@ -132,7 +131,9 @@ export class FallbackService {
         break;
       case 'rejected':
       case 'not_processed':
-        if (isSendersFault(result) && nextSender !== null) await this.tryNextSender(fallback, result);
+        // While an earlier attempt is in doubt, its SMS may be on its way.
+        if (isSendersFault(result) && nextSender !== null && fallback.unansweredAttempts === 0)
+          await this.tryNextSender(fallback, result);
         else await this.retryUnlessRejected(fallback, result);
         break;
       case 'ambiguous':
@@ -181,10 +182,6 @@ export class FallbackService {
 
   /** Plans a new attempt, so that each POST has its own committed intent. */
   private async tryNextSender(fallback: LockedFallback, problem: SendError): Promise<void> {
-    if (fallback.unansweredAttempts > 0) {
-      await this.retryUnlessRejected(fallback, problem);
-      return;
-    }
     const step = {
       state: 'claimed',
       reason: 'sender_refused',
@@ -293,8 +290,7 @@ export class FallbackService {
 
   /** One more attempt for each try, while the original is young enough. */
   private isResendAllowed({ fallback, now }: NeverSentSms): boolean {
-    const resent = triedInCurrentTry(fallback).filter(({ outcome }) => outcome === 'never_sent').length;
-    return resent === 0 && fallback.erasedAt === null && !this.isTooOld(fallback, now);
+    return !wasNeverSent(fallback) && fallback.erasedAt === null && !this.isTooOld(fallback, now);
   }
 
   /** An original whose sending is not known has not been composed yet; its age is found out then. */
@@ -311,4 +307,9 @@ export class FallbackService {
     const { giveUpAfterMilliseconds, maximumAgeMilliseconds = 0 } = this.options;
     return giveUpAfterMilliseconds ?? Math.max(GIVE_UP_AFTER_MILLISECONDS, maximumAgeMilliseconds);
   }
+}
+
+/** Whether an SMS of the current try was accepted and never sent. */
+function wasNeverSent(fallback: NeverSentSms['fallback']): boolean {
+  return triedInCurrentTry(fallback).some(({ outcome }) => outcome === 'never_sent');
 }

@@ -112,12 +112,12 @@ export function parseStoredNumber(text: string): string | null {
 }
 
 /** Shorter digits without a plus are most likely a number without its country. */
-const SHORTEST_BARE_NUMBER = /^\s*[1-9][0-9]{10,14}\s*$/;
+const BARE_NUMBER = /^\s*[1-9][0-9]{10,14}\s*$/;
 
 /**
  * The sender of an SMS as an application stores it; as a person's number, and digits alone, which Twilio takes too. A
  * sender that is somebody else's is refused by Twilio.
  */
 export function parseSender(text: string): string | null {
-  return parseStoredNumber(SHORTEST_BARE_NUMBER.test(text) ? `+${text.trim()}` : text);
+  return parseStoredNumber(BARE_NUMBER.test(text) ? `+${text.trim()}` : text);
 }
