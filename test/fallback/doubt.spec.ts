@@ -24,7 +24,7 @@ import { seedMessage } from '../support/seed.js';
 import { until } from '../support/until.js';
 import { leaveBehind } from './leave-behind.js';
 
-const REFUSED_FOR_NOW: Fault = { type: 'error', status: 429, code: 20429, retryAfterSeconds: 3 };
+const REFUSED_FOR_NOW: Fault = { type: 'error', status: 429, code: 20429, retryAfterSeconds: 600 };
 const OPTED_OUT: Fault = { type: 'error', status: 400, code: 21610 };
 
 /** A second attempt with a certain answer says nothing about the first, which had none. */
@@ -34,7 +34,7 @@ describe('an attempt without an answer, after a later one that had a certain ans
   beforeAll(async () => {
     application = await TestApplication.start({
       simulator: { callbackPlan: silent, listDelayMilliseconds: Infinity },
-      override: withFallbackOptions({ settlingMilliseconds: 200 }),
+      override: withFallbackOptions({ settlingMilliseconds: 0 }),
     });
   });
 
@@ -60,7 +60,12 @@ describe('an attempt without an answer, after a later one that had a certain ans
 
   it('is adopted by its callback while Twilio refuses for now, and nothing is sent again', async () => {
     const sid = await attemptTwice(REFUSED_FOR_NOW);
+    const waiting = await until('the second attempt to be recorded', async () => {
+      const fallback = await findFallback(application, sid);
+      return fallback?.reason === 'twilio_unavailable' && fallback;
+    });
     await reportFirst(sid);
+    await attemptNow(application, waiting.id);
     expect(await expectOneSms(application, sid)).toMatchObject({ attempts: 2, unansweredAttempts: 0 });
   });
 

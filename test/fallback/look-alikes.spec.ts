@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { smsStatusParameters } from '../../simulator/callback-parameters.js';
 import { silent } from '../../simulator/callback-plan.js';
 import type { Fault } from '../../simulator/faults.js';
+import type { FallbackModuleOptions } from '../../src/fallback/fallback.module-definition.js';
 import { TestApplication } from '../support/application.js';
 import {
   attemptNow,
@@ -17,16 +18,17 @@ import {
 } from '../support/fallbacks.js';
 import { untilQueueIsEmpty } from '../support/job-queue.js';
 import { type SeededMessage, seedMessage } from '../support/seed.js';
+import { until } from '../support/until.js';
 
 /** SMS with the same text to the same number, of which Twilio’s list says no more than that. */
 describe('an SMS without an answer is not taken for', () => {
   let application: TestApplication;
+  const options: FallbackModuleOptions = { settlingMilliseconds: 0 };
 
   beforeAll(async () => {
     application = await TestApplication.start({
       simulator: { callbackPlan: silent },
-      override: (builder) =>
-        withTwilioTimeout(300)(withFallbackOptions({ settlingMilliseconds: 1_500 })(builder)),
+      override: (builder) => withTwilioTimeout()(withFallbackOptions(options)(builder)),
     });
   });
 
@@ -104,10 +106,12 @@ describe('an SMS without an answer is not taken for', () => {
   });
 
   it('one that another fallback has taken by its looks, although a callback says whose it was', async () => {
+    // So long, it is looked for and not sent again.
+    options.settlingMilliseconds = Infinity;
     const lost = await fallBack('a5', { type: 'resetBeforeAccepting' });
     const { id: lostId } = await untilFallbackIs(application, lost.twilioSid, 'uncertain');
     const owner = await fallBack('a5', { type: 'hangAfterAccepting' });
-    await untilFallbackIs(application, owner.twilioSid, 'sending', 'uncertain');
+    await until("the owner's SMS to be listed", () => smsFor(application, 'a5').length === 1);
     await attemptNow(application, lostId);
     const taker = await untilFallbackEnds(application, lost.twilioSid);
     const [sms] = smsFor(application, 'a5');
@@ -117,6 +121,7 @@ describe('an SMS without an answer is not taken for', () => {
       url,
       parameters: smsStatusParameters({ messageSid, status: 'delivered', to, from }),
     });
+    options.settlingMilliseconds = 0;
     const fallback = await untilAllIsDone(application, owner.twilioSid);
     expect(fallback.state).toBe('sent');
     expect(smsFor(application, 'a5').map(({ sid }) => sid)).toEqual([

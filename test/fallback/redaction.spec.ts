@@ -28,7 +28,7 @@ describe.each([
   beforeAll(async () => {
     application = await TestApplication.start({
       simulator: { callbackPlan: silent },
-      override: withFallbackOptions({ settlingMilliseconds: 500, ...sender }),
+      override: withFallbackOptions({ settlingMilliseconds: 0, ...sender }),
     });
   });
 

@@ -8,7 +8,12 @@ import { type AcceptedSms, type Sms, SmsSender } from '../../src/fallback/sms-se
 import { TwilioSmsSender } from '../../src/fallback/twilio-sms-sender.js';
 import { TwilioAccounts } from '../../src/twilio/twilio-accounts.js';
 import { TestApplication, WEBHOOK_URL } from '../support/application.js';
-import { policyFailure, recipientOf, untilAllIsDone } from '../support/fallbacks.js';
+import {
+  policyFailure,
+  recipientOf,
+  TWILIO_TIMEOUT_MILLISECONDS,
+  untilAllIsDone,
+} from '../support/fallbacks.js';
 import { seedMessage } from '../support/seed.js';
 import { InMemorySmsSender } from './in-memory-sms-sender.js';
 import { type SmsSenderHarness, smsSenderSuite } from './sms-sender.suite.js';
@@ -26,7 +31,7 @@ async function openTwilio(sent: SmsSenderHarness['sms']): Promise<SmsSenderHarne
   const accounts = new TwilioAccounts({
     accounts: [{ accountSid: demoAccount.sid, authTokens: [demoAccount.authToken] }],
     apiBaseUrl: twilio.baseUrl,
-    timeoutMilliseconds: 300,
+    timeoutMilliseconds: TWILIO_TIMEOUT_MILLISECONDS,
   });
   const failCreate = (fault: Fault) => () => {
     twilio.failNext({ on: 'create', fault });

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { partsOf, TemplateContent } from '../../src/fallback/template-content.js';
 import { classifySendError } from '../../src/twilio/send-error.js';
 import { TwilioAccounts, UnknownTwilioAccountError } from '../../src/twilio/twilio-accounts.js';
+import { TWILIO_TIMEOUT_MILLISECONDS } from '../support/fallbacks.js';
 
 const VARIABLES = { '1': 'Ana', '2': 'orders/42', path: 'a b' };
 
@@ -211,7 +212,7 @@ describe('TemplateContent', () => {
     const accounts = new TwilioAccounts({
       accounts: [{ accountSid, authTokens: ['token'] }],
       apiBaseUrl: at,
-      timeoutMilliseconds: 300,
+      timeoutMilliseconds: TWILIO_TIMEOUT_MILLISECONDS,
     });
     return new TemplateContent(accounts).find(account, sid, VARIABLES);
   }

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { silent } from '../../simulator/callback-plan.js';
+import type { FallbackModuleOptions } from '../../src/fallback/fallback.module-definition.js';
 import { TestApplication } from '../support/application.js';
 import {
   attemptsFor,
+  findFallback,
   policyFailure,
   smsFor,
   untilAllIsDone,
@@ -13,11 +15,12 @@ import { until } from '../support/until.js';
 
 describe('an SMS that Twilio never answers and never lists', () => {
   let application: TestApplication;
+  const options: FallbackModuleOptions = { settlingMilliseconds: 0 };
 
   beforeAll(async () => {
     application = await TestApplication.start({
       simulator: { callbackPlan: silent },
-      override: withFallbackOptions({ settlingMilliseconds: 0, giveUpAfterMilliseconds: 2_500 }),
+      override: withFallbackOptions(options),
     });
   });
 
@@ -29,6 +32,11 @@ describe('an SMS that Twilio never answers and never lists', () => {
     const fault = { type: 'error', status: 500, code: 20500 } as const;
     application.twilio.failNext({ on: 'list', times: Infinity, fault });
     await policyFailure(application, twilioSid);
+    await until('a look in vain', async () => {
+      const { state, lastErrorCode } = (await findFallback(application, twilioSid)) ?? {};
+      return state === 'uncertain' && lastErrorCode === '20500';
+    });
+    options.giveUpAfterMilliseconds = 0;
     const fallback = await untilAllIsDone(application, twilioSid);
     expect(fallback).toMatchObject({
       state: 'failed',

@@ -47,7 +47,7 @@ describe('the load on Twilio and the database', () => {
   });
 
   it('is five requests at a time', async () => {
-    const timeout = 400;
+    const timeout = 3_000;
     const application = await start({ override: withTwilioTimeout(timeout) });
     await sent(application, 12);
     application.twilio.failNext({ on: 'fetch', times: Infinity, fault: { type: 'hangBeforeAccepting' } });

@@ -25,14 +25,24 @@ export const DEFAULT_FROM = '+15550009999';
 
 type Override = (builder: TestingModuleBuilder) => TestingModuleBuilder;
 
-/** The fallback's options, with what AppModule would have made of the usual environment. */
+/**
+ * The fallback's options, with what AppModule would have made of the usual environment. A spec that keeps `options` can
+ * change a time while the application runs, and so let it pass, instead of waiting for it.
+ */
 export function withFallbackOptions(options: FallbackModuleOptions): Override {
   const usual = { defaultFrom: DEFAULT_FROM, statusCallbackUrl: WEBHOOK_URL };
-  return (builder) => builder.overrideProvider(FALLBACK_OPTIONS).useValue({ ...usual, ...options });
+  return (builder) =>
+    builder.overrideProvider(FALLBACK_OPTIONS).useValue(Object.assign(options, { ...usual, ...options }));
 }
 
+/**
+ * A time-out that only a request without an answer meets. With a shorter one, a busy machine decides which requests are
+ * answered.
+ */
+export const TWILIO_TIMEOUT_MILLISECONDS = 3_000;
+
 /** Calls to Twilio time out as soon as this. */
-export function withTwilioTimeout(timeoutMilliseconds: number): Override {
+export function withTwilioTimeout(timeoutMilliseconds = TWILIO_TIMEOUT_MILLISECONDS): Override {
   return (builder) =>
     builder.overrideProvider(TWILIO_OPTIONS).useFactory({
       inject: [ENV],
