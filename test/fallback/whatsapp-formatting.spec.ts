@@ -117,26 +117,35 @@ describe('withoutFormatting', () => {
     expect(withoutFormatting(text)).toBe(text);
   });
 
-  const piece = fc.oneof(
+  const pieceWithoutLinks = fc.oneof(
     {
       weight: 4,
       arbitrary: fc.constantFrom('*', '_', '~', '**', '*_', '> ', '* ', ' ', '\n', '@', '.', '/', '-'),
     },
-    {
-      weight: 2,
-      arbitrary: fc.constantFrom('a', 'Ω', '7', 'é', 'e\u0301', '👋', '❤️', '(', '"', '^', '://', 'www.'),
-    },
-    { weight: 1, arbitrary: fc.constantFrom('https://example.com/_a_', 'example.com/x_', 'a_b@example.com') },
+    { weight: 2, arbitrary: fc.constantFrom('a', 'Ω', '7', 'é', 'e\u0301', '👋', '❤️', '(', '"', '^') },
   );
-  const formatted = fc.array(piece, { maxLength: 40, size: 'max' }).map((pieces) => pieces.join(''));
+  const piece = fc.oneof(
+    { weight: 6, arbitrary: pieceWithoutLinks },
+    {
+      weight: 1,
+      arbitrary: fc.constantFrom(
+        '://',
+        'www.',
+        'https://example.com/_a_',
+        'example.com/x_',
+        'a_b@example.com',
+      ),
+    },
+  );
+  const textOf = (pieces: fc.Arbitrary<string>) =>
+    fc.array(pieces, { maxLength: 40, size: 'max' }).map((chosen) => chosen.join(''));
   const code = fc.constantFrom('`', '```', '`*x*`', '``');
-  const withCode = fc
-    .array(fc.oneof(piece, code), { maxLength: 40, size: 'max' })
-    .map((pieces) => pieces.join(''));
+  const withCode = textOf(fc.oneof(piece, code));
 
-  it('changes nothing the second time, unless there is code', () => {
+  // Where a mark before a link is gone, the link may no longer be one: `*a*_www.*/*_`.
+  it('changes nothing the second time, unless there is code or a link', () => {
     fc.assert(
-      fc.property(formatted, (text) => {
+      fc.property(textOf(pieceWithoutLinks), (text) => {
         const once = withoutFormatting(text);
         expect(withoutFormatting(once)).toBe(once);
       }),
