@@ -8,7 +8,7 @@ import { FallbackOutcomes } from './fallback-outcomes.js';
 import type { SkipReason } from './fallback-reasons.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
 import { FallbackStore, type LockedFallback, type Obstacle } from './fallback.store.js';
-import { secondsLeft } from './original-age.js';
+import { isLateFailure, secondsLeft } from './original-age.js';
 import { growingDelay } from './retry-delay.js';
 import { type NeverSentSms, SentSmsStore } from './sent-sms.store.js';
 import { type ComposedSms, type Composition, SmsComposer } from './sms-composer.js';
@@ -87,7 +87,7 @@ export class FallbackService {
     await this.messageEvents.linkMessage(fallback.originalMessageSid);
     switch (composition.kind) {
       case 'composed':
-        await this.send(fallback, composition);
+        await this.sendUnlessForgotten(fallback, composition);
         break;
       case 'skipped':
         await this.endWithout(fallback, composition.reason, composition.originalSentAt);
@@ -99,6 +99,21 @@ export class FallbackService {
         await this.retryUnlessRejected(fallback, composition.problem);
         break;
     }
+  }
+
+  /** Asks Twilio before the first attempt of a late failure: a database that lost its last transactions may have sent it. */
+  private async sendUnlessForgotten(fallback: LockedFallback, composition: Composed): Promise<void> {
+    const { sms } = composition;
+    const sentAt = sms.originalSentAt ?? fallback.createdAt;
+    if (fallback.attempts > 0 || !isLateFailure(sentAt, fallback.now())) {
+      await this.send(fallback, composition);
+      return;
+    }
+    const found = await this.finder.find(fallback, this.composer.smsOf(fallback, sms), sentAt);
+    if (found.outcome === 'accepted') await this.markSent(fallback, sms, found);
+    else if (found.outcome === 'unknown') await this.retryUnlessRejected(fallback, found.problem);
+    // What message redaction hides is another SMS: this fallback has sent none.
+    else await this.send(fallback, composition);
   }
 
   /** An attempt may have been made before: then it failed, and the reason against another one is not the whole story. */

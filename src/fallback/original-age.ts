@@ -75,6 +75,17 @@ export const MAXIMUM_AGE_MILLISECONDS = 240 * 60_000;
 /** Twilio keeps an SMS that it cannot deliver for ten hours by default. */
 const VALIDITY_PERIOD_SECONDS = 4 * 60 * 60;
 
+/** Meta usually rejects a message within seconds. */
+const LATE_FAILURE_MILLISECONDS = 60_000;
+
+/**
+ * Whether a failure is known so late that an earlier database may have known it before: a standby that was promoted
+ * without its primary's last transactions has forgotten the SMS that those recorded.
+ */
+export function isLateFailure(sentAt: Date, now: Date): boolean {
+  return now.getTime() - sentAt.getTime() >= LATE_FAILURE_MILLISECONDS;
+}
+
 /** Whole seconds until an original is too old for an SMS; 0 or less once it is. */
 export function secondsLeft(
   sentAt: Date,

@@ -60,7 +60,7 @@ export class SmsFinder {
   }
 
   /**
-   * Those of the SIDs that are another fallback's, one of this person's that is known to have failed, or a message that the
+   * Those of the SIDs that are another fallback's (not one that this database has forgotten), one of this person's that is known to have failed, or a message that the
    * application had sent before. A row of `messages` that is younger tells nothing: the application may copy every message
    * of its account there.
    */
@@ -68,6 +68,7 @@ export class SmsFinder {
     const rows = await this.dataSource.query<{ sid: string }[]>(
       `select sms_message_sid as sid from sms_fallbacks where sms_message_sid = any ($3) and id <> $1
        union select message_sid from message_events where message_sid = any ($3) and sms_fallback_id <> $1
+         and exists (select from sms_fallbacks where id = sms_fallback_id)
        union select earlier->>'smsMessageSid' from sms_fallbacks, jsonb_array_elements(earlier_attempts) as earlier
         where to_number = (select to_number from sms_fallbacks where id = $1)
        union select twilio_sid from messages where twilio_sid = any ($3) and created_at < $2`,

@@ -1,0 +1,131 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { delivered, silent } from '../../simulator/callback-plan.js';
+import { smsStatusParameters } from '../../simulator/callback-parameters.js';
+import { TestApplication } from '../support/application.js';
+import {
+  attemptsFor,
+  findFallback,
+  policyFailure,
+  recipientOf,
+  smsFor,
+  untilAllIsDone,
+  whatsappStatus,
+} from '../support/fallbacks.js';
+import { minutesAgo } from '../support/minutes-ago.js';
+import { seedMessage } from '../support/seed.js';
+import { until } from '../support/until.js';
+
+/** An asynchronous standby that is promoted lacks the primary's last transactions. */
+describe('a database that has forgotten the SMS of a fallback', () => {
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start({ simulator: { callbackPlan: silent } });
+  });
+
+  afterEach(() => {
+    application.twilio.callbackPlan = silent;
+  });
+
+  afterAll(() => application.close());
+
+  /** A message that was sent so long ago, in the part of the log that the standby has. */
+  async function sentMinutesAgo(minutes: number): Promise<string> {
+    const { twilioSid } = await seedMessage(application.dataSource);
+    await whatsappStatus(application, twilioSid, { status: 'sent' });
+    await application.query('update message_events set created_at = $2 where message_sid = $1', [
+      twilioSid,
+      minutesAgo(minutes),
+    ]);
+    return twilioSid;
+  }
+
+  /** What the lost transactions had written: all since the failure. */
+  async function forget(messageSid: string): Promise<void> {
+    const sids = [messageSid, ...smsFor(application, messageSid).map(({ sid }) => sid)];
+    await application.query(
+      'update message_events set fallback_sms_message_id = null where message_sid = $1',
+      [messageSid],
+    );
+    await application.query('delete from sms_fallbacks where original_message_sid = $1', [messageSid]);
+    await application.query(
+      `delete from message_events where message_sid = any ($1) and message_status <> 'sent'`,
+      [sids],
+    );
+    await application.query(`delete from messages where twilio_sid = any ($1) and channel = 'sms'`, [sids]);
+  }
+
+  function looksFor(messageSid: string): number {
+    return application.twilio.requests.filter(
+      ({ method, parameters }) => method === 'GET' && parameters['To'] === recipientOf(messageSid),
+    ).length;
+  }
+
+  async function fallBack(messageSid: string) {
+    await policyFailure(application, messageSid);
+    return untilAllIsDone(application, messageSid);
+  }
+
+  it('finds it in Twilio’s list before it would send a second one', async () => {
+    const sid = await sentMinutesAgo(5);
+    const { smsMessageSid } = await fallBack(sid);
+    await forget(sid);
+    expect(await fallBack(sid)).toMatchObject({ state: 'sent', smsMessageSid, attempts: 0 });
+    expect(attemptsFor(application, sid)).toHaveLength(1);
+    const rows = await application.query(`select channel from messages where twilio_sid = $1`, [
+      smsMessageSid,
+    ]);
+    expect(rows).toEqual([{ channel: 'sms' }]);
+  });
+
+  it('finds it although its callbacks name a fallback that is no longer there', async () => {
+    const sid = await sentMinutesAgo(5);
+    const { smsMessageSid } = await fallBack(sid);
+    await forget(sid);
+    const [sms] = smsFor(application, sid);
+    const { statusCallback: url = '', to = '', from = '' } = sms ?? {};
+    const parameters = smsStatusParameters({
+      messageSid: smsMessageSid ?? '',
+      status: 'delivered',
+      to,
+      from,
+    });
+    expect(await application.twilio.sendCallback({ url, parameters })).toMatchObject({ status: 204 });
+    expect(await fallBack(sid)).toMatchObject({ state: 'sent', smsMessageSid });
+    expect(attemptsFor(application, sid)).toHaveLength(1);
+  });
+
+  it('sends nothing while Twilio’s list cannot be had', async () => {
+    const sid = await sentMinutesAgo(5);
+    const { smsMessageSid } = await fallBack(sid);
+    await forget(sid);
+    let isAway = true;
+    const fault = { type: 'error', status: 500, code: 20500 } as const;
+    application.twilio.failNext({ on: 'list', times: Infinity, when: () => isAway, fault });
+    await policyFailure(application, sid);
+    await until('a look in vain', async () => {
+      const fallback = await findFallback(application, sid);
+      return fallback?.reason === 'twilio_unavailable' && fallback.lockedUntil === null;
+    });
+    isAway = false;
+    expect(await untilAllIsDone(application, sid)).toMatchObject({ state: 'sent', smsMessageSid });
+    expect(attemptsFor(application, sid)).toHaveLength(1);
+  });
+
+  it('sends what nobody has sent, also where the person has another SMS', async () => {
+    const first = await sentMinutesAgo(5);
+    const sid = await sentMinutesAgo(5);
+    application.twilio.addMessage({ to: recipientOf(sid), from: '+15550009999', body: 'Another text' });
+    await fallBack(first);
+    application.twilio.callbackPlan = delivered;
+    expect(await fallBack(sid)).toMatchObject({ state: 'sent', attempts: 1 });
+    expect(looksFor(sid)).toBeGreaterThan(0);
+    expect(attemptsFor(application, sid)).toHaveLength(1);
+  });
+
+  it('does not ask about a failure that is known at once', async () => {
+    const sid = await sentMinutesAgo(0);
+    expect(await fallBack(sid)).toMatchObject({ state: 'sent', attempts: 1 });
+    expect(looksFor(sid)).toBe(0);
+  });
+});
