@@ -42,12 +42,26 @@ export interface ErrorCodes {
   readonly items: readonly { readonly code: string; readonly meaning: string }[];
 }
 
-/** Whether the queue of domain events moves. */
+/** Twilio cannot be used with an account. */
+export interface Outage {
+  readonly accountSid: string;
+  readonly reason: string;
+  readonly meaning: string;
+  readonly remedy: string;
+  readonly errorCode: string;
+  readonly operations: readonly ('send' | 'read' | 'templates')[];
+  readonly since: string;
+  readonly waiting: number;
+}
+
+/** Whether the queue of domain events moves, and whether Twilio can be used. */
 export interface Queue {
   readonly waiting: number;
   readonly overdue: number;
   readonly oldestAgeSeconds: number;
   readonly exhausted: number;
+  readonly overdueFallbacks: number;
+  readonly twilio: { readonly status: 'up' | 'down'; readonly outages: readonly Outage[] };
 }
 
 /** The newest of a list. */

@@ -8,8 +8,11 @@ const WORDS: Readonly<Record<Connection, string>> = {
   interrupted: 'Interrupted; connecting again …',
 };
 
-export function connectionView(connection: Connection): TemplateResult {
-  return html`<p class="connection ${connection}">${WORDS[connection]}</p>`;
+/** @param isTwilioDown what the page shows is live then, and still not well. */
+export function connectionView(connection: Connection, isTwilioDown: boolean): TemplateResult {
+  const isDown = isTwilioDown && connection === 'live';
+  const words = isDown ? 'Live; Twilio cannot be used' : WORDS[connection];
+  return html`<p class="connection ${connection} ${isDown ? 'down' : ''}">${words}</p>`;
 }
 
 /** What a person who does not look is told; nothing when all is as it was meant to be from the begin. */

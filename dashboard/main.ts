@@ -1,5 +1,5 @@
 import { render } from './vendor/lit-html.js';
-import type { ErrorCodes, Fallback } from './answers.js';
+import type { ErrorCodes, Fallback, Outage } from './answers.js';
 import { ask, explain } from './api.js';
 import { connectionAnnouncement, connectionView } from './connection-view.js';
 import { CourseChart } from './course-chart.js';
@@ -8,6 +8,7 @@ import { journeyLink, linkedMessage } from './format.js';
 import { journeyView } from './journey-view.js';
 import { Journeys } from './journeys.js';
 import { type Connection, LiveUpdates } from './live-updates.js';
+import { outageAnnouncement, outageView } from './outage-view.js';
 import { Overview } from './overview.js';
 import { overviewView } from './overview-view.js';
 import { Pacer } from './pacer.js';
@@ -18,6 +19,7 @@ import { searchView } from './search-view.js';
 let connection: Connection = 'connecting';
 let meanings: ReadonlyMap<string, string> = new Map();
 let chart: CourseChart | null = null;
+let outages: readonly Outage[] = [];
 
 const overview = new Overview(draw);
 const journeys = new Journeys(draw);
@@ -35,16 +37,24 @@ function element(id: string): HTMLElement {
 }
 
 function draw(): void {
-  render(connectionView(connection), element('connection'));
+  const { loaded } = overview;
+  showOutages(loaded?.queue.twilio.outages ?? []);
+  render(connectionView(connection, outages.length > 0), element('connection'));
   render(searchView(search, { submit, clear: closeSearch }), element('search'));
   render(journeyView(journeys, { close: closeJourney, meanings }), element('journey'));
   keepingFocus(() => {
     render(overviewView(overview, { meanings, retry, choose }), element('overview'));
   });
-  const { loaded } = overview;
   if (loaded === null) return;
   chart ??= new CourseChart(element('course-chart'));
   chart.show(loaded.statistics);
+}
+
+function showOutages(now: readonly Outage[]): void {
+  const words = outageAnnouncement(outages, now);
+  outages = now;
+  if (words !== '') announce(words);
+  render(outageView(now), element('outages'));
 }
 
 function choose(range: Range): void {

@@ -26,13 +26,15 @@ export function stuckView(
 ): TemplateResult {
   const time = range.label.toLowerCase();
   const isNothing =
-    !isQueueStuck(queue) && [overdue, failed, skipped, undelivered].every(({ items }) => items.length === 0);
+    !isQueueStuck(queue) &&
+    queue.twilio.status === 'up' &&
+    [overdue, failed, skipped, undelivered].every(({ items }) => items.length === 0);
   return html`
     <section aria-labelledby="stuck-heading">
       <h2 id="stuck-heading">Needs a look</h2>
       ${isNothing ? html`<p class="empty">Nothing is stuck, and no SMS failed, was skipped or was not delivered in this time.</p>` : nothing}
       ${queueView(queue)} ${retriedView(actions.retried)}
-      ${group('Overdue: the next step has been due for 15 minutes', overdue, actions)}
+      ${group('Overdue: the SMS has been due for 15 minutes', overdue, actions)}
       ${group(`Failed, ${time}`, failed, actions)} ${group(`Skipped, ${time}`, skipped, actions)}
       ${undeliveredView(undelivered, time, actions.meanings)}
     </section>

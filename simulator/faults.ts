@@ -28,7 +28,8 @@ export type FaultRule = {
   readonly when?: (request: ApiRequest) => boolean;
 } & (
   | { readonly on: 'create'; readonly fault: Fault }
-  | { readonly on: 'fetch' | 'list'; readonly fault: RequestFault }
+  /** `any`: whatever is asked for, and whatever the credentials are. */
+  | { readonly on: 'fetch' | 'list' | 'any'; readonly fault: RequestFault }
 );
 
 /** The rules that still have requests to fail, oldest first: a request takes its fault from the first that fits. */
@@ -40,7 +41,7 @@ export class FaultQueue {
   }
 
   take(operation: 'create', request: ApiRequest): Fault | undefined;
-  take(operation: 'fetch' | 'list', request: ApiRequest): RequestFault | undefined;
+  take(operation: 'fetch' | 'list' | 'any', request: ApiRequest): RequestFault | undefined;
   take(operation: FaultRule['on'], request: ApiRequest): Fault | undefined {
     const found = this.#rules.find(({ rule }) => rule.on === operation && (rule.when?.(request) ?? true));
     if (found === undefined) return undefined;

@@ -59,10 +59,15 @@ export function messagesApi(context: MessagesApiContext): Express {
   return app;
 }
 
-/** The request, remembered; undefined where it was answered already because it is not authenticated. */
+/** The request, remembered; undefined if it was answered already: it is not authenticated, or a fault is due. */
 function admit(context: MessagesApiContext, request: Request, response: Response): ApiRequest | undefined {
   const apiRequest = readApiRequest(request, context.accounts);
   context.onRequest(apiRequest);
+  const fault = context.faults.take('any', apiRequest);
+  if (fault !== undefined) {
+    fail(fault, response);
+    return undefined;
+  }
   if (apiRequest.authenticated) return apiRequest;
   sendError(response, notAuthenticated);
   return undefined;

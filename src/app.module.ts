@@ -68,6 +68,7 @@ const twilio = TwilioModule.forRootAsync({
     accounts: twilioAccounts(env),
     webhookSharedKeys: env.TWILIO_WEBHOOK_SHARED_KEYS,
     apiBaseUrl: env.TWILIO_API_BASE_URL,
+    ...periodicWork(env),
   }),
 });
 
@@ -122,7 +123,7 @@ const fallbackOperations = FallbackOperationsModule.forRootAsync({
 });
 
 const operations = OperationsModule.forRootAsync({
-  imports: [EnvModule, messageEvents, MessagesModule, fallbackOperations],
+  imports: [EnvModule, messageEvents, MessagesModule, fallbackOperations, twilio],
   inject: [ENV],
   useFactory: (env: Env) => ({
     adminApiKeys: env.ADMIN_API_KEYS,
@@ -155,7 +156,7 @@ const eventCounts = EventCountsModule.forRootAsync({
     statusPolling,
     operations,
     eventCounts,
-    DashboardModule.forOperations(operations),
+    DashboardModule.forOperations(operations, twilio),
     retention,
     HealthModule.forDomainEvents(domainEvents),
   ],

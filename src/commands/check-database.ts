@@ -3,7 +3,10 @@ import { dataSourceOptions } from '../database/data-source-options.js';
 import type { DatabaseConnection } from '../database/database-connection.js';
 import { openMigrated } from '../database/open-migrated.js';
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
+import { FallbackRecords } from '../fallback/fallback-records.js';
 import { StartupError } from '../process/startup-error.js';
+import { outageInWords } from '../twilio/outage-reasons.js';
+import { TwilioOutages } from '../twilio/twilio-outages.js';
 import { checkCounting, checkMessages } from './check-tables.js';
 import { type Finding, ill, well } from './finding.js';
 import { counted } from './table.js';
@@ -46,6 +49,7 @@ export async function* checkDatabase(
     if (!connection.embedded) yield* checkConnections(dataSource, connections);
     yield* checkMessages(dataSource);
     yield* checkQueue(dataSource);
+    yield* checkFallbacks(dataSource);
     yield* checkCounting(dataSource);
     yield* further(dataSource);
     await dataSource.destroy();
@@ -84,6 +88,22 @@ async function* checkQueue(dataSource: DataSource): AsyncGenerator<Finding> {
   }
   if (exhausted > 0) {
     yield ill('queue', `out of attempts: ${counted(exhausted, 'job')}`, 'docs/runbook.md#jobsexhausted');
+  }
+}
+
+/** Whether SMS wait for too long, and what the service has found out about Twilio. */
+async function* checkFallbacks(dataSource: DataSource): AsyncGenerator<Finding> {
+  const overdue = await new FallbackRecords(dataSource).countOverdue();
+  if (overdue === 0) yield well('fallbacks', 'no SMS is overdue');
+  else {
+    const found = `overdue for more than 15 minutes: ${overdue.toLocaleString('en')} SMS`;
+    yield ill('fallbacks', found, 'docs/runbook.md#fallbacksoverdue');
+  }
+  for (const { accountSid, reason, ageSeconds, waiting } of await new TwilioOutages(dataSource, {}).list()) {
+    const { meaning, remedy } = outageInWords(reason);
+    const minutes = Math.round(ageSeconds / 60);
+    const found = `${accountSid} cannot be used for ${minutes} minutes, ${waiting} SMS wait: ${meaning}`;
+    yield ill('twilio outage', found.replace(/\.$/, ''), remedy.replace(/\.$/, ''));
   }
 }
 

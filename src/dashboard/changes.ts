@@ -1,8 +1,8 @@
 import { Injectable, Logger, type OnModuleDestroy } from '@nestjs/common';
 import { distinctUntilChanged, exhaustMap, ReplaySubject, share, takeUntil, timer } from 'rxjs';
 import { DataSource } from 'typeorm';
-import { IS_OPEN } from '../fallback/sms-fallback-state.js';
-import { IS_OVERDUE } from '../operations/overdue.js';
+import { IS_OPEN, IS_OVERDUE } from '../fallback/sms-fallback-state.js';
+import { TwilioOutages } from '../twilio/twilio-outages.js';
 
 const LOOK_EVERY_MILLISECONDS = 2_000;
 
@@ -31,7 +31,10 @@ export class Changes implements OnModuleDestroy {
     share({ connector: () => new ReplaySubject<Situation>(1) }),
   );
 
-  constructor(private readonly dataSource: DataSource) {}
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly outages: TwilioOutages,
+  ) {}
 
   onModuleDestroy(): void {
     this.ending.next();
@@ -39,7 +42,10 @@ export class Changes implements OnModuleDestroy {
 
   private async look(): Promise<Situation> {
     try {
-      this.version = JSON.stringify(await this.dataSource.query<unknown>(NEWEST));
+      const newest = await this.dataSource.query<unknown>(NEWEST);
+      const outages = await this.outages.list();
+      const accounts = outages.map(({ accountSid, reason }) => `${accountSid} ${reason}`);
+      this.version = JSON.stringify([newest, accounts]);
       return { database: 'up', version: this.version };
     } catch (error) {
       this.logger.debug('The database has no answer for the page', { error: String(error) });
@@ -54,7 +60,7 @@ export class Changes implements OnModuleDestroy {
  */
 const NEWEST = `
 with open as (
-  select updated_at, next_attempt_at from sms_fallbacks
+  select updated_at, created_at, retried_at, due_since from sms_fallbacks
    where ${IS_OPEN} limit 10000
 )
 select (select id from message_events order by created_at desc limit 1) as event,

@@ -23,9 +23,12 @@ const readForm = urlencoded({ extended: false, limit: '4kb', parameterLimit: 10 
   providers: [Changes, ChangeStreams, PageAssets],
 })
 export class DashboardModule implements NestModule {
-  /** @param operations the OperationsModule whose keys open the page. */
-  static forOperations(operations: DynamicModule): DynamicModule {
-    return { module: DashboardModule, imports: [operations] };
+  /**
+   * @param operations the OperationsModule whose keys open the page.
+   * @param twilio the TwilioModule whose outages it shows.
+   */
+  static forOperations(operations: DynamicModule, twilio: DynamicModule): DynamicModule {
+    return { module: DashboardModule, imports: [operations, twilio] };
   }
 
   configure(consumer: MiddlewareConsumer): void {

@@ -26,6 +26,7 @@ export const MODULES = [
   'journeys.js',
   'live-updates.js',
   'main.js',
+  'outage-view.js',
   'overview-view.js',
   'overview.js',
   'pacer.js',

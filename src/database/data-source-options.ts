@@ -16,6 +16,7 @@ import { CompleteFallbacks1795305600022 } from '../../migrations/1795305600022-c
 import { CountedWithinSeconds1795305600023 } from '../../migrations/1795305600023-counted-within-seconds.js';
 import { LookForMessagesFirst1795305600024 } from '../../migrations/1795305600024-look-for-messages-first.js';
 import { DecideBeforeSending1795305600025 } from '../../migrations/1795305600025-decide-before-sending.js';
+import { ReportOutages1795305600026 } from '../../migrations/1795305600026-report-outages.js';
 import { MessageEventCountWatermark } from '../event-counts/message-event-count-watermark.entity.js';
 import { MessageEventCount } from '../event-counts/message-event-count.entity.js';
 import { SmsFallback } from '../fallback/sms-fallback.entity.js';
@@ -25,6 +26,7 @@ import { Conversation } from '../messages/conversation.entity.js';
 import { Message } from '../messages/message.entity.js';
 import { MessagePollWatermark } from '../status-polling/message-poll-watermark.entity.js';
 import { MessagePoll } from '../status-polling/message-poll.entity.js';
+import { TwilioFailure } from '../twilio/twilio-failure.entity.js';
 import { RejectedCallback } from '../webhooks/rejected-callback.entity.js';
 import type { Env } from '../config/env.js';
 import type { DatabaseConnection } from './database-connection.js';
@@ -47,6 +49,7 @@ export const migrations = [
   CountedWithinSeconds1795305600023,
   LookForMessagesFirst1795305600024,
   DecideBeforeSending1795305600025,
+  ReportOutages1795305600026,
 ];
 
 /** Not TypeORM's default name: the database may be an application's, with migrations of its own. */
@@ -121,6 +124,7 @@ export function dataSourceOptions(
       MessagePollWatermark,
       MessageEventCount,
       MessageEventCountWatermark,
+      TwilioFailure,
     ],
     migrations,
     logger: new SilentLogger(),

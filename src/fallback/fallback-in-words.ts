@@ -1,3 +1,4 @@
+import { isOutageReason, outageInWords } from '../twilio/outage-reasons.js';
 import type { RetryDecision } from './retry-decision.js';
 import type { SmsFallback } from './sms-fallback.entity.js';
 import type { SmsFallbackState } from './sms-fallback-state.js';
@@ -41,8 +42,15 @@ const MEANINGS: Readonly<Record<string, string>> = {
 };
 
 /** What the state of a fallback means, and what to do where something can be done. */
-export function fallbackInWords({ state, reason }: Pick<SmsFallback, 'state' | 'reason'>): string {
-  return MEANINGS[`${state} ${reason ?? ''}`] ?? MEANINGS[reason ?? state] ?? otherwise(state, reason);
+export function fallbackInWords({
+  state,
+  reason,
+  lastErrorCode = null,
+}: Pick<SmsFallback, 'state' | 'reason'> & Partial<Pick<SmsFallback, 'lastErrorCode'>>): string {
+  const meaning =
+    MEANINGS[`${state} ${reason ?? ''}`] ?? MEANINGS[reason ?? state] ?? otherwise(state, reason);
+  if (reason !== 'too_late' || !isOutageReason(lastErrorCode)) return meaning;
+  return `${meaning} Part of that time Twilio could not be used: ${outageInWords(lastErrorCode).meaning}`;
 }
 
 function otherwise(state: SmsFallbackState, reason: string | null): string {

@@ -13,7 +13,7 @@ import type { ComposedSms } from './sms-composer.js';
 import type { AcceptedSms } from './sms-sender.js';
 
 /** What else is known of a fallback that ends. */
-type EndDetails = Partial<Pick<EndStep, 'originalSentAt' | 'duplicateOf' | 'failedAttempt'>>;
+type EndDetails = Partial<Pick<EndStep, 'originalSentAt' | 'duplicateOf' | 'failedAttempt' | 'problem'>>;
 
 /** What a step of the state machine came to: it is recorded, the lock is given back, and the log tells of it. */
 @Injectable()
@@ -58,7 +58,8 @@ export class FallbackOutcomes {
       ...details,
     });
     measured('sms_fallback.ended', { state: 'skipped', reason, secondsFromCallback: null });
-    this.logger.warn('SMS fallback skipped', { ...described(fallback), reason });
+    const fields = { ...described(fallback), reason, code: details.problem?.code };
+    this.logger.warn('SMS fallback skipped', fields);
   }
 
   async failed(

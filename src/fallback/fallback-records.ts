@@ -3,7 +3,7 @@ import { And, DataSource, type FindOptionsWhere, In, LessThan, MoreThan, MoreTha
 import { validate as isUuid } from 'uuid';
 import { MessageEvent } from '../message-events/message-event.entity.js';
 import { SmsFallback } from './sms-fallback.entity.js';
-import type { SmsFallbackState } from './sms-fallback-state.js';
+import { IS_OPEN, IS_OVERDUE, type SmsFallbackState } from './sms-fallback-state.js';
 
 const BATCH = 100;
 
@@ -33,6 +33,14 @@ export class FallbackRecords {
 
   count(filter: FallbackFilter): Promise<number> {
     return this.dataSource.manager.countBy(SmsFallback, where(filter));
+  }
+
+  /** Those that are open, and due for so long that somebody should look. By sms_fallbacks_open_idx. */
+  async countOverdue(): Promise<number> {
+    const [row] = await this.dataSource.query<{ overdue: number }[]>(
+      `select count(*)::int as overdue from sms_fallbacks where ${IS_OPEN} and ${IS_OVERDUE}`,
+    );
+    return row?.overdue ?? 0;
   }
 
   /** The ids of all of them in batches. One that is added or changes meanwhile may be missed, none comes twice. */

@@ -3,11 +3,13 @@ import { MessageEventsService } from '../message-events/message-events.service.j
 import type { SmsNeverSent } from '../message-events/never-sent.js';
 import type { WhatsappPolicyFailed } from '../message-events/whatsapp-policy-failed.event.js';
 import { isSendersFault, type SendError } from '../twilio/send-error.js';
+import { TwilioOutages } from '../twilio/twilio-outages.js';
+import { outageInWords } from '../twilio/outage-reasons.js';
 import { lookingSince, triedInCurrentTry, tryStartedAt } from './current-try.js';
 import { FallbackOutcomes } from './fallback-outcomes.js';
 import type { SkipReason } from './fallback-reasons.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
-import { FallbackStore, type LockedFallback, type Obstacle } from './fallback.store.js';
+import { type FallbackProblem, FallbackStore, type LockedFallback, type Obstacle } from './fallback.store.js';
 import { isLateFailure, secondsLeft } from './original-age.js';
 import { growingDelay } from './retry-delay.js';
 import { type NeverSentSms, SentSmsStore } from './sent-sms.store.js';
@@ -43,6 +45,7 @@ export class FallbackService {
     private readonly sender: SmsSender,
     private readonly finder: SmsFinder,
     private readonly messageEvents: MessageEventsService,
+    private readonly outages: TwilioOutages,
     @Inject(MODULE_OPTIONS_TOKEN) private readonly options: FallbackModuleOptions,
   ) {}
 
@@ -127,7 +130,25 @@ export class FallbackService {
     else if (wasNeverSent(fallback)) await this.outcomes.failed(fallback, 'never_sent', null, details);
     else if (reason === 'too_late' && fallback.reason === 'twilio_unavailable')
       await this.outcomes.failed(fallback, 'twilio_unavailable', null, details);
+    else if (reason === 'too_late')
+      await this.outcomes.skipped(fallback, reason, {
+        ...details,
+        problem: await this.outageSince(fallback, originalSentAt),
+      });
     else await this.outcomes.skipped(fallback, reason, details);
+  }
+
+  /** Whether Twilio could not be used while the original became too old, so that the operator knows why it did. */
+  private async outageSince(
+    { accountSid, createdAt, lastErrorCode }: LockedFallback,
+    originalSentAt: Date | null,
+  ): Promise<FallbackProblem | null> {
+    if (lastErrorCode !== null) return null;
+    const outage = await this.outages.findSince(accountSid, originalSentAt ?? createdAt);
+    if (outage === null) return null;
+    const minutes = Math.round(outage.seconds / 60);
+    const message = `Twilio could not be used for ${minutes} minutes of that time: ${outageInWords(outage.reason).meaning}`;
+    return { code: outage.reason, message };
   }
 
   private async send(

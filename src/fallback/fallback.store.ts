@@ -224,12 +224,13 @@ async function insertClaim(
     `with claimed as (
        insert into sms_fallbacks (
          id, original_message_sid, message_event_id, account_sid, to_number, user_id, parent_user_id, status_callback_url,
-         next_attempt_at, reason
+         next_attempt_at, reason, due_since
        )
        values (
          $1, $2, $3, $4, $5, $6, $7, coalesce($8, (${LAST_CALLBACK_URL})),
          -- A job's time has no microseconds, and must not be earlier.
-         date_trunc('milliseconds', now()) + $9 * interval '1 millisecond', case when $9 > 0 then 'held' end
+         date_trunc('milliseconds', now()) + $9 * interval '1 millisecond', case when $9 > 0 then 'held' end,
+         case when $9 > 0 then now() + $9 * interval '1 millisecond' end
        )
        on conflict (original_message_sid) do nothing
        returning id, next_attempt_at

@@ -195,5 +195,6 @@ update sms_fallbacks
        earlier_attempts = ${withAttempt("'never_sent'", '$4::text')},
        sms_message_sid = null, message_id = null, sent_at = null,
        sms_delivered_at = null, sms_undelivered_at = null, sms_error_code = null,
-       unanswered_attempts = 0, unanswered_since = null, locked_until = null, next_attempt_at = $5, updated_at = now()
+       unanswered_attempts = 0, unanswered_since = null, locked_until = null, next_attempt_at = $5, due_since = $5,
+       updated_at = now()
  where id = $1`;

@@ -1,5 +1,4 @@
 import { Inject, Injectable } from '@nestjs/common';
-import twilio from 'twilio';
 import type { MessageInstance } from 'twilio/lib/rest/api/v2010/account/message.js';
 import { parseAddress, type UserIds, userIdsOf } from '../message-events/channel-address.js';
 import { isDelivered, type LoggedEvent, MessageHistory } from '../message-events/message-history.js';
@@ -164,9 +163,8 @@ export class SmsComposer {
 
   private async fetch({ accountSid, originalMessageSid }: SmsFallback) {
     try {
-      return await this.accounts.client(accountSid).messages(originalMessageSid).fetch();
+      return await this.accounts.fetchMessage(accountSid, originalMessageSid);
     } catch (error) {
-      if (error instanceof twilio.RestException && error.status === 404) return null;
       return { problem: classifySendError(error) };
     }
   }

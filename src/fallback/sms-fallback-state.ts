@@ -21,6 +21,12 @@ export const IS_KNOWN_STATE = isOneOf(SMS_FALLBACK_STATES);
 /** SQL: whether it is not at an end. It is the condition of sms_fallbacks_open_idx, which has few rows. */
 export const IS_OPEN = isOneOf(OPEN_STATES);
 
+/**
+ * SQL: whether an open row has been due for so long that somebody should look at it. Its age counts, and not its next
+ * attempt, which each retry moves. Waits on purpose (`due_since`) do not count; a wait that Twilio asks for does.
+ */
+export const IS_OVERDUE = `greatest(created_at, retried_at, due_since) < now() - interval '15 minutes'`;
+
 /** SQL: whether it is at an end. */
 export const IS_ENDED = isOneOf(END_STATES);
 

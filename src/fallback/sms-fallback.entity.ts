@@ -183,7 +183,7 @@ export class SmsFallback {
   @Column('text', { name: 'sms_message_sid', nullable: true })
   smsMessageSid!: string | null;
 
-  /** Twilio's error code, or the network's. */
+  /** Twilio's error code, or the network's; of what became too late in an outage, the outage's reason. */
   @Column('text', { name: 'last_error_code', nullable: true })
   lastErrorCode!: string | null;
 
@@ -230,6 +230,14 @@ export class SmsFallback {
     comment: 'when it was last tried again on purpose; its waits are counted from then',
   })
   retriedAt!: Date | null;
+
+  @Column('timestamptz', {
+    name: 'due_since',
+    nullable: true,
+    comment:
+      'since when its SMS is due, if that is later than its claim: after a hold, or after an SMS that was never sent',
+  })
+  dueSince!: Date | null;
 
   @Column('timestamptz', {
     name: 'duplicate_delivery_at',

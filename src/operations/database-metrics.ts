@@ -4,9 +4,9 @@ import { DataSource } from 'typeorm';
 import { z } from 'zod';
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
 import { countingDelay } from '../event-counts/counting-delay.js';
-import { IS_OPEN } from '../fallback/sms-fallback-state.js';
+import { IS_OPEN, IS_OVERDUE } from '../fallback/sms-fallback-state.js';
+import { type Outage, TwilioOutages } from '../twilio/twilio-outages.js';
 import { PREFIX } from './metric-prefix.js';
-import { IS_OVERDUE } from './overdue.js';
 
 /** More open fallbacks are not counted; then there is a reason to look anyway. */
 const COUNTED_FALLBACKS = 100_000;
@@ -34,7 +34,7 @@ export class DatabaseMetrics {
   private readonly open = gauge('fallbacks_open', 'Fallbacks that are not at an end', ['state', 'reason']);
   private readonly overdue = gauge(
     'fallbacks_overdue',
-    'Open fallbacks whose next step has been due for more than 15 minutes',
+    'Open fallbacks whose SMS has been due for more than 15 minutes, however often it was tried',
   );
   private readonly waiting = gauge('jobs_waiting', 'Jobs whose time has come and that no worker has');
   private readonly oldest = gauge('oldest_job_age_seconds', 'How long the first of them has been waiting');
@@ -42,6 +42,16 @@ export class DatabaseMetrics {
   private readonly uncounted = gauge(
     'oldest_uncounted_event_age_seconds',
     'How old the oldest event is that statistics and RETENTION_DAYS wait for to be counted',
+  );
+  private readonly outage = gauge(
+    'twilio_outage',
+    '1 while Twilio cannot be used with an account, and why; without a sample it can',
+    ['account', 'reason'],
+  );
+  private readonly outageAge = gauge(
+    'twilio_outage_age_seconds',
+    'How long requests of the account have been failing',
+    ['account', 'reason'],
   );
   private readonly connections = gauge(
     'database_connections',
@@ -54,13 +64,15 @@ export class DatabaseMetrics {
   constructor(
     private readonly dataSource: DataSource,
     private readonly jobQueue: JobQueueInspection,
+    private readonly outages: TwilioOutages,
   ) {}
 
   register(registry: Registry): void {
-    const { up, open, overdue, waiting, oldest, exhausted, uncounted, connections } = this;
-    for (const metric of [up, open, overdue, waiting, oldest, exhausted, uncounted, connections]) {
+    const { up, open, overdue, waiting, oldest, exhausted, uncounted, outage, outageAge, connections } = this;
+    for (const metric of [up, open, overdue, waiting, oldest, exhausted, uncounted]) {
       registry.registerMetric(metric);
     }
+    for (const metric of [outage, outageAge, connections]) registry.registerMetric(metric);
   }
 
   /** Never rejects: while the database is away, the other metrics are needed most. */
@@ -77,6 +89,7 @@ export class DatabaseMetrics {
       const rows = await this.dataSource.query<OpenRow[]>(OPEN);
       const jobs = await this.jobQueue.look();
       const delay = await countingDelay(this.dataSource);
+      this.tellOutages(await this.outages.list());
       this.open.reset();
       for (const { state, reason, open } of rows) this.open.set({ state, reason: reason ?? '' }, open);
       this.overdue.set(rows.reduce((total, { overdue }) => total + overdue, 0));
@@ -88,6 +101,15 @@ export class DatabaseMetrics {
     } catch (error) {
       this.up.set(0);
       this.logger.debug('The database has no answer for the metrics', { error: String(error) });
+    }
+  }
+
+  private tellOutages(outages: readonly Outage[]): void {
+    this.outage.reset();
+    this.outageAge.reset();
+    for (const { accountSid: account, reason, ageSeconds } of outages) {
+      this.outage.set({ account, reason }, 1);
+      this.outageAge.set({ account, reason }, ageSeconds);
     }
   }
 
@@ -104,7 +126,7 @@ export class DatabaseMetrics {
 /** By sms_fallbacks_open_idx, which has the open ones only. */
 const OPEN = `
 with open as (
-  select state, reason, next_attempt_at from sms_fallbacks
+  select state, reason, created_at, retried_at, due_since from sms_fallbacks
    where ${IS_OPEN} limit ${COUNTED_FALLBACKS}
 )
 select state, reason, count(*)::int as open,

@@ -5,10 +5,9 @@ import { FallbackRecords } from '../fallback/fallback-records.js';
 import { FallbackRetries } from '../fallback/fallback-retries.js';
 import { isAbout, People } from '../message-events/people.js';
 import { SmsFallback } from '../fallback/sms-fallback.entity.js';
-import { IS_OPEN } from '../fallback/sms-fallback-state.js';
+import { IS_OPEN, IS_OVERDUE } from '../fallback/sms-fallback-state.js';
 import type { FallbackQuery } from './fallback-query.js';
 import { type FallbackDetails, fallbackDetails, fallbackSummary, type RetryView } from './fallback-schema.js';
-import { IS_OVERDUE } from './overdue.js';
 import { MICROSECONDS, toPage } from './page.js';
 
 /** As `fallbacks_overdue` of the metrics counts. */

@@ -6,7 +6,9 @@ import { creation, cursorOf, flag, limit, numbers, person, time } from './page.j
 export const fallbackQuery = z.strictObject({
   state: z.enum(SMS_FALLBACK_STATES).optional(),
   reason: z.string().min(1).max(64).optional().describe('e.g. conversation_without_company'),
-  overdue: flag.describe('true: those only whose next step has been due for more than 15 minutes'),
+  overdue: flag.describe(
+    'true: those only whose SMS has been due for more than 15 minutes, however often it was tried',
+  ),
   undelivered: flag.describe(
     'true: those only whose SMS was sent, and then reported as failed or undelivered',
   ),

@@ -1,11 +1,10 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import twilio from 'twilio';
 import type { MessageInstance } from 'twilio/lib/rest/api/v2010/account/message.js';
 import { isFinal } from '../message-events/message-status.js';
 import { MessageEventsService } from '../message-events/message-events.service.js';
 import { TwilioRateLimitedError } from '../twilio/api-request-client.js';
 import { classifySendError } from '../twilio/send-error.js';
-import { TwilioAccounts, UnknownTwilioAccountError } from '../twilio/twilio-accounts.js';
+import { TwilioAccounts } from '../twilio/twilio-accounts.js';
 import { type ClaimedPoll, MessagePollsStore } from './message-polls.store.js';
 import { toMessageStatusReport } from './polled-status.js';
 import { MODULE_OPTIONS_TOKEN, type StatusPollingModuleOptions } from './status-polling.module-definition.js';
@@ -75,34 +74,35 @@ export class StatusPoller {
   }
 
   private async poll(poll: ClaimedPoll): Promise<Outcome | 'rateLimited'> {
-    let message: MessageInstance;
+    const { messageSid, accountSid } = poll;
+    if (!this.accounts.isConfigured(accountSid)) {
+      await this.store.forget(messageSid);
+      this.logger.warn('The account of a message is not configured', { messageSid, accountSid });
+      return 'accountNotConfigured';
+    }
+    let message: MessageInstance | null;
     try {
-      message = await this.accounts.client(poll.accountSid).messages(poll.messageSid).fetch();
+      message = await this.accounts.fetchMessage(accountSid, messageSid);
     } catch (error) {
       return this.handle(poll, error);
     }
+    if (message === null) {
+      await this.store.forget(messageSid);
+      this.logger.warn('Twilio does not know a message', { messageSid, accountSid });
+      return 'unknownToTwilio';
+    }
     const { repeated } = await this.messageEvents.record(toMessageStatusReport(message));
-    if (poll.isLast || isFinal(message.status)) await this.store.forget(poll.messageSid);
+    if (poll.isLast || isFinal(message.status)) await this.store.forget(messageSid);
     return repeated ? 'sameStatus' : 'newStatus';
   }
 
-  /** What cannot be answered later either is forgotten; of the rest, the next poll is planned already. */
+  /** The next poll is planned already. */
   private async handle(poll: ClaimedPoll, error: unknown): Promise<Outcome | 'rateLimited'> {
     if (error instanceof TwilioRateLimitedError) {
       this.pause(error.retryAfterSeconds);
       return 'rateLimited';
     }
     const { messageSid, accountSid, isLast } = poll;
-    if (error instanceof UnknownTwilioAccountError) {
-      await this.store.forget(messageSid);
-      this.logger.warn('The account of a message is not configured', { messageSid, accountSid });
-      return 'accountNotConfigured';
-    }
-    if (error instanceof twilio.RestException && error.status === 404) {
-      await this.store.forget(messageSid);
-      this.logger.warn('Twilio does not know a message', { messageSid, accountSid });
-      return 'unknownToTwilio';
-    }
     if (isLast) await this.store.forget(messageSid);
     const { code, message } = classifySendError(error);
     this.logger.debug('Twilio did not answer about a message', { messageSid, accountSid, code, message });

@@ -1,4 +1,5 @@
 import twilio from 'twilio';
+import { type AccountFailure, failureOfAnswer, failureOfError } from './outage-reasons.js';
 import type { TwilioModuleOptions } from './twilio.module-definition.js';
 
 /** A longer wait would be a fault of the header's. */
@@ -9,12 +10,28 @@ const TWILIO_API = 'https://api.twilio.com';
 /** Twilio's other products, such as messaging.twilio.com, have hosts of their own. */
 const TWILIO_HOST = /^https:\/\/[a-z0-9.-]+\.twilio\.com(?=\/|$)/;
 
+/** What a request is for. One of them may fail while the others do not: a suspended account can still be read. */
+export type Operation = 'send' | 'read' | 'templates';
+
+/** @param failure null if Twilio takes the account's requests. */
+export type Observer = (operation: Operation, failure: AccountFailure | null) => void;
+
+type Request<Data> = Parameters<typeof twilio.RequestClient.prototype.request<Data>>[0];
+type Response<Data> = Awaited<ReturnType<typeof twilio.RequestClient.prototype.request<Data>>>;
+
+/** Addresses that name no message and no template, so that a 404 is about the account. */
+const ADDRESS_OF_ACCOUNT = /\/Accounts\/[^/]+(\/[A-Za-z]+)?\.json$/;
+
 /** Twilio's HTTP client with a base URL and a timeout of our choice, and with the Retry-After of a 429. */
 export class ApiRequestClient extends twilio.RequestClient {
-  constructor({
-    apiBaseUrl = TWILIO_API,
-    timeoutMilliseconds = 10_000,
-  }: Pick<TwilioModuleOptions, 'apiBaseUrl' | 'timeoutMilliseconds'>) {
+  /** @param observe is told what each request says about the account. */
+  constructor(
+    {
+      apiBaseUrl = TWILIO_API,
+      timeoutMilliseconds = 10_000,
+    }: Pick<TwilioModuleOptions, 'apiBaseUrl' | 'timeoutMilliseconds'>,
+    private readonly observe: Observer = () => undefined,
+  ) {
     // A request that waited for one of the library's twenty connections would time out without having been sent, and
     // whoever made it would not know that. Those who make them are bounded.
     super({ timeout: timeoutMilliseconds, maxSockets: Infinity, maxTotalSockets: Infinity });
@@ -30,6 +47,41 @@ export class ApiRequestClient extends twilio.RequestClient {
       throw new TwilioRateLimitedError(seconds(response.headers['retry-after']), code?.toString());
     });
   }
+
+  override async request<Data>(options: Request<Data>): Promise<Response<Data>> {
+    const operation = operationOf(options);
+    const isOfOneItem = !ADDRESS_OF_ACCOUNT.test(options.uri);
+    try {
+      const response = await super.request(options);
+      const { statusCode: status, body } = response;
+      this.tell(operation, failureOfAnswer({ status, body, isOfOneItem, retryAfterSeconds: null }));
+      return response;
+    } catch (error) {
+      this.tell(
+        operation,
+        error instanceof TwilioRateLimitedError ? failureOf(error) : failureOfError(error),
+      );
+      throw error;
+    }
+  }
+
+  private tell(operation: Operation, failure: AccountFailure | null | undefined): void {
+    if (failure !== undefined) this.observe(operation, failure);
+  }
+}
+
+function operationOf({ method, uri }: Pick<Request<unknown>, 'method' | 'uri'>): Operation {
+  if (uri.startsWith('https://content.')) return 'templates';
+  return method.toLowerCase() === 'post' ? 'send' : 'read';
+}
+
+function failureOf({ code, retryAfterSeconds }: TwilioRateLimitedError): AccountFailure | null | undefined {
+  return failureOfAnswer({
+    status: 429,
+    body: { code: Number(code) },
+    isOfOneItem: false,
+    retryAfterSeconds,
+  });
 }
 
 /** HTTP 429: Twilio did not process the request. The library's own error leaves out Retry-After. */

@@ -2,6 +2,7 @@ import { types } from 'node:util';
 import twilio from 'twilio';
 import { UnknownTwilioAccountError } from './twilio-accounts.js';
 import { TwilioRateLimitedError } from './api-request-client.js';
+import { accountReason, errorCode, isAboutMessagingService } from './outage-reasons.js';
 
 /**
  * What became of a request to send a message that was not answered with success:
@@ -49,11 +50,11 @@ export function isSendersFault({ outcome, code }: SendError): boolean {
   return outcome === 'rejected' && SENDER_CODES.has(code);
 }
 
-/** HTTP statuses that reject a request for now: a wrong token is mended by the operator, a 429 by waiting. */
-const RETRYABLE_STATUSES: ReadonlySet<number> = new Set([401, 429]);
+/** HTTP statuses of something between this host and Twilio, unless they come with a code of Twilio's. */
+const PROXY_STATUSES: ReadonlySet<number> = new Set([403, 405, 407]);
 
 /** Errors of the network that come before a request is on its way. Every other may come after it was processed. */
-const CONNECTION_ERRORS: ReadonlySet<string> = new Set([
+export const CONNECTION_ERRORS: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
   'EAI_AGAIN',
@@ -66,6 +67,9 @@ const CONNECTION_ERRORS: ReadonlySet<string> = new Set([
   'CERT_HAS_EXPIRED',
   'ERR_TLS_CERT_ALTNAME_INVALID',
 ]);
+
+/** Not `instanceof`: errors of Node's own fail that in a VM context such as Jest's. */
+const { isNativeError } = types;
 
 /** Classifies what `messages.create` rejected with. An error that is not known is ambiguous. */
 export function classifySendError(error: unknown): SendError {
@@ -83,20 +87,15 @@ export function classifySendError(error: unknown): SendError {
   return sendError(outcome, code, isNativeError(error) ? error.message : String(error));
 }
 
-function outcomeOf({ status, code }: twilio.RestException): SendOutcome {
+function outcomeOf({ status, code, message }: twilio.RestException): SendOutcome {
   if (status >= 500) return 'ambiguous';
-  if (RETRYABLE_STATUSES.has(status) || (code !== undefined && RETRYABLE_CODES.has(code)))
+  // The operator corrects a wrong token, waiting helps against a 429.
+  if (accountReason(status, code) !== null || (code !== undefined && RETRYABLE_CODES.has(code)))
     return 'not_processed';
+  if (status === 429 || (code === undefined && PROXY_STATUSES.has(status))) return 'not_processed';
+  if (status === 404) return isAboutMessagingService(message) ? 'rejected' : 'not_processed';
   // 408 is a time-out under another name; a redirect is no answer to a POST.
   return status === 408 || status < 400 ? 'ambiguous' : 'rejected';
-}
-
-/** Not `instanceof`: errors of Node's own fail that in a VM context such as Jest's. */
-const { isNativeError } = types;
-
-function errorCode(error: unknown): string {
-  const code = isNativeError(error) && 'code' in error ? error.code : undefined;
-  return typeof code === 'string' ? code : 'UNKNOWN';
 }
 
 function sendError(

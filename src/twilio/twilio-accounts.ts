@@ -1,6 +1,8 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Optional } from '@nestjs/common';
 import twilio from 'twilio';
+import type { MessageInstance } from 'twilio/lib/rest/api/v2010/account/message.js';
 import { ApiRequestClient } from './api-request-client.js';
+import { TwilioOutages } from './twilio-outages.js';
 import {
   MODULE_OPTIONS_TOKEN,
   type TwilioAccount,
@@ -14,7 +16,10 @@ export class TwilioAccounts {
   private readonly sharedKeySecrets: ReadonlyMap<string, string>;
   private readonly clients = new Map<string, twilio.Twilio>();
 
-  constructor(@Inject(MODULE_OPTIONS_TOKEN) private readonly options: TwilioModuleOptions) {
+  constructor(
+    @Inject(MODULE_OPTIONS_TOKEN) private readonly options: TwilioModuleOptions,
+    @Optional() private readonly outages?: TwilioOutages,
+  ) {
     this.accounts = new Map(options.accounts.map((account) => [account.accountSid, account]));
     this.sharedKeySecrets = new Map(
       (options.webhookSharedKeys ?? []).map(({ keyId, secret }) => [keyId, secret]),
@@ -24,6 +29,10 @@ export class TwilioAccounts {
   /** All configured accounts, the main one first. */
   get accountSids(): readonly string[] {
     return [...this.accounts.keys()];
+  }
+
+  isConfigured(accountSid: string): boolean {
+    return this.accounts.has(accountSid);
   }
 
   /** The tokens that may have signed a request of this account; none for an account that is not configured. */
@@ -42,14 +51,36 @@ export class TwilioAccounts {
    */
   client(accountSid: string): twilio.Twilio {
     const account = this.accounts.get(accountSid);
-    if (account === undefined) throw new UnknownTwilioAccountError(accountSid);
+    if (account === undefined) {
+      const code = 'UNKNOWN_ACCOUNT';
+      this.outages?.observe(accountSid, 'send', { reason: 'not_configured', code, retryAfterSeconds: null });
+      throw new UnknownTwilioAccountError(accountSid);
+    }
     const known = this.clients.get(accountSid);
     if (known !== undefined) return known;
     const client = twilio(accountSid, account.authTokens[0], {
-      httpClient: new ApiRequestClient(this.options),
+      httpClient: new ApiRequestClient(this.options, (operation, failure) =>
+        this.outages?.observe(accountSid, operation, failure),
+      ),
     });
     this.clients.set(accountSid, client);
     return client;
+  }
+
+  /**
+   * A message as Twilio has it; null if Twilio does not know it.
+   * @throws what `classifySendError` takes, if Twilio cannot be asked now.
+   */
+  async fetchMessage(accountSid: string, messageSid: string): Promise<MessageInstance | null> {
+    const client = this.client(accountSid);
+    try {
+      return await client.messages(messageSid).fetch();
+    } catch (error) {
+      if (!(error instanceof twilio.RestException && error.status === 404)) throw error;
+      // A message of an account that Twilio does not know is answered alike.
+      await client.api.v2010.accounts(accountSid).fetch();
+      return null;
+    }
   }
 }
 

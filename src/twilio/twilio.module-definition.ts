@@ -22,6 +22,12 @@ export interface TwilioModuleOptions {
   readonly apiBaseUrl?: string;
   /** How long a call may take, in milliseconds. Default 10000. */
   readonly timeoutMilliseconds?: number;
+  /** For how long requests of an account must fail to be an outage, in milliseconds. Default 60000. */
+  readonly outageAfterMilliseconds?: number;
+  /** How often outages are looked for, to tell of them in the log, in milliseconds. Default 5000. 0: never by itself. */
+  readonly intervalMilliseconds?: number;
+  /** After how long without a request a failing account is asked again, in milliseconds. Default 20000. */
+  readonly askAgainAfterMilliseconds?: number;
 }
 
 export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =

@@ -109,6 +109,7 @@ describe('npm run doctor', () => {
       'database',
       'migrations',
       'queue',
+      'fallbacks',
       'statistics',
       'twilio account',
       'sender number',
@@ -303,6 +304,27 @@ describe('npm run doctor', () => {
     await idle.close();
     expect(ill).toMatchObject([
       { check: 'statistics', found: expect.stringContaining('not counted since 20 minutes') as unknown },
+    ]);
+  });
+
+  it('finds SMS that are overdue, and the outage that the service has noticed', async () => {
+    const waiting = await createTestDatabase();
+    await execute(
+      waiting,
+      `insert into sms_fallbacks (original_message_sid, message_event_id, account_sid, reason, created_at, next_attempt_at)
+       values ('SM1', gen_random_uuid(), 'AC9', 'twilio_unavailable', now() - interval '20 minutes', now() + interval '1 minute');
+       insert into twilio_failures (account_sid, operation, reason, error_code, failing_since, last_failed_at, failures)
+       values ('AC9', 'send', 'bad_token', '20003', now() - interval '20 minutes', now(), 9)`,
+    );
+    const { ill } = await examine({}, () => Promise.resolve(waiting));
+    await waiting.close();
+    expect(ill).toMatchObject([
+      { check: 'fallbacks', found: 'overdue for more than 15 minutes: 1 SMS' },
+      {
+        check: 'twilio outage',
+        found: 'AC9 cannot be used for 20 minutes, 1 SMS wait: Twilio rejects the auth token of the account',
+        advice: expect.stringContaining('Copy the token') as unknown,
+      },
     ]);
   });
 

@@ -7,6 +7,7 @@ import { TestApplication } from '../support/application.js';
 interface Rule {
   alert: string;
   expr: string;
+  for: string;
   labels: { severity: string };
   annotations: { summary: string; description: string; runbook: string };
 }
@@ -64,6 +65,38 @@ describe('the monitoring in deploy/', () => {
     const asked = expressions.flatMap(metricsIn);
     expect(asked.length).toBeGreaterThan(20);
     expect(asked.filter((name) => !exposed.has(name))).toEqual([]);
+  });
+
+  it('fires within two minutes of the first request to Twilio that fails', async () => {
+    const rule = rules.find(({ alert }) => alert === 'TwilioOutage');
+    const [, labels = '', metric = '', value] =
+      /^max by \(([^)]*)\) \((\w+)\) == (\d+)$/.exec(rule?.expr ?? '') ?? [];
+    const { global } = parse(read('deploy/prometheus/prometheus.yml')) as {
+      global: { scrape_interval: string; evaluation_interval: string };
+    };
+    const seconds = (duration = '') => Number(/^(\d+)s$/.exec(duration)?.[1]);
+    expect(rule?.for).toBe('0m');
+    // The service tells of it after a minute.
+    expect(60 + seconds(global.scrape_interval) + seconds(global.evaluation_interval)).toBeLessThan(120);
+
+    const samples = async () => {
+      const { text } = await callApi(application, '/metrics');
+      return text.split('\n').filter((line) => line.startsWith(`${metric}{`));
+    };
+    await application.query(
+      `insert into twilio_failures (account_sid, operation, reason, error_code, failing_since, last_failed_at, failures)
+       values ('AC1', 'send', 'bad_token', '20003', now() - interval '30 seconds', now(), 2)`,
+    );
+    expect(await samples()).toEqual([]);
+    await application.query(
+      `update twilio_failures set failing_since = now() - interval '61 seconds' where ended_at is null`,
+    );
+    const [sample = '', ...others] = await samples();
+    expect(others).toEqual([]);
+    for (const label of labels.split(', ')) expect(sample).toMatch(new RegExp(`[{,]${label}="\\w+"`));
+    expect(sample.split(' ').at(-1)).toBe(value);
+    for (const [, label] of rule?.annotations.description.matchAll(/\$labels\.(\w+)/g) ?? [])
+      expect(labels).toContain(label);
   });
 
   it('shows every metric of the service in its dashboard or alerts', () => {

@@ -55,16 +55,16 @@ describe('the fallbacks', () => {
     expect(indexesOf(await list(`to=${from}`))).toEqual([2, 1, 0]);
   });
 
-  it('are those only whose next step is overdue where that is asked for', async () => {
+  it('are those only that are overdue where that is asked for', async () => {
     const due = {
       state: 'claimed',
       reason: 'twilio_unavailable',
       attempts: 1,
-      createdAt: minutesAgo(90),
+      nextAttemptAt: minutesAgo(-1),
     } as const;
     const locked = { lockedUntil: minutesAgo(-10) };
-    const late = await seedFallback(application, { ...due, ...locked, nextAttemptAt: minutesAgo(16) });
-    const soon = await seedFallback(application, { ...due, ...locked, nextAttemptAt: minutesAgo(14) });
+    const late = await seedFallback(application, { ...due, ...locked, createdAt: minutesAgo(16) });
+    const soon = await seedFallback(application, { ...due, ...locked, createdAt: minutesAgo(14) });
     const { items } = await list('overdue=true');
     expect(items.map(({ originalMessageSid }) => originalMessageSid)).toEqual([late.twilioSid]);
     await application.query('delete from sms_fallbacks where original_message_sid in ($1, $2)', [

@@ -106,7 +106,11 @@ describe('the metrics', () => {
       nextAttemptAt,
       lockedUntil: minutesAgo(-60),
     });
-    await seedFallback(application, { state: 'uncertain', nextAttemptAt: minutesAgo(-60) });
+    await seedFallback(application, {
+      state: 'uncertain',
+      createdAt: minutesAgo(10),
+      nextAttemptAt: minutesAgo(-60),
+    });
     expect(await samplesOf(application)).toMatchObject({
       'fallbacks_open{state="claimed",reason="twilio_unavailable"}': 1,
       'fallbacks_open{state="uncertain",reason=""}': 1,

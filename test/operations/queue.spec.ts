@@ -1,6 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
+import { seedFallback } from '../commands/ended-fallback.js';
 import { TestApplication } from '../support/application.js';
+import { minutesAgo } from '../support/minutes-ago.js';
 import { policyFailure } from '../support/fallbacks.js';
 import { ageJobs, withDomainEventsOptions } from '../support/job-queue.js';
 import { randomMessageSid } from '../support/seed.js';
@@ -12,7 +14,11 @@ interface Queue {
   overdue: number;
   oldestAgeSeconds: number;
   exhausted: number;
+  overdueFallbacks: number;
+  twilio: { status: string; outages: unknown[] };
 }
+
+const WELL = { overdueFallbacks: 0, twilio: { status: 'up', outages: [] } };
 
 describe('the queue without a worker', () => {
   let database: DatabaseConnection;
@@ -43,7 +49,10 @@ describe('the queue without a worker', () => {
   }
 
   it('is empty at first', async () => {
-    expect(await queue()).toEqual({ waiting: 0, overdue: 0, oldestAgeSeconds: 0, exhausted: 0 });
+    expect(await queue()).toEqual({
+      ...{ waiting: 0, overdue: 0, oldestAgeSeconds: 0, exhausted: 0 },
+      ...WELL,
+    });
   });
 
   it('has the policy failures that wait, and tells for how long and that they are overdue', async () => {
@@ -54,7 +63,7 @@ describe('the queue without a worker', () => {
     await ageJobs(application, 3);
     await policyFailure(application, randomMessageSid());
     const { oldestAgeSeconds, ...counts } = await queue();
-    expect(counts).toEqual({ waiting: 2, overdue: 1, exhausted: 0 });
+    expect(counts).toEqual({ waiting: 2, overdue: 1, exhausted: 0, ...WELL });
     expect(oldestAgeSeconds).toBeGreaterThanOrEqual(180);
     expect(oldestAgeSeconds).toBeLessThan(240);
   });
@@ -78,6 +87,53 @@ describe('the queue without a worker', () => {
 
   it('has the jobs that are out of attempts apart', async () => {
     await changeJobs('attempts = max_attempts, locked_by = null, locked_at = null');
-    expect(await queue()).toEqual({ waiting: 0, overdue: 0, oldestAgeSeconds: 0, exhausted: 2 });
+    expect(await queue()).toEqual({
+      ...{ waiting: 0, overdue: 0, oldestAgeSeconds: 0, exhausted: 2 },
+      ...WELL,
+    });
+  });
+
+  describe('a fallback is overdue', () => {
+    afterEach(async () => {
+      await application.query('delete from sms_fallbacks');
+    });
+
+    /** Everything that shows it has the same rule. */
+    async function overdue(): Promise<number> {
+      const { overdueFallbacks } = await queue();
+      const { text } = await callApi(application, '/metrics');
+      expect(text).toContain(`whatsapp_sms_fallback_fallbacks_overdue ${overdueFallbacks}\n`);
+      const { body } = await callApi<{ items: unknown[] }>(application, '/api/v1/fallbacks?overdue=true');
+      expect(body.items).toHaveLength(overdueFallbacks);
+      return overdueFallbacks;
+    }
+
+    const soon = minutesAgo(-1);
+    const claimed = { state: 'claimed', nextAttemptAt: soon } as const;
+
+    it.each([
+      ['that is tried again and again', { ...claimed, reason: 'twilio_unavailable' }],
+      ['whose SMS is looked for', { ...claimed, state: 'uncertain', reason: 'no_answer_from_twilio' }],
+      ['that Twilio asks to wait for', { ...claimed, nextAttemptAt: minutesAgo(-60) }],
+      ['that was held until then', { ...claimed, createdAt: minutesAgo(60), dueSince: minutesAgo(20) }],
+      [
+        'that was tried again on purpose',
+        { ...claimed, createdAt: minutesAgo(60), retriedAt: minutesAgo(20) },
+      ],
+    ] as const)('by its age: one %s', async (_, row) => {
+      await seedFallback(application, { createdAt: minutesAgo(20), ...row });
+      expect(await overdue()).toBe(1);
+    });
+
+    it.each([
+      ['that is young', { ...claimed, createdAt: minutesAgo(10), nextAttemptAt: minutesAgo(9) }],
+      ['that is held on purpose', { ...claimed, reason: 'held', dueSince: minutesAgo(-30) }],
+      ['whose hold has just ended', { ...claimed, dueSince: minutesAgo(5) }],
+      ['that was tried again just now', { ...claimed, retriedAt: minutesAgo(5) }],
+      ['that has ended', { ...claimed, state: 'failed', reason: 'twilio_unavailable' }],
+    ] as const)('by its age, and not one %s', async (_, row) => {
+      await seedFallback(application, { createdAt: minutesAgo(60), ...row });
+      expect(await overdue()).toBe(0);
+    });
   });
 });

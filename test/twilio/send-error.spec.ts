@@ -21,7 +21,7 @@ describe('classifySendError', () => {
     },
   );
 
-  it.each([403, 404, 405, 413, 422])('HTTP %i is rejected', (status) => {
+  it.each([403, 405, 413, 422])('HTTP %i is rejected', (status) => {
     expect(classifySendError(answer(status, 20000))).toMatchObject({ outcome: 'rejected' });
   });
 
@@ -33,10 +33,32 @@ describe('classifySendError', () => {
     [429, 20429],
     [429, 21611],
     [401, 20003],
+    [403, 20003],
+    [403, 20005],
+    [400, 10001],
+    [404, 20404],
   ])('HTTP %i with code %i was not processed, so it may be sent again', (status, code) => {
     expect(classifySendError(answer(status, code))).toMatchObject({
       outcome: 'not_processed',
       code: String(code),
+    });
+  });
+
+  it.each([403, 404, 405, 407])(
+    'HTTP %i without a code of Twilio’s is a proxy’s, so nothing was processed',
+    (status) => {
+      expect(classifySendError(answer(status))).toMatchObject({
+        outcome: 'not_processed',
+        code: `HTTP ${status}`,
+      });
+    },
+  );
+
+  it('HTTP 404 about the Messaging Service is rejected: that setting is wrong', () => {
+    const message = 'The requested resource /Services/MG1 was not found';
+    const body = JSON.stringify({ code: 20404, message, status: 404 });
+    expect(classifySendError(new twilio.RestException({ statusCode: 404, body }))).toMatchObject({
+      outcome: 'rejected',
     });
   });
 
