@@ -80,7 +80,8 @@ export class SentSmsStore {
     decide: (sms: NeverSentSms) => { readonly inMilliseconds: number } | null,
   ): Promise<{ readonly sms: NeverSentSms; readonly isReopened: boolean } | undefined> {
     return this.dataSource.transaction(async (manager) => {
-      const [row] = await manager.query<{ code: string; now: Date }[]>(LOCK_NEVER_SENT, [
+      await lock(manager, id);
+      const [row] = await manager.query<{ code: string; now: Date }[]>(FIND_NEVER_SENT, [
         id,
         smsMessageSid,
         NEVER_SENT_CODES,
@@ -126,11 +127,20 @@ export class SentSmsStore {
     const { id, messageEventId } = fallback;
     const sent = { id, messageEventId, smsMessageSid: messageSid, body };
     return this.dataSource.transaction(async (manager) => {
+      await lock(manager, id);
       const ended = await end(manager, id, messageSid);
       if (ended !== null) await this.smsMessages.add(manager, sent, status, conversation);
       return ended;
     });
   }
+}
+
+/**
+ * A statement of its own, so that the next one sees what is committed by then: either the report that an SMS was never
+ * sent, or the SMS that it is about. Otherwise each could miss the other.
+ */
+async function lock(manager: EntityManager, id: string): Promise<void> {
+  await manager.query('select from sms_fallbacks where id = $1 for update', [id]);
 }
 
 async function end(manager: EntityManager, id: string, smsMessageSid: string): Promise<EndedFallback | null> {
@@ -178,7 +188,7 @@ function isTaken(error: unknown): boolean {
 }
 
 /** The SMS may have been delivered after all: a message of several segments can report both. */
-const LOCK_NEVER_SENT = `
+const FIND_NEVER_SENT = `
 select report.error_code as code, now() as now
   from sms_fallbacks
  cross join lateral (
@@ -186,8 +196,7 @@ select report.error_code as code, now() as now
     where message_sid = $2 and message_status in ('failed', 'undelivered') and error_code = any ($3::text[]) limit 1
  ) as report
  where id = $1 and state = 'sent' and sms_message_sid = $2
-   and not exists (select from message_events where message_sid = $2 and message_status = any ($4::text[]))
-   for update of sms_fallbacks`;
+   and not exists (select from message_events where message_sid = $2 and message_status = any ($4::text[]))`;
 
 const REOPEN_NEVER_SENT = `
 update sms_fallbacks

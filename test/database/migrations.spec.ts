@@ -202,7 +202,13 @@ describe('migrateDatabase', () => {
       // What the migrations built themselves is small, or the application's.
       const built = migrated.filter(({ id }) => !made.some((index) => index.id === id));
       expect(new Set(built.map(({ table }) => table))).toEqual(
-        new Set(['conversations', 'message_event_count_watermark', 'message_event_counts', 'messages']),
+        new Set([
+          'conversations',
+          'message_event_count_watermark',
+          'message_event_counts',
+          'messages',
+          'twilio_failures',
+        ]),
       );
     });
 
