@@ -60,8 +60,8 @@ export class SmsFinder {
   }
 
   /**
-   * Those of the SIDs that are another fallback's (not one that this database has forgotten), one of this person's that is known to have failed, or a message that the
-   * application had sent before. A row of `messages` that is younger tells nothing: the application may copy every message
+   * The SIDs that belong to another fallback in this database, to an SMS of this person that is known to have failed, or to
+   * a message that the application sent before. A row of `messages` that is younger tells nothing: the application may copy every message
    * of its account there.
    */
   private async findSidsOfOthers(id: string, since: Date, sids: readonly string[]): Promise<Set<string>> {

@@ -69,10 +69,10 @@ export class DatabaseMetrics {
 
   register(registry: Registry): void {
     const { up, open, overdue, waiting, oldest, exhausted, uncounted, outage, outageAge, connections } = this;
-    for (const metric of [up, open, overdue, waiting, oldest, exhausted, uncounted]) {
+    const jobs = [waiting, oldest, exhausted];
+    for (const metric of [up, open, overdue, ...jobs, uncounted, outage, outageAge, connections]) {
       registry.registerMetric(metric);
     }
-    for (const metric of [outage, outageAge, connections]) registry.registerMetric(metric);
   }
 
   /** Never rejects: while the database is away, the other metrics are needed most. */

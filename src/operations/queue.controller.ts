@@ -72,14 +72,12 @@ export class QueueController {
 
 function outageView({ accountSid, reason, errorCode, operations, since, waiting }: Outage) {
   return {
-    ...{
-      accountSid,
-      reason,
-      ...outageInWords(reason),
-      errorCode,
-      operations: [...operations],
-      since,
-      waiting,
-    },
+    accountSid,
+    reason,
+    ...outageInWords(reason),
+    errorCode,
+    operations: [...operations],
+    since,
+    waiting,
   };
 }
