@@ -49,6 +49,14 @@ interface Unwritten {
   readonly failures: Failures | null;
 }
 
+/** The latest failure that this process has written of one kind of requests. */
+interface Recorded {
+  /** By `performance.now()`. */
+  readonly last: number;
+  /** What was written as its time, by the database's clock. It is late by as long as the statement took to arrive. */
+  readonly writtenAs: string;
+}
+
 const OUTAGE_AFTER_MILLISECONDS = 60_000;
 
 /**
@@ -61,6 +69,7 @@ export class TwilioOutages implements BeforeApplicationShutdown {
   private readonly unwritten = new Map<string, Unwritten>();
   private readonly succeededAt = new Map<string, number>();
   private readonly failing = new Set<string>();
+  private readonly recorded = new Map<string, Recorded>();
   private ended: EndedOutage[] = [];
   private writing: Promise<void> | undefined;
 
@@ -114,8 +123,11 @@ export class TwilioOutages implements BeforeApplicationShutdown {
       this.failing.add(keyOf(accountSid, operation));
     }
     for (const { accountSid, operation, lastFailedMillisecondsAgo } of found) {
-      const succeededAt = this.succeededAt.get(keyOf(accountSid, operation));
-      if (succeededAt !== undefined && performance.now() - succeededAt < lastFailedMillisecondsAgo)
+      const key = keyOf(accountSid, operation);
+      const succeededAt = this.succeededAt.get(key);
+      if (succeededAt === undefined) continue;
+      const isLater = performance.now() - succeededAt < lastFailedMillisecondsAgo;
+      if (isLater || this.recordedBefore(key, succeededAt) !== null)
         await this.end(accountSid, operation, succeededAt);
     }
     return found;
@@ -173,7 +185,7 @@ export class TwilioOutages implements BeforeApplicationShutdown {
     if (failures === null) return;
     const now = performance.now();
     const { reason, code, first, last, count, retryAfterSeconds } = failures;
-    await this.dataSource.query(RECORD, [
+    const [row] = await this.dataSource.query<[Pick<Recorded, 'writtenAs'>]>(RECORD, [
       accountSid,
       operation,
       reason,
@@ -183,17 +195,28 @@ export class TwilioOutages implements BeforeApplicationShutdown {
       count,
       retryAfterSeconds,
     ]);
+    const key = keyOf(accountSid, operation);
+    this.recorded.set(key, { last, ...row });
+    this.failing.add(key);
   }
 
   private async end(accountSid: string, operation: Operation, succeededAt: number): Promise<void> {
+    const key = keyOf(accountSid, operation);
     const ended = await this.dataSource.query<(EndedOutage & { isOutage: boolean })[]>(END, [
       this.afterMilliseconds,
       accountSid,
       operation,
       performance.now() - succeededAt,
+      this.recordedBefore(key, succeededAt),
     ]);
-    if (ended.length > 0) this.failing.delete(keyOf(accountSid, operation));
+    if (ended.length > 0) this.failing.delete(key);
     this.ended.push(...ended.filter(({ isOutage }) => isOutage));
+  }
+
+  /** The written time of this process's own latest failure, if that came before the success. */
+  private recordedBefore(key: string, succeededAt: number): string | null {
+    const recorded = this.recorded.get(key);
+    return recorded !== undefined && recorded.last <= succeededAt ? recorded.writtenAs : null;
   }
 }
 
@@ -259,14 +282,18 @@ values (
 on conflict (account_sid, operation) where ended_at is null do update
   set reason = excluded.reason, error_code = excluded.error_code,
       last_failed_at = greatest(current.last_failed_at, excluded.last_failed_at),
-      failures = current.failures + excluded.failures, retry_at = excluded.retry_at`;
+      failures = current.failures + excluded.failures, retry_at = excluded.retry_at
+returning (now() - $6 * interval '1 millisecond')::text as "writtenAs"`;
 
-/** A failure that is later than the success stays. */
+/**
+ * A failure that is later than the success stays. Of this process's own failures it is known which came first, however
+ * late they were written: $5.
+ */
 const END = `
 with current as (
   select id, account_sid, reason, failing_since, ${IS_OUTAGE} as is_outage from twilio_failures
    where account_sid = $2 and operation = $3 and ended_at is null
-     and last_failed_at <= now() - $4 * interval '1 millisecond'
+     and last_failed_at <= greatest(now() - $4 * interval '1 millisecond', $5::timestamptz)
      for update
 ),
 deleted as (

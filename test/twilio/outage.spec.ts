@@ -1,8 +1,10 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { setTimeout as delay } from 'node:timers/promises';
 import { demoAccount } from '../../simulator/demo-account.js';
 import type { RequestFault } from '../../simulator/faults.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import type { OutageReason } from '../../src/twilio/outage-reasons.js';
+import { TwilioOutages } from '../../src/twilio/twilio-outages.js';
 import { callApi, withAdminKeys } from '../operations/api.js';
 import { pass, runOnce, sendWhatsapp, waiting } from '../status-polling/polling.js';
 import { type ApplicationOptions, TestApplication } from '../support/application.js';
@@ -188,6 +190,31 @@ describe('while requests to Twilio fail', () => {
     });
     expect(await twilioStatus(application)).toEqual({ status: 'up', outages: [] });
     expect(lines(application, BEGINS)).toEqual([]);
+  });
+
+  it.each([
+    ['at once', false],
+    ['with the next round, where one is under way', true],
+  ])('and that is written long after the next success, it is over %s', async (_, isInRound) => {
+    const outages = new TwilioOutages(application.dataSource, {});
+    const query = application.dataSource.query.bind(application.dataSource);
+    const statements = jest
+      .spyOn(application.dataSource, 'query')
+      .mockImplementation(async (sql, ...rest) => {
+        if (/insert into twilio_failures/.test(sql)) {
+          await (isInRound ? outages.findFailing() : outages.list());
+          outages.observe(SUBACCOUNT, 'send', null);
+          // The fault: by the database's clock the failure is as much later than the success.
+          await delay(200);
+        }
+        return query(sql, ...rest);
+      });
+    outages.observe(SUBACCOUNT, 'send', { reason: 'rate_limited', code: '20429', retryAfterSeconds: null });
+    await outages.flush();
+    statements.mockRestore();
+    expect(await application.query('select from twilio_failures')).toHaveLength(isInRound ? 1 : 0);
+    await outages.findFailing();
+    expect(await application.query('select from twilio_failures')).toEqual([]);
   });
 
   it('for a moment, and nothing asks again, the service does, and that is no outage', async () => {
