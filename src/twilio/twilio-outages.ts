@@ -242,7 +242,7 @@ function together(earlier: Unwritten, later: Unwritten | undefined): Unwritten {
  */
 const IS_OUTAGE = `(
   failing_since <= now() - $1 * interval '1 millisecond'
-  and (failures > 1 or retry_at >= failing_since + $1 * interval '1 millisecond')
+  and (failures > 1 or coalesce(retry_at >= failing_since + $1 * interval '1 millisecond', false))
 )`;
 
 /** A fallback of the account whose SMS is due. By sms_fallbacks_open_idx, which has the open ones only; more are not counted. */

@@ -217,6 +217,23 @@ describe('while requests to Twilio fail', () => {
     expect(await application.query('select from twilio_failures')).toEqual([]);
   });
 
+  const LONG_AGO = `
+insert into twilio_failures (account_sid, operation, reason, error_code, failing_since, last_failed_at, failures)
+values ($1, 'send', 'rate_limited', '20429', now() - interval '1 hour', now() - interval '1 hour', 1)`;
+
+  it.each([
+    ['succeeds', (outages: TwilioOutages) => outages.observe(SUBACCOUNT, 'send', null)],
+    ['is needed', () => undefined],
+  ])('for one message once, that is no outage however late the next request %s', async (_, next) => {
+    const outages = new TwilioOutages(application.dataSource, {});
+    await application.query(LONG_AGO, [SUBACCOUNT]);
+    await outages.findFailing();
+    next(outages);
+    await outages.flush();
+    expect(await outages.forget()).toEqual([]);
+    expect(await application.query('select from twilio_failures')).toEqual([]);
+  });
+
   it('for a moment, and nothing asks again, the service does, and that is no outage', async () => {
     const { twilioSid } = await seedMessage(application.dataSource, { status: 'sent' });
     await sendWhatsapp(application, [{ status: 'sent' }], twilioSid);
