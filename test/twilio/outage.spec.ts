@@ -222,7 +222,12 @@ insert into twilio_failures (account_sid, operation, reason, error_code, failing
 values ($1, 'send', 'rate_limited', '20429', now() - interval '1 hour', now() - interval '1 hour', 1)`;
 
   it.each([
-    ['succeeds', (outages: TwilioOutages) => outages.observe(SUBACCOUNT, 'send', null)],
+    [
+      'succeeds',
+      (outages: TwilioOutages) => {
+        outages.observe(SUBACCOUNT, 'send', null);
+      },
+    ],
     ['is needed', () => undefined],
   ])('for one message once, that is no outage however late the next request %s', async (_, next) => {
     const outages = new TwilioOutages(application.dataSource, {});
