@@ -5,6 +5,11 @@ export const PUBLIC_BASE_URL = 'https://hooks.example.com';
 
 export const WEBHOOK_URL = `${PUBLIC_BASE_URL}/api/webhooks/twilio/message-status#rc=5&rp=all`;
 
+/** The URL of one replica. A request to it is not repeated, and is given up after a few seconds. */
+export function webhookUrlOf({ name }: Replica): string {
+  return `${PUBLIC_BASE_URL}/api/webhooks/twilio/message-status?replica=${name}#rc=0&tt=5000`;
+}
+
 /** Spreads requests over the replicas that run, in turns. It learns of a replica's end only when its process ends. */
 export class Balancer {
   #turn = 0;
@@ -13,6 +18,8 @@ export class Balancer {
 
   /** The URL of a replica for a public one; of one that is down where none is up. */
   route(url: string): string {
+    const asked = this.replicas.find(({ name }) => url.includes(`?replica=${name}`));
+    if (asked !== undefined) return url.replace(PUBLIC_BASE_URL, asked.origin);
     this.#turn += 1;
     const up = this.replicas.filter(({ isUp }) => isUp);
     const candidates = up.length > 0 ? up : this.replicas;

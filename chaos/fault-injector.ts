@@ -1,6 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { FAULT_DESCRIPTIONS, type FaultKind, SENDING_FAULTS, type SendingFaultKind } from './fault-kinds.js';
+import type { Disturbance } from './database-servers.js';
 import type { ScheduledFault } from './fault-schedule.js';
+import type { PostgresServer } from './postgres-server.js';
+import { line } from './report-line.js';
 import type { World } from './world.js';
 
 /** How often a fault was planned and could be done. A replica that is down at that moment cannot be killed. */
@@ -10,7 +13,7 @@ export interface FaultCount {
 }
 
 /** Makes the scheduled faults happen, each in its time. */
-export class FaultInjector {
+export class FaultInjector implements Disturbance {
   readonly counts = new Map<FaultKind, FaultCount>();
   readonly #underWay = new Set<Promise<void>>();
   #failure: unknown;
@@ -18,20 +21,38 @@ export class FaultInjector {
   /** @param until ends every fault that is under way. */
   constructor(
     private readonly world: World,
+    private readonly postgres: PostgresServer,
+    private readonly schedule: readonly ScheduledFault[],
     private readonly until: AbortSignal,
     private readonly say: (text: string) => void,
   ) {}
 
-  /** Resolves when every fault is over. @throws what kept one from being undone. */
-  async run(schedule: readonly ScheduledFault[]): Promise<void> {
+  get description(): string {
+    return `${String(this.schedule.length)} faults`;
+  }
+
+  async run(): Promise<void> {
     const startedAt = Date.now();
-    for (const fault of schedule) {
+    for (const fault of this.schedule) {
       await this.#wait(startedAt + fault.at - Date.now());
       if (this.until.aborted) break;
       this.#begin(fault);
     }
     while (this.#underWay.size > 0) await Promise.all(this.#underWay);
     if (this.#failure !== undefined) throw new Error('A fault could not be undone', { cause: this.#failure });
+  }
+
+  reportLines(): string[] {
+    const counts = [...this.counts].sort(([, left], [, right]) => right.done - left.done);
+    const lines = counts.map(([kind, { planned, done }]) =>
+      line(FAULT_DESCRIPTIONS[kind], done, planned === done ? '' : `of ${String(planned)}`),
+    );
+    const total = counts.reduce((sum, [, { done }]) => sum + done, 0);
+    return ['Faults', ...lines, line('all', total)];
+  }
+
+  verdict(): Promise<ReadonlyMap<string, readonly string[]>> {
+    return Promise.resolve(new Map());
   }
 
   #begin(fault: ScheduledFault): void {
@@ -68,9 +89,9 @@ export class FaultInjector {
       case 'freeze':
         return this.#befallReplica(kind, fault);
       case 'stop_postgres':
-        await this.world.postgres.stopAtOnce();
+        await this.postgres.stopAtOnce();
         await this.#wait(duration);
-        await this.world.postgres.startAgain();
+        await this.postgres.startAgain();
         return true;
       case 'cut_connections':
         await this.world.database.query(

@@ -131,7 +131,7 @@ export async function findConnections(database: ApplicationDatabase, allowed: nu
   for (;;) {
     const rows = await database.query<{ connection: string }>(
       `select concat_ws(' ', pid, application_name, state, state_change) as connection
-         from pg_stat_activity where backend_type = 'client backend' and application_name <> 'chaos'`,
+         from pg_stat_activity where backend_type = 'client backend' and usename = 'postgres' and application_name <> 'chaos'`,
     );
     if (rows.length <= allowed) return [];
     if (Date.now() > end) return rows.map(({ connection }) => connection);

@@ -1,3 +1,4 @@
+import type { Disturbance } from './database-servers.js';
 import { type Evidence, judgeSms } from './findings.js';
 import {
   findConnections,
@@ -23,6 +24,7 @@ export interface Case {
   readonly load: Load;
   readonly ledger: Ledger;
   readonly obligations: Obligations;
+  readonly disturbance: Disturbance;
   /** Times in which nobody worked. */
   readonly standstills: readonly string[];
   /** Replicas that did not recover when nothing disturbed them any more. */
@@ -35,6 +37,7 @@ export async function judge({
   load,
   ledger,
   obligations,
+  disturbance,
   standstills,
   unready,
 }: Case): Promise<{ verdict: Verdict; evidence: Evidence }> {
@@ -53,8 +56,10 @@ export async function judge({
     fallbacks: await readFallbacks(database),
   };
   const sms = judgeSms(evidence);
+  const ofDisturbance = await disturbance.verdict();
   await Promise.all(world.replicas.map((replica) => replica.stop()));
-  const verdict = new Map([
+  const verdict = new Map<string, readonly string[]>([
+    ...ofDisturbance,
     ['callbacks acknowledged and not stored', lostCallbacks],
     ['callbacks answered neither 2xx nor 503', ledger.otherAnswers],
     ['policy failures without their SMS', sms.missingSms],

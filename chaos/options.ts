@@ -1,9 +1,19 @@
 import { parseArguments, UsageError } from '../simulator/command-line.js';
 
+/** How the service reaches the servers: one address, both hosts with `target_session_attrs`, or one replica each way. */
+export type Addresses = (typeof ADDRESSES)[number];
+
+const ADDRESSES = ['proxy', 'hosts', 'both'] as const;
+
 export interface ChaosOptions {
+  /** What goes wrong. */
+  readonly mode: 'faults' | 'failover' | 'patroni';
+  /** How many times the primary is replaced, where that is what goes wrong. */
+  readonly failovers: number;
+  readonly addresses: Addresses;
   /** Decides the schedule of faults. */
   readonly seed: number;
-  /** How long there are load and faults. The draining comes on top. */
+  /** How long there are load and faults; failovers take as long as they take. The draining comes on top. */
   readonly minutes: number;
   readonly messagesPerSecond: number;
   /** STATUS_POLL_AFTER_MINUTES of the service; null: it does not poll, and no callback is dropped. */
@@ -24,6 +34,14 @@ export const usage = `Runs the compiled service while its processes, its databas
   --poll-after P   STATUS_POLL_AFTER_MINUTES of the service; with it callbacks are dropped too
   --drain D        minutes that the queue may take to drain; default 5
   --keep           keep the logs even where all went well
+
+Instead of these faults, the primary is replaced by its synchronous standby, again and again:
+
+  --failover       kills the primary, promotes the standby, and makes the old primary the next standby (pg_rewind)
+  --patroni        the same, done by a real cluster: needs Patroni, etcd and HAProxy
+  --failovers N    how many; default 20, and 6 with --patroni
+  --addresses A    proxy: one address, which leads to the old primary for a while; hosts: both servers in DATABASE_URL,
+                   with target_session_attrs=read-write; both: a replica each (default)
 `;
 
 /** @throws UsageError naming what is wrong with the arguments. @returns undefined where help was asked for. */
@@ -36,13 +54,21 @@ export function readOptions(args: readonly string[]): ChaosOptions | undefined {
       rate: { type: 'string', default: '30' },
       'poll-after': { type: 'string' },
       drain: { type: 'string', default: '5' },
+      failover: { type: 'boolean', default: false },
+      patroni: { type: 'boolean', default: false },
+      failovers: { type: 'string' },
+      addresses: { type: 'string', default: 'both' },
       keep: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
   if (values.help) return undefined;
   const pollAfter = values['poll-after'];
+  const mode = modeOf(values);
   return {
+    mode,
+    failovers: numberOf('--failovers', values.failovers ?? (mode === 'patroni' ? '6' : '20'), 1000),
+    addresses: addressesOf(values.addresses),
     seed: Math.trunc(numberOf('--seed', values.seed, 2 ** 31)),
     minutes: numberOf('--minutes', values.minutes, 24 * 60),
     messagesPerSecond: numberOf('--rate', values.rate, 200),
@@ -50,6 +76,18 @@ export function readOptions(args: readonly string[]): ChaosOptions | undefined {
     drainMinutes: numberOf('--drain', values.drain, 60),
     keep: values.keep,
   };
+}
+
+function modeOf({ failover, patroni }: { failover: boolean; patroni: boolean }): ChaosOptions['mode'] {
+  if (failover && patroni) throw new UsageError('--failover and --patroni exclude each other');
+  if (patroni) return 'patroni';
+  return failover ? 'failover' : 'faults';
+}
+
+function addressesOf(text: string): Addresses {
+  const addresses = ADDRESSES.find((each) => each === text);
+  if (addresses !== undefined) return addresses;
+  throw new UsageError(`--addresses is ${ADDRESSES.join(', ')}, not ${text}`);
 }
 
 function numberOf(name: string, text: string, most: number): number {

@@ -1,17 +1,25 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { chown, mkdir } from 'node:fs/promises';
+import { chown, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import type { DatabaseServers } from './database-servers.js';
 import { freePort } from './free-port.js';
 
 const run = promisify(execFile);
 
-/** By their names in postgresql.conf, without spaces in their values. */
+/** By their names in postgresql.conf, without quotes in their values. */
 export type PostgresSettings = Readonly<Record<string, string>>;
 
+/** As in the options of `spawn`; empty: as this program. */
+export interface User {
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
 /** PostgreSQL on 127.0.0.1, in a folder of its own. It refuses to run as root, so root runs it as `postgres`. */
-export class PostgresServer {
+export class PostgresServer implements DatabaseServers {
   #isAway = false;
   #lastAwayAt = 0;
 
@@ -19,8 +27,8 @@ export class PostgresServer {
     /** The folder of initdb, pg_ctl and pgbench. */
     readonly programs: string,
     private readonly folder: string,
-    private readonly port: number,
-    private readonly user: { readonly uid?: number; readonly gid?: number },
+    readonly port: number,
+    private readonly user: User,
     private readonly settings: PostgresSettings,
   ) {}
 
@@ -29,23 +37,39 @@ export class PostgresServer {
    * @param settings instead of PostgreSQL's defaults.
    */
   static async start(folder: string, settings: PostgresSettings = {}): Promise<PostgresServer> {
-    const programs = findPrograms();
-    const user = process.getuid?.() === 0 ? postgresUser() : null;
-    await mkdir(folder);
-    if (user !== null) await chown(folder, user.uid, user.gid);
-    const server = new PostgresServer(programs, folder, await freePort(), user ?? {}, settings);
-    await server.#execute('initdb', '-D', server.#data, '-U', 'postgres', '-A', 'trust');
+    const server = await PostgresServer.prepare(folder, await freePort(), settings);
+    await server.initialize();
     await server.startAgain();
     return server;
+  }
+
+  /** A server without data, which is not started. Parameters as for `start`. */
+  static async prepare(
+    folder: string,
+    port: number,
+    settings: PostgresSettings = {},
+  ): Promise<PostgresServer> {
+    const programs = findPrograms();
+    const user = await ownFolder(folder);
+    return new PostgresServer(programs, folder, port, user, settings);
+  }
+
+  /** @param options of initdb. */
+  async initialize(...options: readonly string[]): Promise<void> {
+    await this.execute('initdb', '-D', this.data, '-U', 'postgres', '-A', 'trust', ...options);
   }
 
   get url(): string {
     return `postgresql://postgres@127.0.0.1:${String(this.port)}/postgres`;
   }
 
+  serviceUrl(): string {
+    return this.url;
+  }
+
   /** Of its first process, the parent of all others. */
   get pid(): number {
-    return Number.parseInt(readFileSync(join(this.#data, 'postmaster.pid'), 'utf8'), 10);
+    return pidOf(this.data);
   }
 
   /** Whether it could not be reached at some time since then, in milliseconds since 1970. */
@@ -56,7 +80,24 @@ export class PostgresServer {
   /** As a power failure would: no transaction is ended, no client is told. */
   async stopAtOnce(): Promise<void> {
     this.#isAway = true;
-    await this.#execute('pg_ctl', '-D', this.#data, '-m', 'immediate', '-w', 'stop');
+    await this.execute('pg_ctl', '-D', this.data, '-m', 'immediate', '-w', 'stop');
+  }
+
+  /** As for a planned end: clients are told, and a standby gets everything. */
+  async stop(): Promise<void> {
+    this.#isAway = true;
+    await this.execute('pg_ctl', '-D', this.data, '-m', 'fast', '-w', 'stop');
+  }
+
+  /** SIGKILL of all its processes. */
+  async kill(): Promise<void> {
+    this.#isAway = true;
+    await killPostgres(this.data);
+  }
+
+  /** Its processes, but for the first one. */
+  async children(): Promise<Child[]> {
+    return childrenOf(this.pid);
   }
 
   async startAgain(): Promise<void> {
@@ -66,30 +107,72 @@ export class PostgresServer {
       listen_addresses: '127.0.0.1',
       unix_socket_directories: this.folder,
     };
-    const options = Object.entries(settings).map(([name, value]) => `-c ${name}=${String(value)}`);
+    const options = Object.entries(settings).map(([name, value]) => `-c '${name}=${String(value)}'`);
     const log = join(this.folder, 'log');
-    await this.#execute('pg_ctl', '-D', this.#data, '-l', log, '-o', options.join(' '), '-w', 'start');
+    await this.execute('pg_ctl', '-D', this.data, '-l', log, '-o', options.join(' '), '-w', 'start');
     this.#isAway = false;
     this.#lastAwayAt = Date.now();
   }
 
   /** Leaves nothing running, whatever state it is in. */
   async close(): Promise<void> {
-    if (!existsSync(join(this.#data, 'postmaster.pid'))) return;
+    if (!existsSync(join(this.data, 'postmaster.pid'))) return;
     await this.stopAtOnce();
   }
 
-  get #data(): string {
+  /** The folder of the data. */
+  get data(): string {
     return join(this.folder, 'cluster');
   }
 
-  async #execute(program: string, ...args: readonly string[]): Promise<void> {
+  /** Runs a program of PostgreSQL as the server's user. */
+  async execute(program: string, ...args: readonly string[]): Promise<void> {
     await run(join(this.programs, program), args, { ...this.user, cwd: this.folder });
   }
 }
 
+export interface Child {
+  readonly pid: number;
+  readonly command: string;
+}
+
+/** SIGKILL of all processes of the server with this data. */
+export async function killPostgres(data: string): Promise<void> {
+  const pid = pidOf(data);
+  // Stopped, it starts no other process.
+  process.kill(pid, 'SIGSTOP');
+  const pids = [pid, ...(await childrenOf(pid)).map((child) => child.pid)];
+  for (const each of pids) killIfThere(each);
+  while (pids.some(isThere)) await delay(20);
+  await rm(join(data, 'postmaster.pid'));
+}
+
+function pidOf(data: string): number {
+  return Number.parseInt(readFileSync(join(data, 'postmaster.pid'), 'utf8'), 10);
+}
+
+async function childrenOf(parent: number): Promise<Child[]> {
+  const { stdout } = await run('ps', ['-A', '-o', 'pid=,ppid=,args=']);
+  return stdout.split('\n').flatMap((line) => {
+    const [pid, ppid, ...command] = line.trim().split(/\s+/);
+    return Number(ppid) === parent ? [{ pid: Number(pid), command: command.join(' ') }] : [];
+  });
+}
+
+function killIfThere(pid: number): void {
+  if (isThere(pid)) process.kill(pid, 'SIGKILL');
+}
+
+function isThere(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 /** The folder of initdb and pg_ctl: TEST_POSTGRES_BIN, pg_config's, or the newest of Debian's. */
-function findPrograms(): string {
+export function findPrograms(): string {
   const folders = [process.env.TEST_POSTGRES_BIN, configuredFolder(), ...debianFolders()];
   const found = folders.find((folder) => folder !== undefined && existsSync(join(folder, 'initdb')));
   if (found !== undefined) return found;
@@ -112,6 +195,14 @@ function debianFolders(): string[] {
   return versions
     .sort((left, right) => Number(right) - Number(left))
     .map((version) => join(root, version, 'bin'));
+}
+
+/** Makes a folder for a server. @returns whom the server runs as. */
+export async function ownFolder(folder: string): Promise<User> {
+  const user = process.getuid?.() === 0 ? postgresUser() : null;
+  await mkdir(folder);
+  if (user !== null) await chown(folder, user.uid, user.gid);
+  return user ?? {};
 }
 
 function postgresUser(): { uid: number; gid: number } {

@@ -1,9 +1,9 @@
-import { FAULT_DESCRIPTIONS } from './fault-kinds.js';
 import type { Evidence } from './findings.js';
 import type { Verdict } from './judge.js';
 import { countKinds } from './kinds.js';
 import type { ChaosOptions } from './options.js';
 import { expectedSms } from './planned-message.js';
+import { line } from './report-line.js';
 import type { ChaosRun } from './run-chaos.js';
 import type { World } from './world.js';
 
@@ -20,13 +20,11 @@ export interface Outcome {
 
 /** The tables at the end of a run. */
 export function report({ options, world, run, verdict, evidence }: Outcome): string {
-  const { seed, minutes, messagesPerSecond, pollAfterMinutes } = options;
-  const poll = pollAfterMinutes === null ? '' : ` --poll-after ${pollAfterMinutes}`;
   return [
     '',
-    `npm run chaos -- --seed ${seed} --minutes ${minutes} --rate ${messagesPerSecond}${poll}`,
+    commandOf(options),
     '',
-    ...faultLines(run),
+    ...run.disturbance.reportLines(),
     '',
     ...loadLines(world, run),
     '',
@@ -38,13 +36,15 @@ export function report({ options, world, run, verdict, evidence }: Outcome): str
   ].join('\n');
 }
 
-function faultLines({ injector }: ChaosRun): string[] {
-  const counts = [...injector.counts].sort(([, left], [, right]) => right.done - left.done);
-  const lines = counts.map(([kind, { planned, done }]) =>
-    line(FAULT_DESCRIPTIONS[kind], done, planned === done ? '' : `of ${planned}`),
-  );
-  const total = counts.reduce((sum, [, { done }]) => sum + done, 0);
-  return ['Faults', ...lines, line('all', total)];
+/** What makes the same run again. */
+function commandOf(options: ChaosOptions): string {
+  const { mode, seed, minutes, failovers, addresses, messagesPerSecond, pollAfterMinutes } = options;
+  const what =
+    mode === 'faults'
+      ? `--minutes ${minutes}`
+      : `--${mode} --failovers ${failovers} --addresses ${addresses}`;
+  const poll = pollAfterMinutes === null ? '' : ` --poll-after ${pollAfterMinutes}`;
+  return `npm run chaos -- --seed ${seed} ${what} --rate ${messagesPerSecond}${poll}`;
 }
 
 function loadLines({ twilio, ends }: World, run: ChaosRun): string[] {
@@ -103,8 +103,4 @@ function verdictLines([what, cases]: [string, readonly string[]]): string[] {
   const mark = cases.length === 0 ? '✔' : '✖';
   const printed = cases.slice(0, PRINTED_CASES).map((item) => `      ${item}`);
   return [line(`${mark} ${what}`, cases.length).trimEnd(), ...printed];
-}
-
-function line(what: string, value: number | string, note = ''): string {
-  return `  ${what.padEnd(64)}${String(value).padStart(9)} ${note}`.trimEnd();
 }

@@ -1,7 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { FaultInjector } from './fault-injector.js';
-import { scheduleFaults } from './fault-schedule.js';
+import type { Disturbance } from './database-servers.js';
 import type { Evidence } from './findings.js';
 import { judge, type Verdict } from './judge.js';
 import { countRecordedAsSent, countWithoutFallback, openWork } from './inspection.js';
@@ -21,9 +20,12 @@ const PROGRESS_MILLISECONDS = 10_000;
 /** Looks in a row at which there has to be nothing to do. */
 const CALM_LOOKS = 3;
 
+/** @param until ends what is under way. */
+export type Disturb = (world: World, until: AbortSignal, say: (text: string) => void) => Disturbance;
+
 /** One run: load and faults, then none, then the draining, then the counts. */
 export class ChaosRun {
-  readonly injector: FaultInjector;
+  readonly disturbance: Disturbance;
   readonly ledger: Ledger;
   readonly load: Load;
   drainMilliseconds = 0;
@@ -35,11 +37,12 @@ export class ChaosRun {
     private readonly world: World,
     private readonly options: ChaosOptions,
     planner: MessagePlanner,
+    disturb: Disturb,
     private readonly interrupted: AbortSignal,
     private readonly say: (text: string) => void,
   ) {
     setMaxListeners(0, this.#ending.signal);
-    this.injector = new FaultInjector(world, this.#ending.signal, say);
+    this.disturbance = disturb(world, this.#ending.signal, say);
     this.ledger = new Ledger(world.twilio);
     this.load = new Load(planner, world.database, world.twilio);
     this.#watch = new QueueWatch(world);
@@ -51,6 +54,7 @@ export class ChaosRun {
   static async play(
     world: World,
     options: ChaosOptions,
+    disturb: Disturb,
     interrupted: AbortSignal,
     say: (text: string) => void,
   ): Promise<{ run: ChaosRun; verdict: Verdict; evidence: Evidence }> {
@@ -59,17 +63,18 @@ export class ChaosRun {
     const planner = new MessagePlanner(random, companies, options.pollAfterMinutes !== null);
     for (const replica of world.replicas) replica.start();
     await untilReady(world.replicas, interrupted);
-    const run = new ChaosRun(world, options, planner, interrupted, say);
+    const run = new ChaosRun(world, options, planner, disturb, interrupted, say);
     await run.#disturb();
     const unready = await run.#recover();
     await run.#drain();
     say('counting');
-    const { load, ledger, obligations } = run;
+    const { load, ledger, obligations, disturbance } = run;
     const { verdict, evidence } = await judge({
       world,
       load,
       ledger,
       obligations,
+      disturbance,
       standstills: run.#watch.standstills,
       unready,
     });
@@ -77,21 +82,20 @@ export class ChaosRun {
   }
 
   async #disturb(): Promise<void> {
-    const { seed, minutes, messagesPerSecond } = this.options;
-    const schedule = scheduleFaults(seed, minutes * 60_000);
-    this.say(`load and ${String(schedule.length)} faults begin`);
+    const { mode, minutes, messagesPerSecond } = this.options;
+    this.say(`load and ${this.disturbance.description} begin`);
     const progress = setInterval(() => {
       this.#report();
     }, PROGRESS_MILLISECONDS);
     const end = (): void => {
       this.#ending.abort();
     };
-    const timer = setTimeout(end, minutes * 60_000);
+    const timer = mode === 'faults' ? setTimeout(end, minutes * 60_000) : undefined;
     this.interrupted.addEventListener('abort', end);
     try {
       await Promise.all([
         this.load.run(messagesPerSecond, this.#ending.signal),
-        this.injector.run(schedule),
+        this.disturbance.run().finally(timer === undefined ? end : null),
         this.#watch.run(this.#ending.signal),
       ]);
     } finally {

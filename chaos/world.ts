@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,16 +8,16 @@ import { TwilioSimulator } from '../simulator/twilio-simulator.js';
 import { DEFAULT_SENDER, MAIN_ACCOUNT, SUBACCOUNT } from './accounts.js';
 import { ApplicationDatabase } from './application-database.js';
 import { Balancer, PUBLIC_BASE_URL } from './balancer.js';
+import type { DatabaseServers } from './database-servers.js';
 import { REPLICAS } from './fault-schedule.js';
 import { freePort } from './free-port.js';
 import type { ChaosOptions } from './options.js';
-import { PostgresServer } from './postgres-server.js';
 import { Random } from './random.js';
 import { Replica } from './replica.js';
 import { ReplicaEnds } from './replica-ends.js';
 import { smsPlan } from './status-steps.js';
 
-/** Everything that runs: a PostgreSQL server, the fake Twilio, two replicas of the service, and the application. */
+/** Everything that runs: PostgreSQL, the fake Twilio, two replicas of the service, and the application. */
 export class World {
   readonly replicas: Replica[] = [];
   readonly ends = new ReplicaEnds();
@@ -28,7 +28,7 @@ export class World {
   private constructor(
     /** Logs, and the database. */
     readonly folder: string,
-    readonly postgres: PostgresServer,
+    readonly postgres: DatabaseServers,
     readonly twilio: TwilioSimulator,
     readonly database: ApplicationDatabase,
   ) {
@@ -37,21 +37,25 @@ export class World {
     });
   }
 
-  static async start(options: ChaosOptions): Promise<World> {
+  /** @param startPostgres in a folder, which is there. */
+  static async start<Servers extends DatabaseServers>(
+    options: ChaosOptions,
+    startPostgres: (folder: string) => Promise<Servers>,
+  ): Promise<{ world: World; servers: Servers }> {
     const folder = await mkdtemp(join(tmpdir(), 'whatsapp-sms-fallback-chaos-'));
     // The user of PostgreSQL has to get through.
     await chmod(folder, 0o755);
-    const postgres = await PostgresServer.start(join(folder, 'postgres'));
+    const postgres = await startPostgres(folder);
     try {
       await migrate(folder, postgres.url);
-      return await World.#around(folder, postgres, options);
+      return { world: await World.#around(folder, postgres, options), servers: postgres };
     } catch (error) {
       await postgres.close();
       throw error;
     }
   }
 
-  static async #around(folder: string, postgres: PostgresServer, options: ChaosOptions): Promise<World> {
+  static async #around(folder: string, postgres: DatabaseServers, options: ChaosOptions): Promise<World> {
     const replicas: Replica[] = [];
     const balancer = new Balancer(replicas);
     const random = new Random(options.seed + 1);
@@ -67,7 +71,7 @@ export class World {
       const settings = {
         name,
         port: await freePort(),
-        env: serviceEnv(postgres, twilio, options),
+        env: serviceEnv(postgres.serviceUrl(name), twilio, options),
         folder,
         logFile: join(folder, `replica-${name}.log`),
         databaseWasAwaySince: (time: number) => postgres.wasAwaySince(time),
@@ -84,10 +88,10 @@ export class World {
     await this.twilio.close();
     await this.database.close();
     await this.postgres.close();
-    await rm(keepLogs ? join(this.folder, 'postgres', 'cluster') : this.folder, {
-      recursive: true,
-      force: true,
-    });
+    const entries = await readdir(this.folder, { withFileTypes: true });
+    const folders = entries.filter((entry) => entry.isDirectory());
+    const removed = keepLogs ? folders.map(({ name }) => join(this.folder, name, 'cluster')) : [this.folder];
+    for (const each of removed) await rm(each, { recursive: true, force: true });
   }
 }
 
@@ -98,7 +102,7 @@ async function migrate(folder: string, url: string): Promise<void> {
 }
 
 function serviceEnv(
-  postgres: PostgresServer,
+  databaseUrl: string,
   twilio: TwilioSimulator,
   { pollAfterMinutes }: ChaosOptions,
 ): Record<string, string> {
@@ -108,7 +112,7 @@ function serviceEnv(
     TWILIO_SUBACCOUNTS: `${SUBACCOUNT.sid}:${SUBACCOUNT.token}`,
     TWILIO_PHONE_NUMBER_REMINDERS: DEFAULT_SENDER,
     TWILIO_API_BASE_URL: twilio.baseUrl,
-    DATABASE_URL: postgres.url,
+    DATABASE_URL: databaseUrl,
     PUBLIC_BASE_URL,
     HOST: '127.0.0.1',
     LOG_LEVEL: 'warn',

@@ -5,6 +5,9 @@ import { UsageError } from '../../simulator/command-line.js';
 describe('the options of chaos', () => {
   it('have defaults', () => {
     expect(readOptions([])).toEqual({
+      mode: 'faults',
+      failovers: 20,
+      addresses: 'both',
       seed: 1,
       minutes: 2,
       messagesPerSecond: 30,
@@ -20,6 +23,16 @@ describe('the options of chaos', () => {
     });
   });
 
+  it('choose what goes wrong', () => {
+    expect(readOptions(['--failover', '--addresses', 'hosts'])).toMatchObject({
+      mode: 'failover',
+      failovers: 20,
+      addresses: 'hosts',
+    });
+    expect(readOptions(['--patroni'])).toMatchObject({ mode: 'patroni', failovers: 6 });
+    expect(readOptions(['--patroni', '--failovers', '2'])).toMatchObject({ failovers: 2 });
+  });
+
   it('may ask for help', () => {
     expect(readOptions(['-h'])).toBeUndefined();
   });
@@ -28,6 +41,9 @@ describe('the options of chaos', () => {
     [['--minutes', '0'], '--minutes is a number above 0 and up to 1440, not 0'],
     [['--rate', 'many'], '--rate is a number above 0 and up to 200, not many'],
     [['--sed', '2'], "Unknown option '--sed'"],
+    [['--failover', '--patroni'], '--failover and --patroni exclude each other'],
+    [['--failover', '--failovers', '0'], '--failovers is a number above 0 and up to 1000, not 0'],
+    [['--failover', '--addresses', 'dns'], '--addresses is proxy, hosts, both, not dns'],
     [['fast'], "Unexpected argument 'fast'"],
   ])('are refused where they are %j', (args, message) => {
     const read = () => readOptions(args);
