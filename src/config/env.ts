@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
+import { DatabaseUrlError, parseDatabaseUrl } from './database-url.js';
 
 /** Nest's level names; `info` is accepted too, because most operators write that. */
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose'] as const;
@@ -93,9 +94,15 @@ const httpUrl = z
   .refine((value) => !/[?#]/.test(value), 'must have no query string and no fragment')
   .transform((value) => value.replace(/\/+$/, ''));
 
-const postgresUrl = z
-  .url({ protocol: /^postgres(ql)?$/ })
-  .refine((value) => !/%(?![0-9a-f]{2})/i.test(value), 'must have its special characters percent-encoded');
+/** As libpq has it, which zod's own check is not up to: several hosts, and parameters. */
+const postgresUrl = z.string().superRefine((value, context) => {
+  try {
+    parseDatabaseUrl(value);
+  } catch (error) {
+    if (!(error instanceof DatabaseUrlError)) throw error;
+    context.addIssue({ code: 'custom', message: error.message });
+  }
+});
 
 /** Express `trust proxy`: `true`, a number of hops, or addresses and subnets separated by commas. */
 const trustProxy = z

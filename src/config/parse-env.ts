@@ -50,8 +50,6 @@ function describe(name: string, issue: z.core.$ZodIssue, isSet: boolean): string
     TWILIO_WEBHOOK_SHARED_KEYS:
       'must be pairs of key ID and secret: webhooks_sharedkey_xxx:secret,webhooks_sharedkey_yyy:secret',
     FALLBACK_ERROR_CODES: 'must be error codes separated by commas: 63049,63024',
-    DATABASE_URL:
-      'must be a PostgreSQL URL, special characters percent-encoded: postgresql://user:password@host:5432/database',
     PUBLIC_BASE_URL: 'must be the https origin that Twilio calls, without a query: https://hooks.example.com',
     TWILIO_API_BASE_URL: 'must be an http or https URL without a query',
     FALLBACK_MAX_AGE_MINUTES: 'must be a number of minutes above 0, up to 43200',
