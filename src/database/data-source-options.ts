@@ -30,7 +30,10 @@ import { TwilioFailure } from '../twilio/twilio-failure.entity.js';
 import { RejectedCallback } from '../webhooks/rejected-callback.entity.js';
 import type { Env } from '../config/env.js';
 import type { DatabaseConnection } from './database-connection.js';
-import { type PreparedStatements, ReliableClient } from './reliable-client.js';
+import { type PreparedStatements, ReliableClient, type ReliableClientConfig } from './reliable-client.js';
+import { ServerConnections } from './server-connections.js';
+import type { SessionSettings } from './session-settings.js';
+import type { WritableClientConfig } from './writable-client.js';
 
 export const migrations = [
   CreateMessageEventsTable1795305600000,
@@ -57,38 +60,89 @@ export const MIGRATIONS_TABLE = 'whatsapp_sms_fallback_migrations';
 
 /** What PostgreSQL itself is told for each connection, in milliseconds. */
 export const SESSION_LIMITS = {
-  statement_timeout: 3_000,
+  statement_timeout: '3000',
   // A process that is suspended amid a transaction shall not keep the application's rows locked.
-  idle_in_transaction_session_timeout: 5_000,
+  idle_in_transaction_session_timeout: '5000',
 };
 
 /**
  * In milliseconds. Twilio waits 15 s for an answer: a callback that waits for one group and is in the next one still gets
  * its 503 in that time, where each takes one statement. With a policy failure it takes four, and may be too late for it.
  */
-const STATEMENT_LIMITS = { connectionTimeoutMillis: 3_000, query_timeout: 4_000, ...SESSION_LIMITS };
+const ANSWER_LIMITS = { connectionTimeoutMillis: 3_000, query_timeout: 4_000 };
 
-/** For the connections that wait for nothing but a statement's answer, and are given up when it does not come. */
-const RELIABLE_CONNECTIONS = { Client: ReliableClient, keepAlive: true };
+/** The statements of the job queue may take longer. */
+const JOB_QUEUE_SESSION_LIMITS = { ...SESSION_LIMITS, statement_timeout: '9000' };
+const JOB_QUEUE_ANSWER_LIMITS = { connectionTimeoutMillis: 4_000, query_timeout: 10_000 };
 
 const POOL_CONNECTIONS = 10;
 
+/** From here, sessions are ended that hang and do not hear us. */
+const PLACE_FOR_TERMINATION = 1;
+
+/** How the service is called in pg_stat_activity. */
+const APPLICATION_NAME = 'whatsapp-sms-fallback';
+
 /**
- * A pool of connections for the job queue, whose statements may take longer.
- * @param concurrency how many jobs this process does at a time. Each takes a connection when it begins and ends.
+ * What every connection to the database is made with.
+ * @param limits of its session; the embedded database has one session for all, and no settings to depend on.
  */
-export function jobQueuePoolOptions({ client }: DatabaseConnection, concurrency: number): PoolConfig {
+export function clientOptions(
+  { client, embedded }: DatabaseConnection,
+  limits: SessionSettings = SESSION_LIMITS,
+): WritableClientConfig {
   return {
     ...client,
-    ...RELIABLE_CONNECTIONS,
-    max: jobQueueConnections(concurrency),
-    connectionTimeoutMillis: 4_000,
-    query_timeout: 10_000,
+    keepAlive: true,
+    application_name: APPLICATION_NAME,
+    ...(!embedded && { sessionLimits: limits }),
   };
+}
+
+/** The same for a pool, whose connections are given up when a statement's answer does not come. */
+function poolOptions(
+  connection: DatabaseConnection,
+  most: number,
+  limits: SessionSettings,
+): PoolConfig & ReliableClientConfig {
+  const Client: unknown = ReliableClient;
+  return {
+    ...clientOptions(connection, limits),
+    Client: Client as PoolConfig['Client'],
+    max: most,
+    ...(!connection.embedded && { serverConnections: new ServerConnections(most) }),
+  };
+}
+
+/**
+ * A pool of connections for the job queue.
+ * @param concurrency how many jobs this process does at a time. Each takes a connection when it begins and ends.
+ */
+export function jobQueuePoolOptions(connection: DatabaseConnection, concurrency: number): PoolConfig {
+  const most = jobQueueConnections(concurrency);
+  return { ...poolOptions(connection, most, JOB_QUEUE_SESSION_LIMITS), ...JOB_QUEUE_ANSWER_LIMITS };
 }
 
 function jobQueueConnections(concurrency: number): number {
   return concurrency === 0 ? 0 : Math.max(POOL_CONNECTIONS, concurrency);
+}
+
+/** How a session that changes tables is called, so that what it waits for can be found. */
+export const MIGRATION_NAME = 'whatsapp-sms-fallback migrate';
+
+/**
+ * A connection for migrations, which may take their time, but not while they wait for a lock: whoever wants the table waits
+ * behind them.
+ * @param lockTimeout in milliseconds.
+ */
+export function migrationPoolOptions(connection: DatabaseConnection, lockTimeout: number): PoolConfig {
+  const limits = {
+    statement_timeout: '0',
+    lock_timeout: String(lockTimeout),
+    // A process that is suspended amid a migration shall not keep the application's tables locked.
+    idle_in_transaction_session_timeout: '30000',
+  };
+  return { ...poolOptions(connection, 1, limits), application_name: MIGRATION_NAME };
 }
 
 /** How many connections a replica has at the most, with all of its processes. */
@@ -108,11 +162,9 @@ export function dataSourceOptions(
   connection: DatabaseConnection,
   preparedStatements?: PreparedStatements,
 ): DataSourceOptions {
-  const { connectionString, ...address } = connection.client;
   return {
     type: 'postgres',
-    ...(connectionString === undefined ? { ...address, username: address.user } : { url: connectionString }),
-    applicationName: 'whatsapp-sms-fallback',
+    applicationName: APPLICATION_NAME,
     entities: [
       Company,
       Conversation,
@@ -134,10 +186,10 @@ export function dataSourceOptions(
     synchronize: false,
     installExtensions: false,
     uuidExtension: 'pgcrypto',
+    // All that says where the database is: TypeORM itself reads one host only.
     extra: {
-      max: POOL_CONNECTIONS,
-      ...RELIABLE_CONNECTIONS,
-      ...STATEMENT_LIMITS,
+      ...poolOptions(connection, POOL_CONNECTIONS - PLACE_FOR_TERMINATION, SESSION_LIMITS),
+      ...ANSWER_LIMITS,
       // Connections to the embedded database share one session, in which a name is taken once for all.
       preparedStatements: connection.embedded ? undefined : preparedStatements,
     },

@@ -1,73 +1,188 @@
 import { Logger as JobQueueLogger, runMigrations } from 'graphile-worker';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type ClientBase, Pool } from 'pg';
 import { DataSource } from 'typeorm';
 import { knownReason, StartupError } from '../process/startup-error.js';
-import { dataSourceOptions, migrations, MIGRATIONS_TABLE } from './data-source-options.js';
+import { clientOptions, dataSourceOptions, migrationPoolOptions } from './data-source-options.js';
+import { migrations, MIGRATIONS_TABLE } from './data-source-options.js';
 import type { DatabaseConnection } from './database-connection.js';
+import { advisoryLockHolder, Blockers } from './lock-blockers.js';
+import { WritableClient } from './writable-client.js';
 
 /** Any number that nothing else in the database uses as an advisory lock. */
 const MIGRATION_LOCK = 630_490_063;
 
+/** SQLSTATEs of a lock that could not be had in time, and of two that wait for each other. */
+const LOCKED = ['55P03', '40P01'];
+
+export interface MigrationLimits {
+  /** How long a migration waits for a lock, and whoever wants the table behind it. Default 1000. */
+  readonly lockTimeoutMilliseconds?: number;
+  /** How long the locks of all migrations are tried for, and the turn of this process. Default 60000. */
+  readonly patienceMilliseconds?: number;
+  /** Between two tries. Default 2000. */
+  readonly pauseMilliseconds?: number;
+  /** Told what is waited for, each time that it is somebody or something else. */
+  readonly onWaiting?: (what: string) => void;
+}
+
+const DEFAULTS = { lockTimeoutMilliseconds: 1_000, patienceMilliseconds: 60_000, pauseMilliseconds: 2_000 };
+
 /**
  * Brings the service's tables and the job queue's schema up to date.
- * Replicas that migrate at the same time take turns.
+ * Replicas that migrate at the same time take turns. The application goes on: its writes wait for as long as the lock
+ * timeout at the most, however long a migration has to wait.
  * @returns the names of the migrations that were applied now.
+ * @throws StartupError when a lock cannot be had, naming who has it.
  */
-export async function migrateDatabase(connection: DatabaseConnection): Promise<string[]> {
-  const pool = openPool(connection);
-  const holder = await pool.connect();
-  try {
-    await holder.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
-    await runMigrations({ pgPool: pool, noPreparedStatements: true, logger: silentLogger });
-    return await migrateTables(connection, holder);
-  } finally {
-    // Closing the connection gives the lock back, but the embedded database has one session for all.
-    await holder.query('select pg_advisory_unlock($1)', [MIGRATION_LOCK]).catch(() => undefined);
-    holder.release();
-    await pool.end();
+export async function migrateDatabase(
+  connection: DatabaseConnection,
+  limits: MigrationLimits = {},
+): Promise<string[]> {
+  const migration = new Migration(connection, { ...DEFAULTS, onWaiting: () => undefined, ...limits });
+  return migration.run();
+}
+
+class Migration {
+  private readonly until: number;
+  private told: string | undefined;
+
+  constructor(
+    private readonly connection: DatabaseConnection,
+    private readonly limits: Required<MigrationLimits>,
+  ) {
+    this.until = Date.now() + limits.patienceMilliseconds;
   }
-}
 
-function openPool(connection: DatabaseConnection): Pool {
-  const pool = new Pool({ ...connection.client, max: 2 });
-  // A connection that breaks fails its query; without a listener its error would end the process too.
-  pool.on('error', () => undefined);
-  pool.on('connect', (client) => client.on('error', () => undefined));
-  return pool;
-}
-
-/** @param holder a connection that is free, whatever becomes of the others. */
-async function migrateTables(connection: DatabaseConnection, holder: ClientBase): Promise<string[]> {
-  // Without the limits on a statement: a migration may take its time.
-  const dataSource = new DataSource({ ...dataSourceOptions(connection), extra: { max: 1 } });
-  await dataSource.initialize();
-  try {
-    // Makes TypeORM's own table, where it is missing. What fails later is a migration.
-    await dataSource.showMigrations();
-    return await runTableMigrations(dataSource, holder);
-  } finally {
-    await dataSource.destroy();
+  async run(): Promise<string[]> {
+    // It is free, whatever becomes of the others.
+    const holder = new WritableClient({ ...clientOptions(this.connection), connectionTimeoutMillis: 10_000 });
+    await holder.connect();
+    try {
+      await this.takeTurn(holder);
+      await this.patiently(holder, 'The job queue', () => this.migrateQueue());
+      return await this.migrateTables(holder);
+    } finally {
+      // Closing the connection gives the lock back, but the embedded database has one session for all.
+      await holder.query('select pg_advisory_unlock($1)', [MIGRATION_LOCK]).catch(() => undefined);
+      await holder.end();
+    }
   }
-}
 
-async function runTableMigrations(dataSource: DataSource, holder: ClientBase): Promise<string[]> {
-  try {
-    return (await dataSource.runMigrations()).map(({ name }) => name);
-  } catch (error) {
+  private async takeTurn(holder: ClientBase): Promise<void> {
+    for (;;) {
+      const { rows } = await holder.query<{ taken: boolean }>('select pg_try_advisory_lock($1) as taken', [
+        MIGRATION_LOCK,
+      ]);
+      if (rows[0]?.taken === true) return;
+      const other = await advisoryLockHolder(holder, MIGRATION_LOCK);
+      this.tell(`another migration: ${other.description}`);
+      if (!this.hasTime()) {
+        throw new StartupError(
+          `The database cannot be migrated: another migration has not ended: ${other.description}.\n${other.remedy}`,
+        );
+      }
+      await this.pause();
+    }
+  }
+
+  private async migrateQueue(): Promise<void> {
+    const pool = new Pool(this.poolOptions());
+    // A connection that breaks fails its query; without a listener its error would end the process too.
+    pool.on('error', () => undefined);
+    pool.on('connect', (client) => client.on('error', () => undefined));
+    try {
+      await runMigrations({ pgPool: pool, noPreparedStatements: true, logger: silentLogger });
+    } finally {
+      await pool.end();
+    }
+  }
+
+  private async migrateTables(holder: ClientBase): Promise<string[]> {
     const query: Query = async (sql, parameters) => (await holder.query<object>(sql, parameters)).rows;
-    // The database may be away by now.
-    const [failed] = await missingMigrations(query).catch(() => []);
-    const reason = knownReason(error) ?? (error instanceof Error ? error.message : String(error));
-    throw new StartupError(
-      [
-        `The database cannot be migrated: ${reason}`,
-        failed && `That was ${failed}. Those before it are applied, and the next try begins with it.`,
-      ]
-        .filter(Boolean)
-        .join('\n'),
-      { cause: error },
-    );
+    const missing = await missingMigrations(query);
+    try {
+      await this.patiently(holder, 'The database', () => this.runTableMigrations());
+    } catch (error) {
+      // The database may be away by now.
+      const [failed] = await missingMigrations(query).catch(() => []);
+      if (!(error instanceof MigrationError) || failed === undefined) throw error;
+      throw new StartupError(
+        `${error.message}\nThat was ${failed}. Those before it are applied, and the next try begins with it.`,
+        { cause: error.cause },
+      );
+    }
+    return missing;
   }
+
+  private async runTableMigrations(): Promise<void> {
+    const dataSource = new DataSource({ ...dataSourceOptions(this.connection), extra: this.poolOptions() });
+    await dataSource.initialize();
+    try {
+      // Makes TypeORM's own table, where it is missing. What fails later is a migration.
+      await dataSource.showMigrations();
+      await dataSource.runMigrations().catch((error: unknown) => {
+        throw new MigrationError(error);
+      });
+    } finally {
+      await dataSource.destroy();
+    }
+  }
+
+  /** Tries again for as long as a lock cannot be had. What was done before stays done. */
+  private async patiently(holder: ClientBase, what: string, work: () => Promise<void>): Promise<void> {
+    const blockers = this.connection.embedded ? null : new Blockers(holder);
+    for (;;) {
+      try {
+        await (blockers === null ? work() : blockers.watchedDuring(work()));
+        return;
+      } catch (error) {
+        const blocker = blockers?.last;
+        if (!LOCKED.includes(codeOf(error)) || blocker === undefined) throw error;
+        this.tell(blocker.description);
+        if (!this.hasTime()) {
+          throw new MigrationError(
+            error,
+            `${what} cannot be migrated: ${blocker.description}.\n${blocker.remedy}`,
+          );
+        }
+      }
+      await this.pause();
+    }
+  }
+
+  private poolOptions() {
+    return migrationPoolOptions(this.connection, this.limits.lockTimeoutMilliseconds);
+  }
+
+  private hasTime(): boolean {
+    return Date.now() < this.until;
+  }
+
+  private pause(): Promise<void> {
+    return delay(this.limits.pauseMilliseconds);
+  }
+
+  private tell(what: string): void {
+    if (what !== this.told) this.limits.onWaiting(what);
+    this.told = what;
+  }
+}
+
+/** A migration that failed, for a reason in its cause. */
+class MigrationError extends StartupError {
+  constructor(cause: unknown, message = `The database cannot be migrated: ${reasonOf(cause)}`) {
+    super(message, { cause });
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return knownReason(error) ?? (error instanceof Error ? error.message : String(error));
+}
+
+function codeOf(error: unknown): string {
+  const { code } = (error instanceof MigrationError ? error.cause : error) as { code?: unknown };
+  return typeof code === 'string' ? code : '';
 }
 
 /** @throws StartupError when a migration is missing, naming the command to run. */

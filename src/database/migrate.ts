@@ -11,7 +11,11 @@ try {
   const env = parseEnv(process.env, envVariables.pick({ DATABASE_URL: true, EMBEDDED_DATA_DIR: true }));
   const connection = await openDatabase(env);
   try {
-    const applied = await migrateDatabase(connection);
+    const applied = await migrateDatabase(connection, {
+      onWaiting: (what) => {
+        console.error(`… waiting: ${what}`);
+      },
+    });
     for (const name of applied) console.log(`✔ ${name}`);
     console.log(
       applied.length > 0 ? 'The database is up to date now.' : 'The database was up to date already.',

@@ -1,9 +1,10 @@
-import { Client, DatabaseError } from 'pg';
+import { DatabaseError } from 'pg';
 import type { Env } from '../config/env.js';
 import { StartupError } from '../process/startup-error.js';
-import { SESSION_LIMITS } from './data-source-options.js';
+import { clientOptions } from './data-source-options.js';
 import { type DatabaseConnection, postgresServer } from './database-connection.js';
 import { EmbeddedPostgres } from './embedded-postgres.js';
+import { WritableClient } from './writable-client.js';
 
 const CONNECT_LIMIT_MILLISECONDS = 4_000;
 
@@ -21,13 +22,9 @@ export async function openDatabase(
 }
 
 /** One connection, to tell the operator what is wrong with DATABASE_URL before anything else does. */
-async function assertReachable({ client: address }: DatabaseConnection): Promise<void> {
-  const client = new Client({
-    ...address,
-    ...SESSION_LIMITS,
-    connectionTimeoutMillis: CONNECT_LIMIT_MILLISECONDS,
-  });
-  client.on('error', () => undefined);
+async function assertReachable(connection: DatabaseConnection): Promise<void> {
+  const limit = { connectionTimeoutMillis: CONNECT_LIMIT_MILLISECONDS };
+  const client = new WritableClient({ ...clientOptions(connection), ...limit });
   try {
     await client.connect();
   } catch (error) {
@@ -38,13 +35,6 @@ async function assertReachable({ client: address }: DatabaseConnection): Promise
 }
 
 function explain(error: unknown): string {
-  if (error instanceof DatabaseError && error.message.startsWith('unsupported startup parameter')) {
-    return (
-      `The database is behind a pooler that refuses what the service sets for each connection (${error.message}). ` +
-      'Let it keep its sessions, and ignore these: in PgBouncer pool_mode = session and ' +
-      `ignore_startup_parameters = ${Object.keys(SESSION_LIMITS).join(',')}.`
-    );
-  }
   if (error instanceof DatabaseError) return `The database refuses DATABASE_URL: ${error.message}`;
   // The attempts at several addresses of one name fail as one AggregateError, whose message is empty.
   const cause = error instanceof AggregateError ? (error.errors as unknown[])[0] : error;

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
-import { Client, type ClientConfig, DatabaseError, Query } from 'pg';
+import { type Client, DatabaseError, Query } from 'pg';
+import { WritableClient, type WritableClientConfig } from './writable-client.js';
 
-export interface ReliableClientConfig extends ClientConfig {
+export interface ReliableClientConfig extends WritableClientConfig {
   /**
    * How long PostgreSQL may send nothing while an answer is awaited, in milliseconds; default: for ever. A statement may have
    * its own.
@@ -38,18 +39,17 @@ interface PatientStatement {
  * would use it again, perhaps in the middle of a transaction whose ROLLBACK was never sent: what is written there is never
  * committed. And its timer for each statement keeps what was sent in memory for longer than the statement takes.
  */
-export class ReliableClient extends Client {
+export class ReliableClient extends WritableClient {
   private preparedStatements: PreparedStatements;
   private readonly answerTimeout: number;
   private isAnswerAwaited = false;
 
-  constructor(config?: string | ReliableClientConfig) {
+  constructor(config?: ReliableClientConfig) {
     super(config);
-    this.preparedStatements = (typeof config === 'object' ? config.preparedStatements : undefined) ?? NONE;
+    this.preparedStatements = config?.preparedStatements ?? NONE;
     this.answerTimeout = withoutOwnTimer(this);
-    // Between the pool, which hands it over, and TypeORM nobody listens, and its error would end the process.
-    this.on('error', () => undefined);
-    this.once('connect', () => {
+    // At each server that is tried.
+    this.on('connect', () => {
       this.socket.on('timeout', this.giveUp);
     });
     // Each statement that was sent has its answer.
@@ -87,7 +87,7 @@ export class ReliableClient extends Client {
   }
 
   private readonly giveUp = (): void => {
-    if (this.isAnswerAwaited) this.socket.destroy(new Error(ANSWER_TIMEOUT_MESSAGE));
+    if (this.isAnswerAwaited) this.giveUpWith(new Error(ANSWER_TIMEOUT_MESSAGE));
   };
 
   /** A connection whose prepared statement cannot be used, as behind a pooler that mixes sessions, goes on without. */

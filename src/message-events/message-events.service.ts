@@ -27,7 +27,12 @@ export class MessageEventsService {
     const errorCodes = new Set(policyFailureErrorCodes);
     this.commits = new GroupCommit(
       async (reports) => {
-        const recorded = await store.record(reports, (report) => isPolicyFailure(report, errorCodes));
+        const record = () => store.record(reports, (report) => isPolicyFailure(report, errorCodes));
+        // By another connection, which may reach another server. What is stored already, is found to be repeated.
+        const recorded = await record().catch((error: unknown) => {
+          if (!isServersEnd(error)) throw error;
+          return record();
+        });
         measured('events.committed', { events: reports.length });
         return recorded;
       },
@@ -73,4 +78,15 @@ function isDataError(error: unknown): boolean {
   if (!(error instanceof QueryFailedError)) return false;
   const { code } = error.driverError as { code?: unknown };
   return typeof code === 'string' && /^(22|23|54)/.test(code);
+}
+
+/**
+ * The server cannot write any more (25006), or has ended the session: in its shutdown (57P01, 57P02), or without a word.
+ * A time limit that has passed is none of them: there would not be time for another.
+ */
+function isServersEnd(error: unknown): boolean {
+  if (!(error instanceof QueryFailedError)) return false;
+  const { code, message } = error.driverError as { code?: unknown; message: string };
+  if (typeof code === 'string') return /^(25006|57P0[12]|08...|ECONNRESET|EPIPE)$/.test(code);
+  return /^(Connection terminated|Client has encountered a connection error)/.test(message);
 }

@@ -22,9 +22,9 @@ const QUERY_CANCELED = '57014';
  */
 const INVALID_TEXT = ['22P02', '22021'];
 
-/** PostgreSQL's connection exceptions and shutdowns, and the network's codes. */
+/** PostgreSQL's connection exceptions and shutdowns, a server that only reads, and the network's codes. */
 const AWAY =
-  /^(08...|53300|57P0.|ECONN.*|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT)$/;
+  /^(08...|25006|53300|57P0.|ECONN.*|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT)$/;
 
 /** Answers 503 with Retry-After where it is not the request's fault that the database has no answer, and 400 where it is. */
 @Catch(Error)

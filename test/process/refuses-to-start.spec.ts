@@ -93,13 +93,6 @@ describe('the service refuses to start with a database server', () => {
       ['C28P01', 'Mpassword authentication failed for user "user"'],
       'The database refuses DATABASE_URL: password authentication failed for user "user"',
     ],
-    [
-      'is a PgBouncer without the settings for it',
-      ['C08P01', 'Munsupported startup parameter: idle_in_transaction_session_timeout'],
-      'The database is behind a pooler that refuses what the service sets for each connection ' +
-        '(unsupported startup parameter: idle_in_transaction_session_timeout). Let it keep its sessions, and ignore these: in ' +
-        'PgBouncer pool_mode = session and ignore_startup_parameters = statement_timeout,idle_in_transaction_session_timeout.',
-    ],
   ])('that %s', async (_, reason, message) => {
     // PostgreSQL's ErrorResponse: 'E', its length, fields of a letter and a text, and an end.
     const fields = ['SFATAL', 'VFATAL', ...reason, ''];

@@ -1,0 +1,88 @@
+/** Settings of a session by their names, all as text. */
+export type SessionSettings = Readonly<Record<string, string>>;
+
+/**
+ * What the service depends on, and a role, a database or postgresql.conf may have otherwise. Names that a version of
+ * PostgreSQL does not know are left out. Not here: settings that only a superuser may change, those that say where
+ * things are (`search_path`, `role`, `default_tablespace`), and `timezone`, which times without a zone of the
+ * application's tables may mean.
+ */
+const DEPENDED_ON: SessionSettings = {
+  // How values are written and read. node-postgres knows the default forms only.
+  client_encoding: 'UTF8',
+  datestyle: 'ISO, MDY',
+  intervalstyle: 'postgres',
+  bytea_output: 'hex',
+  extra_float_digits: '1',
+  standard_conforming_strings: 'on',
+  array_nulls: 'on',
+  transform_null_equals: 'off',
+  quote_all_identifiers: 'off',
+
+  // `on conflict` and waiting for rows fail in a serializable transaction.
+  default_transaction_isolation: 'read committed',
+  default_transaction_deferrable: 'off',
+  row_security: 'on',
+  // A constraint's error is expected, and would end the session.
+  exit_on_error: 'off',
+  // Stops functions from being created.
+  'plpgsql.extra_errors': 'none',
+
+  // Limits are the service's own. A pooled connection that PostgreSQL ends by itself fails the next statement.
+  lock_timeout: '0',
+  transaction_timeout: '0',
+  idle_session_timeout: '0',
+
+  // Compiling takes longer than any statement of a callback.
+  jit: 'off',
+
+  // How soon the server ends a session whose client or network is gone: after 25 seconds.
+  tcp_keepalives_idle: '10',
+  tcp_keepalives_interval: '5',
+  tcp_keepalives_count: '3',
+  tcp_user_timeout: '25000',
+};
+
+/** Which of the results of `sessionSetup` is the session's state. */
+export const STATE_RESULT = 4;
+
+/** What a session is like, once the settings are made. */
+export interface SessionState {
+  readonly pid: number;
+  readonly startedAt: string;
+  readonly inRecovery: boolean;
+  /** Where it is said that transactions are read-only; null where they are not. */
+  readonly readOnlyBy: string | null;
+}
+
+/**
+ * Makes the settings and looks at the session, in one round trip. It is one transaction with properties of its own, so that no
+ * default applies to it, and its limits are off first. A pooler that keeps sessions takes it, unlike parameters of the startup message.
+ *
+ * - `synchronous_commit = off` would lose acknowledged callbacks in a crash. Any other value is the operator's choice.
+ * - A role may be read-only by default, which is overridden. `default_transaction_read_only` of the database or the server is
+ *   how a server is closed before a move to another: such a session is refused.
+ * - PostgreSQL knows a client that is gone during a statement on some systems only.
+ */
+export function sessionSetup(limits: SessionSettings): string {
+  const values = Object.entries({ ...DEPENDED_ON, ...limits })
+    .map(([name, value]) => `('${name}', '${value}')`)
+    .join(', ');
+  return `begin transaction isolation level read committed, read only, not deferrable;
+set statement_timeout = 0;
+set jit = off;
+select pg_catalog.set_config(name, value, false)
+  from (values ${values},
+    ('synchronous_commit', case when current_setting('synchronous_commit') = 'off' then 'on' end),
+    ('client_connection_check_interval', case when version() like '%linux%' then '10000' end),
+    ('default_transaction_read_only', case when current_setting('default_transaction_read_only') = 'on' then (
+       select 'off' from pg_catalog.pg_settings where name = 'default_transaction_read_only'
+          and source in ('user', 'database user', 'global')) end)
+  ) as wanted (name, value)
+ where value is not null and current_setting(name, true) <> value;
+select pg_backend_pid() as pid, pg_is_in_recovery() as "inRecovery",
+       (select backend_start::text from pg_catalog.pg_stat_get_activity(pg_backend_pid())) as "startedAt",
+       case when current_setting('default_transaction_read_only') = 'on' then (
+         select source from pg_catalog.pg_settings where name = 'default_transaction_read_only') end as "readOnlyBy";
+commit`;
+}

@@ -1,0 +1,467 @@
+import { lookup } from 'node:dns/promises';
+import { isIP, Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client, type ClientConfig, Connection, DatabaseError } from 'pg';
+import { type DatabaseHost, parseDatabaseUrl, type TargetSession } from '../config/database-url.js';
+import { endAtServer, type EndingConnection, type ServerConnections, within } from './server-connections.js';
+import { type SessionSettings, type SessionState, sessionSetup, STATE_RESULT } from './session-settings.js';
+
+export interface WritableClientConfig extends ClientConfig {
+  /** Limits of the session, with which all settings are made that the service depends on; default: none is made. */
+  readonly sessionLimits?: SessionSettings;
+  /** Counts the connection until it is over at the server; default: it is not counted. */
+  readonly serverConnections?: ServerConnections;
+  /** Instead of what the URL says. */
+  readonly target?: TargetSession;
+}
+
+/** The server that a new connection has reached cannot write. The code is that of a statement that tries. */
+export class ReadOnlyServerError extends Error {
+  override readonly name = 'ReadOnlyServerError';
+  readonly code = '25006';
+}
+
+/** No host of DATABASE_URL could be used. The code is SQLSTATE's for a connection that cannot be made. */
+export class NoServerError extends Error {
+  override readonly name = 'NoServerError';
+  readonly code = '08001';
+}
+
+/** Where a connection may lead: a host, and one of its addresses. */
+interface Place extends Pick<DatabaseHost, 'host' | 'port'> {
+  readonly address: string;
+  /** What counts as one server. */
+  readonly server: string;
+}
+
+/** What @types/pg does not have. */
+interface Internals {
+  host: string;
+  port: number;
+  connection: WireConnection;
+  connectionParameters: { ssl?: ClientConfig['ssl']; sslnegotiation?: ClientConfig['sslnegotiation'] };
+  processID: number | null;
+  secretKey: number | null;
+  _connecting: boolean;
+  _connected: boolean;
+  _connectionError: boolean;
+  _ending: boolean;
+  _ended: boolean;
+  _queryable: boolean;
+  _activeQuery: unknown;
+  readyForQuery: boolean;
+}
+
+interface WireConnection extends Connection {
+  readonly stream: Socket;
+  connect(port: number | string, host?: string): void;
+  requestSsl(): void;
+  cancel(processId: number, secretKey: number): void;
+}
+
+const CANCEL_LIMIT_MILLISECONDS = 2_000;
+const TERMINATION_LIMIT_MILLISECONDS = 4_000;
+const TERMINATION_LOOKS = 10;
+const TERMINATION_PAUSE_MILLISECONDS = 100;
+
+/** How long the end of an idle connection is waited for. */
+const CLOSE_LIMIT_MILLISECONDS = 2_000;
+
+/** The pool has the same limit, and would hang up: a server that is slow to begin a session would be left with it. */
+const BEFORE_POOLS_LIMIT_MILLISECONDS = 200;
+
+/** By the hosts of a DATABASE_URL, the server that could write last. It is tried first. */
+const lastWritable = new Map<string, string>();
+
+/** Connections that are in use, by their servers. */
+const connected = new Map<string, Set<WritableClient>>();
+
+/** Those that are ended from another connection, by their servers: one at a time. */
+const terminating = new Map<string, Promise<unknown>>();
+
+/**
+ * A connection to a server that can write, out of all hosts of a DATABASE_URL and all addresses of each, with the settings
+ * that the service depends on. node-postgres knows one host, and takes whatever it reaches.
+ */
+export class WritableClient extends Client {
+  /** It has the password. */
+  readonly #config: WritableClientConfig;
+  private readonly hosts: readonly Pick<DatabaseHost, 'host' | 'port'>[];
+  private readonly target: TargetSession;
+  private readonly limit: number;
+  private place: Place | undefined;
+  private session: SessionState | undefined;
+  private giveBack: (() => void) | undefined;
+  private isAbandoned = false;
+  private isUnwanted = false;
+
+  constructor(config: WritableClientConfig = {}) {
+    const address = config.connectionString === undefined ? null : parseDatabaseUrl(config.connectionString);
+    super({
+      ...config,
+      // In a pool's options it cannot be enumerated.
+      ...(config.password !== undefined && { password: config.password }),
+      ...(address !== null && { connectionString: address.hosts[0].url }),
+      connectionTimeoutMillis: 0,
+    });
+    this.#config = config;
+    this.hosts = address?.hosts ?? [{ host: this.host, port: this.port }];
+    this.target = config.target ?? address?.target ?? 'any';
+    const limit = config.connectionTimeoutMillis ?? 0;
+    this.limit = limit > 0 ? Math.max(limit - BEFORE_POOLS_LIMIT_MILLISECONDS, limit / 2) : Infinity;
+    // Between the pool, which hands it over, and TypeORM nobody listens, and its error would end the process.
+    this.on('error', () => undefined);
+    this.on('drain', () => {
+      // A pool then removes it when it is released.
+      if (this.isUnwanted && this.getTransactionStatus() === 'I') this.internals._queryable = false;
+    });
+  }
+
+  override connect(): Promise<this>;
+  override connect(connected: ((error: Error) => void) | ((error: null, client: Client) => void)): void;
+  override connect(callback?: unknown): Promise<this> | undefined {
+    const connecting = this.connectToOne();
+    if (callback === undefined) return connecting;
+    const done = callback as (error: unknown, client?: this) => void;
+    connecting.then(
+      () => {
+        done(null, this);
+      },
+      (error: unknown) => {
+        done(error);
+      },
+    );
+    return undefined;
+  }
+
+  /** Hangs up only where nothing is under way: the server would not notice. */
+  override end(): Promise<void>;
+  override end(ended: (error: Error) => void): void;
+  override end(ended?: unknown): Promise<void> | undefined {
+    const isBusy = this.isBusy();
+    const isUnderWay = isBusy || this.internals._connecting;
+    const ending = this.abandon(isBusy, isUnderWay ? new Error('Connection terminated') : undefined);
+    if (ended === undefined) return ending;
+    void ending.then(ended as () => void);
+    return undefined;
+  }
+
+  /** Whether an answer of the server is awaited. */
+  protected isBusy(): boolean {
+    return this.internals._activeQuery !== null;
+  }
+
+  /** Gives the connection up in the middle of a statement, which fails with this error. */
+  protected giveUpWith(error: Error): void {
+    void this.abandon(true, error);
+  }
+
+  private get internals(): Internals {
+    return this as unknown as Internals;
+  }
+
+  private get wire(): WireConnection {
+    return this.internals.connection;
+  }
+
+  private get key(): string {
+    return this.hosts.map(({ host, port }) => `${host}:${port}`).join();
+  }
+
+  private async connectToOne(): Promise<this> {
+    const until = Date.now() + this.limit;
+    const problems: { readonly server: string; readonly error: Error }[] = [];
+    const places = await this.places();
+    for (const [index, place] of places.entries()) {
+      const left = until - Date.now();
+      if (left <= 0 && index > 0) break;
+      try {
+        // A host whose packets vanish must not take the time of the others.
+        await this.connectTo(place, left / (places.length - index));
+        return this;
+      } catch (error) {
+        problems.push({ server: place.server, error: error as Error });
+      }
+    }
+    throw this.hosts.length === 1 ? mostTelling(problems.map(({ error }) => error)) : noServer(problems);
+  }
+
+  /** All addresses of all hosts, that of the server that could write last before the others. */
+  private async places(): Promise<Place[]> {
+    const found = await Promise.allSettled(this.hosts.map((host) => placesOf(host, this.limit / 2)));
+    const places = found.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
+    const [failed] = found.filter((result) => result.status === 'rejected');
+    if (places.length === 0 && failed !== undefined) throw failed.reason as Error;
+    const first = lastWritable.get(this.key);
+    return places.sort((left, right) => Number(right.server === first) - Number(left.server === first));
+  }
+
+  private async connectTo(place: Place, limit: number): Promise<void> {
+    const until = Date.now() + limit;
+    this.giveBack = await this.#config.serverConnections?.take(place.server, limit);
+    this.begin(place);
+    const timer = this.failAt(until);
+    try {
+      await super.connect();
+      if (this.#config.sessionLimits !== undefined) await this.setUp(place, this.#config.sessionLimits);
+    } catch (error) {
+      void this.abandon(false);
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+    if (this.target !== 'any') lastWritable.set(this.key, place.server);
+    connected.set(place.server, (connected.get(place.server) ?? new Set()).add(this));
+  }
+
+  private failAt(until: number): NodeJS.Timeout | undefined {
+    if (until === Infinity) return undefined;
+    return setTimeout(() => {
+      this.wire.emit('error', new Error('timeout expired'));
+    }, until - Date.now());
+  }
+
+  /** node-postgres's client connects once. This makes it a new one. */
+  private begin(place: Place): void {
+    const connection = this.newWire(place);
+    const state: Partial<Internals> = {
+      connection,
+      host: place.host,
+      port: place.port,
+      processID: null,
+      secretKey: null,
+      _connecting: false,
+      _connected: false,
+      _connectionError: false,
+      _ending: false,
+      _ended: false,
+      _queryable: true,
+      _activeQuery: null,
+      readyForQuery: false,
+    };
+    Object.assign(this, state);
+    this.place = place;
+    this.session = undefined;
+    this.isAbandoned = false;
+    const { giveBack } = this;
+    // Before the client's own listeners, for which a statement that fails is not under way any more.
+    connection.on('errorMessage', this.notice);
+    connection.once('end', () => {
+      connected.get(place.server)?.delete(this);
+      giveBack?.();
+    });
+  }
+
+  private newWire(place: Place): WireConnection {
+    const { ssl, sslnegotiation } = this.internals.connectionParameters;
+    const config = {
+      ssl,
+      sslNegotiation: sslnegotiation,
+      keepAlive: this.#config.keepAlive,
+      stream: () => socketTo(place),
+    };
+    return new Connection(config) as WireConnection;
+  }
+
+  private async setUp(place: Place, limits: SessionSettings): Promise<void> {
+    const results = (await super.query(sessionSetup(limits))) as unknown as { rows: SessionState[] }[];
+    this.session = results[STATE_RESULT]?.rows[0];
+    if (this.session === undefined || this.target === 'any') return;
+    const { inRecovery, readOnlyBy } = this.session;
+    if (inRecovery) throw new ReadOnlyServerError(`${place.server} is a standby, which cannot write`);
+    if (readOnlyBy !== null && this.target === 'read-write') {
+      throw new ReadOnlyServerError(
+        `${place.server} is read-only: default_transaction_read_only is on (${readOnlyBy})`,
+      );
+    }
+  }
+
+  private readonly notice = (error: DatabaseError): void => {
+    if (!this.internals._connected || this.place === undefined) return;
+    // The others need not find out one after the other.
+    if (cannotWrite(error)) {
+      for (const client of connected.get(this.place.server) ?? []) client.stopUsing();
+    } else if (isServersEnd(error)) this.stopUsing();
+  };
+
+  /** After the transaction that is under way; at once where there is none. */
+  private stopUsing(): void {
+    this.isUnwanted = true;
+    if (this.isBusy() || this.getTransactionStatus() !== 'I') return;
+    void this.abandon(false, new Error('Connection terminated: its server cannot write, or goes away'));
+  }
+
+  /**
+   * Leaves the connection, and sees to it that its session ends.
+   * @param isAtWork whether the session is in the middle of a statement.
+   * @param error for whoever waits for an answer, or listens to the client.
+   * @returns when the connection is closed, or would take long to close.
+   */
+  private async abandon(isAtWork: boolean, error?: Error): Promise<void> {
+    const { wire, giveBack, place } = this;
+    if (this.isAbandoned || place === undefined) return;
+    this.isAbandoned = true;
+    if (error !== undefined) wire.emit('error', error);
+    this.internals._queryable = false;
+    connected.get(place.server)?.delete(this);
+    wire.removeAllListeners();
+    wire.on('error', () => undefined);
+    const canCancel = this.#config.sessionLimits !== undefined;
+    // Nothing is left at the server that was never reached, and the embedded database has no session to cancel.
+    if (wire.stream.connecting || wire.stream.destroyed || (isAtWork && !canCancel)) {
+      wire.stream.destroy();
+      giveBack?.();
+      return;
+    }
+    const over = endAtServer(this.ending(place, isAtWork)).finally(() => {
+      giveBack?.();
+      this.emit('end');
+    });
+    if (!isAtWork) await within(CLOSE_LIMIT_MILLISECONDS, over);
+    wire.stream.unref();
+  }
+
+  private ending(place: Place, isAtWork: boolean): EndingConnection {
+    const { wire, session } = this;
+    const { processID, secretKey } = this.internals;
+    return {
+      closed: new Promise((resolve) => wire.once('end', resolve)),
+      ready: new Promise((resolve) => wire.once('readyForQuery', resolve)),
+      end: () => {
+        wire.end();
+      },
+      destroy: () => wire.stream.destroy(),
+      ...(isAtWork && { cancel: () => this.cancel(place, processID ?? 0, secretKey ?? 0) }),
+      ...(session !== undefined && { terminate: () => this.terminate(place, session) }),
+    };
+  }
+
+  /** A request has a connection of its own, which takes no place among the server's sessions. */
+  private cancel(place: Place, processId: number, secretKey: number): Promise<void> {
+    const { ssl, sslnegotiation } = this.internals.connectionParameters;
+    const wire = this.newWire(place);
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => wire.stream.destroy(), CANCEL_LIMIT_MILLISECONDS).unref();
+      const send = () => {
+        wire.cancel(processId, secretKey);
+      };
+      wire.on('error', () => undefined);
+      wire.once('end', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      wire.once('sslconnect', send);
+      wire.once('connect', () => {
+        if (ssl === undefined || ssl === false) send();
+        else if (sslnegotiation !== 'direct') wire.requestSsl();
+      });
+      wire.connect(place.port, place.host);
+    });
+  }
+
+  /** @returns whether the session is over. One is looked at at a time, for which the pool leaves a place. */
+  private async terminate(place: Place, session: SessionState): Promise<boolean> {
+    const before = terminating.get(place.server);
+    const terminated = (async () => {
+      await before?.catch(() => undefined);
+      const limits = { connectionTimeoutMillis: TERMINATION_LIMIT_MILLISECONDS, target: 'any' } as const;
+      const client = new WritableClient({ ...this.#config, serverConnections: undefined, ...limits });
+      try {
+        await client.connectTo(place, TERMINATION_LIMIT_MILLISECONDS);
+        return await isTerminated(client, session);
+      } finally {
+        await client.end();
+      }
+    })();
+    terminating.set(place.server, terminated);
+    return terminated;
+  }
+}
+
+/** Also where somebody else has ended it. */
+async function isTerminated(client: Client, { pid, startedAt }: SessionState): Promise<boolean> {
+  for (let looks = 0; looks < TERMINATION_LOOKS; looks += 1) {
+    const { rowCount } = await client.query(
+      'select pg_terminate_backend(pid) from pg_stat_activity where pid = $1 and backend_start::text = $2',
+      [pid, startedAt],
+    );
+    if (rowCount === 0) return true;
+    await delay(TERMINATION_PAUSE_MILLISECONDS, undefined, { ref: false });
+  }
+  return false;
+}
+
+async function placesOf(
+  { host, port }: Pick<DatabaseHost, 'host' | 'port'>,
+  limit: number,
+): Promise<Place[]> {
+  const given = isIP(host) !== 0 || host.startsWith('/');
+  const addresses = given ? [{ address: host }] : await lookUp(host, limit);
+  return addresses.map(({ address }) => ({ host, port, address, server: nameOf(address, port) }));
+}
+
+function nameOf(address: string, port: number): string {
+  return isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** Resolving a name cannot be stopped, so it is only not waited for. */
+function lookUp(host: string, limit: number): Promise<{ address: string }[]> {
+  return new Promise((resolve, reject) => {
+    const fail = () => {
+      reject(new Error(`the name ${host} cannot be resolved in time`));
+    };
+    const timer = limit === Infinity ? undefined : setTimeout(fail, limit);
+    lookup(host, { all: true })
+      .then(resolve, reject)
+      .finally(() => {
+        clearTimeout(timer);
+      });
+  });
+}
+
+/** A socket that connects to the address, for node-postgres that would connect to the host. */
+function socketTo({ address, port }: Place): Socket {
+  const socket = new Socket();
+  const connect = socket.connect.bind(socket);
+  const path = `${address}/.s.PGSQL.${port}`;
+  socket.connect = () => (address.startsWith('/') ? connect(path) : connect(port, address));
+  return socket;
+}
+
+/** What a server says tells more than that another address has none. */
+function mostTelling(errors: readonly Error[]): Error {
+  const said = errors.find((error) => error instanceof DatabaseError || error instanceof ReadOnlyServerError);
+  return said ?? errors[0] ?? new Error('timeout expired');
+}
+
+function noServer(problems: readonly { readonly server: string; readonly error: Error }[]): NoServerError {
+  const all = problems.map(({ server, error }) => {
+    const { message } = error;
+    return message.includes(server) ? message : `${server}: ${message}`;
+  });
+  return new NoServerError(`no server of DATABASE_URL can be used: ${all.join('; ')}`, {
+    cause: mostTelling(problems.map(({ error }) => error)),
+  });
+}
+
+/**
+ * SQLSTATE read_only_sql_transaction: a standby, or a server that was closed for writing. Nothing was written, and a new
+ * connection may reach another server.
+ */
+function cannotWrite({ code }: DatabaseError): boolean {
+  return code === '25006';
+}
+
+/**
+ * SQLSTATEs after which a connection is not worth keeping, whatever follows. Source: PostgreSQL, appendix A.
+ * - 08: connection exceptions; poolers use them for a server connection that broke.
+ * - 57P01 to 57P05: the server or the session is being shut down, crashed, starts up, lost its database or was idle.
+ * - 58: the server's disk or another part of its system failed, and another server may have been promoted.
+ * - XX000: an internal error, such as a transaction that wants to write in a recovery that has begun meanwhile.
+ *
+ * Not 53 (disk full, out of memory, too many connections): a new connection would meet the same. Not 0A000 (not
+ * supported), nor 55000 and 57014 (cancelled): the connection is as good as before.
+ */
+function isServersEnd({ code = '' }: DatabaseError): boolean {
+  return /^(08...|57P0[1-5]|58...|XX000)$/.test(code);
+}

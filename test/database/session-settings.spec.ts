@@ -1,0 +1,193 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort } from '../../chaos/free-port.js';
+import { type DatabaseConnection, postgresServer } from '../../src/database/database-connection.js';
+import { TestApplication } from '../support/application.js';
+import { expectOneSms, policyFailure } from '../support/fallbacks.js';
+import { seedMessage } from '../support/seed.js';
+import { createTestDatabase, describeOnServer } from '../support/test-database.js';
+import { until } from '../support/until.js';
+import { execute } from './application-tables.js';
+
+jest.setTimeout(120_000);
+
+/** Each breaks something, or would, if it were left as it is. */
+const HOSTILE = {
+  client_encoding: 'LATIN1',
+  datestyle: 'SQL, DMY',
+  intervalstyle: 'sql_standard',
+  bytea_output: 'escape',
+  extra_float_digits: '-15',
+  standard_conforming_strings: 'off',
+  array_nulls: 'off',
+  transform_null_equals: 'on',
+  quote_all_identifiers: 'on',
+  timezone: 'Asia/Kathmandu',
+  default_transaction_isolation: 'serializable',
+  default_transaction_deferrable: 'on',
+  row_security: 'off',
+  exit_on_error: 'on',
+  lock_timeout: '1',
+  statement_timeout: '50',
+  idle_in_transaction_session_timeout: '1',
+  idle_session_timeout: '1500',
+  synchronous_commit: 'off',
+  jit_above_cost: '0',
+  'plpgsql.extra_errors': 'all',
+} as const;
+
+describeOnServer('a session that has other settings than the service depends on', () => {
+  const role = `hostile_${randomUUID().replaceAll('-', '')}`;
+  let database: DatabaseConnection;
+  let application: TestApplication | undefined;
+
+  beforeEach(async () => {
+    database = await createTestDatabase();
+  });
+
+  afterEach(async () => {
+    await application?.close();
+    application = undefined;
+    await execute(database, `drop owned by ${role} cascade; drop role ${role}`).catch(() => undefined);
+    await database.close();
+  });
+
+  function url(): URL {
+    return new URL(String(database.client.connectionString));
+  }
+
+  /** @param where the settings are, as "alter …" has it. */
+  async function makeHostile(where: string, settings: Readonly<Record<string, string>>): Promise<void> {
+    for (const [name, value] of Object.entries(settings)) {
+      const values = name === 'datestyle' ? value : `'${value}'`;
+      await execute(database, `alter ${where} set ${name} = ${values}`);
+    }
+  }
+
+  async function startAs(user: string): Promise<TestApplication> {
+    const hostile = url();
+    hostile.username = user;
+    application = await TestApplication.start({ database: postgresServer(hostile.href) });
+    return application;
+  }
+
+  /** From the callback to the SMS. */
+  async function expectTheMainJob(service: TestApplication): Promise<void> {
+    const body = 'Grüße 👋 – your order \\ has shipped';
+    const { twilioSid } = await seedMessage(service.dataSource, { body });
+    await policyFailure(service, twilioSid);
+    await expectOneSms(service, twilioSid);
+    expect(service.twilio.messages.map((message) => message.body)).toEqual([body]);
+    const [row] = await service.query(
+      `select created_at, payload->>'MessageStatus' as status from message_events where message_sid = $1`,
+      [twilioSid],
+    );
+    expect(row).toMatchObject({ status: 'undelivered' });
+    expect(Math.abs(Date.now() - Number(row?.created_at))).toBeLessThan(60_000);
+  }
+
+  it('of its role: the whole path works', async () => {
+    await execute(database, `create role ${role} superuser login`);
+    await makeHostile(`role ${role}`, { ...HOSTILE, default_transaction_read_only: 'on' });
+    const service = await startAs(role);
+    await expectTheMainJob(service);
+    expect(await service.query('show synchronous_commit')).toEqual([{ synchronous_commit: 'on' }]);
+    expect(await service.query('show timezone')).toEqual([{ TimeZone: HOSTILE.timezone }]);
+  });
+
+  it('of its database: the whole path works', async () => {
+    await makeHostile(`database ${url().pathname.slice(1)}`, HOSTILE);
+    await expectTheMainJob(await startAs(url().username));
+  });
+
+  it.each(['remote_apply', 'remote_write', 'local'])('keeps synchronous_commit = %s', async (value) => {
+    await makeHostile(`database ${url().pathname.slice(1)}`, { synchronous_commit: value });
+    const service = await startAs(url().username);
+    expect(await service.query('show synchronous_commit')).toEqual([{ synchronous_commit: value }]);
+  });
+
+  it('keeps where the role looks for tables', async () => {
+    await execute(database, `create role ${role} superuser login; create schema elsewhere`);
+    await makeHostile(`role ${role}`, { search_path: 'public' });
+    await execute(database, `alter role ${role} set search_path = elsewhere, public`);
+    const service = await startAs(role);
+    expect(await service.query('show search_path')).toEqual([{ search_path: 'elsewhere, public' }]);
+  });
+});
+
+const PGBOUNCER = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer'].find((path) => existsSync(path));
+const describeWithPgBouncer = PGBOUNCER === undefined ? describe.skip : describeOnServer;
+
+describeWithPgBouncer('PgBouncer that keeps sessions, with no setting for the service', () => {
+  let folder: string;
+  let port: number;
+  let pooler: ChildProcess;
+  let database: DatabaseConnection;
+  let application: TestApplication | undefined;
+
+  beforeEach(async () => {
+    database = await createTestDatabase();
+    const { hostname, port: serverPort, username } = new URL(String(database.client.connectionString));
+    folder = await mkdtemp(join(tmpdir(), 'pgbouncer-'));
+    port = await freePort();
+    const lines = [
+      '[databases]',
+      `* = host=${hostname} port=${serverPort === '' ? 5432 : serverPort}`,
+      '[pgbouncer]',
+      'listen_addr = 127.0.0.1',
+      `listen_port = ${port}`,
+      'unix_socket_dir =',
+      'pool_mode = session',
+      'auth_type = trust',
+      `auth_file = ${join(folder, 'users')}`,
+      'default_pool_size = 40',
+    ];
+    await writeFile(join(folder, 'pgbouncer.ini'), lines.join('\n'));
+    await writeFile(join(folder, 'users'), `"${username}" ""\n`);
+    // It refuses to run as root.
+    const isRoot = process.getuid?.() === 0;
+    const id = (option: string) => Number(execFileSync('id', [option, 'nobody'], { encoding: 'utf8' }));
+    const user = isRoot ? { uid: id('-u'), gid: id('-g') } : {};
+    if (isRoot) await chown(folder, id('-u'), id('-g'));
+    pooler = spawn(String(PGBOUNCER), [join(folder, 'pgbouncer.ini')], { ...user, stdio: 'ignore' });
+    await until('PgBouncer to listen', () => isListening(port));
+  });
+
+  afterEach(async () => {
+    await application?.close();
+    pooler.kill();
+    await once(pooler, 'exit');
+    await rm(folder, { recursive: true, force: true });
+    await database.close();
+  });
+
+  it('the whole path works, and the settings are those of the service', async () => {
+    const pooled = new URL(String(database.client.connectionString));
+    pooled.host = `127.0.0.1:${port}`;
+    application = await TestApplication.start({ database: postgresServer(pooled.href) });
+    expect(await application.query('show statement_timeout')).toEqual([{ statement_timeout: '3s' }]);
+    const { twilioSid } = await seedMessage(application.dataSource);
+    await policyFailure(application, twilioSid);
+    await expectOneSms(application, twilioSid);
+  });
+});
+
+function isListening(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => {
+      resolve(false);
+    });
+  });
+}

@@ -1,0 +1,88 @@
+import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
+import { mostConnections } from '../../src/database/data-source-options.js';
+import { TestApplication } from '../support/application.js';
+import { describeWithOwnServer, OwnPostgres } from '../support/own-postgres.js';
+import { until } from '../support/until.js';
+import { postCallback, statusParameters } from '../webhooks/post-callback.js';
+
+jest.setTimeout(180_000);
+
+const MOST = mostConnections({ PROCESSES: 1, WORKER_CONCURRENCY: 10 });
+
+/**
+ * Each commit that was given up left its session waiting for the standby, and the pool replaced the connection, until the
+ * server had no connection left for anybody.
+ */
+describeWithOwnServer('commits that hang', () => {
+  let server: OwnPostgres;
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    server = await OwnPostgres.start({ max_connections: '40' });
+    await server.migrate();
+    application = await TestApplication.start({ database: server.connection });
+  });
+
+  afterAll(async () => {
+    await application.close();
+    await server.close();
+  });
+
+  /** As the server counts, and with a connection of the application's own. */
+  async function sessions(): Promise<number> {
+    const [row] = await server.query<{ count: number }>(
+      `select count(*)::int from pg_stat_activity where backend_type = 'client backend' and application_name <> 'test'`,
+    );
+    return row?.count ?? 0;
+  }
+
+  function report(index: number) {
+    const isFailure = index % 2 === 0;
+    return statusParameters(
+      isFailure ? { MessageStatus: 'failed', ErrorCode: '63049', To: 'whatsapp:+15557654321' } : {},
+    );
+  }
+
+  it('take no more sessions than are documented, and lose and double nothing', async () => {
+    await server.set('synchronous_standby_names', 'nobody');
+    let most = 0;
+    const reports = Array.from({ length: 100 }, (_, index) => report(index));
+    // In rounds, as they would come.
+    for (let round = 0; round < 10; round += 1) {
+      const answers = Promise.all(
+        reports
+          .slice(round * 10, round * 10 + 10)
+          .map((parameters) => postCallback(application, { parameters })),
+      );
+      let isAnswered = false;
+      void answers.finally(() => (isAnswered = true));
+      await until(
+        'the callbacks to be answered',
+        async () => {
+          most = Math.max(most, await sessions());
+          return isAnswered;
+        },
+        60_000,
+      );
+      // An event that an earlier try has committed at last is known, which takes no commit.
+      for (const { status } of await answers) expect([204, 503]).toContain(status);
+    }
+    expect(most).toBeGreaterThan(0);
+    expect(most).toBeLessThanOrEqual(MOST);
+
+    await server.set('synchronous_standby_names', '');
+    for (const parameters of reports) {
+      await until('the callback to be answered 204', async () => {
+        const { status } = await postCallback(application, { parameters });
+        return status === 204;
+      });
+    }
+    const [stored] = await server.query<{ count: number }>('select count(*)::int from message_events');
+    expect(stored?.count).toBe(100);
+    const [jobs] = await server.query<{ count: number }>(
+      `select (select count(*) from sms_fallbacks)::int + (select count(*) from graphile_worker.jobs as job
+         where not exists (select from sms_fallbacks))::int as count`,
+    );
+    expect(jobs?.count).toBeLessThanOrEqual(50);
+  });
+});
