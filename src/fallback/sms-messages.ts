@@ -3,6 +3,7 @@ import { DataSource, type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
 import { MessageEventsService } from '../message-events/message-events.service.js';
+import { INSERT_SMS_MESSAGE, type Refusal, refusalOf, ToldReasons } from '../messages/application-tables.js';
 import { OriginalMessages } from '../messages/original-messages.js';
 import { SmsFallback } from './sms-fallback.entity.js';
 
@@ -11,7 +12,15 @@ export type FoundConversation = { readonly id: string | null } | null;
 
 const ADD_LATER_MILLISECONDS = 3_000;
 
+const BATCH = 100;
+
 const NOT_ADDED = 'The SMS could not be added to messages';
+
+/** After the last refusal. A round costs a look through the fallbacks of three days. */
+const LOOK_FOR_MILLISECONDS = 10 * 60_000;
+
+/** Refusals in one round after which the next round goes on. */
+const MOST_REFUSALS = 3;
 
 /**
  * The rows of `messages` of the SMS that were sent. The table is the application's: it may refuse a row, or have it
@@ -20,6 +29,9 @@ const NOT_ADDED = 'The SMS could not be added to messages';
 @Injectable()
 export class SmsMessages {
   private readonly logger = new Logger(SmsMessages.name);
+  private readonly told = new ToldReasons();
+  /** From the start, because what was refused before is not known here. In milliseconds. */
+  private lookUntil = Date.now() + LOOK_FOR_MILLISECONDS;
 
   constructor(
     private readonly dataSource: DataSource,
@@ -42,7 +54,7 @@ export class SmsMessages {
     }
   }
 
-  /** Adds the row and its links in the transaction that records the SMS, or plans to do so later. */
+  /** Adds the row and its links in the transaction that records the SMS, or sees to it that this is done later. */
   async add(
     manager: EntityManager,
     fallback: SentFallback,
@@ -54,8 +66,12 @@ export class SmsMessages {
       await manager.transaction((savepoint) => insert(savepoint, fallback, status, conversation.id));
     } catch (error) {
       const smsFallbackId = fallback.id;
-      const problem = `${NOT_ADDED}: ${String(error)}`;
-      await manager.query('update sms_fallbacks set last_error = $2 where id = $1', [smsFallbackId, problem]);
+      const refusal = refusalOf(error);
+      await note(manager, smsFallbackId, refusal?.found ?? String(error));
+      if (refusal !== null) {
+        this.tellOfRefusal(smsFallbackId, refusal);
+        return;
+      }
       const event = { id: uuidv7(), occurredAt: new Date().toISOString(), smsFallbackId };
       await this.publisher.publish(manager, 'sms_fallback.message_missing', [event], {
         inMilliseconds: ADD_LATER_MILLISECONDS,
@@ -67,14 +83,57 @@ export class SmsMessages {
     }
   }
 
-  /** @throws where the application still refuses the row. */
+  /** @throws where the row is locked, so that the job comes again. What the table refuses is tried in rounds. */
   async addMissing(smsFallbackId: string): Promise<void> {
+    const refusal = await this.tryToAdd(smsFallbackId);
+    if (refusal !== null) this.tellOfRefusal(smsFallbackId, refusal);
+  }
+
+  /**
+   * One round with rows that the table has refused: its owner may have changed it. A few at random, so that none that is
+   * always refused keeps the others waiting.
+   */
+  async addRefused(): Promise<void> {
+    if (Date.now() > this.lookUntil) return;
+    let refusals = 0;
+    for (const { id } of await this.dataSource.query<{ id: string }[]>(REFUSED, [NOT_ADDED, BATCH])) {
+      this.lookUntil = Date.now() + LOOK_FOR_MILLISECONDS;
+      const refusal = await this.tryToAdd(id);
+      if (refusal === null) continue;
+      this.tellOfRefusal(id, refusal);
+      if (++refusals >= MOST_REFUSALS) return;
+    }
+  }
+
+  /** @returns why the table refuses the row; null where it is there. */
+  private async tryToAdd(smsFallbackId: string): Promise<Refusal | null> {
     const fallback = await this.dataSource.manager.findOneBy(SmsFallback, { id: smsFallbackId });
-    if (fallback === null || fallback.messageId !== null || !isSent(fallback)) return;
+    if (fallback === null || fallback.messageId !== null || !isSent(fallback)) return null;
     const original = await this.originalMessages.findByTwilioSid(fallback.originalMessageSid);
-    // Its status follows from its callbacks.
-    await insert(this.dataSource.manager, fallback, 'accepted', original?.conversationId ?? null);
+    try {
+      // Its status follows from its callbacks.
+      await this.dataSource.transaction((manager) =>
+        insert(manager, fallback, 'accepted', original?.conversationId ?? null),
+      );
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (refusal === null) throw error;
+      await note(this.dataSource.manager, smsFallbackId, refusal.found);
+      return refusal;
+    }
     await this.messageEvents.linkMessage(fallback.smsMessageSid);
+    return null;
+  }
+
+  /** Once for each reason, however many SMS there are. */
+  private tellOfRefusal(smsFallbackId: string, { found, remedy }: Refusal): void {
+    this.lookUntil = Date.now() + LOOK_FOR_MILLISECONDS;
+    const level = this.told.add(found) ? 'warn' : 'debug';
+    this.logger[level]('The SMS was sent, and messages does not take its row', {
+      smsFallbackId,
+      found,
+      remedy,
+    });
   }
 }
 
@@ -103,15 +162,26 @@ async function insert(
     id,
     NOT_ADDED,
   ]);
+  // What a deferred constraint or trigger refuses would undo the record of the SMS at the commit.
+  await manager.query('set constraints all immediate');
 }
 
+async function note(manager: EntityManager, smsFallbackId: string, reason: string): Promise<void> {
+  await manager.query('update sms_fallbacks set last_error = $2 where id = $1', [
+    smsFallbackId,
+    `${NOT_ADDED}: ${reason}`,
+  ]);
+}
+
+/** For three days, as long as a job would be tried. */
+const REFUSED = `
+select id from sms_fallbacks
+ where created_at > now() - interval '3 days' and state = 'sent' and message_id is null and erased_at is null
+   and starts_with(last_error, $1)
+ order by random() limit $2`;
+
 const ADD_MESSAGE = `
-with sms as (
-  insert into messages (conversation_id, twilio_sid, direction, channel, body, status)
-  values ($1, $2, 'outbound', 'sms', $3, $4)
-  on conflict (twilio_sid) do update set twilio_sid = excluded.twilio_sid
-  returning id
-),
+with sms as (${INSERT_SMS_MESSAGE}),
 event as (
   update message_events set fallback_sms_message_id = sms.id from sms where message_events.id = $5
 )

@@ -6,6 +6,7 @@ import { PeriodicWork } from '../rounds/periodic-work.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
 import { FallbackService } from './fallback.service.js';
 import { isOfEarlierAttempt } from './fallback.store.js';
+import { SmsMessages } from './sms-messages.js';
 import { smsFallbackAttemptDue } from './sms-fallback-attempt-due.event.js';
 import { IS_OPEN } from './sms-fallback-state.js';
 
@@ -16,7 +17,8 @@ const BATCH = 100;
  * Takes up fallbacks that nothing else would go on with:
  * - those that are open and whose time has passed, because their job has used up its attempts or was removed;
  * - those that failed without an answer, and whose SMS has reported itself since;
- * - those whose SMS was never sent, where the report does not name the fallback, e.g. of a Messaging Service's own callback.
+ * - those whose SMS was never sent, where the report does not name the fallback, e.g. of a Messaging Service's own callback;
+ * - those that were sent, and whose SMS the application's `messages` has refused.
  */
 @Injectable()
 export class StalledFallbacks extends PeriodicWork {
@@ -24,6 +26,7 @@ export class StalledFallbacks extends PeriodicWork {
     private readonly dataSource: DataSource,
     private readonly publisher: DomainEventPublisher,
     private readonly fallbacks: FallbackService,
+    private readonly smsMessages: SmsMessages,
     @Inject(MODULE_OPTIONS_TOKEN) options: FallbackModuleOptions,
   ) {
     super({
@@ -37,6 +40,7 @@ export class StalledFallbacks extends PeriodicWork {
     await this.takeUpAll(OPEN, 'Stalled fallbacks are taken up again');
     await this.takeUpAll(REPORTED, 'Failed fallbacks whose SMS was sent after all are taken up again');
     await this.resendNeverSent();
+    await this.smsMessages.addRefused();
   }
 
   private async resendNeverSent(): Promise<void> {

@@ -1,8 +1,10 @@
 import type { DomainEvent } from '../domain-events/domain-events.js';
 
-/** A message's row in `messages` could not follow its events, because somebody had it locked. Published for later. */
+/** A message's row in `messages` could not follow its events, because somebody had it locked, or the table refused it. Published for later. */
 export interface MessageLinkPostponed extends DomainEvent {
   readonly messageSid: string;
+  /** How often the application's table has refused it since. */
+  readonly refusals?: number;
 }
 
 declare module '../domain-events/domain-events.js' {

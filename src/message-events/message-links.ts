@@ -4,6 +4,7 @@ import { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
 import { OnDomainEvent } from '../domain-events/on-domain-event.decorator.js';
+import { ToldReasons } from '../messages/application-tables.js';
 import { GroupCommit } from './group-commit.js';
 import type { MessageLinkPostponed } from './message-link-postponed.event.js';
 import { recordMessageEvents } from './record-message-events.js';
@@ -11,6 +12,13 @@ import { recordMessageEvents } from './record-message-events.js';
 /** Locks of another replica are gone after this, in milliseconds; an application's may last. */
 const RETRY_DELAYS = [20, 100];
 const POSTPONED_MILLISECONDS = 3_000;
+
+/** What the table refuses, it refuses until its owner changes it: a job that fails each time would tell nothing more. */
+const SHORTEST_REFUSAL_MILLISECONDS = 10_000;
+const LONGEST_REFUSAL_MILLISECONDS = 6 * 60 * 60_000;
+
+/** Some three days. */
+const MOST_REFUSALS = 21;
 
 /**
  * For how long rows are tried one by one where one of several is refused, in milliseconds. Callbacks wait for it, and a
@@ -30,6 +38,7 @@ type Link = { readonly linked: true } | { readonly linked: false; readonly probl
 export class MessageLinks {
   private readonly logger = new Logger(MessageLinks.name);
   private readonly links: GroupCommit<string, Link>;
+  private readonly told = new ToldReasons();
 
   constructor(
     private readonly dataSource: DataSource,
@@ -57,11 +66,20 @@ export class MessageLinks {
     }
   }
 
+  /** @throws where the row is locked, so that the event comes again. */
   @OnDomainEvent('message_link.postponed')
-  async onPostponed({ messageSid }: MessageLinkPostponed): Promise<void> {
+  async onPostponed({ messageSid, refusals = 0 }: MessageLinkPostponed): Promise<void> {
     const link = await this.tryToLink(messageSid);
     if (link.linked) return;
-    throw new Error(`The row of the message ${messageSid} cannot follow: ${link.problem ?? 'it is locked'}`);
+    if (link.problem === null)
+      throw new Error(`The row of the message ${messageSid} cannot follow: it is locked`);
+    this.logger[this.told.add(link.problem) ? 'warn' : 'debug'](
+      'The event is stored, and messages does not take its status',
+      { messageSid, error: link.problem },
+    );
+    if (refusals >= MOST_REFUSALS) return;
+    const delay = Math.min(SHORTEST_REFUSAL_MILLISECONDS * 2 ** refusals, LONGEST_REFUSAL_MILLISECONDS);
+    await this.postpone(messageSid, delay, refusals + 1);
   }
 
   private async tryToLink(messageSid: string): Promise<Link> {
@@ -96,10 +114,14 @@ export class MessageLinks {
     return messageSids.map((sid) => (unlinked.has(sid) ? { linked: false, problem } : { linked: true }));
   }
 
-  private async postpone(messageSid: string): Promise<void> {
-    const event = { id: uuidv7(), occurredAt: new Date().toISOString(), messageSid };
+  private async postpone(
+    messageSid: string,
+    inMilliseconds = POSTPONED_MILLISECONDS,
+    refusals = 0,
+  ): Promise<void> {
+    const event = { id: uuidv7(), occurredAt: new Date().toISOString(), messageSid, refusals };
     await this.publisher.publish(this.dataSource.manager, 'message_link.postponed', [event], {
-      inMilliseconds: POSTPONED_MILLISECONDS,
+      inMilliseconds,
     });
   }
 }

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import type { Repository } from 'typeorm';
+import { FIND_ORIGINAL_MESSAGE } from './application-tables.js';
 import { Message } from './message.entity.js';
 import { type OriginalMessage, OriginalMessages } from './original-messages.js';
 
@@ -27,7 +28,7 @@ export class TypeOrmOriginalMessages extends OriginalMessages {
   }
 
   async findByTwilioSid(messageSid: string): Promise<OriginalMessage | null> {
-    const [row] = await this.messages.query<Row[]>(FIND, [messageSid]);
+    const [row] = await this.messages.query<Row[]>(FIND_ORIGINAL_MESSAGE, [messageSid]);
     if (row === undefined) return null;
     const { companyId, phoneNumber, contentVariables, createdAt, ...message } = row;
     return {
@@ -38,18 +39,6 @@ export class TypeOrmOriginalMessages extends OriginalMessages {
     };
   }
 }
-
-/** `to_jsonb` reads a column that may be missing, and one of any type. */
-const FIND = `
-select message.id::text as id, message.body::text as body, message.conversation_id::text as "conversationId",
-       company.id::text as "companyId", company.phone_number::text as "phoneNumber",
-       optional.columns->>'created_at' as "createdAt", optional.columns->>'to_number' as recipient, optional.columns->>'content_sid' as "contentSid",
-       optional.columns->>'content_variables' as "contentVariables"
-  from messages as message
-  left join conversations as conversation on conversation.id = message.conversation_id
-  left join companies as company on company.id = conversation.company_id
- cross join lateral (select to_jsonb(message)) as optional (columns)
- where message.twilio_sid = $1`;
 
 /** The zone in which a time is the latest. */
 const LATEST_ZONE = '-12:00';

@@ -137,6 +137,12 @@ describe("a message's row", () => {
     expect(await linksOf(twilioSid)).toEqual([{ message_id: null }]);
   });
 
+  function warningsOf(message: string): (readonly unknown[])[] {
+    return application.logs.lines
+      .filter((line) => line.level === 'warn' && line.message.includes(message))
+      .map(({ fields }) => fields);
+  }
+
   it.each([
     ['trigger', 'create trigger refuse_status before'],
     ['deferred trigger', 'create constraint trigger refuse_status after'],
@@ -154,8 +160,14 @@ describe("a message's row", () => {
       await report(twilioSid, 'sent', 'delivered');
       expect(await linksOf(twilioSid)).toHaveLength(2);
       expect(await statusOf(twilioSid)).toBe('queued');
-      const link = application.app.get(MessageLinks).onPostponed(messageLinkPostponed(twilioSid));
-      await expect(link).rejects.toThrow('cannot follow: the application refuses delivered');
+      await application.app.get(MessageLinks).onPostponed(messageLinkPostponed(twilioSid));
+      await application.app.get(MessageLinks).onPostponed(messageLinkPostponed(twilioSid));
+      // One line for the reason, and no job that fails.
+      expect(warningsOf('messages does not take its status')).toMatchObject([
+        [{ error: 'the application refuses delivered' }],
+      ]);
+      const jobs = await jobsOf(application, 'message_link.postponed');
+      expect(jobs.map(({ last_error: error }) => error)).toEqual(jobs.map(() => null));
     } finally {
       await application.query('drop function refuse_status cascade');
     }

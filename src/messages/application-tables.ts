@@ -1,0 +1,172 @@
+/**
+ * What the service does with the application's tables, and what it means when they refuse it. The statements are here so that
+ * the checks before the start try the very same ones.
+ */
+
+/** Parameters: conversation, SID, text, status. A repeat changes nothing. */
+export const INSERT_SMS_MESSAGE = `
+insert into messages (conversation_id, twilio_sid, direction, channel, body, status)
+values ($1, $2, 'outbound', 'sms', $3, $4)
+on conflict (twilio_sid) do update set twilio_sid = excluded.twilio_sid
+returning id`;
+
+/** Parameters: SIDs and their statuses. `record_message_events` (migrations) has the same update. */
+export const UPDATE_MESSAGE_STATUS = `
+update messages as message set status = risen.status
+  from unnest($1::text[], $2::text[]) as risen (sid, status) where message.twilio_sid = risen.sid`;
+
+/** Parameter: the SID. `to_jsonb` reads a column that may be missing, and one of any type. */
+export const FIND_ORIGINAL_MESSAGE = `
+select message.id::text as id, message.body::text as body, message.conversation_id::text as "conversationId",
+       company.id::text as "companyId", company.phone_number::text as "phoneNumber",
+       optional.columns->>'created_at' as "createdAt", optional.columns->>'to_number' as recipient, optional.columns->>'content_sid' as "contentSid",
+       optional.columns->>'content_variables' as "contentVariables"
+  from messages as message
+  left join conversations as conversation on conversation.id = message.conversation_id
+  left join companies as company on company.id = conversation.company_id
+ cross join lateral (select to_jsonb(message)) as optional (columns)
+ where message.twilio_sid = $1`;
+
+/** Why a table of the application refuses a statement, and what its owner can do about it. */
+export interface Refusal {
+  readonly found: string;
+  readonly remedy: string;
+  /** `table.column` where it is one that must not be null. */
+  readonly requiredColumn?: string;
+}
+
+/** The fields of PostgreSQL's error that name what refuses. `detail` is left out: it has the row's values. */
+interface DatabaseProblem {
+  readonly code: string;
+  readonly message: string;
+  readonly table?: string;
+  readonly column?: string;
+  readonly constraint?: string;
+  readonly where?: string;
+}
+
+/**
+ * Of an error of PostgreSQL, or TypeORM's error about one.
+ * @returns null where it may pass by itself: a lock, a time limit, a deadlock, a connection that broke.
+ */
+export function refusalOf(error: unknown): Refusal | null {
+  const problem = databaseProblem(error);
+  if (problem === null || !isLasting(problem.code)) return null;
+  return EXPLANATIONS[problem.code]?.(problem) ?? inGeneral(problem);
+}
+
+/**
+ * SQLSTATE classes: 0A not supported, 22 data, 23 integrity, 42 names and privileges, 44 WITH CHECK OPTION, P0 PL/pgSQL, and
+ * 55000, for an object that cannot do it. Source: PostgreSQL, appendix A.
+ */
+function isLasting(code: string): boolean {
+  return /^(0A|22|23|42|44|P0)/.test(code) || code === '55000';
+}
+
+const EXPLANATIONS: Readonly<Record<string, (problem: DatabaseProblem) => Refusal>> = {
+  // not_null_violation
+  '23502': (problem) => ({
+    requiredColumn: columnOf(problem),
+    found: `${columnOf(problem)} is NOT NULL and the service does not fill it`,
+    remedy: `Give it a default (alter table ${tableOf(problem)} alter column ${identifier(problem.column)} set default …), let it be null, or fill it in a trigger before insert`,
+  }),
+  // check_violation; without a constraint, no partition takes the row
+  '23514': (problem) =>
+    problem.constraint === undefined
+      ? inGeneral(problem)
+      : {
+          found: `the check constraint ${problem.constraint} of ${tableOf(problem)} refuses what the service writes`,
+          remedy: `Let it allow direction outbound, channel sms and every status of Twilio: alter table ${tableOf(problem)} drop constraint ${identifier(problem.constraint)}, and add it again`,
+        },
+  '23503': (problem) => constrained(problem, 'foreign key', 'Let it be null, or drop the constraint'),
+  '23505': (problem) => constrained(problem, 'unique constraint', 'Only twilio_sid may be unique: drop it'),
+  '23P01': (problem) => constrained(problem, 'exclusion constraint', 'Drop it'),
+  // insufficient_privilege: of a table, of a sequence, or by row-level security
+  '42501': (problem) => ({
+    found: problem.message,
+    remedy: problem.message.includes('row-level security')
+      ? 'Let the policies allow it, or the role bypass them: alter role … bypassrls'
+      : 'To the role of DATABASE_URL: grant select, insert, update on messages; grant select on conversations, companies; grant usage on the sequence of messages.id, if it has one',
+  }),
+  // invalid_column_reference: no unique index for `on conflict`
+  '42P10': (problem) => ({
+    found: `messages.twilio_sid is not unique by itself (${problem.message})`,
+    remedy: 'alter table messages add unique (twilio_sid)',
+  }),
+  // string_data_right_truncation
+  '22001': (problem) => ({
+    found: `a text is too long for a column of messages: ${problem.message}`,
+    remedy:
+      'Make body and the other columns that the service fills text: alter table messages alter column body type text',
+  }),
+  // invalid_text_representation: also a value that an enum lacks
+  '22P02': (problem) => ({
+    found: `a column of messages does not take a value of Twilio: ${problem.message}`,
+    remedy:
+      'twilio_sid, direction, channel, body and status must be text, because Twilio adds values: alter table messages alter column … type text',
+  }),
+  // generated_always
+  '428C9': (problem) => ({
+    found: `messages has a generated column that the service fills: ${problem.message}`,
+    remedy: 'Let it be an ordinary one: alter table messages alter column … drop expression',
+  }),
+};
+
+function constrained(problem: DatabaseProblem, kind: string, remedy: string): Refusal {
+  return {
+    found: `the ${kind} ${problem.constraint ?? ''} of ${tableOf(problem)} refuses what the service writes`,
+    remedy,
+  };
+}
+
+/** E.g. what a trigger raises; the first line of the context has the trigger's function. */
+function inGeneral({ message, where }: DatabaseProblem): Refusal {
+  const [context = ''] = (where ?? '').split('\n');
+  const origin = /^PL\/pgSQL function .* line \d+/.exec(context)?.[0];
+  return {
+    found: `messages refuses what the service writes: ${message}${origin === undefined ? '' : ` (${origin})`}`,
+    remedy:
+      'Let the table, and its triggers, take rows of direction outbound and channel sms, and every status of Twilio',
+  };
+}
+
+function tableOf({ table = 'messages' }: DatabaseProblem): string {
+  return identifier(table);
+}
+
+function columnOf(problem: DatabaseProblem): string {
+  return `${tableOf(problem)}.${identifier(problem.column)}`;
+}
+
+/** As SQL has to name it. */
+export function identifier(name = '…'): string {
+  return /^[a-z_…][a-z0-9_$]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+}
+
+function databaseProblem(error: unknown): DatabaseProblem | null {
+  const cause =
+    typeof error === 'object' && error !== null && 'driverError' in error ? error.driverError : error;
+  if (!(cause instanceof Error) || !('code' in cause) || typeof cause.code !== 'string') return null;
+  return cause as Error & DatabaseProblem;
+}
+
+const TOLD_FOR_MILLISECONDS = 60 * 60_000;
+const MOST_REASONS = 20;
+
+/** The reasons that the log has: one line for each and hour, however many rows are refused. */
+export class ToldReasons {
+  private readonly reasons = new Set<string>();
+  private since = Date.now();
+
+  /** @returns whether it is to be told now. */
+  add(reason: string): boolean {
+    // A trigger may raise another text each time.
+    if (Date.now() - this.since > TOLD_FOR_MILLISECONDS || this.reasons.size > MOST_REASONS) {
+      this.reasons.clear();
+      this.since = Date.now();
+    }
+    const isNew = !this.reasons.has(reason);
+    this.reasons.add(reason);
+    return isNew;
+  }
+}
