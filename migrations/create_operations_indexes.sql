@@ -23,7 +23,9 @@ begin
   if not exists (select from messages) then
     create index if not exists messages_conversation_id_idx on messages (conversation_id);
   end if;
-  if not exists (select from conversations) then
+  -- An application may have a view.
+  if not exists (select from conversations)
+    and exists (select from pg_class where oid = 'conversations'::regclass and relkind in ('r', 'p')) then
     create index if not exists conversations_company_id_idx on conversations (company_id);
   end if;
 end $$;

@@ -8,7 +8,7 @@ import { DashboardModule } from './dashboard/dashboard.module.js';
 import { dataSourceOptions, jobQueuePoolOptions } from './database/data-source-options.js';
 import type { DatabaseConnection } from './database/database-connection.js';
 import { DATABASE_CONNECTION, DatabaseModule } from './database/database.module.js';
-import { openMigrated } from './database/open-migrated.js';
+import { openForService } from './database/open-migrated.js';
 import { DomainEventsModule } from './domain-events/domain-events.module.js';
 import { EventCountsModule } from './event-counts/event-counts.module.js';
 import { FallbackOperationsModule } from './fallback/fallback-operations.module.js';
@@ -46,7 +46,7 @@ const typeOrm = TypeOrmModule.forRootAsync({
     ...dataSourceOptions(connection, PREPARED_STATEMENTS),
     toRetry: () => false,
   }),
-  dataSourceFactory: openMigrated,
+  dataSourceFactory: openForService,
 });
 
 const domainEvents = DomainEventsModule.forRootAsync({

@@ -1,7 +1,9 @@
 import type { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../database/data-source-options.js';
 import type { DatabaseConnection } from '../database/database-connection.js';
-import { openMigrated } from '../database/open-migrated.js';
+import { layoutProblemsOf } from '../database/migrate-database.js';
+import { openMigrated, rowProblemsOf } from '../database/open-migrated.js';
+import { PreconditionError, type Problem } from '../database/preconditions.js';
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
 import { FallbackRecords } from '../fallback/fallback-records.js';
 import { StartupError } from '../process/startup-error.js';
@@ -30,7 +32,8 @@ export async function* checkDatabase(
       yield well('database', 'the embedded one is in use by the service, so nobody else can look at it');
       return;
     }
-    yield ill('database', sentence(error), 'Start it, or correct DATABASE_URL');
+    if (error instanceof PreconditionError) yield* error.problems.map(asFinding);
+    else yield ill('database', sentence(error), 'Start it, or correct DATABASE_URL');
     return;
   }
   try {
@@ -43,11 +46,13 @@ export async function* checkDatabase(
         sentence(error),
         error instanceof StartupError ? 'npm run migrate' : 'See the message',
       );
+      yield* (await layoutProblemsOf(connection)).map(asFinding);
       return;
     }
     yield well('migrations', 'all are applied');
     if (!connection.embedded) yield* checkConnections(dataSource, connections);
     yield* checkMessages(dataSource);
+    yield* (await rowProblemsOf(dataSource)).map(asFinding);
     yield* checkQueue(dataSource);
     yield* checkFallbacks(dataSource);
     yield* checkCounting(dataSource);
@@ -105,6 +110,10 @@ async function* checkFallbacks(dataSource: DataSource): AsyncGenerator<Finding> 
     const found = `${accountSid} cannot be used for ${minutes} minutes, ${waiting} SMS wait: ${meaning}`;
     yield ill('twilio outage', found.replace(/\.$/, ''), remedy.replace(/\.$/, ''));
   }
+}
+
+function asFinding({ check, found, remedy }: Problem): Finding {
+  return ill(check, found, remedy);
 }
 
 function sentence(error: unknown): string {

@@ -7,6 +7,15 @@ import { clientOptions, dataSourceOptions, migrationPoolOptions } from './data-s
 import { migrations, MIGRATIONS_TABLE } from './data-source-options.js';
 import type { DatabaseConnection } from './database-connection.js';
 import { advisoryLockHolder, Blockers } from './lock-blockers.js';
+import {
+  assertLayout,
+  layoutProblems,
+  type LayoutOptions,
+  PreconditionError,
+  type Problem,
+  type Query,
+  rowProblems,
+} from './preconditions.js';
 import { WritableClient } from './writable-client.js';
 
 /** Any number that nothing else in the database uses as an advisory lock. */
@@ -15,7 +24,7 @@ const MIGRATION_LOCK = 630_490_063;
 /** SQLSTATEs of a lock that could not be had in time, and of two that wait for each other. */
 const LOCKED = ['55P03', '40P01'];
 
-export interface MigrationLimits {
+export interface MigrationOptions extends LayoutOptions {
   /** How long a migration waits for a lock, and whoever wants the table behind it. Default 1000. */
   readonly lockTimeoutMilliseconds?: number;
   /** How long the locks of all migrations are tried for, and the turn of this process. Default 60000. */
@@ -26,6 +35,8 @@ export interface MigrationLimits {
   readonly onWaiting?: (what: string) => void;
 }
 
+const CONNECT_LIMIT_MILLISECONDS = 10_000;
+
 const DEFAULTS = { lockTimeoutMilliseconds: 1_000, patienceMilliseconds: 60_000, pauseMilliseconds: 2_000 };
 
 /**
@@ -33,13 +44,19 @@ const DEFAULTS = { lockTimeoutMilliseconds: 1_000, patienceMilliseconds: 60_000,
  * Replicas that migrate at the same time take turns. The application goes on: its writes wait for as long as the lock
  * timeout at the most, however long a migration has to wait.
  * @returns the names of the migrations that were applied now.
+ * @throws PreconditionError before anything is created, where the application's tables are not where or what they have to be.
  * @throws StartupError when a lock cannot be had, naming who has it.
  */
 export async function migrateDatabase(
   connection: DatabaseConnection,
-  limits: MigrationLimits = {},
+  options: MigrationOptions = {},
 ): Promise<string[]> {
-  const migration = new Migration(connection, { ...DEFAULTS, onWaiting: () => undefined, ...limits });
+  const migration = new Migration(connection, {
+    ...DEFAULTS,
+    onWaiting: () => undefined,
+    newTables: false,
+    ...options,
+  });
   return migration.run();
 }
 
@@ -49,17 +66,21 @@ class Migration {
 
   constructor(
     private readonly connection: DatabaseConnection,
-    private readonly limits: Required<MigrationLimits>,
+    private readonly limits: Required<MigrationOptions>,
   ) {
     this.until = Date.now() + limits.patienceMilliseconds;
   }
 
   async run(): Promise<string[]> {
     // It is free, whatever becomes of the others.
-    const holder = new WritableClient({ ...clientOptions(this.connection), connectionTimeoutMillis: 10_000 });
+    const holder = new WritableClient({
+      ...clientOptions(this.connection),
+      connectionTimeoutMillis: CONNECT_LIMIT_MILLISECONDS,
+    });
     await holder.connect();
     try {
       await this.takeTurn(holder);
+      await assertLayout(queryOn(holder), this.limits);
       await this.patiently(holder, 'The job queue', () => this.migrateQueue());
       return await this.migrateTables(holder);
     } finally {
@@ -99,7 +120,7 @@ class Migration {
   }
 
   private async migrateTables(holder: ClientBase): Promise<string[]> {
-    const query: Query = async (sql, parameters) => (await holder.query<object>(sql, parameters)).rows;
+    const query = queryOn(holder);
     const missing = await missingMigrations(query);
     try {
       await this.patiently(holder, 'The database', () => this.runTableMigrations());
@@ -169,6 +190,44 @@ class Migration {
   }
 }
 
+const UNTIL_THEN =
+  'The migrations are applied. What the service does until then: docs/deploying.md#tables-that-refuse-the-services-rows';
+
+/**
+ * What the application's tables refuse, for a migrated database.
+ * @throws PreconditionError
+ */
+export async function assertRows(connection: DatabaseConnection): Promise<void> {
+  const problems = await withQuery(connection, rowProblems);
+  if (problems.length > 0) throw new PreconditionError(problems, UNTIL_THEN);
+}
+
+/** What migrating this database would be refused for. */
+export async function layoutProblemsOf(connection: DatabaseConnection): Promise<Problem[]> {
+  return withQuery(connection, (query) => layoutProblems(query));
+}
+
+async function withQuery<Result>(
+  connection: DatabaseConnection,
+  work: (query: Query) => Promise<Result>,
+): Promise<Result> {
+  const client = new WritableClient({
+    ...clientOptions(connection),
+    connectionTimeoutMillis: CONNECT_LIMIT_MILLISECONDS,
+  });
+  await client.connect();
+  try {
+    return await work(queryOn(client));
+  } finally {
+    await client.end();
+  }
+}
+
+function queryOn(client: ClientBase): Query {
+  return async <Row extends object>(sql: string, parameters?: unknown[]) =>
+    (await client.query<Row>(sql, parameters)).rows;
+}
+
 /** A migration that failed, for a reason in its cause. */
 class MigrationError extends StartupError {
   constructor(cause: unknown, message = `The database cannot be migrated: ${reasonOf(cause)}`) {
@@ -187,7 +246,7 @@ function codeOf(error: unknown): string {
 
 /** @throws StartupError when a migration is missing, naming the command to run. */
 export async function assertMigrated(dataSource: DataSource): Promise<void> {
-  const query: Query = (sql, parameters) => dataSource.query(sql, parameters);
+  const query: Query = <Row>(sql: string, parameters?: unknown[]) => dataSource.query<Row[]>(sql, parameters);
   const missing = await missingMigrations(query);
   if (!(await exists(query, 'graphile_worker.migrations'))) missing.push('the schema of the job queue');
   if (missing.length > 0) {
@@ -198,11 +257,9 @@ export async function assertMigrated(dataSource: DataSource): Promise<void> {
   }
 }
 
-type Query = (sql: string, parameters?: unknown[]) => Promise<unknown[]>;
-
 async function missingMigrations(query: Query): Promise<string[]> {
   const applied = (await exists(query, MIGRATIONS_TABLE))
-    ? ((await query(`select name from ${MIGRATIONS_TABLE}`)) as { name: string }[])
+    ? await query<{ name: string }>(`select name from ${MIGRATIONS_TABLE}`)
     : [];
   return migrations
     .map(({ name }) => name)
@@ -210,9 +267,7 @@ async function missingMigrations(query: Query): Promise<string[]> {
 }
 
 async function exists(query: Query, table: string): Promise<boolean> {
-  const [row] = (await query('select to_regclass($1) is not null as exists', [table])) as {
-    exists: boolean;
-  }[];
+  const [row] = await query<{ exists: boolean }>('select to_regclass($1) is not null as exists', [table]);
   return row?.exists ?? false;
 }
 

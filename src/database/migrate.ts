@@ -3,7 +3,10 @@ import { parseEnv } from '../config/parse-env.js';
 import { loadEnvFile } from '../config/load-env-file.js';
 import { exitWithError } from '../process/startup-error.js';
 import { openDatabase } from './open-database.js';
-import { migrateDatabase } from './migrate-database.js';
+import { assertRows, migrateDatabase } from './migrate-database.js';
+
+/** For tables of the service's own, although an application has some elsewhere in the database. */
+const newTables = process.argv.includes('--new-tables');
 
 /** `npm run migrate`: needs nothing of the environment but the database. */
 try {
@@ -12,6 +15,7 @@ try {
   const connection = await openDatabase(env);
   try {
     const applied = await migrateDatabase(connection, {
+      newTables,
       onWaiting: (what) => {
         console.error(`… waiting: ${what}`);
       },
@@ -20,6 +24,7 @@ try {
     console.log(
       applied.length > 0 ? 'The database is up to date now.' : 'The database was up to date already.',
     );
+    await assertRows(connection);
   } finally {
     await connection.close();
   }

@@ -1,12 +1,14 @@
-import { DatabaseError } from 'pg';
 import type { Env } from '../config/env.js';
 import { StartupError } from '../process/startup-error.js';
+import { explainConnectionError } from './connection-problem.js';
 import { clientOptions } from './data-source-options.js';
 import { type DatabaseConnection, postgresServer } from './database-connection.js';
 import { EmbeddedPostgres } from './embedded-postgres.js';
+import { assertServer, type Session } from './preconditions.js';
 import { WritableClient } from './writable-client.js';
 
 const CONNECT_LIMIT_MILLISECONDS = 4_000;
+const ANSWER_LIMIT_MILLISECONDS = 5_000;
 
 /**
  * The PostgreSQL server of `DATABASE_URL`, or the embedded one where that is not set.
@@ -17,27 +19,44 @@ export async function openDatabase(
 ): Promise<DatabaseConnection> {
   if (env.DATABASE_URL === undefined) return EmbeddedPostgres.start({ dataDir: env.EMBEDDED_DATA_DIR });
   const connection = postgresServer(env.DATABASE_URL);
-  await assertReachable(connection);
+  await assertUsable(connection, env.DATABASE_URL);
   return connection;
 }
 
-/** One connection, to tell the operator what is wrong with DATABASE_URL before anything else does. */
-async function assertReachable(connection: DatabaseConnection): Promise<void> {
-  const limit = { connectionTimeoutMillis: CONNECT_LIMIT_MILLISECONDS };
-  const client = new WritableClient({ ...clientOptions(connection), ...limit });
+/** Tells the operator what is wrong with DATABASE_URL, and with what it leads to, before anything else does. */
+async function assertUsable(connection: DatabaseConnection, url: string): Promise<void> {
+  const connect = () => openSession(connection);
+  let session: Session | undefined;
   try {
-    await client.connect();
+    session = await connect();
+    await assertServer({ ...session, url, connect });
   } catch (error) {
-    throw new StartupError(explain(error), { cause: error });
+    if (error instanceof StartupError) throw error;
+    throw new StartupError(explainConnectionError(error), { cause: error });
   } finally {
-    client.end().catch(() => undefined);
+    session?.end();
   }
 }
 
-function explain(error: unknown): string {
-  if (error instanceof DatabaseError) return `The database refuses DATABASE_URL: ${error.message}`;
-  // The attempts at several addresses of one name fail as one AggregateError, whose message is empty.
-  const cause = error instanceof AggregateError ? (error.errors as unknown[])[0] : error;
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return `The database cannot be reached: ${reason}. Is it running, and is DATABASE_URL right?`;
+/** A connection as the service has them, outside of any pool. */
+async function openSession(connection: DatabaseConnection): Promise<Session> {
+  const client = new WritableClient({
+    ...clientOptions(connection),
+    connectionTimeoutMillis: CONNECT_LIMIT_MILLISECONDS,
+    query_timeout: ANSWER_LIMIT_MILLISECONDS,
+  });
+  const end = () => {
+    client.end().catch(() => undefined);
+  };
+  try {
+    await client.connect();
+  } catch (error) {
+    end();
+    throw error;
+  }
+  return {
+    query: async <Row extends object>(sql: string, parameters?: unknown[]) =>
+      (await client.query<Row>(sql, parameters)).rows,
+    end,
+  };
 }

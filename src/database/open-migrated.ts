@@ -1,5 +1,7 @@
+import { Logger } from '@nestjs/common';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { assertMigrated } from './migrate-database.js';
+import { type Problem, type Query, rowProblems } from './preconditions.js';
 
 /** TypeOrmModule's `dataSourceFactory`. @throws StartupError when a migration is missing. */
 export async function openMigrated(options?: DataSourceOptions): Promise<DataSource> {
@@ -11,5 +13,34 @@ export async function openMigrated(options?: DataSourceOptions): Promise<DataSou
   } catch (error) {
     await dataSource.destroy();
     throw error;
+  }
+}
+
+/**
+ * TypeOrmModule's `dataSourceFactory` for the service. It starts although the application's tables refuse its rows, because
+ * the log and the SMS do not depend on them, and says so.
+ * @throws StartupError when a migration is missing.
+ */
+export async function openForService(options?: DataSourceOptions): Promise<DataSource> {
+  const dataSource = await openMigrated(options);
+  const logger = new Logger('Database');
+  try {
+    for (const { found, remedy } of await rowProblemsOf(dataSource)) {
+      logger.warn('The tables of the application refuse what the service does with them', { found, remedy });
+    }
+  } catch (error) {
+    logger.debug('The tables of the application could not be tried', { error: String(error) });
+  }
+  return dataSource;
+}
+
+export async function rowProblemsOf(dataSource: DataSource): Promise<Problem[]> {
+  const runner = dataSource.createQueryRunner();
+  try {
+    const query: Query = <Row>(sql: string, parameters?: unknown[]) =>
+      runner.query(sql, parameters) as Promise<Row[]>;
+    return await rowProblems(query);
+  } finally {
+    await runner.release();
   }
 }

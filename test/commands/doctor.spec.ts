@@ -338,6 +338,29 @@ describe('npm run doctor', () => {
     ]);
   });
 
+  it("finds what the application's messages refuses, and tables that migrating would pass by", async () => {
+    const altered = await createTestDatabase();
+    await execute(altered, 'alter table messages add tenant_id int not null');
+    const { ill } = await examine({}, () => Promise.resolve(altered));
+    await altered.close();
+    expect(ill).toEqual([
+      {
+        check: 'messages',
+        ok: false,
+        found: 'messages.tenant_id is NOT NULL without a default, and the service does not fill it',
+        advice: expect.stringContaining('alter column tenant_id set default') as unknown,
+      },
+    ]);
+    const elsewhere = await createEmptyDatabase();
+    await execute(elsewhere, 'create table "Message" (id text)');
+    const unmigrated = await examine({}, () => Promise.resolve(elsewhere));
+    await elsewhere.close();
+    expect(unmigrated.ill).toMatchObject([
+      { check: 'migrations' },
+      { check: 'tables', found: expect.stringContaining('public."Message"') as unknown },
+    ]);
+  });
+
   describe('the numbers that companies send from', () => {
     const own = { phoneNumber: NUMBER, sms: true };
     const WITHOUT_SMS = '+15550008888';

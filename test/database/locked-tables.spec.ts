@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
 import { Client } from 'pg';
 import { migrations } from '../../src/database/data-source-options.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
-import { migrateDatabase, type MigrationLimits } from '../../src/database/migrate-database.js';
+import { migrateDatabase, type MigrationOptions } from '../../src/database/migrate-database.js';
 import { createEmptyDatabase, describeOnServer } from '../support/test-database.js';
 import { until } from '../support/until.js';
 import { APPLICATION_TABLES, execute } from './application-tables.js';
@@ -30,7 +30,7 @@ describeOnServer('a migration next to an open transaction of the application', (
     await database.close();
   });
 
-  function migrate(limits: MigrationLimits = {}): Promise<string[]> {
+  function migrate(limits: MigrationOptions = {}): Promise<string[]> {
     return migrateDatabase(database, {
       pauseMilliseconds: 200,
       onWaiting: (what) => waitedFor.push(what),

@@ -1,0 +1,86 @@
+import type { LayoutOptions, Problem, Query } from './preconditions.js';
+
+const OWN_TABLES = 'docs/deploying.md#tables-of-the-services-own';
+
+interface Elsewhere {
+  readonly name: string;
+  readonly found: string;
+  readonly searchPath: string;
+}
+
+/** Tables of those names that the search_path does not lead to, and those whose names are like them (Prisma's "Message"). */
+const ELSEWHERE = `
+select needed.name, format('%I.%I', nspname, relname) as found, current_setting('search_path') as "searchPath"
+  from (values ('messages', 'message'), ('conversations', 'conversation'), ('companies', 'company')) as needed (name, alike)
+  join pg_class on lower(relname) in (needed.name, needed.alike) and relkind in ('r', 'p', 'v', 'm', 'f')
+  join pg_namespace on pg_namespace.oid = relnamespace
+ where to_regclass(needed.name) is null
+   and nspname <> 'information_schema' and not starts_with(nspname, 'pg_')
+ order by 1, 2`;
+
+/** The service creates tables that are missing: beside the application's own, they would stay empty. */
+export async function findTablesElsewhere(
+  query: Query,
+  { newTables = false }: LayoutOptions,
+): Promise<Problem[]> {
+  if (newTables) return [];
+  const rows = await query<Elsewhere>(ELSEWHERE);
+  const [first] = rows;
+  if (first === undefined) return [];
+  const missing = [...new Set(rows.map(({ name }) => name))].join(', ');
+  return [
+    {
+      check: 'tables',
+      found: `On the search_path (${first.searchPath}) there is no ${missing}, but there is ${rows.map(({ found }) => found).join(', ')}: new and empty tables would be created beside them`,
+      remedy:
+        'If the service is to work with those, let the search_path lead to them (options=-c%20search_path%3D… in DATABASE_URL, or alter role … set search_path), ' +
+        `under the names messages, conversations and companies (alter table … rename to …; in Prisma @@map). If it is to have tables of its own: npm run migrate -- --new-tables. See ${OWN_TABLES}`,
+    },
+  ];
+}
+
+interface Layout {
+  readonly kind: string;
+  readonly hasUniqueId: boolean;
+}
+
+const LAYOUT = `
+select relkind::text as kind, exists (
+         select from pg_index join pg_attribute on attrelid = indrelid and attnum = indkey[0]
+          where indrelid = pg_class.oid and attname = 'id'
+            and indisunique and indimmediate and indnkeyatts = 1 and indpred is null
+       ) as "hasUniqueId"
+  from pg_class where oid = to_regclass('messages')
+   and exists (select from pg_attribute where attrelid = pg_class.oid and attname = 'id')`;
+
+const KINDS: Readonly<Record<string, string>> = {
+  v: 'a view',
+  m: 'a materialized view',
+  f: 'a foreign table',
+  p: 'a partitioned table, in which id and twilio_sid cannot both be unique',
+};
+
+/** The links of events to messages are foreign keys, and the SMS's row is added once by its SID. */
+export async function findOtherKindOfTable(query: Query): Promise<Problem[]> {
+  const [layout] = await query<Layout>(LAYOUT);
+  if (layout === undefined) return [];
+  const check = 'messages';
+  const kind = KINDS[layout.kind];
+  if (kind !== undefined) {
+    return [
+      {
+        check,
+        found: `messages is ${kind}, and the service needs a table with a unique id and a unique twilio_sid`,
+        remedy: `Let the service have tables of its own, in a schema of its own, into which yours are copied: ${OWN_TABLES}`,
+      },
+    ];
+  }
+  if (layout.hasUniqueId) return [];
+  return [
+    {
+      check,
+      found: 'messages.id is not unique by itself, and events are linked to it',
+      remedy: 'If each id is there once: alter table messages add unique (id). Otherwise see ' + OWN_TABLES,
+    },
+  ];
+}

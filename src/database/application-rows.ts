@@ -1,0 +1,130 @@
+import { randomBytes } from 'node:crypto';
+import { STATUSES_BY_RANK } from '../message-events/message-status.js';
+import {
+  FIND_ORIGINAL_MESSAGE,
+  identifier,
+  INSERT_SMS_MESSAGE,
+  refusalOf,
+  UPDATE_MESSAGE_STATUS,
+} from '../messages/application-tables.js';
+import type { Problem, Query } from './preconditions.js';
+
+const CHECK = 'messages';
+
+/** The longest text of an SMS. Source: Twilio's Messages resource, Body. */
+const LONGEST_TEXT = 'x'.repeat(1_600);
+
+/** Tables whose policies keep rows from this role, unless a policy lets it see all of them and none restricts it. */
+const HIDDEN = `
+select named.name, current_user::text as role
+  from (values ('messages'), ('conversations'), ('companies')) as named (name)
+  join pg_class on pg_class.oid = to_regclass(named.name)
+ where row_security_active(pg_class.oid) and not coalesce((
+   select bool_or(polpermissive and pg_get_expr(polqual, polrelid) = 'true') and bool_and(polpermissive)
+     from pg_policy
+    where polrelid = pg_class.oid and polcmd in ('*', 'r')
+      and exists (
+        select from unnest(polroles) as granted (role)
+         where case granted.role when 0 then true else pg_has_role(granted.role, 'usage') end
+      )
+ ), false)
+ order by 1`;
+
+/** Row-level security leaves no trace where it hides a row: an original would seem not to be stored. */
+export async function findHiddenRows(query: Query): Promise<Problem[]> {
+  const rows = await query<{ name: string; role: string }>(HIDDEN);
+  return rows.map(({ name, role }) => ({
+    check: CHECK,
+    found: `Row-level security hides rows of ${name} from the role ${role}`,
+    remedy: `alter role ${identifier(role)} bypassrls, or: create policy … on ${name} for all to ${identifier(role)} using (true) with check (true)`,
+  }));
+}
+
+interface RequiredColumn {
+  readonly name: string;
+  readonly type: string;
+}
+
+/** Columns of messages that are required, and that neither the service nor the database fills. */
+const REQUIRED = `
+select attname::text as name, format_type(atttypid, atttypmod) as type from pg_attribute
+ where attrelid = 'messages'::regclass and attnum > 0 and not attisdropped
+   and attnotnull and not atthasdef and attidentity = ''
+   and attname not in ('conversation_id', 'twilio_sid', 'direction', 'channel', 'body', 'status')
+ order by attnum`;
+
+/**
+ * Tries what the service does with the application's tables, and rolls it back: the row of an SMS, looking it up, and each
+ * status of Twilio. Triggers run; sequences go on.
+ */
+export async function findRefusedRows(query: Query): Promise<Problem[]> {
+  const attempt: Attempt = { step: 'the row of an SMS', conversation: null };
+  await query('begin');
+  try {
+    // A lock of somebody else is no fault of the table's, and is not waited for.
+    await query(`select set_config('lock_timeout', '1s', true), set_config('statement_timeout', '3s', true)`);
+    return await attemptAll(query, attempt);
+  } catch (error) {
+    await query('rollback');
+    return await explain(query, attempt, error);
+  } finally {
+    await query('rollback');
+  }
+}
+
+interface Attempt {
+  step: string;
+  /** `conversations.id`; null where there is none yet. */
+  conversation: unknown;
+}
+
+async function attemptAll(query: Query, attempt: Attempt): Promise<Problem[]> {
+  const sid = `SM${randomBytes(16).toString('hex')}`;
+  const [conversation] = await query<{ id: unknown }>('select id from conversations limit 1');
+  attempt.conversation = conversation?.id ?? null;
+  await query(INSERT_SMS_MESSAGE, [attempt.conversation, sid, LONGEST_TEXT, 'accepted']);
+  // What is deferred would be refused at the commit.
+  await query('set constraints all immediate');
+  attempt.step = 'looking up a message';
+  if ((await query(FIND_ORIGINAL_MESSAGE, [sid])).length !== 1) return [UNSEEN];
+  for (const status of STATUSES_BY_RANK) {
+    attempt.step = `the status ${status}`;
+    await query(UPDATE_MESSAGE_STATUS, [[sid], [status]]);
+  }
+  return [];
+}
+
+async function explain(query: Query, { step, conversation }: Attempt, error: unknown): Promise<Problem[]> {
+  const refusal = refusalOf(error);
+  // It was locked, or took too long.
+  if (refusal === null) return [];
+  const found = `The application's tables refuse ${step}: ${refusal.found}`;
+  if (refusal.requiredColumn === undefined) return [{ check: CHECK, found, remedy: refusal.remedy }];
+  // Without any conversation, it cannot be tried with one, as the service has it later.
+  if (refusal.requiredColumn === 'messages.conversation_id' && conversation === null) return [];
+  const columns = await query<RequiredColumn>(REQUIRED);
+  // More than one, most often, which are better known at once. A trigger may have met one of another table.
+  if (!columns.some(({ name }) => refusal.requiredColumn === `messages.${identifier(name)}`)) {
+    return [{ check: CHECK, found, remedy: refusal.remedy }];
+  }
+  return columns.map((column) => ({
+    check: CHECK,
+    found: `messages.${identifier(column.name)} is NOT NULL without a default, and the service does not fill it`,
+    remedy: `alter table messages alter column ${identifier(column.name)} ${defaultOf(column)}; or fill it in a trigger before insert`,
+  }));
+}
+
+/** What most applications would have there. */
+function defaultOf({ name, type }: RequiredColumn): string {
+  if (type.startsWith('timestamp')) return 'set default now()';
+  if (name !== 'id') return 'set default …';
+  if (type === 'uuid') return 'set default gen_random_uuid()';
+  if (/^(smallint|integer|bigint)$/.test(type)) return 'add generated by default as identity';
+  return 'set default gen_random_uuid()::text';
+}
+
+const UNSEEN: Problem = {
+  check: CHECK,
+  found: 'A row that the service adds to messages cannot be found by its twilio_sid afterwards',
+  remedy: 'Look for a trigger, a rule or a policy that redirects, changes or hides it',
+};

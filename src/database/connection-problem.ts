@@ -1,0 +1,85 @@
+import { DatabaseError } from 'pg';
+import { ReadOnlyServerError } from './writable-client.js';
+
+const TLS_DOCUMENTATION = 'docs/deploying.md#tls-to-the-database';
+
+const TRUST_AUTHORITY =
+  'Name the certificate of the authority that has signed it: sslmode=verify-full&sslrootcert=/path/to/ca.pem in DATABASE_URL';
+
+/** What OpenSSL and Node say about a server's certificate, and what the operator can do. Source: Node's documentation of tls. */
+const CERTIFICATE_PROBLEMS: Readonly<Record<string, readonly [found: string, remedy: string]>> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: [
+    'is self-signed',
+    'Trust it by itself: sslmode=verify-full&sslrootcert=/path/to/server.crt in DATABASE_URL',
+  ],
+  SELF_SIGNED_CERT_IN_CHAIN: ['is signed by an authority that is not known here', TRUST_AUTHORITY],
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: ['is signed by an authority that is not known here', TRUST_AUTHORITY],
+  UNABLE_TO_GET_ISSUER_CERT: ['is signed by an authority that is not known here', TRUST_AUTHORITY],
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: ['is signed by an authority that is not known here', TRUST_AUTHORITY],
+  CERT_SIGNATURE_FAILURE: ['is not signed by the authority of sslrootcert', TRUST_AUTHORITY],
+  CERT_HAS_EXPIRED: ['has expired', 'Renew it on the server'],
+  CERT_NOT_YET_VALID: ['is not valid yet', "Set the clock of this machine, or the server's"],
+  CERT_REVOKED: ['was revoked', 'Renew it on the server'],
+  ERR_TLS_CERT_ALTNAME_INVALID: [
+    'is for another host name',
+    'Use a name of the certificate as the host of DATABASE_URL, or add uselibpqcompat=true&sslmode=verify-ca, which takes any name of a certificate that the authority of sslrootcert has signed',
+  ],
+};
+
+/** In words why no connection could be made, with what to do about it. */
+export function explainConnectionError(error: unknown): string {
+  // The attempts at several addresses of one name fail as one AggregateError, whose message is empty.
+  const cause = isAggregate(error) ? error.errors[0] : error;
+  if (cause instanceof DatabaseError) return refusedByServer(cause);
+  if (cause instanceof ReadOnlyServerError) {
+    return `${cause.message}. Name the primary in DATABASE_URL, or promote this one.`;
+  }
+  const message = textOf(cause, 'message') ?? String(cause);
+  return (
+    tlsProblem(textOf(cause, 'code') ?? '', message.trim()) ??
+    `The database cannot be reached: ${message}. Is it running, and is DATABASE_URL right?`
+  );
+}
+
+function refusedByServer({ message }: DatabaseError): string {
+  const refused = `The database refuses DATABASE_URL: ${message}`;
+  if (/valid client certificate/.test(message)) return `${refused}. ${CLIENT_CERTIFICATE}`;
+  if (/no encryption|SSL off|SSL required|SSL.* is required/i.test(message)) {
+    return `${refused}. It wants TLS: add sslmode=verify-full to DATABASE_URL, and sslrootcert=/path/to/ca.pem if its authority is a private one. See ${TLS_DOCUMENTATION}.`;
+  }
+  return refused;
+}
+
+const CLIENT_CERTIFICATE = `The server wants a certificate of the client, by an authority that it knows (ssl_ca_file): add sslcert=/path/to/client.crt&sslkey=/path/to/client.key to DATABASE_URL. See ${TLS_DOCUMENTATION}.`;
+
+function tlsProblem(code: string, message: string): string | undefined {
+  const certificate = CERTIFICATE_PROBLEMS[code];
+  if (certificate !== undefined) {
+    const [found, remedy] = certificate;
+    return `The database's TLS certificate ${found} (${code}: ${message}). ${remedy}. See ${TLS_DOCUMENTATION}.`;
+  }
+  if (message === 'The server does not support SSL connections') {
+    return `The database has no TLS (${message}). Switch it on there (ssl = on), or say that none is wanted: sslmode=disable in DATABASE_URL. See ${TLS_DOCUMENTATION}.`;
+  }
+  if (/CERTIFICATE_REQUIRED|ALERT_UNKNOWN_CA|ALERT_BAD_CERTIFICATE|HANDSHAKE_FAILURE/.test(code)) {
+    return `The database refuses the TLS connection (${code}: ${message}). ${CLIENT_CERTIFICATE}`;
+  }
+  if (/^(ENOENT|EACCES|EISDIR)$/.test(code) && /open|read/.test(message)) {
+    return `A file of DATABASE_URL (sslrootcert, sslcert or sslkey) cannot be read: ${message}. Give its path as the service sees it, in a container too.`;
+  }
+  if (/^(ERR_SSL_|ERR_OSSL_|ERR_TLS_|EPROTO)/.test(code) || /SSL|sslmode|sslnegotiation/.test(message)) {
+    return `The TLS connection to the database failed (${[code, message].filter(Boolean).join(': ')}). See ${TLS_DOCUMENTATION}.`;
+  }
+  return undefined;
+}
+
+function isAggregate(error: unknown): error is { readonly errors: readonly unknown[] } {
+  return typeof error === 'object' && error !== null && 'errors' in error && Array.isArray(error.errors);
+}
+
+/** Not by `instanceof`: Node's own errors may be of another realm. */
+function textOf(error: unknown, property: 'code' | 'message'): string | undefined {
+  if (typeof error !== 'object' || error === null) return undefined;
+  const value: unknown = (error as Readonly<Record<string, unknown>>)[property];
+  return typeof value === 'string' ? value : undefined;
+}

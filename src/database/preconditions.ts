@@ -1,0 +1,185 @@
+import { identifier } from '../messages/application-tables.js';
+import { StartupError } from '../process/startup-error.js';
+import { findRefusedRows, findHiddenRows } from './application-rows.js';
+import { findOtherKindOfTable, findTablesElsewhere } from './application-layout.js';
+import { findPooling } from './pooling.js';
+
+/** What keeps the service from working on this database, and what its operator can do about it. */
+export interface Problem {
+  /** What was looked at, as the doctor names it. */
+  readonly check: string;
+  /** Both without a full stop. */
+  readonly found: string;
+  readonly remedy: string;
+}
+
+/** Runs a statement, each one on the same connection. */
+export type Query = <Row extends object>(sql: string, parameters?: unknown[]) => Promise<Row[]>;
+
+/** A connection of its own. */
+export interface Session {
+  readonly query: Query;
+  end(): void;
+}
+
+/** What DATABASE_URL leads to. */
+export interface Server extends Session {
+  readonly url: string;
+  /** Another connection, made in the same way. */
+  readonly connect: () => Promise<Session>;
+}
+
+/** What the server says about itself. */
+export interface ServerFacts {
+  readonly versionNumber: number;
+  readonly version: string;
+  readonly encoding: string;
+  readonly isStandby: boolean;
+  readonly isReadOnly: boolean;
+  readonly schema: string | null;
+  readonly searchPath: string;
+  readonly role: string;
+  /** PGlite behind a socket has one session for all connections, and works that way. */
+  readonly isSingleSession: boolean;
+}
+
+const FACTS = `
+select current_setting('server_version_num')::int as "versionNumber", current_setting('server_version') as version,
+       current_setting('server_encoding') as encoding, pg_is_in_recovery() as "isStandby",
+       current_setting('transaction_read_only')::bool as "isReadOnly", current_schema()::text as schema,
+       current_setting('search_path') as "searchPath", current_user::text as role,
+       version() like '%PGlite%' as "isSingleSession"`;
+
+const OLDEST_VERSION = 14;
+
+/** Parameters of other libraries for a schema. node-postgres takes no notice of them. */
+const SCHEMA_PARAMETERS = ['schema', 'search_path', 'currentSchema', 'schema_search_path', 'searchpath'];
+
+/** What the service needs of a server, whatever is in its database. The first one that is not met is reported. */
+const OF_THE_SERVER: readonly ((
+  facts: ServerFacts,
+  server: Server,
+) => Problem | null | Promise<Problem | null>)[] = [
+  findOldVersion,
+  findOtherEncoding,
+  findReadOnly,
+  ({ isSingleSession }, server) => (isSingleSession ? null : findPooling(server, server.connect)),
+  (facts, { url }) => findIgnoredSchema(facts, url),
+  findMissingSchema,
+];
+
+/** What it needs of the application's tables before they are migrated, … */
+const BEFORE_MIGRATING = [findTablesElsewhere, findOtherKindOfTable] as const;
+
+/** … and afterwards, while it runs. */
+const OF_THE_ROWS = [findHiddenRows, findRefusedRows] as const;
+
+/** The reason is one that the operator can remove: exit code 1, no stack, and a finding of the doctor. */
+export class PreconditionError extends StartupError {
+  /** @param consequence what holds until then, in a sentence. */
+  constructor(
+    readonly problems: readonly Problem[],
+    consequence?: string,
+  ) {
+    const lines = problems.map(({ found, remedy }) => `${found}.\n${remedy}.`);
+    super([...lines, ...(consequence === undefined ? [] : [consequence])].join('\n'));
+  }
+}
+
+/** @throws PreconditionError when the service cannot work on this server. */
+export async function assertServer(server: Server): Promise<void> {
+  const [facts] = await server.query<ServerFacts>(FACTS);
+  if (facts === undefined) return;
+  for (const find of OF_THE_SERVER) {
+    const problem = await find(facts, server);
+    if (problem !== null) throw new PreconditionError([problem]);
+  }
+}
+
+export interface LayoutOptions {
+  /** The operator wants tables of the service's own, although there are some of an application elsewhere. */
+  readonly newTables?: boolean;
+}
+
+/** @throws PreconditionError when migrating would create something that nobody wants, or could not succeed. */
+export async function assertLayout(query: Query, options: LayoutOptions): Promise<void> {
+  const problems = await layoutProblems(query, options);
+  if (problems.length > 0) throw new PreconditionError(problems);
+}
+
+export async function layoutProblems(query: Query, options: LayoutOptions = {}): Promise<Problem[]> {
+  for (const find of BEFORE_MIGRATING) {
+    const problems = await find(query, options);
+    if (problems.length > 0) return problems;
+  }
+  return [];
+}
+
+/** What the application's tables refuse or hide. The service works without: its log and its SMS do not depend on them. */
+export async function rowProblems(query: Query): Promise<Problem[]> {
+  for (const find of OF_THE_ROWS) {
+    const problems = await find(query);
+    if (problems.length > 0) return problems;
+  }
+  return [];
+}
+
+export function findOldVersion({ versionNumber, version }: ServerFacts): Problem | null {
+  if (versionNumber >= OLDEST_VERSION * 10_000) return null;
+  return {
+    check: 'version',
+    found: `The server is PostgreSQL ${version}, and the service needs ${OLDEST_VERSION} or newer`,
+    remedy: 'Upgrade it, or name another server in DATABASE_URL',
+  };
+}
+
+export function findOtherEncoding({ encoding }: ServerFacts): Problem | null {
+  if (encoding === 'UTF8') return null;
+  return {
+    check: 'encoding',
+    found: `The database is encoded in ${encoding}, which cannot hold every text: an emoji would not be stored`,
+    remedy:
+      "Create one in UTF8, and restore a dump of this one there: create database … encoding 'UTF8' template template0",
+  };
+}
+
+export function findReadOnly({ isStandby, isReadOnly, role }: ServerFacts): Problem | null {
+  const check = 'read-only';
+  if (isStandby) {
+    return {
+      check,
+      found: 'The server is a standby (pg_is_in_recovery), which takes no writes',
+      remedy: 'Name the primary in DATABASE_URL, or promote this one',
+    };
+  }
+  if (!isReadOnly) return null;
+  return {
+    check,
+    found: 'Transactions are read-only here (default_transaction_read_only)',
+    remedy: `Let the service write: alter role ${identifier(role)} set default_transaction_read_only = off; a provider sets it where the disk is full`,
+  };
+}
+
+export function findIgnoredSchema({ schema, role }: ServerFacts, url: string): Problem | null {
+  const [, query = ''] = url.split('?', 2);
+  const parameters = new URLSearchParams(query);
+  const name = SCHEMA_PARAMETERS.find((parameter) => parameters.has(parameter));
+  if (name === undefined) return null;
+  const wanted = parameters.get(name) ?? '';
+  // Prisma writes schema=public everywhere, and that is where the service is.
+  if (wanted === schema) return null;
+  return {
+    check: 'schema',
+    found: `DATABASE_URL has ${name}=${wanted}, of which node-postgres takes no notice: the service would work in the schema ${schema ?? '(none)'}`,
+    remedy: `Write options=-c%20search_path%3D${encodeURIComponent(identifier(wanted))} instead, or take it away and run: alter role ${identifier(role)} set search_path = ${identifier(wanted)}`,
+  };
+}
+
+export function findMissingSchema({ schema, searchPath }: ServerFacts): Problem | null {
+  if (schema !== null) return null;
+  return {
+    check: 'schema',
+    found: `No schema of the search_path (${searchPath}) is there, or the role of DATABASE_URL may not use it`,
+    remedy: 'Create it, grant usage on it, or correct the search_path',
+  };
+}

@@ -1,0 +1,217 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
+import type { DatabaseConnection } from '../../src/database/database-connection.js';
+import { assertRows, migrateDatabase } from '../../src/database/migrate-database.js';
+import { openDatabase } from '../../src/database/open-database.js';
+import { withDataSource } from '../support/service-database.js';
+import { TestApplication } from '../support/application.js';
+import { expectOneSms, policyFailure } from '../support/fallbacks.js';
+import { seedMessage } from '../support/seed.js';
+import { createEmptyDatabase, describeOnServer } from '../support/test-database.js';
+import { APPLICATION_TABLES, execute } from './application-tables.js';
+
+/** Nothing of the service's is there. */
+async function expectUntouched(database: DatabaseConnection): Promise<void> {
+  await execute(
+    database,
+    `do $$ begin
+       assert to_regclass('public.message_events') is null, 'tables';
+       assert to_regclass('public.companies') is null, 'tables of the application';
+       assert to_regclass('graphile_worker.migrations') is null, 'the queue';
+     end $$`,
+  );
+}
+
+describe('tables of an application that the search_path does not lead to', () => {
+  let database: DatabaseConnection;
+
+  beforeEach(async () => {
+    database = await createEmptyDatabase();
+  });
+
+  afterEach(async () => {
+    await database.close();
+  });
+
+  it.each([
+    ['in another schema', 'create schema app; create table app.messages (id int)', 'app.messages'],
+    ["as Prisma's model", 'create table "Message" (id text)', 'public."Message"'],
+    ['with a capital letter', 'create table "Messages" (id text)', 'public."Messages"'],
+    ['as a view', 'create schema app; create view app.messages as select 1 as id', 'app.messages'],
+    [
+      'in part',
+      'create schema app; create table app.conversations (id int); create table app.company (id int)',
+      'app.company, app.conversations',
+    ],
+  ])('are named %s, before anything is created', async (_, tables, found) => {
+    await execute(database, tables);
+    const migrating = migrateDatabase(database);
+    await expect(migrating).rejects.toThrow(`but there is ${found}: new and empty tables`);
+    await expect(migrating).rejects.toThrow('npm run migrate -- --new-tables');
+    await expectUntouched(database);
+    expect(await migrateDatabase(database, { newTables: true })).not.toEqual([]);
+    // From then on they are there, and nothing more is asked.
+    expect(await migrateDatabase(database)).toEqual([]);
+    await assertRows(database);
+  });
+
+  it.each([
+    [
+      'a view',
+      'create table stored (id uuid primary key, twilio_sid text unique); create view messages as select * from stored',
+      'messages is a view',
+    ],
+    [
+      'a materialized view',
+      'create materialized view messages as select 1 as id',
+      'messages is a materialized view',
+    ],
+    [
+      'partitioned',
+      'create table messages (id int, twilio_sid text, at date, primary key (id, at), unique (twilio_sid, at)) partition by range (at)',
+      'messages is a partitioned table',
+    ],
+    [
+      'keyed by more than its id',
+      'create table messages (tenant_id int, id int, twilio_sid text unique, primary key (tenant_id, id))',
+      'messages.id is not unique by itself',
+    ],
+  ])('are named where messages is %s, before anything is created', async (_, tables, found) => {
+    await execute(database, tables);
+    await expect(migrateDatabase(database)).rejects.toThrow(found);
+    await expect(migrateDatabase(database)).rejects.toThrow('docs/deploying.md#tables-of-the-services-own');
+    await expectUntouched(database);
+  });
+
+  it('may be a composite key where the id is unique, too, and views of conversations and companies', async () => {
+    await execute(database, APPLICATION_TABLES);
+    await execute(
+      database,
+      `alter table messages drop constraint messages_pkey, add unique (id), add primary key (conversation_id, id);
+       alter table conversations rename to stored_conversations; alter table companies rename to stored_companies;
+       create view conversations as select * from stored_conversations where id > 0;
+       create view companies as select * from stored_companies where false`,
+    );
+    expect(await migrateDatabase(database)).not.toEqual([]);
+    await assertRows(database);
+  });
+});
+
+describeOnServer('a schema in DATABASE_URL', () => {
+  const role = `schema_${randomUUID().replaceAll('-', '')}`;
+  let database: DatabaseConnection;
+
+  beforeEach(async () => {
+    database = await createEmptyDatabase();
+  });
+
+  afterEach(async () => {
+    await database.close();
+  });
+
+  function url(query: string, user?: string): string {
+    const result = new URL(database.client.connectionString ?? '');
+    if (user !== undefined) result.username = user;
+    return `${result.href}?${query}`;
+  }
+
+  const open = (DATABASE_URL: string) => openDatabase({ DATABASE_URL, EMBEDDED_DATA_DIR: '' });
+
+  it.each(['schema', 'search_path', 'currentSchema', 'schema_search_path'])(
+    'is refused as %s, with what works instead',
+    async (name) => {
+      const opening = open(url(`connect_timeout=5&${name}=App`));
+      await expect(opening).rejects.toThrow(`DATABASE_URL has ${name}=App, of which node-postgres takes no`);
+      await expect(opening).rejects.toThrow('options=-c%20search_path%3D%22App%22 instead');
+    },
+  );
+
+  it("is taken where the service is there anyway, as with Prisma's default", async () => {
+    expect(await open(url('schema=public'))).toMatchObject({ embedded: false });
+  });
+
+  it('is refused where it is on the search_path and not there', async () => {
+    await expect(open(url('options=-c%20search_path%3Dmissing'))).rejects.toThrow(
+      'No schema of the search_path (missing) is there',
+    );
+  });
+
+  async function expectToWork(connection: DatabaseConnection): Promise<void> {
+    await migrateDatabase(connection);
+    const application = await TestApplication.start({ database: connection });
+    try {
+      const { twilioSid } = await seedMessage(application.dataSource);
+      await policyFailure(application, twilioSid);
+      await expectOneSms(application, twilioSid);
+      expect(
+        await application.query(`select table_schema as schema from information_schema.tables
+          where table_name in ('messages', 'message_events', 'sms_fallbacks', 'whatsapp_sms_fallback_migrations')`),
+      ).toEqual(Array(4).fill({ schema: 'App' }));
+    } finally {
+      await application.close();
+    }
+  }
+
+  it('works as the search_path in options: every table of the service, and the whole fallback', async () => {
+    await execute(database, 'create schema "App"');
+    await expectToWork(await open(url('options=-c%20search_path%3D%22App%22')));
+  });
+
+  it("works as the role's search_path", async () => {
+    const name = new URL(database.client.connectionString ?? '').pathname.slice(1);
+    await execute(
+      database,
+      `create role ${role} login; create schema "App" authorization ${role}; grant create on database ${name} to ${role};
+       alter role ${role} set search_path = "App"`,
+    );
+    try {
+      await expectToWork(await open(url('schema=App', role)));
+    } finally {
+      await execute(database, `drop owned by ${role} cascade; drop role ${role}`);
+    }
+  });
+
+  it('may hold tables of the service’s own, into which those of the application are copied', async () => {
+    await execute(
+      database,
+      `create table messages (tenant_id int, id bigint, twilio_sid text, body text, sent_at timestamptz not null default now(),
+         primary key (tenant_id, id)) partition by list (tenant_id);
+       create table messages_1 partition of messages for values in (1);
+       create schema sms_fallback`,
+    );
+    const connection = await open(url('options=-c%20search_path%3Dsms_fallback'));
+    await migrateDatabase(connection, { newTables: true });
+    await execute(database, COPY);
+    const application = await TestApplication.start({ database: connection });
+    try {
+      const sid = `SM${randomUUID().replaceAll('-', '')}`;
+      await execute(
+        database,
+        `insert into messages (tenant_id, id, twilio_sid, body) values (1, 1, '${sid}', 'See you at ten')`,
+      );
+      await policyFailure(application, sid);
+      await expectOneSms(application, sid);
+      expect(application.twilio.messages.at(-1)?.body).toBe('See you at ten');
+    } finally {
+      await application.close();
+    }
+    await withDataSource(connection, async (dataSource) => {
+      expect(await dataSource.query('select channel from messages order by channel')).toEqual([
+        { channel: 'sms' },
+        { channel: 'whatsapp' },
+      ]);
+    });
+  });
+});
+
+/** As docs/deploying.md has it. */
+const COPY = `
+create function sms_fallback.copy_message() returns trigger language plpgsql security definer as $$
+begin
+  insert into sms_fallback.messages (twilio_sid, direction, channel, body, created_at)
+  values (new.twilio_sid, 'outbound', 'whatsapp', new.body, new.sent_at)
+  on conflict (twilio_sid) do nothing;
+  return null;
+end $$;
+create trigger copy_message after insert or update of twilio_sid on messages
+  for each row when (new.twilio_sid is not null) execute function sms_fallback.copy_message();`;
