@@ -20,7 +20,7 @@ export interface OpenWork {
 export async function openWork(database: ApplicationDatabase): Promise<OpenWork> {
   const [row] = await database.query<OpenWork & Record<string, unknown>>(
     `select count(*) filter (where state not in ('sent', 'skipped', 'failed'))::int as "openFallbacks",
-            (select count(*) from graphile_worker.jobs)::int as jobs
+            (select count(*) from whatsapp_sms_fallback_queue.jobs)::int as jobs
        from sms_fallbacks`,
   );
   if (row === undefined) throw new Error('A count has a row');
@@ -84,7 +84,7 @@ export async function readFallbacks(database: ApplicationDatabase): Promise<Fall
 export async function findJobs(database: ApplicationDatabase): Promise<string[]> {
   const rows = await database.query<{ job: string }>(
     `select concat_ws(' ', id, task_identifier, 'attempts', attempts, 'at', run_at, left(last_error, 120)) as job
-       from graphile_worker.jobs`,
+       from whatsapp_sms_fallback_queue.jobs`,
   );
   return rows.map(({ job }) => job);
 }

@@ -40,7 +40,7 @@ export class QueueWatch {
 
   async #look(): Promise<{ due: number; done: number }> {
     const [row] = await this.world.database.query<{ due: number; done: number }>(
-      `select (select count(*) from graphile_worker.jobs where locked_at is null and run_at < now())::int as due,
+      `select (select count(*) from whatsapp_sms_fallback_queue.jobs where locked_at is null and run_at < now())::int as due,
               count(*) filter (where state in ('sent', 'skipped', 'failed'))::int as done
          from sms_fallbacks`,
     );

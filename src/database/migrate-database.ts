@@ -1,7 +1,11 @@
-import { Logger as JobQueueLogger, runMigrations } from 'graphile-worker';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ClientBase, Pool } from 'pg';
 import { DataSource } from 'typeorm';
+import {
+  JOB_QUEUE_TABLE,
+  migrateJobQueue,
+  moveJobsOfEarlierVersions,
+} from '../domain-events/job-queue-migration.js';
 import { knownReason, StartupError } from '../process/startup-error.js';
 import { clientOptions, dataSourceOptions, migrationPoolOptions } from './data-source-options.js';
 import { migrations, MIGRATIONS_TABLE } from './data-source-options.js';
@@ -81,7 +85,7 @@ class Migration {
     try {
       await this.takeTurn(holder);
       await assertLayout(queryOn(holder), this.limits);
-      await this.patiently(holder, 'The job queue', () => this.migrateQueue());
+      await this.patiently(holder, 'The job queue', () => this.migrateQueue(holder));
       return await this.migrateTables(holder);
     } finally {
       // Closing the connection gives the lock back, but the embedded database has one session for all.
@@ -107,13 +111,15 @@ class Migration {
     }
   }
 
-  private async migrateQueue(): Promise<void> {
+  private async migrateQueue(holder: ClientBase): Promise<void> {
     const pool = new Pool(this.poolOptions());
     // A connection that breaks fails its query; without a listener its error would end the process too.
     pool.on('error', () => undefined);
     pool.on('connect', (client) => client.on('error', () => undefined));
     try {
-      await runMigrations({ pgPool: pool, noPreparedStatements: true, logger: silentLogger });
+      await migrateJobQueue(pool);
+      const wasMigratedBefore = await exists(queryOn(holder), MIGRATIONS_TABLE);
+      if (wasMigratedBefore) await moveJobsOfEarlierVersions(holder);
     } finally {
       await pool.end();
     }
@@ -248,7 +254,7 @@ function codeOf(error: unknown): string {
 export async function assertMigrated(dataSource: DataSource): Promise<void> {
   const query: Query = <Row>(sql: string, parameters?: unknown[]) => dataSource.query<Row[]>(sql, parameters);
   const missing = await missingMigrations(query);
-  if (!(await exists(query, 'graphile_worker.migrations'))) missing.push('the schema of the job queue');
+  if (!(await exists(query, JOB_QUEUE_TABLE))) missing.push('the schema of the job queue');
   if (missing.length > 0) {
     throw new StartupError(
       `The database is not migrated: ${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} missing.\n` +
@@ -270,5 +276,3 @@ async function exists(query: Query, table: string): Promise<boolean> {
   const [row] = await query<{ exists: boolean }>('select to_regclass($1) is not null as exists', [table]);
   return row?.exists ?? false;
 }
-
-const silentLogger = new JobQueueLogger(() => () => undefined);

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { DOMAIN_EVENT_TASK, type DomainEventJob } from './domain-event-job.js';
+import { DOMAIN_EVENT_TASK, type DomainEventJob, JOB_QUEUE_SCHEMA } from './domain-event-job.js';
 import type { DomainEvent, DomainEventName, DomainEvents } from './domain-events.js';
 
 /** A time, or a delay by the database's clock. */
@@ -21,7 +21,7 @@ export class DomainEventPublisher {
     const { at, inMilliseconds } = { at: null, inMilliseconds: 0, ...when };
     const jobs = events.map((event): DomainEventJob => ({ name, event }));
     await manager.query(
-      `select graphile_worker.add_job($1, job, run_at => coalesce($3::timestamptz, now() + $4 * interval '1 millisecond'))
+      `select ${JOB_QUEUE_SCHEMA}.add_job($1, job, run_at => coalesce($3::timestamptz, now() + $4 * interval '1 millisecond'))
          from json_array_elements($2::json) as job`,
       [DOMAIN_EVENT_TASK, JSON.stringify(jobs), at, inMilliseconds],
     );

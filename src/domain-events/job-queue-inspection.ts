@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { DOMAIN_EVENT_TASK } from './domain-event-job.js';
+import { JOB_QUEUE_SCHEMA } from './domain-event-job.js';
 
 export interface JobQueueState {
   /** Jobs whose time has come and that no worker has, or only one that must have died. */
@@ -16,13 +16,13 @@ export interface JobQueueState {
 /** More are not counted, so that a full queue is not slowed down by looking at it. */
 const COUNTED_JOBS = 100_000;
 
-/** Looks at the queue of domain events, whatever else graphile-worker has to do in this database, and changes nothing. */
+/** Looks at the queue of domain events, and changes nothing. */
 @Injectable()
 export class JobQueueInspection {
   constructor(private readonly dataSource: DataSource) {}
 
   async look(): Promise<JobQueueState> {
-    const [state] = await this.dataSource.query<JobQueueState[]>(LOOK, [DOMAIN_EVENT_TASK]);
+    const [state] = await this.dataSource.query<JobQueueState[]>(LOOK);
     return state ?? { waiting: 0, overdue: 0, oldestAgeSeconds: 0, exhausted: 0 };
   }
 }
@@ -32,8 +32,7 @@ const OVERDUE = `interval '2 minutes'`;
 
 const LOOK = `
 with jobs as (
-  select run_at, attempts, max_attempts, locked_at from graphile_worker.jobs
-   where task_identifier = $1 limit ${COUNTED_JOBS}
+  select run_at, attempts, max_attempts, locked_at from ${JOB_QUEUE_SCHEMA}.jobs limit ${COUNTED_JOBS}
 )
 select (count(*) filter (where is_waiting))::int as waiting,
        (count(*) filter (where is_waiting and run_at < now() - ${OVERDUE}))::int as overdue,

@@ -1,4 +1,4 @@
-import { Pool, type PoolClient, type PoolConfig } from 'pg';
+import { type Notification, Pool, type PoolClient, type PoolConfig } from 'pg';
 
 type Release = (error?: Error | boolean) => void;
 
@@ -11,7 +11,10 @@ export class JobQueuePool extends Pool {
     super({ connectionTimeoutMillis: 4_000, ...connection });
     // Without a listener the error of a connection that breaks would be thrown.
     this.on('error', ignore);
-    this.on('connect', (client) => client.on('error', ignore));
+    this.on('connect', (client) => {
+      client.on('error', ignore);
+      client.on('notification', disguiseMigration);
+    });
   }
 
   /**
@@ -32,6 +35,14 @@ export class JobQueuePool extends Pool {
     });
     return undefined;
   }
+}
+
+/**
+ * graphile-worker ends when it hears of a migration, and the name of the channel has no schema: it would end because the
+ * graphile-worker of an application in the same database was updated. This listener is the first one.
+ */
+function disguiseMigration(message: Notification): void {
+  if (message.channel === 'worker:migrate') message.channel = 'another queue was migrated';
 }
 
 function ignore(): void {

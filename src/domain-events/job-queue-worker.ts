@@ -1,21 +1,17 @@
 import { Logger } from '@nestjs/common';
-import {
-  Logger as JobQueueLogger,
-  run,
-  type Runner,
-  type TaskList,
-  type WorkerEvents,
-  type WorkerPool,
-} from 'graphile-worker';
-import { EventEmitter } from 'node:events';
+import type { Runner, TaskList, WorkerPool } from 'graphile-worker';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import { freeAbandonedJobs } from './abandoned-jobs.js';
+import { JOB_QUEUE_SCHEMA } from './domain-event-job.js';
 import type { DomainEventsModuleOptions } from './domain-events.module-definition.js';
+import { JobQueueLogger, jobQueueOptions, run } from './graphile-worker.js';
 import { JobQueuePool } from './job-queue-pool.js';
+import { JobQueueProgress, LOOK_INTERVAL_MILLISECONDS } from './job-queue-progress.js';
 import { endOfRunner } from './runner-end.js';
 
 const RESTART_DELAY_MILLISECONDS = 1_000;
+const START_LIMIT_MILLISECONDS = 10_000;
 const SWEEP_INTERVAL_MILLISECONDS = 5_000;
 const POOL_END_LIMIT_MILLISECONDS = 2_000;
 
@@ -25,18 +21,25 @@ const GIVING_UP_LIMIT_MILLISECONDS = 5_000;
 /** No worker that lives holds a job for longer than its time limit and the moment that it takes to give it back. */
 const ABANDONED_AFTER_TIME_LIMIT_MILLISECONDS = 5_000;
 
-/**
- * Without a batch graphile-worker does not wait for what it writes when a job has ended: a shutdown would lose it, and
- * its failure would be an unhandled rejection.
- */
-const COMPLETIONS_AWAITED = { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } };
+/** Fails, or waits, where the tables that a worker writes to cannot be written to. It changes no row. */
+const USE_TABLES = `
+with task as (insert into ${JOB_QUEUE_SCHEMA}._private_tasks (identifier) select null where false)
+update ${JOB_QUEUE_SCHEMA}._private_jobs set attempts = attempts where false`;
 
-/** graphile-worker under supervision: it is started again when it gives up, e.g. because the database went away. */
+/** What graphile-worker tries again by itself. If that leads to nothing, the supervision says so. */
+const TRIED_AGAIN = /^(Error with notify listener|Cron hit an error|Failed to reset locked)/;
+
+/**
+ * graphile-worker under supervision: it is started again, with new connections, when it gives up or takes no jobs,
+ * whatever the reason.
+ */
 export class JobQueueWorker {
   private readonly logger = new Logger('JobQueue');
   private readonly stopping = new AbortController();
-  private readonly events: WorkerEvents = new EventEmitter();
+  private readonly concurrency: number;
+  private readonly pollInterval: number;
   private runner: Runner | undefined;
+  private progress: JobQueueProgress | undefined;
   private workerPool: WorkerPool | undefined;
   private supervision: Promise<void> = Promise.resolve();
   private isFailing = false;
@@ -45,17 +48,17 @@ export class JobQueueWorker {
     private readonly options: DomainEventsModuleOptions,
     private readonly taskList: TaskList,
   ) {
-    this.events.on('pool:create', ({ workerPool }) => {
-      this.workerPool = workerPool;
-    });
+    this.concurrency = options.concurrency ?? 10;
+    this.pollInterval = options.pollIntervalMilliseconds ?? 2_000;
   }
 
   start(): void {
     this.supervision = this.supervise();
   }
 
+  /** Whether it takes jobs, or would if there were any. */
   isRunning(): boolean {
-    return this.runner !== undefined;
+    return this.progress?.isAlive() ?? false;
   }
 
   /** Takes no new jobs, waits for those at work, and gives those back that do not end in time. */
@@ -84,90 +87,161 @@ export class JobQueueWorker {
   }
 
   private async supervise(): Promise<void> {
+    const { signal } = this.stopping;
     while (!this.isStopping()) {
       const pool = new JobQueuePool(this.options.connection);
       try {
-        this.runner = await run({
-          pgPool: pool,
-          taskList: this.taskList,
-          concurrency: this.options.concurrency ?? 10,
-          pollInterval: this.options.pollIntervalMilliseconds ?? 2_000,
-          noHandleSignals: true,
-          events: this.events,
-          preset: COMPLETIONS_AWAITED,
-          noPreparedStatements: this.options.noPreparedStatements ?? false,
-          logger: this.forwardedLogger(),
-        });
-        this.isFailing = false;
-        // `stop` could not, while there was no runner yet.
-        if (this.isStopping()) await this.runner.stop();
-        await this.freeAbandonedJobsUntil(this.endOfRunner(this.runner), pool);
+        await this.runUntilItEnds(pool);
       } catch (error) {
-        if (!this.isStopping()) {
-          this.logger[this.isFailing ? 'debug' : 'error']('The job queue stopped and will be started again', {
-            error: messageOf(error),
-          });
-        }
-        this.isFailing = true;
+        if (!this.isStopping()) this.tellFailure(error);
       }
       this.runner = undefined;
+      this.progress = undefined;
       // A connection whose other end is gone may never end.
       await Promise.race([pool.end(), delay(POOL_END_LIMIT_MILLISECONDS, undefined, { ref: false })]).catch(
         ignore,
       );
-      await delay(RESTART_DELAY_MILLISECONDS, undefined, { signal: this.stopping.signal }).catch(ignore);
+      await delay(RESTART_DELAY_MILLISECONDS, undefined, { signal }).catch(ignore);
     }
   }
 
-  private endOfRunner(runner: Runner): Promise<void> {
-    return endOfRunner(runner, () => {
-      const timeout = this.isStopping() ? this.shutdownTimeoutMilliseconds : 0;
-      return timeout + GIVING_UP_LIMIT_MILLISECONDS;
+  /** @throws what it ended with, unless it was stopped. */
+  private async runUntilItEnds(pool: Pool): Promise<void> {
+    const progress = new JobQueueProgress(this.concurrency, this.pollInterval, () => {
+      this.tellRecovery();
     });
+    progress.events.on('pool:create', ({ workerPool }) => {
+      this.workerPool = workerPool;
+    });
+    const runner = await this.startRunner(pool, progress);
+    this.runner = runner;
+    this.progress = progress;
+    // `stop` could not, while there was no runner yet.
+    if (this.isStopping()) await runner.stop();
+    await this.watch(runner, progress, pool);
+    // Its promise resolves although its workers have crashed: https://github.com/graphile/worker/issues/635
+    if (!this.isStopping()) throw new Error(progress.reason() ?? 'graphile-worker ended by itself');
+  }
+
+  /** @throws when it takes too long, e.g. because somebody has locked one of graphile-worker's tables. */
+  private async startRunner(pool: Pool, progress: JobQueueProgress): Promise<Runner> {
+    const starting = this.run(pool, progress);
+    const { signal } = this.stopping;
+    const limit = delay(START_LIMIT_MILLISECONDS, undefined, { signal, ref: false }).catch(ignore);
+    const runner = await Promise.race([starting, limit]);
+    if (runner !== undefined) return runner;
+    starting.then((late) => late.stop()).catch(ignore);
+    throw new Error('graphile-worker did not start in time');
+  }
+
+  private async run(pool: Pool, progress: JobQueueProgress): Promise<Runner> {
+    // graphile-worker keeps something of each runner in memory for good (src/taskIdentifiers.ts): none is made in vain.
+    if (this.isFailing) await pool.query(USE_TABLES);
+    return run({
+      ...jobQueueOptions,
+      pgPool: pool,
+      events: progress.events,
+      taskList: this.taskList,
+      // Else it reads a file named `crontab` in the working directory, and does not run if it cannot parse it.
+      parsedCronItems: [],
+      concurrency: this.concurrency,
+      pollInterval: this.pollInterval,
+      noHandleSignals: true,
+      noPreparedStatements: this.options.noPreparedStatements ?? false,
+      logger: this.forwardedLogger(),
+    });
+  }
+
+  private tellFailure(error: unknown): void {
+    this.logger[this.isFailing ? 'debug' : 'error']('The job queue stopped and will be started again', {
+      error: messageOf(error),
+    });
+    this.isFailing = true;
+  }
+
+  private tellRecovery(): void {
+    if (this.isFailing) this.logger.log('The job queue works again');
+    this.isFailing = false;
   }
 
   private get shutdownTimeoutMilliseconds(): number {
     return this.options.shutdownTimeoutMilliseconds ?? 8_000;
   }
 
-  /** A worker that was killed leaves its jobs locked; graphile-worker by itself frees them after four hours. */
-  private async freeAbandonedJobsUntil(end: Promise<void>, pool: Pool): Promise<void> {
-    const limit = (this.options.timeLimitMilliseconds ?? 25_000) + ABANDONED_AFTER_TIME_LIMIT_MILLISECONDS;
-    const ended = new AbortController();
-    const sweeping = this.sweep(pool, limit, ended.signal);
+  /** Resolves when the runner has ended. @throws what it ended with, or why it was given up. */
+  private async watch(runner: Runner, progress: JobQueueProgress, pool: Pool): Promise<void> {
+    const end = new AbortController();
+    let problem: string | undefined;
+    const giveUp = (reason: string): void => {
+      problem = reason;
+      runner.stop().catch(ignore);
+    };
+    // Neither is waited for: they end by themselves, and a statement of theirs may take seconds where there is a problem.
+    this.lookForProgress(progress, pool, giveUp, end.signal).catch(ignore);
+    this.sweep(pool, end.signal).catch(ignore);
     try {
-      await end;
+      await endOfRunner(runner, () => {
+        if (this.isStopping()) return this.shutdownTimeoutMilliseconds + GIVING_UP_LIMIT_MILLISECONDS;
+        return problem === undefined || progress.isBusy() ? GIVING_UP_LIMIT_MILLISECONDS : 0;
+      });
+    } catch (error) {
+      throw problem === undefined ? error : new Error(problem, { cause: error });
     } finally {
-      ended.abort();
-      await sweeping;
+      end.abort();
     }
+    if (problem !== undefined && !this.isStopping()) throw new Error(problem);
   }
 
-  private async sweep(pool: Pool, limit: number, signal: AbortSignal): Promise<void> {
-    const isOver = () => signal.aborted;
-    for (;;) {
-      await delay(SWEEP_INTERVAL_MILLISECONDS, undefined, { signal }).catch(ignore);
-      if (isOver()) return;
+  private async lookForProgress(
+    progress: JobQueueProgress,
+    pool: Pool,
+    giveUp: (reason: string) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const untilGivenUp = new AbortController();
+    await repeat(LOOK_INTERVAL_MILLISECONDS, AbortSignal.any([signal, untilGivenUp.signal]), async () => {
+      const problem = await progress.look(pool);
+      if (problem === undefined || signal.aborted || this.isStopping()) return;
+      untilGivenUp.abort();
+      giveUp(problem);
+    });
+  }
+
+  /** A worker that was killed leaves its jobs locked; graphile-worker by itself frees them after four hours. */
+  private async sweep(pool: Pool, signal: AbortSignal): Promise<void> {
+    const limit = (this.options.timeLimitMilliseconds ?? 25_000) + ABANDONED_AFTER_TIME_LIMIT_MILLISECONDS;
+    await repeat(SWEEP_INTERVAL_MILLISECONDS, signal, async () => {
       try {
         const workers = await freeAbandonedJobs(pool, limit);
         if (workers > 0) this.logger.warn('Jobs of workers that died were freed', { workers });
       } catch (error) {
         this.logger.debug('Abandoned jobs could not be looked for', { error: messageOf(error) });
       }
-    }
+    });
   }
 
-  private forwardedLogger(): JobQueueLogger {
+  private forwardedLogger() {
     return new JobQueueLogger(() => (level: string, message) => {
+      const isNews = level === 'error' && !this.isFailing && !TRIED_AGAIN.test(message);
       // After the first line comes a stack.
-      if (level === 'error') this.logger.warn(message.split('\n', 1)[0]);
-      if (level !== 'error' || message.includes('\n')) this.logger.debug(message);
+      if (isNews) this.logger.warn(message.split('\n', 1)[0]);
+      if (!isNews || message.includes('\n')) this.logger.debug(message);
     });
   }
 }
 
-function ignore(): void {
+/** Until the signal is aborted, with a pause before each turn. */
+async function repeat(milliseconds: number, signal: AbortSignal, turn: () => Promise<void>): Promise<void> {
+  for (;;) {
+    await delay(milliseconds, undefined, { signal }).catch(ignore);
+    if (signal.aborted) return;
+    await turn();
+  }
+}
+
+function ignore(): undefined {
   // The error is somebody else's to report.
+  return undefined;
 }
 
 function messageOf(error: unknown): string {

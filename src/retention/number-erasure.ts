@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { JOB_QUEUE_SCHEMA } from '../domain-events/domain-event-job.js';
 import { isAbout, People, type Person, type PersonName } from '../message-events/people.js';
 import { IS_ENDED } from '../fallback/sms-fallback-state.js';
 import { eraseFallbacks } from './erase-fallbacks.js';
@@ -129,7 +130,7 @@ select count(*)::int as rows from erased`;
 
 /** Jobs that are done are deleted, and those that wait are done soon. */
 const DROP_EXHAUSTED_JOBS = `
-select graphile_worker.complete_jobs(array_agg(id)) from graphile_worker._private_jobs
+select ${JOB_QUEUE_SCHEMA}.complete_jobs(array_agg(id)) from ${JOB_QUEUE_SCHEMA}._private_jobs
  where attempts >= max_attempts and locked_at is null
    and (
      payload->'event'->>'toNumber' = any ($1::text[]) or payload->'event'->>'userId' = any ($2::text[])

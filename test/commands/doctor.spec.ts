@@ -511,7 +511,7 @@ describe('npm run doctor', () => {
     const idle = await createTestDatabase();
     await execute(
       idle,
-      `select graphile_worker.add_job('domain_event', '{}', run_at => now() - interval '1 hour')`,
+      `select whatsapp_sms_fallback_queue.add_job('domain_event', '{}', run_at => now() - interval '1 hour')`,
     );
     const { ill } = await examine({}, () => Promise.resolve(idle));
     await idle.close();

@@ -302,12 +302,12 @@ describe('npm run erase', () => {
       ];
       await sendTo(person);
       await application.query(
-        `select graphile_worker.add_job('domain_event', json_build_object('name', 'a.test', 'event', event),
+        `select whatsapp_sms_fallback_queue.add_job('domain_event', json_build_object('name', 'a.test', 'event', event),
                 run_at => now() + interval '1 hour') from json_array_elements($1::json) as event`,
         [JSON.stringify(events)],
       );
       await application.query(
-        `update graphile_worker._private_jobs set attempts = max_attempts where payload->>'name' = 'a.test'`,
+        `update whatsapp_sms_fallback_queue._private_jobs set attempts = max_attempts where payload->>'name' = 'a.test'`,
       );
       await erase('--number', person.number, '--yes');
       const left = await jobsOf(application, 'a.test');
@@ -315,7 +315,7 @@ describe('npm run erase', () => {
         [other.number, `${person.number}1`].toSorted(),
       );
       await application.query(
-        `select graphile_worker.complete_jobs(array_agg(id)) from graphile_worker._private_jobs`,
+        `select whatsapp_sms_fallback_queue.complete_jobs(array_agg(id)) from whatsapp_sms_fallback_queue._private_jobs`,
       );
     });
   });

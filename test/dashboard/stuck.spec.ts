@@ -147,7 +147,9 @@ describeWithChromium('what needs a look, in Chromium', () => {
 
     afterEach(async () => {
       await web.query('delete from sms_fallbacks');
-      await web.query('select graphile_worker.complete_jobs(array_agg(id)) from graphile_worker.jobs');
+      await web.query(
+        'select whatsapp_sms_fallback_queue.complete_jobs(array_agg(id)) from whatsapp_sms_fallback_queue.jobs',
+      );
     });
 
     it('is sent all the same only after a question that tells its age', async () => {

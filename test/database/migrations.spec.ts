@@ -41,7 +41,7 @@ describe('migrateDatabase', () => {
   function tables(): Promise<{ name: string }[]> {
     return execute(
       `select schemaname || '.' || tablename as name from pg_tables
-        where schemaname in ('public', 'graphile_worker') order by 1`,
+        where schemaname in ('public', 'whatsapp_sms_fallback_queue') order by 1`,
     );
   }
 
@@ -58,7 +58,7 @@ describe('migrateDatabase', () => {
     const created = (await tables()).map(({ name }) => name);
     expect(created).toEqual(
       expect.arrayContaining([
-        'graphile_worker._private_jobs',
+        'whatsapp_sms_fallback_queue._private_jobs',
         'public.companies',
         'public.conversations',
         'public.message_events',

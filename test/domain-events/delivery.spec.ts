@@ -120,7 +120,7 @@ describe('a domain event', () => {
     });
     expect(job).toMatchObject({ attempts: 1, last_error: expect.stringContaining('No listener') as unknown });
     expect(job.event).toMatchObject({ parcel: 'nobody cares' });
-    await application.query(`select graphile_worker.complete_jobs(array[$1::bigint])`, [job.id]);
+    await application.query(`select whatsapp_sms_fallback_queue.complete_jobs(array[$1::bigint])`, [job.id]);
   });
 
   it('for later is not delivered before its time', async () => {

@@ -6,7 +6,6 @@ import { policyFailure, smsFor, untilAllIsDone } from '../support/fallbacks.js';
 import { jobsOf, untilQueueIsEmpty, withDomainEventsOptions } from '../support/job-queue.js';
 import { seedMessage } from '../support/seed.js';
 import { createTestDatabase } from '../support/test-database.js';
-import { until } from '../support/until.js';
 import { ParcelListener, Parcels, ParcelsModule } from './parcels.js';
 
 describe('domain events with several processes on one database', () => {
@@ -53,38 +52,10 @@ describe('domain events with several processes on one database', () => {
     }
   });
 
-  it("leaves the jobs of another application's workers alone, whose work may take longer", async () => {
-    await web.query(`select graphile_worker.add_job('export_report', '{}')`);
-    await web.query(
-      `update graphile_worker._private_jobs
-          set locked_at = now() - interval '3 minutes', locked_by = 'a-worker-of-the-application', attempts = 1`,
-    );
-    await web.app.get(Parcels).deliver('left locked by a worker that died');
-    await web.query(
-      `update graphile_worker._private_jobs
-          set locked_at = now() - interval '3 minutes', locked_by = 'worker-that-died', attempts = 1
-        where payload->>'name' is not null`,
-    );
-    const worker = await TestApplication.start({ database, imports: [ParcelsModule] });
-    try {
-      const { delivered } = worker.app.get(ParcelListener);
-      await until('the own job to be freed and done', () => delivered.length > 0);
-      expect(
-        await web.query(`select locked_by from graphile_worker.jobs where task_identifier = 'export_report'`),
-      ).toEqual([{ locked_by: 'a-worker-of-the-application' }]);
-    } finally {
-      await worker.close();
-      await web.query('select graphile_worker.force_unlock_workers(array[$1])', [
-        'a-worker-of-the-application',
-      ]);
-      await web.query('select graphile_worker.complete_jobs(array_agg(id)) from graphile_worker.jobs');
-    }
-  });
-
   it('a job whose worker died is freed and done by another process, not four hours later (trap 14)', async () => {
     await web.app.get(Parcels).deliver('left locked');
     await web.query(
-      `update graphile_worker._private_jobs
+      `update whatsapp_sms_fallback_queue._private_jobs
           set locked_at = now() - interval '3 minutes', locked_by = 'worker-that-died', attempts = 1`,
     );
     const worker = await TestApplication.start({ database, imports: [ParcelsModule] });

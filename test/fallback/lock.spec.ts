@@ -69,7 +69,7 @@ describe('a slow worker whose lock has run out', () => {
     const wait = { ...step, state: 'claimed', reason: 'twilio_unavailable' } as const;
     await expect(store.postpone(locked, wait, later)).rejects.toThrow(LockLostError);
     const jobs = await application.query(
-      `select 1 from graphile_worker._private_jobs where payload->'event'->>'smsFallbackId' = $1`,
+      `select 1 from whatsapp_sms_fallback_queue._private_jobs where payload->'event'->>'smsFallbackId' = $1`,
       [locked.id],
     );
     expect(jobs).toEqual([]);
@@ -115,7 +115,7 @@ describe('a look at a fallback that cannot be locked', () => {
     const id = await leaveBehind(application, await seedMessage(application.dataSource), row);
     await application.app.get(FallbackService).attempt(id);
     const jobs = await application.query<{ run_at: Date }>(
-      `select run_at from graphile_worker._private_jobs where payload->'event'->>'smsFallbackId' = $1`,
+      `select run_at from whatsapp_sms_fallback_queue._private_jobs where payload->'event'->>'smsFallbackId' = $1`,
       [id],
     );
     return jobs.map(({ run_at }) => run_at);

@@ -45,7 +45,7 @@ describe('the queue without a worker', () => {
   }
 
   async function changeJobs(columns: string): Promise<void> {
-    await application.query(`update graphile_worker._private_jobs set ${columns}`);
+    await application.query(`update whatsapp_sms_fallback_queue._private_jobs set ${columns}`);
   }
 
   it('is empty at first', async () => {
@@ -66,15 +66,6 @@ describe('the queue without a worker', () => {
     expect(counts).toEqual({ waiting: 2, overdue: 1, exhausted: 0, ...WELL });
     expect(oldestAgeSeconds).toBeGreaterThanOrEqual(180);
     expect(oldestAgeSeconds).toBeLessThan(240);
-  });
-
-  it('has none of the jobs of another application in the same database', async () => {
-    const { waiting, overdue, exhausted } = await queue();
-    const [foreign] = await application.query<{ id: string }>(
-      `select id from graphile_worker.add_job('export_report', '{}', run_at => now() - interval '1 hour')`,
-    );
-    expect(await queue()).toMatchObject({ waiting, overdue, exhausted });
-    await application.query('select graphile_worker.complete_jobs(array[$1::bigint])', [foreign?.id]);
   });
 
   it('takes what a worker has at this moment for no waiting, and what a dead one had for overdue', async () => {

@@ -101,7 +101,9 @@ describeOnServer('a service of several processes', () => {
     await until('SMS to be on their way', () => posts().length >= 2);
     await report('sent');
     expect(
-      await rows('select count(*)::int as jobs, count(locked_at)::int as locked from graphile_worker.jobs'),
+      await rows(
+        'select count(*)::int as jobs, count(locked_at)::int as locked from whatsapp_sms_fallback_queue.jobs',
+      ),
     ).toEqual([{ jobs: 5, locked: 2 }]);
     expect(posts()).toHaveLength(2);
     killAll(service);

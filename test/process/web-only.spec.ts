@@ -60,7 +60,9 @@ describeOnServer('a replica with WORKER_CONCURRENCY=0', () => {
       { message_sid: 'SMold' },
       { message_sid: twilioSid },
     ]);
-    expect(await rows('select locked_at from graphile_worker.jobs')).toEqual([{ locked_at: null }]);
+    expect(await rows('select locked_at from whatsapp_sms_fallback_queue.jobs')).toEqual([
+      { locked_at: null },
+    ]);
 
     const worker = await ServiceProcess.start(env);
     await until('the SMS to be sent', () => worker.messages.includes('SMS fallback sent'));

@@ -27,7 +27,7 @@ describe('a job queue that cannot write that jobs have failed', () => {
          $$ begin raise exception 'the database is away'; end $$`,
     );
     await application.query(
-      `create trigger refuse_failure before update of last_error on graphile_worker._private_jobs
+      `create trigger refuse_failure before update of last_error on whatsapp_sms_fallback_queue._private_jobs
          for each row execute function refuse_failure()`,
     );
   }

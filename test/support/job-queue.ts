@@ -22,7 +22,7 @@ export interface QueuedJob {
 export function jobsOf(application: TestApplication, name: string): Promise<QueuedJob[]> {
   return application.query<QueuedJob>(
     `select id, payload->>'name' as name, payload->'event' as event, attempts, last_error, run_at, locked_at
-       from graphile_worker._private_jobs where payload->>'name' = $1 order by id`,
+       from whatsapp_sms_fallback_queue._private_jobs where payload->>'name' = $1 order by id`,
     [name],
   );
 }
@@ -30,15 +30,15 @@ export function jobsOf(application: TestApplication, name: string): Promise<Queu
 /** The jobs that wait are made due, as if their time had come. */
 export async function runWaitingJobs(application: TestApplication): Promise<void> {
   await application.query(
-    `select graphile_worker.reschedule_jobs(array_agg(id), run_at => now())
-       from graphile_worker.jobs where run_at > now() having count(*) > 0`,
+    `select whatsapp_sms_fallback_queue.reschedule_jobs(array_agg(id), run_at => now())
+       from whatsapp_sms_fallback_queue.jobs where run_at > now() having count(*) > 0`,
   );
 }
 
 /** As if the jobs of the queue had become due so many minutes ago. */
 export async function ageJobs(application: TestApplication, minutes: number): Promise<void> {
   await application.query(
-    `update graphile_worker._private_jobs set run_at = now() - $1 * interval '1 minute'`,
+    `update whatsapp_sms_fallback_queue._private_jobs set run_at = now() - $1 * interval '1 minute'`,
     [minutes],
   );
 }
@@ -48,7 +48,7 @@ export async function untilQueueIsEmpty(application: TestApplication): Promise<v
   await until('the queue to be empty', async () => {
     await runWaitingJobs(application);
     const [row] = await application.query<{ jobs: string }>(
-      'select count(*) as jobs from graphile_worker.jobs',
+      'select count(*) as jobs from whatsapp_sms_fallback_queue.jobs',
     );
     return row?.jobs === '0';
   });

@@ -38,27 +38,26 @@ export class ServiceProcess {
   }
 
   /** @param program below dist/src, e.g. `main` */
-  static run(program: string, env: ServiceEnv, args: readonly string[] = []): ServiceProcess {
+  static run(
+    program: string,
+    env: ServiceEnv,
+    args: readonly string[] = [],
+    folder = tmpdir(),
+  ): ServiceProcess {
     const file = fileURLToPath(new URL(`../../dist/src/${program}.js`, import.meta.url));
     const child = spawn(process.execPath, [file, ...args], {
       // Not this folder, whose .env is the developer's.
-      cwd: tmpdir(),
+      cwd: folder,
       env: { PATH: process.env.PATH, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     return new ServiceProcess(child);
   }
 
-  /** A service that listens on a free port and logs JSON. */
-  static async start(env: ServiceEnv): Promise<ServiceProcess> {
-    const service = ServiceProcess.run('main', {
-      ...requiredEnv,
-      PUBLIC_BASE_URL,
-      NODE_ENV: 'production',
-      HOST: '127.0.0.1',
-      PORT: '0',
-      ...env,
-    });
+  /** A service that listens on a free port and logs JSON. @param folder its working directory. */
+  static async start(env: ServiceEnv, folder?: string): Promise<ServiceProcess> {
+    const usual = { ...requiredEnv, PUBLIC_BASE_URL, NODE_ENV: 'production', HOST: '127.0.0.1', PORT: '0' };
+    const service = ServiceProcess.run('main', { ...usual, ...env }, [], folder);
     await until(
       'the service to listen',
       () => {
