@@ -13,8 +13,8 @@ import type { Load } from './load.js';
 import type { Obligations } from './obligations.js';
 import type { World } from './world.js';
 
-/** Each replica has two pools of ten. */
-const CONNECTIONS_OF_TWO_REPLICAS = 40;
+/** Each replica has two pools of ten, and a connection for /health/ready. */
+const CONNECTIONS_OF_TWO_REPLICAS = 42;
 
 /** What is wrong, by what it is; a run is good where every list is empty. */
 export type Verdict = ReadonlyMap<string, readonly string[]>;

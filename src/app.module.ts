@@ -5,7 +5,11 @@ import { MetricsExchange } from './cluster/metrics-exchange.js';
 import type { Env } from './config/env.js';
 import { ENV, EnvModule } from './config/env.module.js';
 import { DashboardModule } from './dashboard/dashboard.module.js';
-import { dataSourceOptions, jobQueuePoolOptions } from './database/data-source-options.js';
+import {
+  dataSourceOptions,
+  healthConnectionOptions,
+  jobQueuePoolOptions,
+} from './database/data-source-options.js';
 import type { DatabaseConnection } from './database/database-connection.js';
 import { DATABASE_CONNECTION, DatabaseModule } from './database/database.module.js';
 import { openForService } from './database/open-migrated.js';
@@ -143,6 +147,12 @@ const eventCounts = EventCountsModule.forRootAsync({
   useFactory: periodicWork,
 });
 
+const health = HealthModule.forRootAsync({
+  imports: [database, domainEvents],
+  inject: [DATABASE_CONNECTION],
+  useFactory: (database: DatabaseConnection) => ({ connection: healthConnectionOptions(database) }),
+});
+
 @Module({
   imports: [
     EnvModule,
@@ -158,7 +168,7 @@ const eventCounts = EventCountsModule.forRootAsync({
     eventCounts,
     DashboardModule.forOperations(operations, twilio),
     retention,
-    HealthModule.forDomainEvents(domainEvents),
+    health,
   ],
   providers: [StartupSummary],
   // For a module that is added beside this one and imports it: it can publish, look things up, and call Twilio.

@@ -17,6 +17,7 @@ import { CountedWithinSeconds1795305600023 } from '../../migrations/179530560002
 import { LookForMessagesFirst1795305600024 } from '../../migrations/1795305600024-look-for-messages-first.js';
 import { DecideBeforeSending1795305600025 } from '../../migrations/1795305600025-decide-before-sending.js';
 import { ReportOutages1795305600026 } from '../../migrations/1795305600026-report-outages.js';
+import { CreateHeartbeat1795305600030 } from '../../migrations/1795305600030-create-heartbeat.js';
 import { MessageEventCountWatermark } from '../event-counts/message-event-count-watermark.entity.js';
 import { MessageEventCount } from '../event-counts/message-event-count.entity.js';
 import { SmsFallback } from '../fallback/sms-fallback.entity.js';
@@ -53,6 +54,7 @@ export const migrations = [
   LookForMessagesFirst1795305600024,
   DecideBeforeSending1795305600025,
   ReportOutages1795305600026,
+  CreateHeartbeat1795305600030,
 ];
 
 /** Not TypeORM's default name: the database may be an application's, with migrations of its own. */
@@ -76,6 +78,7 @@ const JOB_QUEUE_SESSION_LIMITS = { ...SESSION_LIMITS, statement_timeout: '9000' 
 const JOB_QUEUE_ANSWER_LIMITS = { connectionTimeoutMillis: 4_000, query_timeout: 10_000 };
 
 const POOL_CONNECTIONS = 10;
+const HEALTH_CONNECTIONS = 1;
 
 /** From here, sessions are ended that hang and do not hear us. */
 const PLACE_FOR_TERMINATION = 1;
@@ -145,9 +148,16 @@ export function migrationPoolOptions(connection: DatabaseConnection, lockTimeout
   return { ...poolOptions(connection, 1, limits), application_name: MIGRATION_NAME };
 }
 
+/** The one connection of /health/ready, which waits for no other. */
+export function healthConnectionOptions(connection: DatabaseConnection): PoolConfig {
+  return { ...poolOptions(connection, HEALTH_CONNECTIONS, SESSION_LIMITS), ...ANSWER_LIMITS };
+}
+
 /** How many connections a replica has at the most, with all of its processes. */
 export function mostConnections(env: Pick<Env, 'PROCESSES' | 'WORKER_CONCURRENCY'>): number {
-  return env.PROCESSES * POOL_CONNECTIONS + jobQueueConnections(env.WORKER_CONCURRENCY);
+  return (
+    env.PROCESSES * (POOL_CONNECTIONS + HEALTH_CONNECTIONS) + jobQueueConnections(env.WORKER_CONCURRENCY)
+  );
 }
 
 /** TypeORM writes to the console of its own accord, whatever the form of our log. All it has to say it throws too. */

@@ -1,11 +1,11 @@
 import { Controller, Get, ServiceUnavailableException } from '@nestjs/common';
-import { DataSource } from 'typeorm';
 import { DomainEventDispatcher } from '../domain-events/domain-event-dispatcher.js';
+import { CommitCheck } from './commit-check.js';
 
 @Controller('health')
 export class HealthController {
   constructor(
-    private readonly dataSource: DataSource,
+    private readonly commits: CommitCheck,
     private readonly dispatcher: DomainEventDispatcher,
   ) {}
 
@@ -15,22 +15,15 @@ export class HealthController {
     return { status: 'ok' };
   }
 
-  /** Whether it can do its work: 200, or 503 with what is down. */
+  /** Whether it can do its work: 200, or 503 with what is down, and why. */
   @Get('ready')
   async ready() {
-    const checks = {
-      database: (await this.isDatabaseUp()) ? 'up' : 'down',
-      worker: this.dispatcher.state(),
-    };
-    if (Object.values(checks).includes('down'))
-      throw new ServiceUnavailableException({ status: 'error', ...checks });
-    return { status: 'ok', ...checks };
-  }
-
-  private isDatabaseUp(): Promise<boolean> {
-    return this.dataSource.query('select 1').then(
-      () => true,
-      () => false,
-    );
+    const problem = await this.commits.problem();
+    const worker = this.dispatcher.state();
+    const checks = { database: problem === null ? 'up' : 'down', worker };
+    if (problem === null && worker !== 'down') return { status: 'ok', ...checks };
+    const reason =
+      problem ?? 'The worker takes no jobs. It is started again until it does; the log says why.';
+    throw new ServiceUnavailableException({ status: 'error', ...checks, reason });
   }
 }

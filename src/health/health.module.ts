@@ -1,10 +1,8 @@
-import { type DynamicModule, Module } from '@nestjs/common';
+import { Module } from '@nestjs/common';
+import { CommitCheck } from './commit-check.js';
 import { HealthController } from './health.controller.js';
+import { ConfigurableModuleClass } from './health.module-definition.js';
 
-@Module({ controllers: [HealthController] })
-export class HealthModule {
-  /** @param domainEvents the DomainEventsModule whose worker counts. */
-  static forDomainEvents(domainEvents: DynamicModule): DynamicModule {
-    return { module: HealthModule, imports: [domainEvents] };
-  }
-}
+/** Imports the DomainEventsModule whose worker counts. */
+@Module({ controllers: [HealthController], providers: [CommitCheck] })
+export class HealthModule extends ConfigurableModuleClass {}

@@ -10,6 +10,8 @@ export interface Measurements {
   };
   /** Events were written in one commit. */
   'events.committed': { readonly events: number };
+  /** PostgreSQL refused to write events, with this SQLSTATE. */
+  'events.refused': { readonly code: string };
   /** A fallback is at an end. */
   'sms_fallback.ended': {
     readonly state: 'sent' | 'skipped' | 'failed';
@@ -25,6 +27,7 @@ const PREFIX = 'whatsapp-sms-fallback:';
 const channels: Readonly<Record<keyof Measurements, Channel>> = {
   'callback.answered': channel(`${PREFIX}callback.answered`),
   'events.committed': channel(`${PREFIX}events.committed`),
+  'events.refused': channel(`${PREFIX}events.refused`),
   'sms_fallback.ended': channel(`${PREFIX}sms_fallback.ended`),
 };
 

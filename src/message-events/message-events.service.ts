@@ -28,13 +28,18 @@ export class MessageEventsService {
     this.commits = new GroupCommit(
       async (reports) => {
         const record = () => store.record(reports, (report) => isPolicyFailure(report, errorCodes));
-        // By another connection, which may reach another server. What is stored already, is found to be repeated.
-        const recorded = await record().catch((error: unknown) => {
-          if (!isServersEnd(error)) throw error;
-          return record();
-        });
-        measured('events.committed', { events: reports.length });
-        return recorded;
+        try {
+          // By another connection, which may reach another server. What is stored already, is found to be repeated.
+          const recorded = await record().catch((error: unknown) => {
+            if (!isServersEnd(error)) throw error;
+            return record();
+          });
+          measured('events.committed', { events: reports.length });
+          return recorded;
+        } catch (error) {
+          measured('events.refused', { code: sqlStateOf(error) });
+          throw error;
+        }
       },
       isDataError,
       { maximumBatch: 250, maximumWaiting: 10_000, beforeCommit: setImmediate },
@@ -75,9 +80,14 @@ export class MessageEventsService {
  * too long for an index): one row's fault, not the database's.
  */
 function isDataError(error: unknown): boolean {
-  if (!(error instanceof QueryFailedError)) return false;
+  return /^(22|23|54)/.test(sqlStateOf(error));
+}
+
+/** @returns an empty text where PostgreSQL has said nothing. */
+function sqlStateOf(error: unknown): string {
+  if (!(error instanceof QueryFailedError)) return '';
   const { code } = error.driverError as { code?: unknown };
-  return typeof code === 'string' && /^(22|23|54)/.test(code);
+  return typeof code === 'string' ? code : '';
 }
 
 /**

@@ -1,9 +1,13 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import { TestApplication } from '../support/application.js';
 import { DatabaseLine } from '../support/database-line.js';
 import { createTestDatabase } from '../support/test-database.js';
 import { until } from '../support/until.js';
+import { postCallback } from '../webhooks/post-callback.js';
+
+jest.setTimeout(60_000);
 
 interface Health {
   readonly status: number;
@@ -52,13 +56,14 @@ describe('the health of the service', () => {
     });
   });
 
-  it('is live and not ready while the database is away, says no more, and is ready again by itself', async () => {
+  it('is live and not ready while the database is away, says why, and is ready again by itself', async () => {
     database.cut();
     const answer = await untilNotReady();
     expect(answer.body).toEqual({
       status: 'error',
       database: 'down',
       worker: expect.stringMatching(/^(up|down)$/) as unknown,
+      reason: 'The database cannot be reached, or does not confirm a commit in time.',
     });
     expect(await health('live')).toEqual({ status: 200, body: { status: 'ok' } });
     database.mend();
@@ -68,9 +73,69 @@ describe('the health of the service', () => {
   it('is not ready where the database accepts everything and answers nothing', async () => {
     database.hold();
     const started = Date.now();
-    expect(await health('ready')).toMatchObject({ status: 503, body: { database: 'down' } });
+    expect((await untilNotReady()).body).toMatchObject({ database: 'down' });
     expect(Date.now() - started).toBeLessThan(12_000);
     database.cut();
+  });
+
+  it('makes one commit of one row for all who ask within a second', async () => {
+    await application.query('create table heartbeats (at timestamptz not null default now())');
+    await application.query(
+      `create function note_heartbeat() returns trigger language plpgsql as
+         $$ begin insert into heartbeats default values; return null; end $$`,
+    );
+    await application.query(
+      `create trigger note_heartbeat after insert or update on whatsapp_sms_fallback_heartbeat
+         for each row execute function note_heartbeat()`,
+    );
+    const began = Date.now();
+    const answers = await Promise.all(Array.from({ length: 50 }, () => health('ready')));
+    const seconds = (Date.now() - began) / 1_000;
+    expect(answers.map(({ status }) => status)).toEqual(Array(50).fill(200));
+    const [row] = await application.query<{ commits: number }>(
+      'select count(*)::int as commits from heartbeats',
+    );
+    // The answer to the last question of beforeEach may still have been good.
+    expect(row?.commits).toBeLessThanOrEqual(1 + Math.ceil(seconds));
+  });
+
+  it('does not grow the table of its row', async () => {
+    const row = 'insert into whatsapp_sms_fallback_heartbeat (committed_at) values (now())';
+    for (let commits = 0; commits < 500; commits += 1) {
+      await application.query(
+        `${row} on conflict (only_row) do update set committed_at = excluded.committed_at`,
+      );
+    }
+    const [size] = await application.query<{ bytes: number }>(
+      `select pg_table_size('whatsapp_sms_fallback_heartbeat')::int as bytes`,
+    );
+    expect(size?.bytes).toBeLessThanOrEqual(8 * 8_192);
+  });
+
+  it('is not ready while the disk is full for callbacks, although a tiny commit succeeds', async () => {
+    // What PostgreSQL says when a table cannot grow.
+    await application.query(
+      `create function refuse_growth() returns trigger language plpgsql as
+         $$ begin raise exception 'No space left on device' using errcode = '53100'; end $$`,
+    );
+    await application.query(
+      `create trigger refuse_growth before insert on message_events for each row execute function refuse_growth()`,
+    );
+    await application.query(
+      `create trigger refuse_growth before update on whatsapp_sms_fallback_heartbeat for each row
+         when (new.padding is not null) execute function refuse_growth()`,
+    );
+    expect((await postCallback(application)).status).toBe(503);
+    const { body } = await untilNotReady();
+    expect(body).toMatchObject({ database: 'down', reason: "The database's disk is full." });
+    // Also when no callback has failed for a while.
+    await delay(6_000);
+    expect(await health('ready')).toMatchObject({ status: 503, body: { database: 'down' } });
+    await application.query('drop function refuse_growth cascade');
+    await untilReady();
+    expect((await postCallback(application)).status).toBe(204);
+    const [heartbeat] = await application.query('select padding from whatsapp_sms_fallback_heartbeat');
+    expect(heartbeat).toEqual({ padding: null });
   });
 
   // The embedded database cannot refuse connections of its own accord.
@@ -85,6 +150,35 @@ describe('the health of the service', () => {
       await admin.query(`alter database ${name} allow_connections true`);
       await untilReady();
       await admin.end();
+    });
+
+    it('is not ready while new connections are read-only', async () => {
+      const admin = new Client(process.env.TEST_DATABASE_URL);
+      await admin.connect();
+      const name = new URL(database.url).pathname.slice(1);
+      await admin.query(`alter database ${name} set default_transaction_read_only = on`);
+      const { body } = await untilNotReady();
+      expect(body).toMatchObject({
+        database: 'down',
+        reason: expect.stringContaining('read-only') as unknown,
+      });
+      await admin.query(`alter database ${name} reset default_transaction_read_only`);
+      await untilReady();
+      await admin.end();
+    });
+
+    it('is ready while the application has its own tables locked', async () => {
+      const client = new Client(database.url);
+      await client.connect();
+      await client.query('begin; lock table messages, conversations, companies in access exclusive mode');
+      const callbacks = Promise.all(Array.from({ length: 20 }, () => postCallback(application)));
+      for (let looks = 0; looks < 4; looks += 1) {
+        expect(await health('ready')).toMatchObject({ status: 200, body: { database: 'up' } });
+        await delay(1_100);
+      }
+      await client.query('rollback');
+      await client.end();
+      await callbacks;
     });
   }
 });

@@ -1,0 +1,187 @@
+import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { connect, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Client, type PoolConfig } from 'pg';
+import { DataSource } from 'typeorm';
+import { onMeasured } from '../measurements/measurements.js';
+import { type HealthModuleOptions, MODULE_OPTIONS_TOKEN } from './health.module-definition.js';
+
+/** How long an answer is good for, in milliseconds: however many ask, there is one commit a second at the most. */
+const ANSWER_LIFE_MILLISECONDS = 1_000;
+
+const CHECK_LIMIT_MILLISECONDS = 4_000;
+const CANCEL_LIMIT_MILLISECONDS = 1_000;
+
+/** How long no commit is tried after callbacks met a full disk, in milliseconds. */
+const REFUSED_MILLISECONDS = 5_000;
+
+/** SQLSTATEs of a full disk, of other failures of the operating system, and of corrupted data: a tiny commit may succeed. */
+const DISK_FAILURE = /^(53100|58|XX)/;
+
+const TOO_MANY_CONNECTIONS = '53300';
+
+/** It takes no page more, and always writes: PostgreSQL reuses the space of the row's earlier versions. */
+const COMMIT = `
+insert into whatsapp_sms_fallback_heartbeat (committed_at) values (now())
+    on conflict (only_row) do update set committed_at = excluded.committed_at`;
+
+/** 64 kB of new pages. */
+const GROW = `
+update whatsapp_sms_fallback_heartbeat
+   set padding = (select string_agg(md5(random()::text), '') from generate_series(1, 2000))`;
+
+/**
+ * Whether an event could be committed now, by a commit of a row of its own. Not by one of the pool's connections, which may
+ * all be busy with something else, e.g. waiting for the application's locks.
+ */
+@Injectable()
+export class CommitCheck implements OnApplicationShutdown {
+  private readonly logger = new Logger('Health');
+  private readonly ended: () => void;
+  private current: Promise<string | null> | undefined;
+  private isDown = false;
+  private refused: { readonly code: string; readonly at: number } | undefined;
+
+  constructor(
+    @Inject(MODULE_OPTIONS_TOKEN) private readonly options: HealthModuleOptions,
+    private readonly dataSource: DataSource,
+  ) {
+    this.ended = onMeasured('events.refused', ({ code }) => {
+      if (DISK_FAILURE.test(code)) this.refused = { code, at: performance.now() };
+    });
+  }
+
+  onApplicationShutdown(): void {
+    this.ended();
+  }
+
+  /** @returns why nothing can be committed, in a sentence without names or addresses; null if it can. */
+  problem(): Promise<string | null> {
+    this.current ??= this.check().finally(() => {
+      setTimeout(() => (this.current = undefined), ANSWER_LIFE_MILLISECONDS).unref();
+    });
+    return this.current;
+  }
+
+  private async check(): Promise<string | null> {
+    try {
+      if (this.isRefused()) throw Object.assign(new Error('Callbacks could not be stored'), this.refused);
+      await this.commit();
+      if (this.isDown) this.logger.log('The database commits again');
+      this.isDown = false;
+      return null;
+    } catch (error) {
+      const fields = { error: error instanceof Error ? error.message : String(error), code: codeOf(error) };
+      this.logger[this.isDown ? 'debug' : 'error']('The database does not commit', fields);
+      this.isDown = true;
+      return explain(error);
+    }
+  }
+
+  private isRefused(): boolean {
+    return this.refused !== undefined && performance.now() - this.refused.at < REFUSED_MILLISECONDS;
+  }
+
+  private async commit(): Promise<void> {
+    const { refused } = this;
+    try {
+      await withConnection(this.options.connection, async (client) => {
+        await client.query(COMMIT);
+        if (refused !== undefined) await tryToGrow(client);
+      });
+    } catch (error) {
+      if (codeOf(error) !== TOO_MANY_CONNECTIONS) throw error;
+      // Those that the service has already may do.
+      await withinLimit(this.dataSource.query(COMMIT));
+    }
+    if (this.refused === refused) this.refused = undefined;
+  }
+}
+
+async function tryToGrow(client: Client): Promise<void> {
+  await client.query('begin');
+  await client.query(GROW);
+  await client.query('rollback');
+}
+
+/** One that is not done in time is cancelled: PostgreSQL would wait on, e.g. for a standby, and keep the connection. */
+async function withConnection(options: PoolConfig, work: (client: Client) => Promise<void>): Promise<void> {
+  const client = new ((options.Client ?? Client) as typeof Client)(options);
+  client.on('error', () => undefined);
+  const working = client.connect().then(() => work(client));
+  try {
+    await withinLimit(working);
+  } catch (error) {
+    await within(CANCEL_LIMIT_MILLISECONDS, cancel(client, working));
+    throw error;
+  } finally {
+    await within(CANCEL_LIMIT_MILLISECONDS, client.end());
+  }
+}
+
+async function withinLimit<Result>(work: Promise<Result>): Promise<Result> {
+  const isInTime = await within(CHECK_LIMIT_MILLISECONDS, work);
+  if (!isInTime) throw new Error(`There was no answer within ${CHECK_LIMIT_MILLISECONDS} ms`);
+  return work;
+}
+
+/** @returns whether it has come to an end, good or bad. */
+async function within(milliseconds: number, work: Promise<unknown>): Promise<boolean> {
+  const ended = new AbortController();
+  const limit = delay(milliseconds, false, { signal: ended.signal, ref: false });
+  const end = work.then(
+    () => true,
+    () => true,
+  );
+  try {
+    return await Promise.race([end, limit.catch(() => false)]);
+  } finally {
+    ended.abort();
+  }
+}
+
+/** What @types/pg does not have. */
+interface Session {
+  readonly processID: number | null;
+  readonly secretKey: number | null;
+  readonly connection: { readonly stream: Socket };
+}
+
+/** PostgreSQL's CancelRequest. Resolves when the work has ended, if it has not yet. */
+async function cancel(client: Client, work: Promise<unknown>): Promise<void> {
+  const { processID, secretKey, connection } = client as unknown as Session;
+  const { remoteAddress: address, remotePort: port } = connection.stream;
+  if (processID !== null && secretKey !== null && !(await within(0, work))) {
+    const request = Buffer.alloc(16);
+    [16, 80877102, processID, secretKey].forEach((word, index) => request.writeInt32BE(word, index * 4));
+    const socket =
+      address === undefined || port === undefined
+        ? connect(`${client.host}/.s.PGSQL.${client.port}`)
+        : connect(port, address);
+    socket.on('error', () => undefined).end(request);
+    await work.catch(() => undefined);
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' ? code : undefined;
+}
+
+const UNANSWERED = 'The database cannot be reached, or does not confirm a commit in time.';
+
+/** SQLSTATEs, and what they mean for whoever asks whether the service is ready. */
+const EXPLANATIONS: readonly (readonly [RegExp, string])[] = [
+  [/^25006$/, 'The database is read-only: a standby, or a server that is closed for writing.'],
+  [/^53100$/, "The database's disk is full."],
+  [/^(53|57P)/, 'The database takes no connections now.'],
+  [/^(58|XX)/, 'The database has a problem with its disk or its data.'],
+  [/^(08|57014)/, UNANSWERED],
+  [/^([0-9]|F0|HV|P0)[0-9A-Z]+$/, 'The database refuses to commit; the log says why.'],
+];
+
+function explain(error: unknown): string {
+  const code = codeOf(error) ?? '';
+  const known = EXPLANATIONS.find(([pattern]) => pattern.test(code));
+  return known?.[1] ?? UNANSWERED;
+}

@@ -1,0 +1,10 @@
+import { ConfigurableModuleBuilder } from '@nestjs/common';
+import type { PoolConfig } from 'pg';
+
+export interface HealthModuleOptions {
+  /** The database that events are committed to. Its `Client` is used for one connection at a time. */
+  connection: PoolConfig;
+}
+
+export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
+  new ConfigurableModuleBuilder<HealthModuleOptions>().setClassMethodName('forRoot').build();
