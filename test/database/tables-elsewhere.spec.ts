@@ -17,7 +17,7 @@ async function expectUntouched(database: DatabaseConnection): Promise<void> {
     `do $$ begin
        assert to_regclass('public.message_events') is null, 'tables';
        assert to_regclass('public.companies') is null, 'tables of the application';
-       assert to_regclass('graphile_worker.migrations') is null, 'the queue';
+       assert to_regclass('whatsapp_sms_fallback_queue.migrations') is null, 'the queue';
      end $$`,
   );
 }

@@ -80,7 +80,7 @@ describeWithOwnServer('commits that hang', () => {
     const [stored] = await server.query<{ count: number }>('select count(*)::int from message_events');
     expect(stored?.count).toBe(100);
     const [jobs] = await server.query<{ count: number }>(
-      `select (select count(*) from sms_fallbacks)::int + (select count(*) from graphile_worker.jobs as job
+      `select (select count(*) from sms_fallbacks)::int + (select count(*) from whatsapp_sms_fallback_queue.jobs as job
          where not exists (select from sms_fallbacks))::int as count`,
     );
     expect(jobs?.count).toBeLessThanOrEqual(50);
