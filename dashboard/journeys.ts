@@ -32,6 +32,11 @@ export class Journeys {
     this.begin(null);
   }
 
+  /** Whether the open journey is of this message, or of the one that belongs to it. */
+  isAbout(sid: string): boolean {
+    return [this.sid, this.journey?.messageSid, this.journey?.counterpart?.messageSid].includes(sid);
+  }
+
   /** Asks again, after what a person waits for. Never rejects for want of an answer. Nothing changes once the signal is aborted. */
   async load(signal: AbortSignal): Promise<void> {
     await this.awaited;

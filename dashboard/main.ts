@@ -72,6 +72,8 @@ function submit(text: string): void {
     else location.hash = target;
     return;
   }
+  // Whatever is found, the journey that is open belongs to the search before.
+  closeOpenJourney();
   void search.byPerson(text).then((outcome) => {
     if (outcome === null) return;
     announce(outcome);
@@ -85,17 +87,27 @@ function closeSearch(): void {
 }
 
 function closeJourney(): void {
-  location.hash = '#/';
+  closeOpenJourney();
   element('search-field').focus();
+}
+
+/** At once: the event of the address comes later. */
+function closeOpenJourney(): void {
+  if (journeys.sid === null) return;
+  journeys.close();
+  location.hash = '#/';
 }
 
 function openFromAddress(): void {
   const sid = linkedMessage(location.hash);
   if (sid !== null) {
+    // What was found of one person does not stand above the journey of another.
+    if (!journeys.isAbout(sid) && !search.hasFound(sid)) search.clear();
     void journeys.open(sid).then(() => {
       document.getElementById('journey-heading')?.focus();
     });
-  } else if (location.hash === '' || location.hash === '#/') {
+  } else if (location.hash !== '#main') {
+    // Anything but the link that skips to the content.
     journeys.close();
   }
 }

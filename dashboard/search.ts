@@ -26,6 +26,7 @@ export class Search {
    */
   async byPerson(name: string): Promise<string | null> {
     const { signal } = this.begin();
+    this.forget();
     try {
       const answer = await ask<Newest<StoredEvent>>('/api/v1/message-events/search', {
         method: 'POST',
@@ -47,6 +48,14 @@ export class Search {
 
   clear(): void {
     this.begin();
+    this.forget();
+  }
+
+  hasFound(messageSid: string): boolean {
+    return this.found?.some((message) => message.messageSid === messageSid) === true;
+  }
+
+  private forget(): void {
     this.found = null;
     this.problem = null;
     this.changed();

@@ -77,6 +77,55 @@ describeWithChromium('the search in Chromium', () => {
     expect(requested.join(' ')).not.toContain(USER_ID);
   });
 
+  describe('closes the journey of the search before', () => {
+    const journey = () => visit.page.getByRole('region', { name: /^Journey of/ });
+
+    beforeEach(async () => {
+      await searchFor(message.twilioSid);
+      await journey().getByText('Decision').waitFor();
+    });
+
+    it.each([
+      ['finds nothing', '+15550000000', 'No messages found'],
+      ['finds another person', USER_ID, 'Messages to this person'],
+      ['is not understood', 'hello', 'This is neither a message SID'],
+    ])('if the new one %s', async (_, text, words) => {
+      await searchFor(text);
+      await visit.page.getByText(words).first().waitFor();
+      expect(await journey().count()).toBe(0);
+      expect(visit.page.url()).not.toContain(message.twilioSid);
+    });
+
+    it('if the new one is not answered', async () => {
+      await visit.page.route('**/message-events/search', (route) =>
+        route.fulfill({ status: 503, body: '{}' }),
+      );
+      await searchFor(number);
+      await visit.page.getByText('The service answered 503').waitFor();
+      expect(await journey().count()).toBe(0);
+    });
+
+    it('if the new one is of a message that is not known', async () => {
+      await searchFor('SM' + 'f'.repeat(32));
+      await visit.page.getByText('Nothing is known of the message').waitFor();
+      expect(await visit.page.getByText(message.body ?? '').count()).toBe(0);
+      expect(await visit.page.getByText('Decision').count()).toBe(0);
+    });
+
+    it('if the address is another one', async () => {
+      await visit.page.evaluate(`location.hash = '#/elsewhere'`);
+      await journey().waitFor({ state: 'detached' });
+    });
+  });
+
+  it('closes what was found of a person when the journey of another is opened', async () => {
+    await searchFor(USER_ID);
+    await visit.page.getByText('Messages to this person').waitFor();
+    await visit.page.evaluate(`location.hash = '#/messages/${message.twilioSid}'`);
+    await visit.page.getByText('Decision').waitFor();
+    expect(await visit.page.getByText('Messages to this person').count()).toBe(0);
+  });
+
   it('shows an ID in a journey where there is no number, whole only if that is asked for', async () => {
     await searchFor(USER_ID);
     await visit.page.getByRole('link', { name: usernameSids[1] }).click();
