@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import { demoAccount } from '../demo-account.js';
 import { randomNumbers } from '../random.js';
 import { newMessageSid } from '../message.js';
@@ -9,6 +9,7 @@ import { type End, pickEnd } from './history-ends.js';
 const DAYS = 14;
 const MESSAGES_A_DAY = 400;
 const HOUR = 3_600_000;
+const ROWS_AT_ONCE = 500;
 
 /** Rows by the names of their columns. */
 interface History {
@@ -36,9 +37,22 @@ export async function storeHistory(dataSource: DataSource, options: HistoryOptio
     const at = now - HOUR / 2 - random() * (DAYS * 24 - 1) * HOUR;
     if (random() < busyness(new Date(at))) addMessage(history, at, pickEnd(random), random, options);
   }
-  for (const [table, rows] of Object.entries<History[keyof History]>({ ...history }))
-    await insert(dataSource, table, rows);
+  await dataSource.transaction(async (manager) => {
+    // Counting waits: it takes this row, too.
+    await manager.query('select from message_event_count_watermark for update');
+    for (const [table, rows] of Object.entries<History[keyof History]>({ ...history }))
+      await insert(manager, table, rows);
+    await manager.query(COUNT_ANEW);
+  });
 }
+
+/**
+ * The counts go by the time of events, and never back: what is stored here is older than what may be counted by now. An SMS is
+ * counted as delivered only if its fallback is there, too. So all is counted once more, after everything is stored.
+ */
+const COUNT_ANEW = `
+with forgotten as (delete from message_event_counts)
+update message_event_count_watermark set counted_until = '-infinity'`;
 
 /** From 0 to 1: little is sent at night. */
 function busyness(at: Date): number {
@@ -138,14 +152,17 @@ function addFallback(
   });
 }
 
+/** In parts, so that each takes less than a statement may. */
 async function insert(
-  dataSource: DataSource,
+  manager: EntityManager,
   table: string,
   rows: readonly Record<string, unknown>[],
 ): Promise<void> {
   const columns = Object.keys(rows[0] ?? {}).join(', ');
-  await dataSource.query(
-    `insert into ${table} (${columns}) select ${columns} from jsonb_populate_recordset(null::${table}, $1)`,
-    [JSON.stringify(rows)],
-  );
+  for (let begin = 0; begin < rows.length; begin += ROWS_AT_ONCE) {
+    await manager.query(
+      `insert into ${table} (${columns}) select ${columns} from jsonb_populate_recordset(null::${table}, $1)`,
+      [JSON.stringify(rows.slice(begin, begin + ROWS_AT_ONCE))],
+    );
+  }
 }
