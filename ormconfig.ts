@@ -1,12 +1,27 @@
 import { DataSource } from 'typeorm';
-import { envSchema } from './src/config/env.js';
-import { parseEnv } from './src/config/parse-env.js';
+import { envVariables } from './src/config/env.js';
 import { loadEnvFile } from './src/config/load-env-file.js';
+import { parseEnv } from './src/config/parse-env.js';
 import { dataSourceOptions } from './src/database/data-source-options.js';
 import { openDatabase } from './src/database/open-database.js';
+import { exitWithError } from './src/process/startup-error.js';
 
-loadEnvFile();
-const env = parseEnv(process.env, envSchema.pick({ DATABASE_URL: true, EMBEDDED_DATA_DIR: true }));
+/** For TypeORM's own command line, after a build: `npx typeorm migration:show -d dist/ormconfig.js`. */
+export default await openForCommandLine().catch(exitWithError);
 
-/** For TypeORM's own command line, e.g. `npx typeorm migration:show -d dist/ormconfig.js` after a build. */
-export default new DataSource(dataSourceOptions(await openDatabase(env)));
+async function openForCommandLine(): Promise<DataSource> {
+  const env = parseEnv(loadEnvFile(), envVariables.pick({ DATABASE_URL: true, EMBEDDED_DATA_DIR: true }));
+  const connection = await openDatabase(env);
+  const dataSource = new DataSource({
+    ...dataSourceOptions(connection),
+    // The service has neither: its statements are short, and its log is its own.
+    extra: { max: 1 },
+    logger: 'advanced-console',
+  });
+  const destroy = dataSource.destroy.bind(dataSource);
+  dataSource.destroy = async () => {
+    await destroy();
+    await connection.close();
+  };
+  return dataSource;
+}
