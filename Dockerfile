@@ -5,7 +5,7 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 # No dependency needs its install script.
 RUN npm ci --ignore-scripts --no-audit --no-fund
-COPY nest-cli.json tsconfig.json tsconfig.build.json ormconfig.ts ./
+COPY build.js tsconfig.json tsconfig.build.json ormconfig.ts ./
 COPY src src
 COPY dashboard dashboard
 COPY migrations migrations
@@ -21,7 +21,7 @@ ENV NODE_ENV=production
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
-COPY package.json LICENSE ./
+COPY build.js package.json LICENSE ./
 USER node
 EXPOSE 3000
 # Liveness only: a service whose database is away is not helped by a restart.

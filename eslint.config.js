@@ -17,14 +17,7 @@ export default tseslint.config(
   },
   {
     files: ['src/**'],
-    ignores: [
-      'src/config/**',
-      'src/main.ts',
-      'src/process/library-console.ts',
-      'src/database/migrate.ts',
-      'src/commands/run-command.ts',
-      'src/commands/doctor.ts',
-    ],
+    ignores: ['src/config/**', 'src/main.ts', 'src/process/library-console.ts'],
     rules: {
       'no-restricted-properties': [
         'error',

@@ -20,9 +20,9 @@ export class BenchDatabase {
     const template = new URL(server.url);
     template.pathname = '/migrated';
     await execute(server.url, 'create database migrated');
-    const program = fileURLToPath(new URL('../src/database/migrate.js', import.meta.url));
+    const program = fileURLToPath(new URL('../src/commands/main.js', import.meta.url));
     const env = { PATH: process.env.PATH, DATABASE_URL: template.href };
-    await promisify(execFile)(process.execPath, [program], { env });
+    await promisify(execFile)(process.execPath, [program, 'migrate'], { env });
     const databases: BenchDatabase[] = [];
     for (const name of names) {
       await execute(server.url, `create database ${name} template migrated`);

@@ -42,6 +42,8 @@ Instead of these faults, the primary is replaced by its synchronous standby, aga
   --failovers N    how many; default 20, and 6 with --patroni
   --addresses A    proxy: one address, which leads to the old primary for a while; hosts: both servers in DATABASE_URL,
                    with target_session_attrs=read-write; both: a replica each (default)
+
+Exit codes: 0 each count is 0, 1 one is not, 2 wrong usage, or the run could not be made.
 `;
 
 /** @throws UsageError naming what is wrong with the arguments. @returns undefined where help was asked for. */

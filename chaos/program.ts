@@ -16,7 +16,7 @@ export interface Surroundings {
 /**
  * Runs a program to its end, and tells what it ended of where that was no result.
  * @param program gives its exit code.
- * @param failureCode the exit code where it throws.
+ * @param failureCode the exit code if it throws; wrong usage is 2.
  */
 export async function runProgram(
   program: (surroundings: Surroundings) => Promise<number>,
@@ -32,7 +32,7 @@ export async function runProgram(
     // Ctrl-C in the terminal also ends the programs of PostgreSQL that are at work: what fails then is not the reason.
     const reason: unknown = interruption.signal.aborted ? interruption.signal.reason : error;
     process.stderr.write(`✖ ${inWords(reason)}\n`);
-    process.exitCode = failureCode;
+    process.exitCode = reason instanceof UsageError ? 2 : failureCode;
   }
 }
 

@@ -96,9 +96,9 @@ export class World {
 }
 
 async function migrate(folder: string, url: string): Promise<void> {
-  const program = fileURLToPath(new URL('../src/database/migrate.js', import.meta.url));
+  const program = fileURLToPath(new URL('../src/commands/main.js', import.meta.url));
   const env = { PATH: process.env.PATH, DATABASE_URL: url };
-  await promisify(execFile)(process.execPath, [program], { cwd: folder, env });
+  await promisify(execFile)(process.execPath, [program, 'migrate'], { cwd: folder, env });
 }
 
 function serviceEnv(

@@ -90,6 +90,9 @@ export interface Fallback {
   readonly smsErrorCode: string | null;
   readonly duplicateDeliveryAt: string | null;
   readonly erasedAt: string | null;
+  readonly retriedAt: string | null;
+  readonly retriedBy: string | null;
+  readonly isRetryable: boolean;
 }
 
 /** An attempt that is known to have failed. */

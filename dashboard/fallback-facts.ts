@@ -6,7 +6,7 @@ import { serviceClock } from './service-clock.js';
 
 /** What a fallback's state and reason leave out: earlier attempts, the SMS's size, and what it lacks. */
 export function fallbackFacts(fallback: Fallback, meanings: Meanings): TemplateResult {
-  const { earlierAttempts, notCarriedOver, duplicateOf, originalSentAt, reason } = fallback;
+  const { earlierAttempts, notCarriedOver, duplicateOf, originalSentAt, reason, retriedBy } = fallback;
   return html`
     ${earlierAttempts.map((attempt) => attemptView(attempt, meanings))}
     ${
@@ -25,6 +25,7 @@ export function fallbackFacts(fallback: Fallback, meanings: Meanings): TemplateR
         : html`<p class="hint">Left out of the SMS: ${notCarriedOver.join(', ')}.</p>`
     }
     ${sizeView(fallback)}
+    ${retriedBy === null ? nothing : html`<p class="hint">Tried again by ${retriedBy}${retriedAtView(fallback)}.</p>`}
   `;
 }
 
@@ -44,6 +45,10 @@ function attemptView(
   const sender = from ?? messagingServiceSid ?? 'a sender';
   const words = outcome === 'never_sent' ? html`${sid} was never sent:` : html`${sender} was refused:`;
   return html`<p class="hint">${moment(at)} ${words} ${codeView(code)} ${meanings.get(code) ?? ''}</p>`;
+}
+
+function retriedAtView({ retriedAt }: Fallback): TemplateResult | typeof nothing {
+  return retriedAt === null ? nothing : html`, ${moment(retriedAt)}`;
 }
 
 function sizeView({ segments, encoding }: Fallback): TemplateResult | typeof nothing {

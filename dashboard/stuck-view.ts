@@ -50,7 +50,7 @@ function group(
     cardOf: (fallback) => ({
       words: fallback.meaning,
       code: fallback.errorCode,
-      action: fallback.erasedAt === null ? retryButtons(fallback, tooLate, retry) : nothing,
+      action: fallback.isRetryable ? retryButtons(fallback, tooLate, retry) : nothing,
     }),
     whereMore: html`<code>npm run fallbacks</code> lists all, and tries many again at once.`,
   });
@@ -74,7 +74,7 @@ function retriedView(retried: StuckActions['retried']): TemplateResult | typeof 
   `;
 }
 
-/** Of a fallback that can be tried again: one that is erased has no text any more. */
+/** Of a fallback that can be tried again: not after an opt-out, for one. */
 function retryButtons(fallback: Fallback, tooLate: ReadonlySet<string>, retry: Retry): TemplateResult {
   const isTooLate = fallback.reason === 'too_late' || tooLate.has(fallback.id);
   return html`

@@ -15,3 +15,54 @@ export function parseArguments<Config extends ParseArgsConfig>(config: Config) {
     throw new UsageError(isNativeError(error) ? error.message.split('. ')[0] : String(error));
   }
 }
+
+export const EXIT_CODES = 'Exit codes: 0 done, 1 not done or something is wrong, 2 wrong usage.';
+
+export interface Output {
+  readonly print: (text: string) => void;
+  readonly complain: (text: string) => void;
+}
+
+/** A program of the simulator. `run` gives the exit code, or throws a UsageError for arguments. */
+export interface Program {
+  readonly usage: string;
+  readonly run: (args: readonly string[], output: Output) => Promise<number>;
+}
+
+/** @returns the exit code: 0 for help, 2 for wrong usage. */
+export async function execute(
+  { usage, run }: Program,
+  args: readonly string[],
+  output: Output,
+): Promise<number> {
+  if (args.includes('--help') || args.includes('-h')) {
+    output.print(usage);
+    return 0;
+  }
+  try {
+    return await run(args, output);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    output.complain(`✖ ${error.message.replace(/\.$/, '')}. --help tells more.`);
+    return 2;
+  }
+}
+
+/** The main program: runs it to its exit code. Nothing that goes wrong prints a stack. */
+export async function runProgram(program: Program): Promise<void> {
+  // A reader such as `head` closes the pipe when it has seen enough.
+  process.stdout.once('error', () => process.exit(0));
+  process.stderr.on('error', () => undefined);
+  const print = (text: string) => {
+    process.stdout.write(`${text}\n`);
+  };
+  const complain = (text: string) => {
+    process.stderr.write(`${text}\n`);
+  };
+  try {
+    process.exitCode = await execute(program, process.argv.slice(2), { print, complain });
+  } catch (error) {
+    complain(`✖ ${isNativeError(error) ? error.message || error.name : String(error)}`);
+    process.exit(1);
+  }
+}

@@ -2,38 +2,25 @@ import { STATUS_CODES } from 'node:http';
 import { isNativeError } from 'node:util/types';
 import { smsStatusParameters, whatsappStatusParameters } from './callback-parameters.js';
 import { CallbackSender } from './callback-sender.js';
-import { UsageError } from './command-line.js';
+import type { Output } from './command-line.js';
 import { demoAccount } from './demo-account.js';
 import type { Environment } from './environment.js';
 import { NoAnswerError } from './http-post.js';
 import type { HttpAnswer } from './http-post.js';
-import { readSimulateOptions, usage } from './simulate-options.js';
+import { readSimulateOptions } from './simulate-options.js';
 import type { SimulateOptions } from './simulate-options.js';
 
 /**
  * Sends what the arguments ask for and tells a person how it went. The token is never printed.
- * @returns the exit code: 0 where every callback was answered with 2xx
+ * @returns the exit code: 0 if every callback was answered with 2xx
+ * @throws {UsageError}
  */
 export async function simulate(
   args: readonly string[],
   environment: Environment,
-  print: (text: string) => void,
+  { print }: Pick<Output, 'print'>,
 ): Promise<number> {
-  try {
-    const options = readSimulateOptions(args, environment);
-    if (options === undefined) {
-      print(usage);
-      return 0;
-    }
-    return await sendAll(options, print);
-  } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    print(`simulate: ${error.message}. See npm run simulate -- --help`);
-    return 1;
-  }
-}
-
-async function sendAll(options: SimulateOptions, print: (text: string) => void): Promise<number> {
+  const options = readSimulateOptions(args, environment);
   print(description(options));
   const sender = new CallbackSender({ rewriteUrl: () => options.url });
   let exitCode = 0;
@@ -44,7 +31,23 @@ async function sendAll(options: SimulateOptions, print: (text: string) => void):
     print(`  answer   ${outcome(result)}${advice === undefined ? '' : `\n           ${advice}`}`);
   }
   sender.close();
+  if (exitCode === 0) print(nextSteps(options, environment));
   return exitCode;
+}
+
+/** Where to look: the answer to a callback says nothing about its SMS. */
+function nextSteps(
+  { url, messageSid, channel, status, errorCode }: SimulateOptions,
+  environment: Environment,
+): string {
+  const fallback = channel === 'whatsapp' && /^(failed|undelivered)$/.test(status) && errorCode !== undefined;
+  const steps: [what: string, how: string][] = [
+    ['page', `${new URL(url).origin}/dashboard#/messages/${messageSid}  (needs a key in ADMIN_API_KEYS)`],
+  ];
+  // The embedded database is the running service's alone.
+  if (fallback && environment['DATABASE_URL'])
+    steps.unshift(['SMS', `npm run fallbacks -- show ${messageSid}`]);
+  return ['Look at it next:', ...steps.map(([what, how]) => `  ${what.padEnd(9)}${how}`)].join('\n');
 }
 
 async function sendOne(

@@ -1,7 +1,27 @@
-import { parseArguments, UsageError } from './command-line.js';
+import { isSmsSender, withoutChannel } from './addresses.js';
+import { EXIT_CODES, parseArguments, UsageError } from './command-line.js';
 import { accountsOf, localOrigin } from './environment.js';
 import type { Environment } from './environment.js';
 import { newMessageSid } from './message.js';
+
+/**
+ * What Twilio reports of an outbound message.
+ * Source: https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-callbacks
+ */
+const STATUSES = [
+  'accepted',
+  'scheduled',
+  'queued',
+  'sending',
+  'sent',
+  'delivered',
+  'read',
+  'undelivered',
+  'failed',
+  'canceled',
+] as const;
+
+type Status = (typeof STATUSES)[number];
 
 /** What `npm run simulate` was asked to do. */
 export interface SimulateOptions {
@@ -12,7 +32,7 @@ export interface SimulateOptions {
   readonly accountSid: string;
   readonly authToken: string;
   readonly channel: 'whatsapp' | 'sms';
-  readonly status: string;
+  readonly status: Status;
   readonly errorCode?: number;
   readonly messageSid: string;
   readonly to: string;
@@ -25,10 +45,13 @@ export const usage = `Sends one signed status callback to a running service, as 
 
   npm run simulate -- --status <status> [options]
 
-  --status       queued, sent, delivered, undelivered, failed, read, …  (required)
+  --status       one of ${STATUSES.slice(0, 5).join(', ')},
+                 ${STATUSES.slice(5).join(', ')}  (required)
   --error-code   e.g. 63049: WhatsApp would not deliver it
-  --sid          the message's SID; default: a new one
-  --to, --from   telephone numbers, with or without whatsapp:
+  --sid          the message's SID, SM or MM and 32 hexadecimal digits; default: a new one
+  --to           a number such as +15550123456, or a WhatsApp user ID such as US.13491208655302741918,
+                 with or without whatsapp:
+  --from         a number, with or without whatsapp:; of an SMS also a short code or a name
   --channel      whatsapp (default) or sms
   --repeat       how many times, one after the other; default 1
   --url          where the service listens;
@@ -39,8 +62,8 @@ export const usage = `Sends one signed status callback to a running service, as 
   --auth-token   default TWILIO_AUTH_TOKEN, or the account's in TWILIO_SUBACCOUNTS
 
 PORT, PUBLIC_BASE_URL and TWILIO_… come from the environment or from .env.
-Example: npm run simulate -- --status undelivered --error-code 63049 --sid SM… --to whatsapp:+15550123456
-`;
+Example: npm run simulate -- --status undelivered --error-code 63049 --to whatsapp:+15550123456
+${EXIT_CODES}`;
 
 const flags = {
   status: { type: 'string' },
@@ -54,20 +77,11 @@ const flags = {
   'public-url': { type: 'string' },
   'account-sid': { type: 'string' },
   'auth-token': { type: 'string' },
-  help: { type: 'boolean', short: 'h' },
 } as const;
 
-/**
- * @returns undefined where help was asked for
- * @throws {UsageError}
- */
-export function readSimulateOptions(
-  args: readonly string[],
-  environment: Environment,
-): SimulateOptions | undefined {
+/** @throws {UsageError} */
+export function readSimulateOptions(args: readonly string[], environment: Environment): SimulateOptions {
   const { values } = parseArguments({ args: [...args], options: flags });
-  if (values.help === true) return undefined;
-  if (values.status === undefined) throw new UsageError('--status is missing');
   const url = httpUrl(
     '--url',
     values.url ?? `${localOrigin(environment)}/api/webhooks/twilio/message-status`,
@@ -79,14 +93,50 @@ export function readSimulateOptions(
     publicUrl: publicUrlOf(url, values['public-url'] ?? environment['PUBLIC_BASE_URL']),
     ...readAccount(values['account-sid'], values['auth-token'], environment),
     channel,
-    status: values.status,
+    status: readStatus(values.status),
     errorCode: errorCode === undefined ? undefined : wholeNumber('--error-code', errorCode),
-    messageSid: values.sid ?? newMessageSid(),
-    to: values.to ?? '+15550123456',
+    messageSid: values.sid === undefined ? newMessageSid() : readSid(values.sid),
+    to: readRecipientAddress(channel, values.to ?? '+15550123456'),
     // Twilio's WhatsApp sandbox, and its test number that always works.
-    from: values.from ?? (channel === 'whatsapp' ? '+14155238886' : '+15005550006'),
+    from: readSender(channel, values.from ?? (channel === 'whatsapp' ? '+14155238886' : '+15005550006')),
     repeat: wholeNumber('--repeat', values.repeat ?? '1'),
   };
+}
+
+function readStatus(text: string | undefined): Status {
+  const status = STATUSES.find((known) => known === text);
+  if (status !== undefined) return status;
+  if (text === undefined) throw new UsageError('--status is missing');
+  throw new UsageError(`--status is one of ${STATUSES.join(', ')}, not ${text}`);
+}
+
+function readSid(text: string): string {
+  if (/^(SM|MM)[0-9a-f]{32}$/.test(text)) return text;
+  throw new UsageError(
+    `--sid is SM or MM and 32 hexadecimal digits, as in messages.twilio_sid, not ${text}. Leave it out for a new one`,
+  );
+}
+
+const NUMBER = /^\+[1-9]\d{6,14}$/;
+
+/** WhatsApp's business-scoped user ID: `CC.…` or `CC.ENT.…`, letters and digits. */
+const USER_ID = /^[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]+$/;
+
+function readRecipientAddress(channel: SimulateOptions['channel'], text: string): string {
+  const address = withoutPrefix(text);
+  if (NUMBER.test(address) || (channel === 'whatsapp' && USER_ID.test(address))) return text;
+  const userId = channel === 'whatsapp' ? ', or a WhatsApp user ID such as US.13491208655302741918' : '';
+  throw new UsageError(`--to is a number with its country such as +15550123456${userId}, not ${text}`);
+}
+
+function readSender(channel: SimulateOptions['channel'], text: string): string {
+  if (NUMBER.test(withoutPrefix(text))) return text;
+  if (channel === 'sms' && isSmsSender(text)) return text;
+  throw new UsageError(`--from is a number with its country such as +14155238886, not ${text}`);
+}
+
+function withoutPrefix(text: string): string {
+  return text.startsWith('whatsapp:') ? withoutChannel(text) : text;
 }
 
 function readChannel(channel: string | undefined, to: string | undefined): SimulateOptions['channel'] {
@@ -119,6 +169,6 @@ function httpUrl(name: string, text: string): string {
 
 function wholeNumber(name: string, text: string): number {
   const value = Number(text);
-  if (/^\d+$/.test(text) && value > 0) return value;
+  if (/^\d{1,9}$/.test(text) && value > 0) return value;
   throw new UsageError(`${name} is a whole number above 0, not ${text}`);
 }

@@ -1,6 +1,6 @@
+import { runProgram } from './command-line.js';
 import { readEnvironment } from './environment.js';
 import { simulate } from './simulate-command.js';
+import { usage } from './simulate-options.js';
 
-process.exitCode = await simulate(process.argv.slice(2), readEnvironment(), (text) => {
-  console.log(text);
-});
+await runProgram({ usage, run: (args, output) => simulate(args, readEnvironment(), output) });

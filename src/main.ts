@@ -5,6 +5,8 @@ import { loadEnvFile } from './config/load-env-file.js';
 import { exitWithError } from './process/startup-error.js';
 
 try {
+  // Most starts have no arguments, and load nothing for them.
+  if (process.argv.length > 2) process.exit(await answerArguments());
   loadEnvFile();
   const env = parseEnv(process.env, envSchema);
   // Each loads only what it needs: the primary of several processes serves nothing itself.
@@ -17,4 +19,21 @@ try {
   }
 } catch (error) {
   exitWithError(error);
+}
+
+/** The service takes no arguments but --help. @returns the exit code. */
+async function answerArguments(): Promise<number> {
+  const [{ Command }, { execute }] = await Promise.all([
+    import('commander'),
+    import('./process/command-line.js'),
+  ]);
+  const terminal = { print: console.log, complain: console.error };
+  const build = () =>
+    new Command('node dist/src/main.js')
+      .description(
+        'The service. It takes no options: environment variables configure it, see .env.example. ' +
+          'SIGTERM and Ctrl-C end it once the work at hand is done.',
+      )
+      .addHelpText('after', '\nExit codes: 0 ended, 1 it cannot start, 2 wrong usage.');
+  return execute(build, process.argv.slice(2), terminal);
 }

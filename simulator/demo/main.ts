@@ -1,9 +1,9 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { randomBytes } from 'node:crypto';
+import { Command, InvalidArgumentError } from 'commander';
 import { existsSync } from 'node:fs';
-import { parseArgs } from 'node:util';
 import { DataSource } from 'typeorm';
-import { exitWithError } from '../../src/process/startup-error.js';
+import { execute, runProgram, type End } from '../../src/process/command-line.js';
 import { paced, delivered } from '../callback-plan.js';
 import { demoAccount } from '../demo-account.js';
 import { TwilioSimulator } from '../twilio-simulator.js';
@@ -13,9 +13,35 @@ import { narrateTwilio, playJourney, printRecord } from './journey.js';
 import { Narrator } from './narrator.js';
 import { listen, startService, temporaryFolder, WEBHOOK_PATH } from './service.js';
 
-/** `npm run demo`: the whole main job with a fake Twilio. With `--once` it ends after it, with 0 where it went well. */
-async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { once: { type: 'boolean', default: false } } });
+interface DemoOptions {
+  readonly once: boolean;
+  readonly port: number;
+}
+
+function program(end: End): Command {
+  return new Command('npm run demo --')
+    .description(
+      'Shows the whole main job with an embedded PostgreSQL and a fake Twilio: a WhatsApp message that Meta will not ' +
+        'deliver, and its SMS. Then it stays up for the page and for callbacks of your own; Ctrl-C ends it.',
+    )
+    .option('--once', 'end after the journey', false)
+    .option('--port <port>', 'where the service listens; default: PORT, or 3000', readPort)
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done, and the SMS was delivered; 1 it was not, or something is wrong; 2 wrong usage.',
+    )
+    .action(async ({ once, port }: Partial<DemoOptions> & { once: boolean }) => {
+      end((await demo({ once, port: port ?? readPort(process.env.PORT || '3000') })) ? 0 : 1);
+    });
+}
+
+function readPort(text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
+  throw new InvalidArgumentError('Give a port number from 0 to 65535.');
+}
+
+/** @returns whether the SMS was delivered. */
+async function demo({ once, port }: DemoOptions): Promise<boolean> {
   const narrator = new Narrator();
   narrator.title('whatsapp-sms-fallback: the service, an embedded PostgreSQL and a fake Twilio');
   const dataFolder = temporaryFolder();
@@ -24,17 +50,17 @@ async function main(): Promise<void> {
   narrator.say('demo', 'starting an embedded PostgreSQL and the service; that takes some seconds');
   const adminKey = randomBytes(18).toString('hex');
   const app = await startService({ dataFolder, twilio, narrator, adminKey });
-  const origin = await listen(app, values.once ? 0 : Number(process.env.PORT ?? 3000));
+  const origin = await listen(app, once ? 0 : port);
   narrator.say('demo', `the service is at ${origin}, its database in ${dataFolder}`);
 
   const wentWell = await play(app, twilio, narrator, origin);
-  if (values.once || !wentWell) {
+  if (once || !wentWell) {
     await twilio.close();
     await app.close();
-    process.exitCode = wentWell ? 0 : 1;
-    return;
+  } else {
+    await invite(app.get(DataSource), narrator, origin, adminKey);
   }
-  await invite(app.get(DataSource), narrator, origin, adminKey);
+  return wentWell;
 }
 
 async function play(
@@ -100,8 +126,4 @@ async function invite(
   narrator.print('\nCtrl-C ends the demo.\n');
 }
 
-try {
-  await main();
-} catch (error) {
-  exitWithError(error);
-}
+await runProgram((args, terminal) => execute(program, args, terminal));

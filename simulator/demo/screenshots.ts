@@ -1,7 +1,8 @@
+import { Command } from 'commander';
 import { mkdirSync } from 'node:fs';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { DataSource } from 'typeorm';
-import { exitWithError } from '../../src/process/startup-error.js';
+import { execute, EXIT_CODES, runProgram } from '../../src/process/command-line.js';
 import { delivered, paced } from '../callback-plan.js';
 import { demoAccount } from '../demo-account.js';
 import { TwilioSimulator } from '../twilio-simulator.js';
@@ -71,8 +72,14 @@ async function signIn(page: Page, adminKey: string): Promise<void> {
   await page.locator('.connection.live').waitFor();
 }
 
-try {
-  await main();
-} catch (error) {
-  exitWithError(error);
-}
+await runProgram((args, terminal) =>
+  execute(
+    () =>
+      new Command('npm run screenshots')
+        .description(`Takes the pictures of the README in ${FOLDER}, with the demo's data and a Chromium.`)
+        .addHelpText('after', `\n${EXIT_CODES}`)
+        .action(main),
+    args,
+    terminal,
+  ),
+);

@@ -1,5 +1,4 @@
-import { parseArgs, type ParseArgsConfig, types } from 'node:util';
-import { UsageError } from './command.js';
+import { InvalidArgumentError } from 'commander';
 
 /** The milliseconds of the units in which a time ago is written. */
 const UNITS: Readonly<Record<string, number>> = {
@@ -9,26 +8,14 @@ const UNITS: Readonly<Record<string, number>> = {
   w: 604_800_000,
 };
 
-type Flags = NonNullable<ParseArgsConfig['options']>;
-
-/** As node:util's `parseArgs`. @throws UsageError */
-export function readArguments<Options extends Flags>(args: readonly string[], options: Options) {
-  try {
-    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
-  } catch (error) {
-    // Node's message goes on about positional arguments after its first sentence.
-    throw new UsageError(types.isNativeError(error) ? (error.message.split('. ')[0] ?? '') : String(error));
-  }
-}
-
 /**
- * A time in ISO 8601, in UTC where it names no zone, or so long ago: 30m, 2h, 3d, 1w.
- * @throws UsageError
+ * A time in ISO 8601, in UTC unless it names a zone, or a time ago: 30m, 2h, 3d, 1w.
+ * @throws InvalidArgumentError
  */
-export function readTime(name: string, text: string): Date {
+export function readTime(text: string): Date {
   const time = timeAgo(text) ?? isoTime(text);
   if (!Number.isNaN(time.getTime())) return time;
-  throw new UsageError(`${name} is a time such as 2026-01-31T10:00Z, or 30m, 2h, 3d or 1w ago, not ${text}`);
+  throw new InvalidArgumentError('Give a time such as 2026-01-31T10:00Z, or 30m, 2h, 3d or 1w ago.');
 }
 
 function timeAgo(text: string): Date | null {
@@ -43,26 +30,25 @@ function isoTime(text: string): Date {
   return new Date(`${date}T${time}${zone}`);
 }
 
-/** @throws UsageError */
-export function readWholeNumber(name: string, text: string, maximum: number): number {
-  const value = Number(text);
-  if (/^\d+$/.test(text) && value >= 1 && value <= maximum) return value;
-  throw new UsageError(`${name} is a whole number from 1 to ${maximum}, not ${text}`);
+/** Reads a whole number from 1 to `maximum`. */
+export function wholeNumber(maximum: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= 1 && value <= maximum) return value;
+    throw new InvalidArgumentError(`Give a whole number from 1 to ${maximum}.`);
+  };
 }
 
-/** The parts of `a,b,c`. @throws UsageError where there is none, or one that is not `known`. */
-export function readList<Part extends string>(
-  name: string,
-  text: string,
-  known?: readonly Part[],
-): readonly Part[] {
-  const parts = text
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== '');
-  if (parts.length === 0) throw new UsageError(`${name} is empty`);
-  const unknown =
-    known === undefined ? undefined : parts.find((part) => !(known as readonly string[]).includes(part));
-  if (unknown === undefined) return parts as Part[];
-  throw new UsageError(`${name} is one or more of ${known?.join(', ') ?? ''}, not ${unknown}`);
+/** Reads `a,b,c`, of which each part must be `known` if that is given. */
+export function listOf<Part extends string>(known?: readonly Part[]): (text: string) => readonly Part[] {
+  return (text) => {
+    const parts = text
+      .split(',')
+      .map((part) => part.trim())
+      .filter((part) => part !== '');
+    if (parts.length === 0) throw new InvalidArgumentError('It is empty.');
+    if (known !== undefined && parts.some((part) => !(known as readonly string[]).includes(part)))
+      throw new InvalidArgumentError(`Give one or more of ${known.join(', ')}.`);
+    return parts as Part[];
+  };
 }

@@ -2,17 +2,31 @@ import { retryInWords } from '../fallback/fallback-in-words.js';
 import type { FallbackFilter } from '../fallback/fallback-records.js';
 import type { RetriedFallback } from '../fallback/fallback-retries.js';
 import type { RetryDecision } from '../fallback/retry-decision.js';
-import type { Terminal } from './command.js';
-import type { RetryOptions } from './fallbacks-options.js';
+import type { Terminal } from '../process/command-line.js';
 import type { Operations } from './operations.js';
 import { noFallback } from './show-fallback.js';
 import { counted } from './table.js';
+
+export interface RetryOptions {
+  /** Those that were named, or those of a filter. */
+  readonly target: { readonly names: readonly string[] } | { readonly filter: FallbackFilter };
+  readonly yes: boolean;
+  readonly dryRun: boolean;
+  /** Sends the SMS however old the WhatsApp message is. */
+  readonly ignoreAge: boolean;
+  readonly json: boolean;
+  /** Who asks. */
+  readonly by: string;
+}
 
 type Retry = Pick<Operations, 'records' | 'retries'>;
 type Tally = ReadonlyMap<RetryDecision, number>;
 
 /** The decisions after which the service has something to do. */
 const EFFECTIVE: readonly RetryDecision[] = ['claimed_again', 'settled_first', 'due_now'];
+
+/** The decisions after which no SMS can ever go to the person. */
+const FINAL: readonly RetryDecision[] = ['opted_out', 'recipient_rejected', 'erased'];
 
 const THE_SERVICE_DOES_IT = 'The running service does it; if it is not running, when it is started.';
 
@@ -28,7 +42,7 @@ export function retryFallbacks(
 
 async function retryNamed(
   names: readonly string[],
-  { dryRun, json, ignoreAge }: RetryOptions,
+  { dryRun, json, ignoreAge, by }: RetryOptions,
   { records, retries }: Retry,
   { print, complain }: Terminal,
 ): Promise<number> {
@@ -36,7 +50,7 @@ async function retryNamed(
   for (const name of names) {
     const fallback = await records.find(name);
     if (fallback === null) complain(`✖ ${noFallback(name)}`);
-    else retried.push(...(await retries[dryRun ? 'preview' : 'retry']([fallback.id], { ignoreAge })));
+    else retried.push(...(await retries[dryRun ? 'preview' : 'retry']([fallback.id], { ignoreAge, by })));
   }
   if (json) {
     print(JSON.stringify(retried, null, 2));
@@ -47,20 +61,21 @@ async function retryNamed(
     }
     if (retried.length > 0) print(conclusion(dryRun, tallyOf(retried)));
   }
-  return retried.length === names.length ? 0 : 1;
+  const isRefused = retried.some(({ decision }) => FINAL.includes(decision));
+  return retried.length === names.length && !isRefused ? 0 : 1;
 }
 
 async function retryMatching(
   filter: FallbackFilter,
-  { dryRun, json, yes, ignoreAge }: RetryOptions,
+  { dryRun, json, yes, ...options }: RetryOptions,
   operations: Retry,
   terminal: Terminal,
 ): Promise<number> {
-  const expected = await tally(operations, filter, 'preview', ignoreAge);
+  const expected = await tally(operations, filter, 'preview', options);
   const effective = effectiveIn(expected);
   if (!json) terminal.print(inWords(expected));
   if (!dryRun && !yes && effective > 0 && !(await isConfirmed(effective, json, terminal))) return 1;
-  const done = dryRun ? expected : await tally(operations, filter, 'retry', ignoreAge);
+  const done = dryRun ? expected : await tally(operations, filter, 'retry', options);
   if (json) terminal.print(JSON.stringify({ dryRun, decisions: Object.fromEntries(done) }, null, 2));
   else terminal.print(conclusion(dryRun, done));
   return 0;
@@ -68,9 +83,7 @@ async function retryMatching(
 
 async function isConfirmed(count: number, json: boolean, { confirm, complain }: Terminal): Promise<boolean> {
   if (json || confirm === undefined) {
-    complain(
-      '✖ Nothing was changed, because nobody can be asked: add --yes to do it, or --dry-run to look only.',
-    );
+    complain('✖ Not a terminal, so nothing was changed: add --yes to do it, or --dry-run to preview.');
     return false;
   }
   if (await confirm(`Try ${counted(count, 'fallback')} again?`)) return true;
@@ -82,11 +95,11 @@ async function tally(
   { records, retries }: Retry,
   filter: FallbackFilter,
   method: 'preview' | 'retry',
-  ignoreAge: boolean,
+  { ignoreAge, by }: Pick<RetryOptions, 'ignoreAge' | 'by'>,
 ): Promise<Tally> {
   const counts = new Map<RetryDecision, number>();
   for await (const ids of records.ids(filter)) {
-    const retried = await retries[method](ids, { ignoreAge });
+    const retried = await retries[method](ids, { ignoreAge, by });
     for (const [decision, count] of tallyOf(retried))
       counts.set(decision, (counts.get(decision) ?? 0) + count);
   }

@@ -1,9 +1,15 @@
 import { fallbackInWords } from '../fallback/fallback-in-words.js';
 import type { FallbackRecords } from '../fallback/fallback-records.js';
-import type { Terminal } from './command.js';
+import type { Terminal } from '../process/command-line.js';
 import { eventView, fallbackView, smsTextView } from '../fallback/fallback-view.js';
-import type { ShowOptions } from './fallbacks-options.js';
 import { counted, shortTime, table } from './table.js';
+
+export interface ShowOptions {
+  /** The id of a fallback, or the SID of its original message or of its SMS. */
+  readonly name: string;
+  readonly json: boolean;
+  readonly numbers: boolean;
+}
 
 type FallbackDetails = ReturnType<typeof fallbackView> & ReturnType<typeof smsTextView>;
 type EventDetails = ReturnType<typeof eventView>;
@@ -39,16 +45,11 @@ function inWords(fallback: FallbackDetails): string {
 function linesOf(fallback: FallbackDetails): [label: string, value: string | null][] {
   const { state, reason, errorCode, error, attempts, attemptStartedAt, text, smsMessageSid } = fallback;
   const isOpen = state === 'claimed' || state === 'sending' || state === 'uncertain';
-  const isUnsent = state === 'failed' || state === 'skipped';
+  const isUnsent = (state === 'failed' || state === 'skipped') && fallback.isRetryable;
   return [
     ['state', reason === null ? state : `${state}: ${reason}`],
-    ['', fallbackInWords(fallback)],
-    [
-      '',
-      isUnsent && fallback.erasedAt === null
-        ? `To try again: npm run fallbacks -- retry ${fallback.id}`
-        : null,
-    ],
+    ['', fallbackInWords({ ...fallback, lastErrorCode: errorCode })],
+    ['', isUnsent ? `To try again: npm run fallbacks -- retry ${fallback.id}` : null],
     ['last error', errorCode === null && error === null ? null : `${errorCode ?? '-'}: ${error ?? '-'}`],
     [
       'attempts',
@@ -74,7 +75,7 @@ function linesOf(fallback: FallbackDetails): [label: string, value: string | nul
     ['account', fallback.accountSid],
     ['sent', fallback.originalSentAt && `${shortTime(fallback.originalSentAt)}, by WhatsApp`],
     ['claimed', shortTime(fallback.createdAt)],
-    ['tried again', fallback.retriedAt && shortTime(fallback.retriedAt)],
+    ['tried again', retriedInWords(fallback)],
     ['erased', fallback.erasedAt && shortTime(fallback.erasedAt)],
     ['next step', isOpen ? shortTime(fallback.nextAttemptAt) : null],
     [
@@ -82,6 +83,11 @@ function linesOf(fallback: FallbackDetails): [label: string, value: string | nul
       fallback.duplicateDeliveryAt && `by WhatsApp after all, ${shortTime(fallback.duplicateDeliveryAt)}`,
     ],
   ];
+}
+
+function retriedInWords({ retriedAt, retriedBy }: FallbackDetails): string | null {
+  if (retriedAt === null && retriedBy === null) return null;
+  return [retriedAt && shortTime(retriedAt), retriedBy && `by ${retriedBy}`].filter(Boolean).join(' ');
 }
 
 function eventsInWords(events: readonly EventDetails[]): string {

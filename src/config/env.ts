@@ -54,12 +54,21 @@ const errorCodes = z
     'must not name 63014: the recipient has opted out or blocked the sender',
   );
 
-/** Long enough that guessing is hopeless. A header holds visible ASCII, and the comma separates keys. */
+/**
+ * Keys, each perhaps after a name for the log: `alice:key`. Long enough that guessing is hopeless; without the name, too. A
+ * header holds visible ASCII, and the comma separates keys.
+ */
 const adminApiKeys = z
   .string()
   .transform((value) => value.split(',').map((key) => key.trim()))
-  .pipe(z.array(z.string().regex(/^[\x21-\x7e]{24,}$/)))
-  .refine((keys) => new Set(keys).size === keys.length, 'must name each key once');
+  .pipe(z.array(z.string().regex(/^(?![\w-]{1,32}:[^,]{0,23}$)[\x21-\x7e]{24,}$/)))
+  .refine((keys) => new Set(keys).size === keys.length, 'must name each key once')
+  .refine(haveOwnNames, 'must give each key a name of its own');
+
+function haveOwnNames(keys: readonly string[]): boolean {
+  const names = keys.flatMap((key) => /^([\w-]{1,32}):/.exec(key)?.[1] ?? []);
+  return new Set(names).size === names.length;
+}
 
 /** Up to the day after which a message is given up. */
 const minutes = z.coerce.number().min(0).max(1_440);
@@ -182,3 +191,18 @@ export const envSchema = envVariables
   });
 
 export type Env = z.output<typeof envSchema>;
+
+/** Names a database without its password: host, port and name, or the folder of the embedded one. */
+export function describeDatabase({
+  DATABASE_URL: url,
+  EMBEDDED_DATA_DIR: folder,
+}: Pick<Env, 'DATABASE_URL' | 'EMBEDDED_DATA_DIR'>): string {
+  if (url === undefined) return `embedded, in ${folder}`;
+  // Not `new URL`, which knows no list of hosts.
+  const [, hosts = '', name = ''] =
+    /^postgres(?:ql)?:\/\/(?:[^/?#]*@)?([^/?#]*)(?:\/([^?#]*))?/.exec(url) ?? [];
+  const withPorts = hosts
+    .split(',')
+    .map((host) => (/:\d+$/.test(host) || host === '' ? host : `${host}:5432`));
+  return `PostgreSQL at ${withPorts.join(',') || 'the host of its settings'}, database ${name || 'of the user’s name'}`;
+}

@@ -59,7 +59,8 @@ function describe(name: string, issue: z.core.$ZodIssue, isSet: boolean): string
     PROCESSES: 'must be auto, or a whole number from 1 to 128',
     WORKER_CONCURRENCY: 'must be a whole number from 0 to 100; 0 makes this process publish only',
     RETENTION_DAYS: 'must be a whole number of days from 3 to 36500',
-    ADMIN_API_KEYS: 'must be keys of at least 24 characters, separated by commas',
+    ADMIN_API_KEYS:
+      'must be keys of at least 24 characters, separated by commas, each perhaps after a name: alice:key',
     PORT: 'must be a port number from 0 to 65535',
   };
   // A check of our own has a message of its own.

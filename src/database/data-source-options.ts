@@ -18,6 +18,7 @@ import { LookForMessagesFirst1795305600024 } from '../../migrations/179530560002
 import { DecideBeforeSending1795305600025 } from '../../migrations/1795305600025-decide-before-sending.js';
 import { ReportOutages1795305600026 } from '../../migrations/1795305600026-report-outages.js';
 import { CreateHeartbeat1795305600030 } from '../../migrations/1795305600030-create-heartbeat.js';
+import { AddRetriedBy1795305600060 } from '../../migrations/1795305600060-add-retried-by.js';
 import { MessageEventCountWatermark } from '../event-counts/message-event-count-watermark.entity.js';
 import { MessageEventCount } from '../event-counts/message-event-count.entity.js';
 import { SmsFallback } from '../fallback/sms-fallback.entity.js';
@@ -55,6 +56,7 @@ export const migrations = [
   DecideBeforeSending1795305600025,
   ReportOutages1795305600026,
   CreateHeartbeat1795305600030,
+  AddRetriedBy1795305600060,
 ];
 
 /** Not TypeORM's default name: the database may be an application's, with migrations of its own. */

@@ -1,4 +1,5 @@
 import { isOutageReason, outageInWords } from '../twilio/outage-reasons.js';
+import { finalRejection } from '../twilio/send-error.js';
 import type { RetryDecision } from './retry-decision.js';
 import type { SmsFallback } from './sms-fallback.entity.js';
 import type { SmsFallbackState } from './sms-fallback-state.js';
@@ -41,12 +42,19 @@ const MEANINGS: Readonly<Record<string, string>> = {
   sent: 'Twilio accepted the SMS.',
 };
 
+const FINAL_REJECTIONS = {
+  opted_out: 'The person has opted out of your SMS. That is final.',
+  recipient_rejected: 'Twilio rejected the recipient: this number cannot receive SMS.',
+} as const;
+
 /** What the state of a fallback means, and what to do where something can be done. */
 export function fallbackInWords({
   state,
   reason,
   lastErrorCode = null,
 }: Pick<SmsFallback, 'state' | 'reason'> & Partial<Pick<SmsFallback, 'lastErrorCode'>>): string {
+  const rejection = finalRejection(lastErrorCode);
+  if (state === 'failed' && rejection !== null) return FINAL_REJECTIONS[rejection];
   const meaning =
     MEANINGS[`${state} ${reason ?? ''}`] ?? MEANINGS[reason ?? state] ?? otherwise(state, reason);
   if (reason !== 'too_late' || !isOutageReason(lastErrorCode)) return meaning;
@@ -63,6 +71,8 @@ const DECISIONS: Readonly<Record<RetryDecision, string>> = {
   due_now: 'was not at an end: its next step is taken now',
   in_progress: 'is being worked on at this moment: nothing changed',
   sent_before: 'its SMS was sent before: nothing is sent',
+  opted_out: 'the person has opted out of SMS, which is final: nothing is sent',
+  recipient_rejected: 'Twilio rejected the number, which cannot receive SMS: nothing is sent',
   erased: 'its number and its text are erased: nothing is sent',
   delivered_by_whatsapp: 'WhatsApp delivered the message after all: nothing is sent',
   too_late: 'the WhatsApp message is too old: nothing is sent, unless the age is ignored (--ignore-age)',

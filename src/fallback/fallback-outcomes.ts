@@ -100,6 +100,11 @@ export class FallbackOutcomes {
   }
 }
 
-function described({ id, originalMessageSid }: Pick<LockedFallback, 'id' | 'originalMessageSid'>) {
-  return { smsFallbackId: id, originalMessageSid };
+/** `retriedBy` is who asked for another try; left out if nobody has. */
+function described({
+  id,
+  originalMessageSid,
+  retriedBy,
+}: Pick<LockedFallback, 'id' | 'originalMessageSid' | 'retriedBy'>) {
+  return { smsFallbackId: id, originalMessageSid, ...(retriedBy !== null && { retriedBy }) };
 }

@@ -14,6 +14,8 @@ export interface RetriedFallback extends Pick<SmsFallback, 'id' | 'originalMessa
 }
 
 export interface RetryOptions {
+  /** Who asks: `key:<name of the API key>`, or `cli:<user>@<host>`. It is kept in the row. */
+  readonly by: string;
   /** Sends the SMS however old the original is. */
   readonly ignoreAge?: boolean;
 }
@@ -33,15 +35,15 @@ export class FallbackRetries {
    * In one transaction, so give it a bounded number of ids. Waits and limits of what is tried again begin anew.
    * @returns what it came to for each fallback that exists, in the order of their ids.
    */
-  async retry(ids: readonly string[], { ignoreAge = false }: RetryOptions = {}): Promise<RetriedFallback[]> {
+  async retry(ids: readonly string[], { by, ignoreAge = false }: RetryOptions): Promise<RetriedFallback[]> {
     return this.dataSource.transaction(async (manager) => {
       const retried = await this.decide(manager, ids, ignoreAge);
       const idsOf = (decision: RetryDecision) =>
         retried.filter((fallback) => fallback.decision === decision).map(({ id }) => id);
       const [claimed, uncertain, due] = [idsOf('claimed_again'), idsOf('settled_first'), idsOf('due_now')];
-      await reopen(manager, 'claimed', claimed, ignoreAge);
-      await reopen(manager, 'uncertain', uncertain, ignoreAge);
-      await makeDue(manager, due, ignoreAge);
+      await reopen(manager, 'claimed', claimed, { by, ignoreAge });
+      await reopen(manager, 'uncertain', uncertain, { by, ignoreAge });
+      await makeDue(manager, due, { by, ignoreAge });
       await this.publishDue(manager, [...claimed, ...uncertain, ...due]);
       return retried;
     });
@@ -50,7 +52,7 @@ export class FallbackRetries {
   /** What `retry` would come to at this moment. Nothing is changed. */
   async preview(
     ids: readonly string[],
-    { ignoreAge = false }: RetryOptions = {},
+    { ignoreAge = false }: Omit<RetryOptions, 'by'> = {},
   ): Promise<RetriedFallback[]> {
     return this.dataSource.transaction((manager) => this.decide(manager, ids, ignoreAge));
   }
@@ -80,6 +82,7 @@ export class FallbackRetries {
 /** In the order of their ids, so that two retries at once cannot block each other. */
 const LOCK_CANDIDATES = `
 select id, original_message_sid as "originalMessageSid", sms_message_sid as "smsMessageSid", state, reason, attempts,
+       last_error_code as "lastErrorCode",
        coalesce(locked_until > now(), false) as "isLocked", erased_at is not null as "isErased",
        exists (
          select from message_events where sms_fallback_id = sms_fallbacks.id and not ${isOfEarlierAttempt('message_sid')}
@@ -98,26 +101,30 @@ async function reopen(
   manager: EntityManager,
   state: Extract<SmsFallbackState, 'claimed' | 'uncertain'>,
   ids: readonly string[],
-  ignoreAge: boolean,
+  { by, ignoreAge }: Required<RetryOptions>,
 ): Promise<void> {
   if (ids.length === 0) return;
   await manager.query(
     `update sms_fallbacks
-        set state = $2, reason = null, retried_at = now(), age_limit_ignored = $3,
+        set state = $2, reason = null, retried_at = now(), retried_by = $4, age_limit_ignored = $3,
             unanswered_attempts = case $2 when 'uncertain' then 1 else 0 end,
             unanswered_since = case $2 when 'uncertain' then coalesce(unanswered_since, created_at) end,
             next_attempt_at = now(), locked_until = null, updated_at = now()
       where id = any($1::uuid[]) and state in ('failed', 'skipped')`,
-    [ids, state, ignoreAge],
+    [ids, state, ignoreAge, by],
   );
 }
 
-async function makeDue(manager: EntityManager, ids: readonly string[], ignoreAge: boolean): Promise<void> {
+async function makeDue(
+  manager: EntityManager,
+  ids: readonly string[],
+  { by, ignoreAge }: Required<RetryOptions>,
+): Promise<void> {
   if (ids.length === 0) return;
   await manager.query(
     `update sms_fallbacks
-        set next_attempt_at = now(), updated_at = now(), age_limit_ignored = age_limit_ignored or $2
+        set next_attempt_at = now(), updated_at = now(), retried_by = $3, age_limit_ignored = age_limit_ignored or $2
       where id = any($1::uuid[]) and ${IS_OPEN}`,
-    [ids, ignoreAge],
+    [ids, ignoreAge, by],
   );
 }

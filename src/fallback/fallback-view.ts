@@ -1,3 +1,4 @@
+import { isRetryable } from './retry-decision.js';
 import type { SmsFallback } from './sms-fallback.entity.js';
 import type { MessageEvent } from '../message-events/message-event.entity.js';
 import { masks } from '../messages/masked-number.js';
@@ -30,6 +31,8 @@ export function fallbackView(fallback: SmsFallback, showNumbers: boolean) {
     attemptStartedAt: fallback.attemptStartedAt,
     nextAttemptAt: fallback.nextAttemptAt,
     retriedAt: fallback.retriedAt,
+    retriedBy: fallback.retriedBy,
+    isRetryable: isRetryable(fallback),
     sentAt: fallback.sentAt,
     smsDeliveredAt: fallback.smsDeliveredAt,
     smsUndeliveredAt: fallback.smsUndeliveredAt,

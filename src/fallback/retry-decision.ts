@@ -1,3 +1,4 @@
+import { finalRejection } from '../twilio/send-error.js';
 import type { SmsFallback } from './sms-fallback.entity.js';
 
 /**
@@ -7,6 +8,8 @@ import type { SmsFallback } from './sms-fallback.entity.js';
  * - `due_now`: it was not at an end; its next step is taken now;
  * - `in_progress`: a worker has it at this moment; nothing is changed;
  * - `sent_before`: its SMS was sent; nothing is changed;
+ * - `opted_out`: the person has opted out of SMS, which is final; nothing is changed;
+ * - `recipient_rejected`: the number can receive no SMS; nothing is changed;
  * - `erased`: its number and its text are erased; nothing is changed;
  * - `delivered_by_whatsapp`: the person has got the WhatsApp message after all; nothing is changed;
  * - `too_late`: the original is too old for an SMS, and the age limit was not overridden; nothing is changed.
@@ -17,11 +20,13 @@ export type RetryDecision =
   | 'due_now'
   | 'in_progress'
   | 'sent_before'
+  | 'opted_out'
+  | 'recipient_rejected'
   | 'erased'
   | 'delivered_by_whatsapp'
   | 'too_late';
 
-export interface RetryCandidate extends Pick<SmsFallback, 'state' | 'reason' | 'attempts'> {
+export interface RetryCandidate extends Pick<SmsFallback, 'state' | 'reason' | 'attempts' | 'lastErrorCode'> {
   /** A worker has it at this moment. */
   readonly isLocked: boolean;
   /** A callback of an SMS that is not known to have failed has named it. */
@@ -54,8 +59,32 @@ export function decideRetry(candidate: RetryCandidate): RetryDecision {
     case 'failed':
       if (candidate.isDelivered) return 'delivered_by_whatsapp';
       if (candidate.isErased) return 'erased';
-      if (isInDoubt(candidate)) return 'settled_first';
-      return candidate.isTooLate ? 'too_late' : 'claimed_again';
+      return finalRejection(candidate.lastErrorCode) ?? decideUnsent(candidate);
+  }
+}
+
+function decideUnsent(candidate: RetryCandidate): RetryDecision {
+  if (isInDoubt(candidate)) return 'settled_first';
+  return candidate.isTooLate ? 'too_late' : 'claimed_again';
+}
+
+/** Whether trying it again can lead to an SMS, now or with `ignoreAge`. Only `decideRetry` knows what WhatsApp reported. */
+export function isRetryable({
+  state,
+  lastErrorCode,
+  erasedAt,
+  duplicateDeliveryAt,
+}: Pick<SmsFallback, 'state' | 'lastErrorCode' | 'erasedAt' | 'duplicateDeliveryAt'>): boolean {
+  switch (state) {
+    case 'sent':
+      return false;
+    case 'claimed':
+    case 'sending':
+    case 'uncertain':
+      return true;
+    case 'skipped':
+    case 'failed':
+      return erasedAt === null && duplicateDeliveryAt === null && finalRejection(lastErrorCode) === null;
   }
 }
 

@@ -231,6 +231,13 @@ export class SmsFallback {
   })
   retriedAt!: Date | null;
 
+  @Column('text', {
+    name: 'retried_by',
+    nullable: true,
+    comment: 'who last asked for another try: key:<name of the API key>, or cli:<user>@<host>',
+  })
+  retriedBy!: string | null;
+
   @Column('timestamptz', {
     name: 'due_since',
     nullable: true,

@@ -2,44 +2,58 @@ import { Inject, Injectable } from '@nestjs/common';
 import { createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { MODULE_OPTIONS_TOKEN, type OperationsModuleOptions } from './operations.module-definition.js';
 
+interface AdminKey {
+  /** Can stand in a log: the name that the operator gave, else the beginning of the digest. */
+  readonly name: string;
+  readonly digest: Buffer;
+}
+
 /** The keys of the operators. Only their digests are kept. */
 @Injectable()
 export class AdminKeys {
-  private readonly digests: readonly Buffer[];
+  private readonly keys: readonly AdminKey[];
 
   constructor(@Inject(MODULE_OPTIONS_TOKEN) { adminApiKeys = [] }: OperationsModuleOptions) {
-    this.digests = adminApiKeys.map(digestOf);
+    this.keys = adminApiKeys.flatMap(parse);
   }
 
   get areConfigured(): boolean {
-    return this.digests.length > 0;
+    return this.keys.length > 0;
   }
 
   /**
    * Takes the same time for every candidate, so that nothing can be learned from it.
-   * @returns a name for the key that can stand in a log; null where it is none of the keys.
+   * @returns the name of the key; null if it is none of the keys.
    */
   identify(candidate: string): string | null {
     const digest = digestOf(candidate);
-    const matches = this.digests.filter((known) => timingSafeEqual(known, digest));
-    return matches.length > 0 ? nameOf(digest) : null;
+    const matches = this.keys.filter((known) => timingSafeEqual(known.digest, digest));
+    return matches[0]?.name ?? null;
   }
 
   /**
    * Signs with the key of that name, so that every replica can check it, and nobody can any more once the key is gone.
-   * @returns null where there is no such key.
+   * @returns null if there is no such key.
    */
   sign(keyName: string, text: string): Buffer | null {
-    const digest = this.digests.find((known) => nameOf(known) === keyName);
-    if (digest === undefined) return null;
-    const secret = Buffer.from(hkdfSync('sha256', digest, '', 'whatsapp-sms-fallback session', 32));
+    const key = this.keys.find(({ name }) => name === keyName);
+    if (key === undefined) return null;
+    const secret = Buffer.from(hkdfSync('sha256', key.digest, '', 'whatsapp-sms-fallback session', 32));
     return createHmac('sha256', secret).update(text).digest();
   }
 }
 
-/** A name for the key that can stand in a log. */
-function nameOf(digest: Buffer): string {
-  return digest.toString('hex').slice(0, 8);
+/** `key`, or `name:key`. A key may contain a colon itself, so the whole text is let in under the same name. */
+function parse(text: string): AdminKey[] {
+  const whole = digestOf(text);
+  const [, name, key] = /^([\w-]{1,32}):(.+)$/.exec(text) ?? [];
+  if (name === undefined || key === undefined) {
+    return [{ name: whole.toString('hex').slice(0, 8), digest: whole }];
+  }
+  return [
+    { name, digest: digestOf(key) },
+    { name, digest: whole },
+  ];
 }
 
 /** Of one length for all keys, which timingSafeEqual needs. */

@@ -6,7 +6,7 @@ import { AdminKeys } from './admin-keys.js';
 const COOKIE = 'whatsapp_sms_fallback_session';
 
 /** What a cookie's value is made of: the name of a key, the end of the session in seconds, and a signature. */
-const VALUE = new RegExp(`(?:^|; *)${COOKIE}=(([0-9a-f]{8})\\.(\\d{1,11}))\\.([\\w-]{43})(?:;|$)`);
+const VALUE = new RegExp(`(?:^|; *)${COOKIE}=(([\\w-]{1,32})\\.(\\d{1,11}))\\.([\\w-]{43})(?:;|$)`);
 
 /** A working day, in milliseconds. */
 const SESSION_LASTS = 12 * 3_600_000;

@@ -51,14 +51,18 @@ export class FallbackOperations {
   }
 
   /** @throws NotFoundException */
-  async retry(name: string, ignoreAge: boolean): Promise<RetryView> {
+  async retry(
+    name: string,
+    { ignoreAge, keyName }: { readonly ignoreAge: boolean; readonly keyName: string },
+  ): Promise<RetryView> {
     const { id } = await this.find(name);
-    const [retried] = await this.retries.retry([id], { ignoreAge });
+    const [retried] = await this.retries.retry([id], { ignoreAge, by: `key:${keyName}` });
     if (retried === undefined) throw notFound(name);
     const { originalMessageSid, smsMessageSid, decision } = retried;
     this.logger.log('A fallback was asked to be tried again', {
       smsFallbackId: id,
       originalMessageSid,
+      key: keyName,
       ignoreAge,
       decision,
     });

@@ -48,6 +48,10 @@ export const fallbackSchema = z.object({
   attemptStartedAt: moment,
   nextAttemptAt: z.date(),
   retriedAt: moment,
+  retriedBy: text.describe('who last asked for another try: key:<name of the API key>, or cli:<user>@<host>'),
+  isRetryable: z
+    .boolean()
+    .describe('whether another try can lead to an SMS: not after an opt-out, or for a number without SMS'),
   sentAt: moment,
   smsDeliveredAt: moment.describe('when the SMS was reported as delivered, known some seconds later'),
   smsUndeliveredAt: moment.describe('when it was reported as failed or undelivered, known as late'),
@@ -108,6 +112,8 @@ export const retrySchema = z.object({
     'due_now',
     'in_progress',
     'sent_before',
+    'opted_out',
+    'recipient_rejected',
     'erased',
     'delivered_by_whatsapp',
     'too_late',

@@ -1,5 +1,6 @@
-import { Controller, Get, HttpCode, HttpStatus, Param, Post, Query } from '@nestjs/common';
+import { Controller, Get, HttpCode, HttpStatus, Param, Post, Query, Req } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiNotFoundResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import type { AdminRequest } from './admin-key.guard.js';
 import { FallbackOperations } from './fallback-operations.js';
 import {
   fallbackName,
@@ -47,7 +48,8 @@ export class FallbacksController {
   retry(
     @Param('id', { schema: fallbackName }) name: string,
     @Query({ schema: retryQuery }) { ignoreAge }: RetryQuery,
+    @Req() { adminKeyName: keyName = 'unknown' }: AdminRequest,
   ) {
-    return this.fallbacks.retry(name, ignoreAge);
+    return this.fallbacks.retry(name, { ignoreAge, keyName });
   }
 }

@@ -17,7 +17,8 @@ export function funnelOf(rows: readonly OutcomeRow[]): Statistics['funnel'] {
   const failed = new Map<string, Statistics['funnel']['failed'][number]>();
   for (const { state, reason, errorCode, count } of rows) {
     if (reason === null) continue;
-    const meaning = fallbackInWords({ state, reason });
+    // Of all with this reason; the code stands next to it.
+    const meaning = fallbackInWords({ state, reason, lastErrorCode: null });
     if (state === 'skipped') add(skipped, reason, { reason, meaning, count });
     if (state === 'failed')
       add(failed, `${reason} ${errorCode ?? ''}`, { reason, meaning, errorCode, count });

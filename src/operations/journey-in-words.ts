@@ -52,7 +52,7 @@ export function decisionInWords(journey: Journey): string {
 }
 
 /** In the middle of a sentence; a name keeps its capital letter. */
-function meaning(fallback: Pick<SmsFallback, 'state' | 'reason'>): string {
+function meaning(fallback: Pick<SmsFallback, 'state' | 'reason' | 'lastErrorCode'>): string {
   const words = fallbackInWords(fallback).replace(/\.$/, '');
   return /^(?:WhatsApp|Twilio)\b/.test(words) ? words : words.charAt(0).toLowerCase() + words.slice(1);
 }

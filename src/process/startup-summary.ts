@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import cluster from 'node:cluster';
-import type { Env } from '../config/env.js';
+import { describeDatabase, type Env } from '../config/env.js';
 import { ENV } from '../config/env.module.js';
 
 /** One line at the start that says what is configured, without a secret. Of several processes, the first one says it. */
@@ -18,8 +18,7 @@ export class StartupSummary implements OnApplicationBootstrap {
       secondaryAuthTokenConfigured: env.TWILIO_AUTH_TOKEN_SECONDARY !== undefined,
       webhookSharedKeysConfigured: env.TWILIO_WEBHOOK_SHARED_KEYS.length,
       twilioApi: env.TWILIO_API_BASE_URL,
-      database:
-        env.DATABASE_URL === undefined ? `embedded, in ${env.EMBEDDED_DATA_DIR}` : 'PostgreSQL server',
+      database: describeDatabase(env),
       signaturesCheckedAgainst: env.PUBLIC_BASE_URL ?? 'the origin of each request',
       trustProxy: env.PUBLIC_BASE_URL === undefined ? env.TRUST_PROXY : undefined,
       fallbackErrorCodes: env.FALLBACK_ERROR_CODES,

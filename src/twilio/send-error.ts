@@ -50,6 +50,26 @@ export function isSendersFault({ outcome, code }: SendError): boolean {
   return outcome === 'rejected' && SENDER_CODES.has(code);
 }
 
+/** The person has opted out of the sender's SMS. Source: twilio.com/docs/api/errors/21610. */
+const OPTED_OUT = '21610';
+
+/**
+ * Twilio's error codes of a recipient that no SMS can be sent to, whoever sends it and whenever.
+ * Source: the error pages at twilio.com/docs/api/errors.
+ */
+const RECIPIENT_CODES: ReadonlySet<string> = new Set([
+  '21211', // no valid telephone number
+  '21265', // a short code
+  '21614', // no mobile number
+  '21635', // a landline
+]);
+
+/** Whether a rejection with this code is final: the person has opted out, or the number cannot receive SMS. */
+export function finalRejection(code: string | null): 'opted_out' | 'recipient_rejected' | null {
+  if (code === OPTED_OUT) return 'opted_out';
+  return code !== null && RECIPIENT_CODES.has(code) ? 'recipient_rejected' : null;
+}
+
 /** HTTP statuses of something between this host and Twilio, unless they come with a code of Twilio's. */
 const PROXY_STATUSES: ReadonlySet<number> = new Set([403, 405, 407]);
 

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { demoAccount } from '../../simulator/demo-account.js';
 import type { AccountResources } from '../../simulator/account-api.js';
 import { TwilioSimulator } from '../../simulator/twilio-simulator.js';
-import { runDoctor } from '../../src/commands/doctor-command.js';
+import { runDoctor } from '../../src/commands/doctor.js';
 import type { Finding } from '../../src/commands/finding.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { StartupError } from '../../src/process/startup-error.js';
@@ -94,7 +94,7 @@ describe('npm run doctor', () => {
       openDatabase: async () => ({ ...(await open()), close: () => Promise.resolve() }),
     };
     const terminal = { print: (text: string) => output.push(text), complain: () => undefined };
-    const exitCode = await runDoctor(['--json'], patient, terminal);
+    const exitCode = await runDoctor({ json: true }, patient, terminal);
     const findings = JSON.parse(output.join('\n')) as Finding[];
     return { exitCode, findings, ill: findings.filter(({ ok }) => !ok) };
   }
@@ -127,7 +127,7 @@ describe('npm run doctor', () => {
       openDatabase: () => Promise.reject(new Error()),
     };
     const terminal = { print: (text: string) => output.push(text), complain: () => undefined };
-    expect(await runDoctor([], patient, terminal)).toBe(1);
+    expect(await runDoctor({ json: false }, patient, terminal)).toBe(1);
     expect(output).toEqual([
       '✖ environment: TWILIO_AUTH_TOKEN is required and not set. Each variable is explained in .env.example.',
       '✖ environment: PORT must be a port number from 0 to 65535. Each variable is explained in .env.example.',

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { fallbacksCommand } from '../../src/commands/fallbacks-command.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { TestApplication } from '../support/application.js';
 import { policyFailure, recipientOf, untilAllIsDone } from '../support/fallbacks.js';
@@ -46,7 +45,7 @@ describe('npm run fallbacks -- list and show', () => {
     await database.close();
   });
 
-  const fallbacks = (...args: string[]) => runCommand(database, fallbacksCommand, args);
+  const fallbacks = (...args: string[]) => runCommand(database, 'fallbacks', args);
 
   async function listedIds(...args: string[]): Promise<string[]> {
     const { exitCode, output } = await fallbacks('list', '--json', ...args);
@@ -100,11 +99,11 @@ describe('npm run fallbacks -- list and show', () => {
     ]);
   });
 
-  it('shows what can be done about a failure', async () => {
+  it('shows what cannot be done about an opt-out', async () => {
     const { output } = await fallbacks('show', failed.twilioSid);
     expect(output).toContain('failed: rejected_by_twilio');
-    expect(output).toContain('Twilio rejected the SMS.');
-    expect(output).toContain(`npm run fallbacks -- retry ${failed.fallbackId}`);
+    expect(output).toContain('The person has opted out of your SMS. That is final.');
+    expect(output).not.toContain('npm run fallbacks -- retry');
     expect(output).toContain('No event of the message or of its SMS is stored.');
   });
 

@@ -1,11 +1,44 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInFolder, createServiceDatabase, type ServiceDatabase } from '../support/service-database.js';
 import { endServices, type ServiceEnv, ServiceProcess } from '../support/service-process.js';
 
-describe('the compiled commands', () => {
+const MAIN = fileURLToPath(new URL('../../dist/src/commands/main.js', import.meta.url));
+
+describe('every program', () => {
+  const programs = [
+    'src/main',
+    'src/commands/main',
+    'simulator/simulate',
+    'simulator/serve',
+    'simulator/demo/main',
+    'simulator/demo/screenshots',
+    'chaos/main',
+    'bench/main',
+  ];
+
+  afterEach(endServices);
+
+  it.each(programs)('%s explains itself and its exit codes, and no unknown option', async (program) => {
+    const help = ServiceProcess.run(`../${program}`, {}, ['--help']);
+    expect(await help.ended).toEqual({ code: 0, signal: null });
+    expect(help.stderr).toBe('');
+    expect(help.stdout).toContain('Exit codes: 0');
+    const unknown = ServiceProcess.run(`../${program}`, {}, ['--unknown']);
+    expect(await unknown.ended).toEqual({ code: 2, signal: null });
+    expect(unknown.stdout).toBe('');
+    expect(unknown.stderr).toMatch(/^✖ [^\n]*unknown[^\n]*\n$/i);
+  });
+});
+
+describe('the compiled program of the commands', () => {
   let database: ServiceDatabase | undefined;
 
   afterEach(async () => {
@@ -15,7 +48,7 @@ describe('the compiled commands', () => {
   });
 
   async function run(program: string, env: ServiceEnv, ...args: string[]) {
-    const process = ServiceProcess.run(`commands/${program}`, env, args);
+    const process = ServiceProcess.run('commands/main', env, [program, ...args]);
     const { code } = await process.ended;
     const { stdout, stderr } = process;
     expect(stderr).not.toMatch(/^\s+at /m);
@@ -39,6 +72,47 @@ describe('the compiled commands', () => {
     );
     expect(replay).toMatchObject({ code: 0, stderr: '' });
     expect(replay.stdout).toMatch(/^Policy failures \(63049, 63024\) from .*\nThere is none\.\n$/);
+  });
+
+  it('ends quietly when its reader has seen enough', async () => {
+    database = await createServiceDatabase();
+    await database.use(async (dataSource) => {
+      await dataSource.query(
+        `insert into sms_fallbacks (original_message_sid, message_event_id, account_sid)
+         select 'SM' || n, gen_random_uuid(), 'AC1' from generate_series(1, 3000) as n`,
+      );
+    });
+    const shell = spawn(
+      'bash',
+      ['-c', '"$0" "$1" fallbacks list --limit 10000 | head -1', process.execPath, MAIN],
+      {
+        cwd: tmpdir(),
+        env: { PATH: process.env.PATH, ...database.env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
+    const [stdout, stderr] = await Promise.all([text(shell.stdout), text(shell.stderr)]);
+    expect(stdout).toMatch(/^id +original message +state .*\n$/);
+    expect(stderr).toBe('');
+  });
+
+  it('ends in one line when it is interrupted, as a shell reports that', async () => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    const connected = once(silent, 'connection');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    const command = ServiceProcess.run(
+      'commands/main',
+      { DATABASE_URL: `postgresql://127.0.0.1:${port}/x` },
+      ['fallbacks', 'list'],
+    );
+    const [socket] = (await connected) as [Socket];
+    command.signal('SIGINT');
+    expect(await command.ended).toEqual({ code: 130, signal: null });
+    expect(command.stdout).toBe('');
+    expect(command.stderr).toMatch(/^✖ Interrupted \(SIGINT\)\. .*\n$/);
+    socket.destroy();
+    silent.close();
   });
 
   it('end with 2 where they are not understood', async () => {

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { replayCommand } from '../../src/commands/replay-command.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { TestApplication, WEBHOOK_URL } from '../support/application.js';
 import { findFallback, policyFailure, smsFor, untilAllIsDone } from '../support/fallbacks.js';
@@ -23,7 +22,7 @@ describe('npm run replay', () => {
   });
 
   const replay = (codes: readonly string[], ...args: string[]) =>
-    runCommand(database, replayCommand, args, { policyFailureErrorCodes: codes });
+    runCommand(database, 'replay', args, { policyFailureErrorCodes: codes });
 
   /** A message that WhatsApp did not deliver, reported under both statuses. */
   async function fail(errorCode: number): Promise<string> {
@@ -113,7 +112,7 @@ describe('npm run replay, of many events', () => {
 
   it('publishes each of them once in bounded batches, within the time asked for', async () => {
     const range = ['--since', '2026-01-01T00:01Z', '--until', '2026-01-01T00:13Z'];
-    const run = await runCommand(database, replayCommand, range);
+    const run = await runCommand(database, 'replay', range);
     expect(run).toMatchObject({ exitCode: 0, complaints: '' });
     expect(run.output.split('\n').filter((line) => line.includes('published'))).toEqual([
       '  180 events published, up to 2026-01-01 00:02:00Z',
@@ -125,12 +124,7 @@ describe('npm run replay, of many events', () => {
     ]);
     expect(run.output).toContain('0 messages had a fallback already');
     expect(run.output).toContain('1,080 messages had none');
-    const none = await runCommand(database, replayCommand, [
-      '--since',
-      '2026-01-02',
-      '--until',
-      '2026-01-03',
-    ]);
+    const none = await runCommand(database, 'replay', ['--since', '2026-01-02', '--until', '2026-01-03']);
     expect(none.output).toContain('There is none.');
   });
 });

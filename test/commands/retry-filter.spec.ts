@@ -1,5 +1,4 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { fallbacksCommand } from '../../src/commands/fallbacks-command.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { TestApplication } from '../support/application.js';
 import { findFallback, smsFor, untilAllIsDone } from '../support/fallbacks.js';
@@ -26,7 +25,7 @@ describe('npm run fallbacks -- retry <filter>', () => {
   });
 
   const retry = (args: string[], surroundings?: CommandSurroundings) =>
-    runCommand(database, fallbacksCommand, ['retry', ...args], surroundings);
+    runCommand(database, 'fallbacks', ['retry', ...args], surroundings);
 
   /** @returns the SIDs of the original messages. */
   async function seed(count: number, reason: string, createdAt = minutesAgo(10)): Promise<string[]> {
@@ -65,6 +64,23 @@ describe('npm run fallbacks -- retry <filter>', () => {
     expect((await retry(filter, { answer: true })).output).toContain('There is no such fallback.');
   });
 
+  it('leaves out whoever has opted out or cannot receive SMS, and says how many', async () => {
+    const chosen = await seed(1, 'twilio_unavailable');
+    const final = await seed(3, 'rejected_by_twilio');
+    await application.query(
+      `update sms_fallbacks set last_error_code = case when original_message_sid = $1 then '21610' else '21614' end
+        where original_message_sid = any($2)`,
+      [final[0], final],
+    );
+    const run = await retry(['--state', 'failed', '--yes', '--ignore-age']);
+    expect(run).toMatchObject({ exitCode: 0, complaints: '' });
+    expect(run.output).toContain('1  the person has opted out');
+    expect(run.output).toContain('2  Twilio rejected the number');
+    expect(run.output).toContain('1 fallback to be tried again.');
+    await expectSent(chosen);
+    await expectUntouched(final);
+  });
+
   it('changes nothing where the answer is no', async () => {
     const chosen = await seed(2, 'twilio_unavailable');
     const run = await retry(['--state', 'failed'], { answer: false });
@@ -76,7 +92,7 @@ describe('npm run fallbacks -- retry <filter>', () => {
     const chosen = await seed(2, 'twilio_unavailable');
     const run = await retry(['--reason', 'twilio_unavailable']);
     expect(run.exitCode).toBe(1);
-    expect(run.complaints).toContain('nobody can be asked: add --yes');
+    expect(run.complaints).toContain('Not a terminal, so nothing was changed: add --yes');
     await expectUntouched(chosen);
   });
 

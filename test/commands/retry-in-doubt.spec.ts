@@ -1,7 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { smsStatusParameters } from '../../simulator/callback-parameters.js';
 import { delivered, silent } from '../../simulator/callback-plan.js';
-import { fallbacksCommand } from '../../src/commands/fallbacks-command.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { TestApplication } from '../support/application.js';
 import {
@@ -52,7 +51,7 @@ describe('npm run fallbacks -- retry, of one that Twilio never answered', () => 
     await database.close();
   });
 
-  const retry = (name: string) => runCommand(database, fallbacksCommand, ['retry', name]);
+  const retry = (name: string) => runCommand(database, 'fallbacks', ['retry', name]);
 
   /** Twilio accepts the SMS, and neither answers nor lists it until the fallback has failed. */
   async function failWithoutAnswer(): Promise<string> {

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { fallbacksCommand } from '../../src/commands/fallbacks-command.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { TestApplication } from '../support/application.js';
 import { attemptNow, expectOneSms, smsFor, untilFallbackIs } from '../support/fallbacks.js';
@@ -25,7 +24,7 @@ describe('npm run fallbacks -- retry, of one that waits or has waited', () => {
     await database.close();
   });
 
-  const retry = (...args: string[]) => runCommand(database, fallbacksCommand, ['retry', ...args]);
+  const retry = (...args: string[]) => runCommand(database, 'fallbacks', ['retry', ...args]);
 
   it('waits anew for an original message that had not been found', async () => {
     const twilioSid = randomMessageSid();

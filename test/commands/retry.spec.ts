@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { whatsappStatusParameters } from '../../simulator/callback-parameters.js';
-import { fallbacksCommand } from '../../src/commands/fallbacks-command.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { TestApplication, WEBHOOK_URL } from '../support/application.js';
 import {
@@ -13,10 +12,11 @@ import {
   untilFallbackEnds,
 } from '../support/fallbacks.js';
 import { untilQueueIsEmpty } from '../support/job-queue.js';
+import { minutesAgo } from '../support/minutes-ago.js';
 import { seedMessage } from '../support/seed.js';
 import { createTestDatabase } from '../support/test-database.js';
 import { seedFallback } from './ended-fallback.js';
-import { runCommand } from './run-command.js';
+import { REQUESTER, runCommand } from './run-command.js';
 
 describe('npm run fallbacks -- retry <name>', () => {
   let database: DatabaseConnection;
@@ -32,7 +32,7 @@ describe('npm run fallbacks -- retry <name>', () => {
     await database.close();
   });
 
-  const retry = (...args: string[]) => runCommand(database, fallbacksCommand, ['retry', ...args]);
+  const retry = (...args: string[]) => runCommand(database, 'fallbacks', ['retry', ...args]);
 
   it('sends the SMS of one that had failed, once, from the number that is right now', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
@@ -126,6 +126,35 @@ describe('npm run fallbacks -- retry <name>', () => {
     ]);
     expect(await expectOneSms(application, twilioSid)).toMatchObject({ attempts: 2 });
     expect(attemptsFor(application, twilioSid)).toHaveLength(1);
+  });
+
+  it('refuses one whose person has opted out, whatever is added', async () => {
+    const { twilioSid } = await seedFallback(application, {
+      ...{ state: 'failed', reason: 'rejected_by_twilio', lastErrorCode: '21610', attempts: 1 },
+    });
+    for (const more of [[], ['--ignore-age'], ['--yes']]) {
+      const run = await retry(twilioSid, ...more);
+      expect(run.exitCode).toBe(1);
+      expect(run.output).toContain(`${twilioSid}  the person has opted out of SMS, which is final`);
+    }
+    const shown = await runCommand(database, 'fallbacks', ['show', twilioSid]);
+    expect(shown.output).toContain('The person has opted out of your SMS. That is final.');
+    expect(shown.output).not.toContain('To try again');
+    await untilQueueIsEmpty(application);
+    expect(attemptsFor(application, twilioSid)).toEqual([]);
+  });
+
+  it('keeps who asked, also for one that was under way', async () => {
+    const { twilioSid } = await seedFallback(application, { state: 'skipped', reason: 'no_text' });
+    const { twilioSid: open } = await seedFallback(application, {
+      ...{ state: 'claimed', nextAttemptAt: minutesAgo(-60) },
+    });
+    await retry(twilioSid, open);
+    for (const sid of [twilioSid, open]) {
+      expect(await untilAllIsDone(application, sid)).toMatchObject({ retriedBy: REQUESTER });
+      const shown = await runCommand(database, 'fallbacks', ['show', sid]);
+      expect(shown.output).toMatch(new RegExp(`tried again .*by ${REQUESTER}`));
+    }
   });
 
   it('changes nothing in a dry run, and ends with 1 where a name is unknown', async () => {

@@ -1,6 +1,7 @@
-import { type Command, execute } from '../../src/commands/command.js';
 import { openOperations } from '../../src/commands/operations.js';
+import { createProgram } from '../../src/commands/program.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
+import { execute } from '../../src/process/command-line.js';
 
 export interface CommandRun {
   readonly exitCode: number;
@@ -10,15 +11,17 @@ export interface CommandRun {
 }
 
 export interface CommandSurroundings {
-  /** What a person answers to each question; nobody is there where it is left out. */
+  /** What a person answers to each question; left out if nobody can be asked. */
   readonly answer?: boolean;
   readonly policyFailureErrorCodes?: readonly string[];
 }
 
-/** Runs a command in this process as its main program would, on this database. */
-export async function runCommand<Options>(
+export const REQUESTER = 'cli:tester@host';
+
+/** Runs a command in this process as the main program would, on this database. */
+export async function runCommand(
   database: DatabaseConnection | null,
-  command: Command<Options>,
+  command: string,
   args: readonly string[],
   { answer, policyFailureErrorCodes }: CommandSurroundings = {},
 ): Promise<CommandRun> {
@@ -29,18 +32,19 @@ export async function runCommand<Options>(
     questions.push(question);
     return Promise.resolve(answer === true);
   };
+  const terminal = {
+    print: (text: string) => output.push(text),
+    complain: (text: string) => complaints.push(text),
+    ...(answer !== undefined && { confirm }),
+  };
+  const open = () => {
+    if (database === null) throw new Error('The command opened its database');
+    return openOperations(database, { policyFailureErrorCodes });
+  };
   const exitCode = await execute(
-    command,
-    args,
-    () => {
-      if (database === null) throw new Error('The command opened its database');
-      return openOperations(database, { policyFailureErrorCodes });
-    },
-    {
-      print: (text) => output.push(text),
-      complain: (text) => complaints.push(text),
-      ...(answer !== undefined && { confirm }),
-    },
+    (end) => createProgram({ terminal, open, requester: REQUESTER, end }),
+    [command, ...args],
+    terminal,
   );
   return { exitCode, output: output.join('\n'), complaints: complaints.join('\n'), questions };
 }

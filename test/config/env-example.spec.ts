@@ -20,6 +20,15 @@ const entries = lines.flatMap((line, index): Entry[] => {
   return [{ name, value, commentedOut: mark !== undefined, explanation: lines[index - 1] ?? '' }];
 });
 
+/** What the first step of the README has filled in. */
+const TO_FILL_IN = [
+  'TWILIO_ACCOUNT_SID',
+  'TWILIO_AUTH_TOKEN',
+  'TWILIO_PHONE_NUMBER_REMINDERS',
+  'DATABASE_URL',
+  'ADMIN_API_KEYS',
+];
+
 const credentials = { TWILIO_ACCOUNT_SID: 'AC0', TWILIO_AUTH_TOKEN: 'token' };
 
 describe('.env.example', () => {
@@ -34,7 +43,7 @@ describe('.env.example', () => {
     expect(unexplained).toEqual([]);
   });
 
-  it('marks the variables that are required, and comments out the others', () => {
+  it('marks the variables that are required, has those to fill in, and comments out the others', () => {
     const required = Object.entries(envSchema.shape)
       .filter(([, schema]) => !schema.safeParse(undefined).success)
       .map(([name]) => name);
@@ -43,10 +52,16 @@ describe('.env.example', () => {
       const isRequired = required.includes(name);
       expect({ name, commentedOut, marked: explanation.startsWith('# Required.') }).toEqual({
         name,
-        commentedOut: !isRequired,
+        commentedOut: !TO_FILL_IN.includes(name),
         marked: isRequired,
       });
     }
+  });
+
+  it('names the variables to fill in as the first step of the README does', () => {
+    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+    const step = readme.slice(readme.indexOf('1. **Configure.**'), readme.indexOf('2. **Build'));
+    expect([...step.matchAll(/`([A-Z][A-Z_]+)`/g)].map(([, name]) => name)).toEqual(TO_FILL_IN);
   });
 
   it('names the two required variables to whoever copies it and fills in nothing', () => {

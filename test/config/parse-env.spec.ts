@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { availableParallelism } from 'node:os';
-import { type Env, envSchema, envVariables } from '../../src/config/env.js';
+import { describeDatabase, type Env, envSchema, envVariables } from '../../src/config/env.js';
 import { parseEnv } from '../../src/config/parse-env.js';
 
 const required = { TWILIO_ACCOUNT_SID: 'AC0123', TWILIO_AUTH_TOKEN: 'the-token' };
@@ -200,6 +200,8 @@ describe('the environment', () => {
     ['ADMIN_API_KEYS', 'short', 'must be keys of at least 24 characters, separated by commas'],
     ['ADMIN_API_KEYS', `${'k'.repeat(24)},`, 'must be keys of at least 24 characters, separated by commas'],
     ['ADMIN_API_KEYS', `${'k'.repeat(24)},${'k'.repeat(24)}`, 'must name each key once'],
+    ['ADMIN_API_KEYS', `alice-of-the-clinic:${'k'.repeat(20)}`, 'must be keys of at least 24 characters'],
+    ['ADMIN_API_KEYS', `a:${'k'.repeat(24)},a:${'l'.repeat(24)}`, 'must give each key a name of its own'],
     ['PORT', '65536', 'must be a port number from 0 to 65535'],
     ['PORT', '-1', 'must be a port number from 0 to 65535'],
     ['PORT', 'http', 'must be a port number from 0 to 65535'],
@@ -212,5 +214,25 @@ describe('the environment', () => {
     expect(problem).toMatch(new RegExp(`^  ${name} `));
     expect(problem).toContain(expectation);
     expect(rest).toEqual(['Each variable is explained in .env.example.']);
+  });
+});
+
+describe('a database is named', () => {
+  const named = (url: string | undefined) =>
+    describeDatabase({ DATABASE_URL: url, EMBEDDED_DATA_DIR: '.data/' });
+
+  it.each([
+    ['postgresql://user:s3cr3t@db.example.com:6432/app?sslmode=require', 'db.example.com:6432, database app'],
+    ['postgres://db.example.com/app', 'db.example.com:5432, database app'],
+    ['postgresql://user:s3%40cr3t@[::1]:5432/app', '[::1]:5432, database app'],
+    ['postgresql://user:s3cr3t@one,two:5433/app', 'one:5432,two:5433, database app'],
+    ['postgresql://user:s3cr3t@host', 'host:5432, database of the user’s name'],
+    ['postgresql:///app?host=/var/run/postgresql', 'the host of its settings, database app'],
+  ])('%s without its password', (url, name) => {
+    expect(named(url)).toBe(`PostgreSQL at ${name}`);
+  });
+
+  it('or as the embedded one', () => {
+    expect(named(undefined)).toBe('embedded, in .data/');
   });
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { AdminSessions } from '../../src/operations/admin-sessions.js';
 import { seedFallback } from '../commands/ended-fallback.js';
-import { ADMIN_KEY, OTHER_ADMIN_KEY, withAdminKeys } from '../operations/api.js';
+import { ADMIN_KEY, NAMED_ADMIN_KEY, OTHER_ADMIN_KEY, withAdminKeys } from '../operations/api.js';
 import { TestApplication } from '../support/application.js';
 import { untilAllIsDone } from '../support/fallbacks.js';
 import { minutesAgo } from '../support/minutes-ago.js';
@@ -126,6 +126,18 @@ describe('a session', () => {
         message: 'Whole telephone numbers were asked for',
         fields: [expect.objectContaining({ key: expect.stringMatching(/^[0-9a-f]{8}$/) as unknown })],
       }),
+    );
+  });
+
+  it('has the name that its key was given, and takes the key with or without it', async () => {
+    for (const given of [NAMED_ADMIN_KEY, `alice:${NAMED_ADMIN_KEY}`]) {
+      const named = await signIn(application, given);
+      expect((await get(application, API, { Cookie: named, ...fromPage })).status).toBe(200);
+      await get(application, '/api/v1/message-events?numbers=true', { Cookie: named, ...fromPage });
+      expect(application.logs.lines.at(-1)).toMatchObject({ fields: [{ key: 'alice' }] });
+    }
+    expect((await sendForm(application, '/dashboard/login', { key: `bob:${NAMED_ADMIN_KEY}` })).status).toBe(
+      401,
     );
   });
 

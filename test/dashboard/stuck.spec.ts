@@ -89,6 +89,26 @@ describeWithChromium('what needs a look, in Chromium', () => {
     await web.query('delete from sms_fallbacks');
   });
 
+  it('has no second try after an opt-out or for a number without SMS, and one for the others', async () => {
+    const rejected = { state: 'failed', reason: 'rejected_by_twilio', createdAt: minutesAgo(30) } as const;
+    await seedFallback(web, { ...rejected, attempts: 1, lastErrorCode: '21610' });
+    await seedFallback(web, { ...rejected, attempts: 1, lastErrorCode: '21614' });
+    await seedFallback(web, {
+      ...{ ...rejected, attempts: 1, lastErrorCode: '21408' },
+      ...{ retriedAt: minutesAgo(20), retriedBy: 'cli:alice@host' },
+    });
+    await visit.page.reload();
+    await section().getByText('The person has opted out of your SMS. That is final.').waitFor();
+    await section().getByText('this number cannot receive SMS').waitFor();
+    await section().getByText('Tried again by cli:alice@host').waitFor();
+    expect(
+      await section()
+        .getByRole('button', { name: /^Try again/ })
+        .count(),
+    ).toBe(1);
+    await web.query('delete from sms_fallbacks');
+  });
+
   it('says what was tried, what was left out, and how large the SMS was', async () => {
     const first = randomMessageSid();
     const other = await seedFallback(web, {

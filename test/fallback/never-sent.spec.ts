@@ -73,9 +73,9 @@ describe('an SMS that Twilio accepted and never sent', () => {
     const sid = await fallBack();
     const { id } = await untilFallbackIs(application, sid, 'failed');
     await untilCalm(sid);
-    expect(await application.app.get(FallbackRetries, { strict: false }).retry([id])).toMatchObject([
-      { decision: 'claimed_again' },
-    ]);
+    expect(
+      await application.app.get(FallbackRetries, { strict: false }).retry([id], { by: 'cli:tester@host' }),
+    ).toMatchObject([{ decision: 'claimed_again' }]);
     expect(await untilCalm(sid)).toMatchObject({ state: 'sent', attempts: 3 });
     expect(smsFor(application, sid)).toHaveLength(3);
   });

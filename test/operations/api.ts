@@ -3,8 +3,10 @@ import type { TestApplication } from '../support/application.js';
 export const ADMIN_KEY = 'an-admin-key-of-some-length-1';
 export const OTHER_ADMIN_KEY = 'an-admin-key-of-some-length-2';
 
+export const NAMED_ADMIN_KEY = 'an-admin-key-of-some-length-3';
+
 /** The environment of an application with the API switched on. */
-export const withAdminKeys = { ADMIN_API_KEYS: `${ADMIN_KEY},${OTHER_ADMIN_KEY}` };
+export const withAdminKeys = { ADMIN_API_KEYS: `${ADMIN_KEY},${OTHER_ADMIN_KEY},alice:${NAMED_ADMIN_KEY}` };
 
 export interface ApiAnswer<Body> {
   readonly status: number;

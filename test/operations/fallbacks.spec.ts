@@ -4,7 +4,7 @@ import { seedFallback } from '../commands/ended-fallback.js';
 import { TestApplication } from '../support/application.js';
 import { recipientOf, smsFor, untilAllIsDone } from '../support/fallbacks.js';
 import { minutesAgo } from '../support/minutes-ago.js';
-import { callApi, withAdminKeys } from './api.js';
+import { callApi, NAMED_ADMIN_KEY, withAdminKeys } from './api.js';
 
 interface FallbackPage {
   items: { id: string; originalMessageSid: string; state: string; to: string; meaning: string }[];
@@ -94,7 +94,7 @@ describe('the fallbacks', () => {
         state: 'failed',
         reason: 'rejected_by_twilio',
         errorCode: '21610',
-        meaning: 'Twilio rejected the SMS.',
+        meaning: 'The person has opted out of your SMS. That is final.',
         to: `+*******${recipientOf(sid).slice(-4)}`,
         text: 'Your appointment is tomorrow at 10:00.',
         events: [],
@@ -228,6 +228,48 @@ describe('trying a fallback again', () => {
       ageLimitIgnored: true,
     });
     expect(smsFor(application, twilioSid)).toHaveLength(1);
+  });
+
+  it.each([
+    ['21610', 'opted_out', 'opted out of SMS, which is final'],
+    ['21614', 'recipient_rejected', 'cannot receive SMS'],
+  ])('is refused after %s, however it is asked for', async (lastErrorCode, decision, meaning) => {
+    const row = { state: 'failed', reason: 'rejected_by_twilio', attempts: 1, lastErrorCode } as const;
+    const { twilioSid } = await seedFallback(application, { ...row, createdAt: minutesAgo(30) });
+    for (const query of ['', '?ignoreAge=true']) {
+      const { body } = await callApi(application, `${ROUTE}/${twilioSid}/retry${query}`, { method: 'POST' });
+      expect(body).toMatchObject({ decision, meaning: expect.stringContaining(meaning) as unknown });
+    }
+    expect((await callApi(application, `${ROUTE}/${twilioSid}`)).body).toMatchObject({
+      state: 'failed',
+      isRetryable: false,
+      retriedBy: null,
+    });
+    expect(smsFor(application, twilioSid)).toEqual([]);
+  });
+
+  it('keeps the name of the key in the row and in the log, and no key', async () => {
+    const { twilioSid } = await seedFallback(application, {
+      ...{ state: 'skipped', reason: 'no_sender_number', createdAt: minutesAgo(30) },
+    });
+    expect((await callApi(application, `${ROUTE}/${twilioSid}`)).body).toMatchObject({
+      isRetryable: true,
+      retriedBy: null,
+    });
+    await callApi(application, `${ROUTE}/${twilioSid}/retry`, {
+      method: 'POST',
+      authorization: `Bearer ${NAMED_ADMIN_KEY}`,
+    });
+    expect(await untilAllIsDone(application, twilioSid)).toMatchObject({ retriedBy: 'key:alice' });
+    const journey = await callApi(application, `/api/v1/messages/${twilioSid}`);
+    expect(journey.body).toMatchObject({ fallback: { retriedBy: 'key:alice' } });
+    const about = (message: string) =>
+      application.logs.lines.filter(
+        (line) => line.message === message && JSON.stringify(line.fields).includes(twilioSid),
+      );
+    expect(about('A fallback was asked to be tried again')).toMatchObject([{ fields: [{ key: 'alice' }] }]);
+    expect(about('SMS fallback sent')).toMatchObject([{ fields: [{ retriedBy: 'key:alice' }] }]);
+    expect(JSON.stringify(application.logs.lines)).not.toContain(NAMED_ADMIN_KEY);
   });
 
   it('needs a key', async () => {

@@ -1,5 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { migrations } from '../../src/database/data-source-options.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { APPLICATION_TABLES, execute } from '../database/application-tables.js';
@@ -10,7 +13,7 @@ import { createEmptyDatabase } from '../support/test-database.js';
 const names = migrations.map(({ name }) => name);
 
 async function migrate(env: ServiceEnv): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const command = ServiceProcess.run('database/migrate', env);
+  const command = ServiceProcess.run('commands/main', env, ['migrate']);
   const { code } = await command.ended;
   expect(command.output).not.toMatch(/^\s+at /m);
   expect(command.output).not.toContain('s3cr3t');
@@ -33,16 +36,26 @@ describe('npm run migrate', () => {
 
   it('needs DATABASE_URL only, says what it did, and does nothing the second time', async () => {
     const env = { DATABASE_URL: database.url };
+    const { host, pathname } = new URL(database.url);
+    const named = `Database: PostgreSQL at ${host}, database ${pathname.slice(1)}`;
     expect(await migrate(env)).toEqual({
       code: 0,
-      stdout: [...names.map((name) => `✔ ${name}`), 'The database is up to date now.', ''].join('\n'),
+      stdout: [named, ...names.map((name) => `✔ ${name}`), 'The database is up to date now.', ''].join('\n'),
       stderr: '',
     });
     expect(await migrate(env)).toEqual({
       code: 0,
-      stdout: 'The database was up to date already.\n',
+      stdout: `${named}\nThe database was up to date already.\n`,
       stderr: '',
     });
+  });
+
+  it('says that it is the embedded database, and why', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'whatsapp-sms-fallback-data-'));
+    const { code, stdout } = await migrate({ EMBEDDED_DATA_DIR: folder });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(new RegExp(`^Database: embedded, in ${folder} \\(DATABASE_URL is not set\\)\n`));
+    await rm(folder, { recursive: true, force: true });
   });
 
   it('says what is wrong with DATABASE_URL', async () => {

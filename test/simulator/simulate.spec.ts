@@ -1,6 +1,8 @@
 import { demoAccount } from '../../simulator/demo-account.js';
 import type { Environment } from '../../simulator/environment.js';
+import { execute } from '../../simulator/command-line.js';
 import { simulate } from '../../simulator/simulate-command.js';
+import { usage } from '../../simulator/simulate-options.js';
 import { isSigned, Receiver } from './support.js';
 
 const account = { sid: 'AC00000000000000000000000000000001', authToken: 'the-token-of-the-account' };
@@ -17,7 +19,9 @@ describe('npm run simulate', () => {
 
   const run = async (args: readonly string[], variables: Environment = environment) => {
     const lines: string[] = [];
-    const exitCode = await simulate(args, variables, (text) => lines.push(text));
+    const print = (text: string) => lines.push(text);
+    const program = { usage, run: (given: readonly string[]) => simulate(given, variables, { print }) };
+    const exitCode = await execute(program, args, { print, complain: print });
     return { exitCode, output: lines.join('\n') };
   };
   const aimed = (...args: string[]) => ['--url', receiver.url, ...args];
@@ -54,10 +58,14 @@ describe('npm run simulate', () => {
 
   it('sends an SMS callback as often as asked', async () => {
     const { exitCode } = await run(
-      aimed('--status', 'delivered', '--channel', 'sms', '--to', '+1555', '--repeat', '3'),
+      aimed('--status', 'delivered', '--channel', 'sms', '--to', '+15551230000', '--repeat', '3'),
     );
     expect(exitCode).toBe(0);
-    expect(receiver.received.map(({ parameters }) => parameters['To'])).toEqual(['+1555', '+1555', '+1555']);
+    expect(receiver.received.map(({ parameters }) => parameters['To'])).toEqual([
+      '+15551230000',
+      '+15551230000',
+      '+15551230000',
+    ]);
     expect(receiver.received[0]?.parameters).not.toHaveProperty('ChannelPrefix');
   });
 
@@ -116,6 +124,22 @@ describe('npm run simulate', () => {
 
   it.each([
     ['no --status', [], '--status is missing'],
+    ['a status that Twilio has not', ['--status', 'faild'], '--status is one of accepted, scheduled, queued'],
+    ['a status of inbound messages', ['--status', 'received'], 'not received'],
+    ['another case', ['--status', 'Failed'], 'not Failed'],
+    ['a word as number', ['--status', 'sent', '--to', 'hello'], '--to is a number with its country'],
+    ['a number without its country', ['--status', 'sent', '--to', '0151 234567'], 'not 0151 234567'],
+    ['no number', ['--status', 'sent', '--to', ''], '--to is a number with its country'],
+    ['a number of another channel', ['--status', 'sent', '--to', 'messenger:+15551230000'], 'not messenger:'],
+    ['a user ID for an SMS', ['--status', 'sent', '--channel', 'sms', '--to', 'US.123'], 'not US.123'],
+    ['a word as sender', ['--status', 'sent', '--from', 'hello'], '--from is a number with its country'],
+    [
+      'the SID of the documentation',
+      ['--status', 'sent', '--sid', 'SM…'],
+      '--sid is SM or MM and 32 hexadecimal',
+    ],
+    ['a SID that was cut', ['--status', 'sent', '--sid', 'SM0123'], 'not SM0123'],
+    ['the SID of an account', ['--status', 'sent', '--sid', `AC${'0'.repeat(32)}`], '--sid is SM or MM'],
     ['an unknown flag', ['--staus', 'sent'], "Unknown option '--staus'"],
     ['an argument that is no flag', ['sent'], "Unexpected argument 'sent'"],
     [
@@ -134,7 +158,8 @@ describe('npm run simulate', () => {
     ['an account without a token', ['--status', 'sent', '--account-sid', 'AC9'], 'no token for AC9'],
   ])('refuses %s in one line, and sends nothing', async (_what, args, message) => {
     const { exitCode, output } = await run(args);
-    expect(exitCode).toBe(1);
+    expect(exitCode).toBe(2);
+    expect(receiver.received).toEqual([]);
     expect(output).toContain(message);
     expect(output.split('\n')).toHaveLength(1);
   });

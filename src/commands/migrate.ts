@@ -1,0 +1,54 @@
+import type { Command } from 'commander';
+import type { Surroundings } from './surroundings.js';
+
+export function addMigrate(program: Command, { terminal: { print }, end }: Surroundings): void {
+  program
+    .command('migrate')
+    .summary("bring the database's tables and job queue up to date")
+    .description(
+      'Brings the tables and the job queue of the database up to date.\n\n' +
+        'It needs DATABASE_URL only; without it, the embedded database in EMBEDDED_DATA_DIR is meant. It is safe to ' +
+        'repeat, and to run from several replicas at once.',
+    )
+    .option(
+      '--new-tables',
+      "make tables of the service's own, although an application has some elsewhere in the database",
+      false,
+    )
+    .action(async ({ newTables }: MigrateOptions) => {
+      await migrate(newTables, print);
+      end(0);
+    });
+}
+
+interface MigrateOptions {
+  readonly newTables: boolean;
+}
+
+async function migrate(newTables: boolean, print: (text: string) => void): Promise<void> {
+  const [{ describeDatabase, envVariables }, { loadEnvFile }, { parseEnv }, database, migrations] =
+    await Promise.all([
+      import('../config/env.js'),
+      import('../config/load-env-file.js'),
+      import('../config/parse-env.js'),
+      import('../database/open-database.js'),
+      import('../database/migrate-database.js'),
+    ]);
+  const env = parseEnv(loadEnvFile(), envVariables.pick({ DATABASE_URL: true, EMBEDDED_DATA_DIR: true }));
+  const hint = env.DATABASE_URL === undefined ? ' (DATABASE_URL is not set)' : '';
+  print(`Database: ${describeDatabase(env)}${hint}`);
+  const connection = await database.openDatabase(env);
+  try {
+    const applied = await migrations.migrateDatabase(connection, {
+      newTables,
+      onWaiting: (what) => {
+        print(`… waiting: ${what}`);
+      },
+    });
+    for (const name of applied) print(`✔ ${name}`);
+    print(applied.length > 0 ? 'The database is up to date now.' : 'The database was up to date already.');
+    await migrations.assertRows(connection);
+  } finally {
+    await connection.close();
+  }
+}

@@ -1,0 +1,25 @@
+import { Command } from 'commander';
+import { EXIT_CODES } from '../process/command-line.js';
+import { addDoctor } from './doctor.js';
+import { addErase } from './erase.js';
+import { addFallbacks } from './fallbacks.js';
+import { addMigrate } from './migrate.js';
+import { addReplay } from './replay.js';
+import type { Surroundings } from './surroundings.js';
+
+/** The one program of all commands for operators. */
+export function createProgram(surroundings: Surroundings): Command {
+  const program = new Command('whatsapp-sms-fallback')
+    .description(
+      'The commands for whoever runs the service. Each is a script of npm too: npm run <command> -- …',
+    )
+    .configureHelp({ showGlobalOptions: false })
+    .helpCommand(false)
+    .addHelpText('afterAll', `\n${EXIT_CODES}`);
+  addMigrate(program, surroundings);
+  addDoctor(program, surroundings);
+  addFallbacks(program, surroundings);
+  addReplay(program, surroundings);
+  addErase(program, surroundings);
+  return program;
+}
