@@ -4,7 +4,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PostgresServer } from '../../chaos/postgres-server.js';
-import { runDoctor } from '../../src/commands/doctor-command.js';
+import { runDoctor } from '../../src/commands/doctor.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { openDatabase } from '../../src/database/open-database.js';
 import { findOldVersion, findReadOnly, type ServerFacts } from '../../src/database/preconditions.js';
@@ -58,7 +58,7 @@ async function expectRefusal(url: string, check: string, ...texts: string[]): Pr
     },
     openDatabase,
   };
-  await runDoctor([], patient, { print: (line: string) => output.push(line), complain: () => undefined });
+  await runDoctor({ json: false }, patient, { print: (line: string) => output.push(line), complain: () => undefined });
   const line = output.find((text) => text.startsWith(`✖ ${check}: `));
   for (const text of texts) expect(line).toContain(text);
 }
