@@ -1,9 +1,29 @@
 import { Injectable, type MessageEvent, ServiceUnavailableException } from '@nestjs/common';
-import { defer, finalize, interval, map, merge, NEVER, type Observable, takeUntil, timer } from 'rxjs';
+import {
+  catchError,
+  defer,
+  exhaustMap,
+  filter,
+  finalize,
+  interval,
+  map,
+  merge,
+  NEVER,
+  type Observable,
+  share,
+  takeUntil,
+  timer,
+} from 'rxjs';
+import { type AdminSession, AdminSessions } from '../operations/admin-sessions.js';
 import { Changes } from './changes.js';
 
 /** Each has a connection for itself, and a browser one for each page that somebody looks at. */
 const MAXIMUM_STREAMS = 100;
+
+/** How long a stream may outlive the session that somebody signed out of. */
+const LOOK_EVERY_MILLISECONDS = 2_000;
+
+const NONE = [new Set<string>()];
 
 /** Shorter than the time after which proxies take a silent connection for dead, usually a minute. */
 const SIGN_OF_LIFE_MILLISECONDS = 20_000;
@@ -16,13 +36,23 @@ const RETRY_MILLISECONDS = 2_000;
 export class ChangeStreams {
   private open = 0;
 
-  constructor(private readonly changes: Changes) {}
+  /** Looked up once for all streams, on any replica that has some. */
+  private readonly endedSessions = timer(0, LOOK_EVERY_MILLISECONDS).pipe(
+    // Without the database, the streams have nothing to tell.
+    exhaustMap(() => defer(() => this.sessions.endedIds()).pipe(catchError(() => NONE))),
+    share(),
+  );
+
+  constructor(
+    private readonly changes: Changes,
+    private readonly sessions: AdminSessions,
+  ) {}
 
   /**
    * A stream that ends with the session, or with the service.
    * @throws ServiceUnavailableException where there are too many.
    */
-  follow(endsAt: Date | null): Observable<MessageEvent> {
+  follow(session: AdminSession | null): Observable<MessageEvent> {
     if (this.open >= MAXIMUM_STREAMS) {
       throw new ServiceUnavailableException('Too many pages are open; this one asks again by itself');
     }
@@ -35,11 +65,15 @@ export class ChangeStreams {
     return defer(() => {
       this.open += 1;
       return merge(situations, signsOfLife).pipe(
-        takeUntil(merge(this.changes.end, endsAt === null ? NEVER : timer(endsAt))),
+        takeUntil(merge(this.changes.end, session === null ? NEVER : this.endOf(session))),
         finalize(() => {
           this.open -= 1;
         }),
       );
     });
+  }
+
+  private endOf({ id, endsAt }: AdminSession): Observable<unknown> {
+    return merge(timer(endsAt), this.endedSessions.pipe(filter((ids) => ids.has(id))));
   }
 }

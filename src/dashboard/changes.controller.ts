@@ -1,12 +1,14 @@
-import { Controller, Req, Sse, UseGuards } from '@nestjs/common';
+import { Controller, Req, Sse, UseFilters, UseGuards } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { Request } from 'express';
 import { AdminKeyGuard } from '../operations/admin-key.guard.js';
 import { AdminSessions } from '../operations/admin-sessions.js';
+import { DatabaseProblemFilter } from '../operations/database-problem.filter.js';
 import { ChangeStreams } from './change-streams.js';
 
 @Controller('dashboard/events')
 @UseGuards(AdminKeyGuard)
+@UseFilters(DatabaseProblemFilter)
 @ApiExcludeController()
 export class ChangesController {
   constructor(
@@ -17,7 +19,7 @@ export class ChangesController {
   /** Tells the page when there is something new. What it is, the page asks the API for. */
   @Sse()
   follow(@Req() request: Request) {
-    const session = this.sessions.find(request);
-    return this.streams.follow(session === null || session === 'ended' ? null : session.endsAt);
+    const session = this.sessions.read(request);
+    return this.streams.follow(session === 'ended' ? null : session);
   }
 }

@@ -17,6 +17,7 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { AdminAccess } from '../operations/admin-access.js';
 import { AdminSessions } from '../operations/admin-sessions.js';
+import { DatabaseProblemFilter } from '../operations/database-problem.filter.js';
 import { mainPage } from './main-page.js';
 import { OwnPageGuard } from './own-page.guard.js';
 import { SignInProblemFilter } from './sign-in-problem.filter.js';
@@ -37,8 +38,9 @@ export class DashboardController {
   /** The form for the key is nobody's secret, and no answer to a wrong key: 200. */
   @Get()
   @Header('Content-Type', 'text/html; charset=utf-8')
-  show(@Req() request: Request) {
-    const session = this.sessions.find(request);
+  async show(@Req() request: Request) {
+    // The page itself is no secret: without the database it says so, as the API does.
+    const session = await this.sessions.find(request).catch(() => this.sessions.read(request));
     if (session !== null && session !== 'ended') return mainPage();
     return request.get('Sec-Fetch-Site') === 'cross-site' ? arrivalPage() : signInPage();
   }
@@ -61,7 +63,8 @@ export class DashboardController {
   @Post('logout')
   @Redirect('/dashboard', HttpStatus.SEE_OTHER)
   @UseGuards(OwnPageGuard)
-  signOut(@Req() request: Request, @Res({ passthrough: true }) response: Response): void {
-    this.sessions.end(request, response);
+  @UseFilters(DatabaseProblemFilter)
+  async signOut(@Req() request: Request, @Res({ passthrough: true }) response: Response): Promise<void> {
+    await this.sessions.end(request, response);
   }
 }

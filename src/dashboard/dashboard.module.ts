@@ -5,7 +5,8 @@ import {
   type NestModule,
   RequestMethod,
 } from '@nestjs/common';
-import { urlencoded } from 'express';
+import { type NextFunction, type Request, type Response, urlencoded } from 'express';
+import { bodyProblem } from '../operations/body-problem.js';
 import { AssetsMiddleware } from './assets.middleware.js';
 import { ChangeStreams } from './change-streams.js';
 import { Changes } from './changes.js';
@@ -14,8 +15,14 @@ import { DashboardController } from './dashboard.controller.js';
 import { PageAssets } from './page-assets.js';
 import { PageHeadersMiddleware } from './page-headers.middleware.js';
 
-/** A form with one key in it. */
-const readForm = urlencoded({ extended: false, limit: '4kb', parameterLimit: 10 });
+const parseForm = urlencoded({ extended: false, limit: '4kb', parameterLimit: 10 });
+
+/** Reads a form with one key in it. */
+function readForm(request: Request, response: Response, next: NextFunction): void {
+  parseForm(request, response, (error?: unknown) => {
+    next(error === undefined ? undefined : bodyProblem(error));
+  });
+}
 
 /** The page at /dashboard, for people who would rather look than read. It shows what the operators' API answers. */
 @Module({

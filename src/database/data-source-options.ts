@@ -18,6 +18,7 @@ import { LookForMessagesFirst1795305600024 } from '../../migrations/179530560002
 import { DecideBeforeSending1795305600025 } from '../../migrations/1795305600025-decide-before-sending.js';
 import { ReportOutages1795305600026 } from '../../migrations/1795305600026-report-outages.js';
 import { CreateHeartbeat1795305600030 } from '../../migrations/1795305600030-create-heartbeat.js';
+import { CreateEndedSessionsTable1795305600031 } from '../../migrations/1795305600031-create-ended-sessions-table.js';
 import { AddRetriedBy1795305600060 } from '../../migrations/1795305600060-add-retried-by.js';
 import { MessageEventCountWatermark } from '../event-counts/message-event-count-watermark.entity.js';
 import { MessageEventCount } from '../event-counts/message-event-count.entity.js';
@@ -26,6 +27,7 @@ import { MessageEvent } from '../message-events/message-event.entity.js';
 import { Company } from '../messages/company.entity.js';
 import { Conversation } from '../messages/conversation.entity.js';
 import { Message } from '../messages/message.entity.js';
+import { EndedSession } from '../operations/ended-session.entity.js';
 import { MessagePollWatermark } from '../status-polling/message-poll-watermark.entity.js';
 import { MessagePoll } from '../status-polling/message-poll.entity.js';
 import { TwilioFailure } from '../twilio/twilio-failure.entity.js';
@@ -56,6 +58,7 @@ export const migrations = [
   DecideBeforeSending1795305600025,
   ReportOutages1795305600026,
   CreateHeartbeat1795305600030,
+  CreateEndedSessionsTable1795305600031,
   AddRetriedBy1795305600060,
 ];
 
@@ -189,6 +192,7 @@ export function dataSourceOptions(
       MessageEventCount,
       MessageEventCountWatermark,
       TwilioFailure,
+      EndedSession,
     ],
     migrations,
     logger: new SilentLogger(),

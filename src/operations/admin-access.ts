@@ -43,7 +43,7 @@ export class AdminAccess {
     this.hideWithoutKeys(request);
     const given = givenKey(request.get('Authorization') ?? '', schemes);
     if (given !== null) return this.admitKey(given, request, response, schemes);
-    const session = schemes.includes('Session') ? this.sessions.find(request) : null;
+    const session = schemes.includes('Session') ? await this.sessions.find(request) : null;
     if (session === null) return this.refuse('there is no key', request, response, schemes);
     // The page of somebody who went home asks on. That is no guess, so it is not counted.
     if (session === 'ended') throw unauthorized(response, schemes, 'The session has ended: sign in again');

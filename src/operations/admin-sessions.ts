@@ -1,12 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import type { CookieOptions, Request, Response } from 'express';
-import { timingSafeEqual } from 'node:crypto';
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { DataSource } from 'typeorm';
 import { AdminKeys } from './admin-keys.js';
 
 const COOKIE = 'whatsapp_sms_fallback_session';
 
-/** What a cookie's value is made of: the name of a key, the end of the session in seconds, and a signature. */
-const VALUE = new RegExp(`(?:^|; *)${COOKIE}=(([\\w-]{1,32})\\.(\\d{1,11}))\\.([\\w-]{43})(?:;|$)`);
+/** What a cookie's value is made of: the name of a key, the end of the session in seconds, its id, and a signature. */
+const VALUE = new RegExp(
+  `(?:^|; *)${COOKIE}=(([\\w-]{1,32})\\.(\\d{1,11})\\.([\\w-]{16}))\\.([\\w-]{43})(?:;|$)`,
+);
 
 /** A working day, in milliseconds. */
 const SESSION_LASTS = 12 * 3_600_000;
@@ -16,45 +19,79 @@ export interface AdminSession {
   /** A name for the key that can stand in a log. */
   readonly keyName: string;
   readonly endsAt: Date;
+  readonly id: string;
 }
 
 /**
- * Sessions are kept nowhere but in signed cookies, so any replica takes them. They end after twelve hours, or when their
- * key is no key any more.
+ * Sessions are signed cookies, which any replica takes. They end after twelve hours, when their key is removed, or by signing
+ * out: `ended_sessions` has those until their time is over.
  */
 @Injectable()
 export class AdminSessions {
-  constructor(private readonly keys: AdminKeys) {}
+  constructor(
+    private readonly keys: AdminKeys,
+    private readonly dataSource: DataSource,
+  ) {}
 
   /** @param keyName of the key that was given. */
   begin(keyName: string, request: Request, response: Response): void {
     const endsAt = new Date(Date.now() + SESSION_LASTS);
-    response.cookie(COOKIE, this.cookieValue({ keyName, endsAt }), {
-      ...attributes(request),
-      expires: endsAt,
-    });
+    response.cookie(
+      COOKIE,
+      this.cookieValue({ keyName, endsAt, id: randomBytes(12).toString('base64url') }),
+      {
+        ...attributes(request),
+        expires: endsAt,
+      },
+    );
   }
 
-  /** The browser forgets it. */
-  end(request: Request, response: Response): void {
+  /** The browser forgets it, and a copy is of no use. */
+  async end(request: Request, response: Response): Promise<void> {
     response.clearCookie(COOKIE, attributes(request));
+    const session = this.read(request);
+    if (session === null || session === 'ended') return;
+    await this.dataSource.query(
+      `with over as (delete from ended_sessions where ends_at < now())
+       insert into ended_sessions (id, ends_at) values ($1, $2) on conflict do nothing`,
+      [session.id, session.endsAt],
+    );
   }
 
-  /** @returns null where there is none, or one that this service has not signed with one of its keys. */
-  find(request: Request): AdminSession | 'ended' | null {
-    const [, text = '', keyName = '', seconds = '', signature = ''] =
+  /**
+   * @returns null for none, and for one that this service has not signed with one of its keys.
+   * @throws QueryFailedError when the database cannot say whether somebody signed out.
+   */
+  async find(request: Request): Promise<AdminSession | 'ended' | null> {
+    const session = this.read(request);
+    if (session === null || session === 'ended') return session;
+    const rows = await this.dataSource.query<unknown[]>('select from ended_sessions where id = $1', [
+      session.id,
+    ]);
+    return rows.length > 0 ? 'ended' : session;
+  }
+
+  /** The ids of the sessions that somebody signed out of. */
+  async endedIds(): Promise<ReadonlySet<string>> {
+    const rows = await this.dataSource.query<{ id: string }[]>('select id from ended_sessions');
+    return new Set(rows.map(({ id }) => id));
+  }
+
+  /** As find(), without a look at who signed out. */
+  read(request: Request): AdminSession | 'ended' | null {
+    const [, text = '', keyName = '', seconds = '', id = '', signature = ''] =
       VALUE.exec(request.get('Cookie') ?? '') ?? [];
     const expected = this.sign(keyName, text);
     // As texts, because the last letter of two can differ and stand for the same bytes.
     if (expected?.length !== signature.length) return null;
     if (!timingSafeEqual(Buffer.from(expected), Buffer.from(signature))) return null;
     const endsAt = new Date(Number(seconds) * 1000);
-    return endsAt.getTime() > Date.now() ? { keyName, endsAt } : 'ended';
+    return endsAt.getTime() > Date.now() ? { keyName, endsAt, id } : 'ended';
   }
 
   /** @throws Error where there is no key of that name. */
-  cookieValue({ keyName, endsAt }: AdminSession): string {
-    const text = `${keyName}.${Math.floor(endsAt.getTime() / 1000)}`;
+  cookieValue({ keyName, endsAt, id }: AdminSession): string {
+    const text = `${keyName}.${Math.floor(endsAt.getTime() / 1000)}.${id}`;
     const signature = this.sign(keyName, text);
     if (signature === null) throw new Error('There is no such key');
     return `${text}.${signature}`;

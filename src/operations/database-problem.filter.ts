@@ -22,6 +22,9 @@ const QUERY_CANCELED = '57014';
  */
 const INVALID_TEXT = ['22P02', '22021'];
 
+/** The class of SQLSTATEs that are about a value. */
+const DATA_EXCEPTION = '22';
+
 /** PostgreSQL's connection exceptions and shutdowns, a server that only reads, and the network's codes. */
 const AWAY =
   /^(08...|25006|53300|57P0.|ECONN.*|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT)$/;
@@ -43,7 +46,9 @@ export class DatabaseProblemFilter extends BaseExceptionFilter {
   /** Nest would log the statement's parameters too, with the telephone number that somebody looked for. */
   private tell({ message, driverError }: QueryFailedError): HttpException {
     const { code } = driverError as { code?: unknown };
-    this.logger.error('The database refused a statement of the API', { code, error: message });
+    // Messages about a value quote it.
+    const error = String(code).startsWith(DATA_EXCEPTION) ? undefined : message;
+    this.logger.error('The database refused a statement of the API', { code, error });
     return new InternalServerErrorException();
   }
 }

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { creation, cursorOf, limit, messageSid, numbers, person, time } from './page.js';
+import { creation, cursorOf, limit, messageSid, numbers, parameters, person, time } from './page.js';
 
 /** What `GET /message-events` can be asked for: events for which all that is given holds. */
-export const eventQuery = z.strictObject({
+export const eventQuery = parameters({
   messageSid: messageSid.optional(),
   channel: z.string().min(1).max(64).optional().describe('whatsapp, sms, rcs, messenger, …'),
   status: z.string().min(1).max(64).optional().describe('as Twilio names it, e.g. undelivered'),

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { SMS_FALLBACK_STATES } from '../fallback/sms-fallback-state.js';
-import { creation, cursorOf, flag, limit, numbers, person, time } from './page.js';
+import { creation, cursorOf, flag, limit, numbers, parameters, person, time } from './page.js';
 
 /** What `GET /fallbacks` can be asked for: fallbacks for which all that is given holds. */
-export const fallbackQuery = z.strictObject({
+export const fallbackQuery = parameters({
   state: z.enum(SMS_FALLBACK_STATES).optional(),
   reason: z.string().min(1).max(64).optional().describe('e.g. conversation_without_company'),
   overdue: flag.describe(
@@ -24,9 +24,9 @@ export const fallbackQuery = z.strictObject({
 
 export type FallbackQuery = z.output<typeof fallbackQuery>;
 
-export const numbersQuery = z.strictObject({ numbers });
+export const numbersQuery = parameters({ numbers });
 
-export const retryQuery = z.strictObject({
+export const retryQuery = parameters({
   ignoreAge: flag.describe('true: however old the WhatsApp message is'),
 });
 

@@ -4,6 +4,19 @@ import { parsePersonName } from '../message-events/people.js';
 /** Rows of a page at the most. */
 const MAXIMUM_LIMIT = 100;
 
+/** An object with these names only. Another one is told if it is a word: else it may be a number, or a key. */
+export function parameters<Shape extends z.ZodRawShape>(shape: Shape) {
+  const known = Object.keys(shape).join(', ');
+  return z.strictObject(shape, {
+    error: (issue) => {
+      if (issue.code !== 'unrecognized_keys') return undefined;
+      const unknown = (issue as { keys?: readonly string[] }).keys ?? [];
+      const shown = unknown.map((name) => (/^[a-z]{1,30}$/i.test(name) ? name : '…'));
+      return `Unknown: ${shown.join(', ')}. Known: ${known}`;
+    },
+  });
+}
+
 /** The part of a query that every list has. */
 export const limit = z.coerce
   .number()

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { maskDeep } from '../messages/masked-number.js';
-import { cursorOf, limit, numbers, pageOf } from './page.js';
+import { cursorOf, limit, numbers, pageOf, parameters } from './page.js';
 import type { RejectedCallback } from '../webhooks/rejected-callback.entity.js';
 
 const position = z.object({ id: z.string().regex(/^\d{1,18}$/) });
 
-export const rejectedCallbacksQuery = z.strictObject({ limit, cursor: cursorOf(position), numbers });
+export const rejectedCallbacksQuery = parameters({ limit, cursor: cursorOf(position), numbers });
 
 export type RejectedCallbacksQuery = z.output<typeof rejectedCallbacksQuery>;
 

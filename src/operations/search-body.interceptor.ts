@@ -2,6 +2,7 @@ import { type CallHandler, type ExecutionContext, Injectable, type NestIntercept
 import { json, type Request, type Response } from 'express';
 import { promisify } from 'node:util';
 import type { Observable } from 'rxjs';
+import { bodyProblem } from './body-problem.js';
 
 /** A few conditions. */
 const read = promisify<Request, Response>(json({ limit: '4kb' }));
@@ -16,7 +17,11 @@ export class SearchBodyInterceptor implements NestInterceptor {
     const http = context.switchToHttp();
     const request = http.getRequest<Request>();
     // Nobody looks at the body of a list.
-    if (request.method === 'POST') await read(request, http.getResponse<Response>());
+    if (request.method === 'POST') {
+      await read(request, http.getResponse<Response>()).catch((error: unknown) => {
+        throw bodyProblem(error);
+      });
+    }
     return next.handle();
   }
 }

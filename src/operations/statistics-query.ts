@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { COUNT_UNITS } from '../event-counts/count-units.js';
-import { time } from './page.js';
+import { parameters, time } from './page.js';
 
 const { minute: MINUTE, hour: HOUR, day: DAY } = COUNT_UNITS;
 
@@ -12,15 +12,14 @@ export const BUCKETS = {
 } as const;
 
 /** Default: the last day. Events are counted by the minute, so both ends are whole minutes. */
-export const statisticsQuery = z
-  .strictObject({
-    from: time.optional().describe('default: a day before `to`; rounded down to a whole minute'),
-    to: time.optional().describe('default: now; rounded up to a whole minute'),
-    bucket: z
-      .enum(['minute', 'hour', 'day'])
-      .default('hour')
-      .describe('in UTC; minutes for at most 6 hours, hours for 14 days, days for 92 days'),
-  })
+export const statisticsQuery = parameters({
+  from: time.optional().describe('default: a day before `to`; rounded down to a whole minute'),
+  to: time.optional().describe('default: now; rounded up to a whole minute'),
+  bucket: z
+    .enum(['minute', 'hour', 'day'])
+    .default('hour')
+    .describe('in UTC; minutes for at most 6 hours, hours for 14 days, days for 92 days'),
+})
   .transform(({ from, to = roundedUp(new Date()), bucket }) => ({
     from: from ?? new Date(to.getTime() - Math.min(DAY, BUCKETS[bucket].longest)),
     to,

@@ -1,10 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { AdminSessions } from '../../src/operations/admin-sessions.js';
 import { seedFallback } from '../commands/ended-fallback.js';
 import { ADMIN_KEY, NAMED_ADMIN_KEY, OTHER_ADMIN_KEY, withAdminKeys } from '../operations/api.js';
 import { TestApplication } from '../support/application.js';
 import { untilAllIsDone } from '../support/fallbacks.js';
 import { minutesAgo } from '../support/minutes-ago.js';
+import { createTestDatabase } from '../support/test-database.js';
+import { until } from '../support/until.js';
+import { EventStream } from './event-stream.js';
 import { fromPage, get, type Headers, sendForm, signIn } from './visitor.js';
 
 const API = '/api/v1/rejected-callbacks';
@@ -38,23 +42,26 @@ describe('the page without ADMIN_API_KEYS', () => {
 });
 
 describe('a session', () => {
+  let database: DatabaseConnection;
   let application: TestApplication;
   let cookie: string;
 
   beforeAll(async () => {
-    application = await TestApplication.start({ env: withAdminKeys });
+    database = await createTestDatabase();
+    application = await TestApplication.start({ env: withAdminKeys, database });
     cookie = await signIn(application);
   });
 
   afterAll(async () => {
     await application.close();
+    await database.close();
   });
 
   /** Signed with one of the keys, and another end. */
   function sessionUntil(endsAt: Date): string {
     const name = cookie.slice(0, cookie.indexOf('='));
     const [keyName = ''] = cookie.slice(name.length + 1).split('.');
-    return `${name}=${application.app.get(AdminSessions, { strict: false }).cookieValue({ keyName, endsAt })}`;
+    return `${name}=${application.app.get(AdminSessions, { strict: false }).cookieValue({ keyName, endsAt, id: 'session-of-tests' })}`;
   }
 
   it('opens the API and its description to the page, and so does one of another key', async () => {
@@ -100,7 +107,7 @@ describe('a session', () => {
 
   it('that is not quite the one that was given is no session', async () => {
     const changed = cookie.endsWith('A') ? `${cookie.slice(0, -1)}B` : `${cookie.slice(0, -1)}A`;
-    const longer = cookie.replace(/\.(\d+)\./, (_, seconds: string) => `.${Number(seconds) + 1}.`);
+    const longer = cookie.replace(/\.(\d{10})\./, (_, seconds: string) => `.${Number(seconds) + 1}.`);
     for (const Cookie of [changed, longer, cookie.slice(0, -1), cookie.split('.').slice(0, 2).join('.')]) {
       expect((await get(application, API, { Cookie, ...fromPage })).status).toBe(401);
     }
@@ -141,9 +148,47 @@ describe('a session', () => {
     );
   });
 
+  it('ends on every replica when somebody signs out, with its streams, and no other session does', async () => {
+    const [copied, kept] = [await signIn(application), await signIn(application)];
+    const replica = await TestApplication.start({ env: withAdminKeys, database });
+    const both = [application, replica];
+    const streams = await Promise.all(both.map((service) => EventStream.open(service, copied)));
+    const keptStream = await EventStream.open(replica, kept);
+    try {
+      for (const stream of streams) await stream.untilToldOf('up');
+      await sendForm(application, '/dashboard/logout', {}, { Cookie: copied, ...fromPage });
+      for (const service of both) {
+        expect((await get(service, API, { Cookie: copied, ...fromPage })).status).toBe(401);
+        expect((await get(service, '/api/docs-json', { Cookie: copied, ...fromPage })).status).toBe(401);
+        expect((await get(service, '/dashboard/events', { Cookie: copied, ...fromPage })).status).toBe(401);
+        expect(await (await get(service, '/dashboard', { Cookie: copied })).text()).toContain(
+          '<title>Sign in',
+        );
+        expect((await get(service, API, { Cookie: kept, ...fromPage })).status).toBe(200);
+      }
+      await until('the streams to end', () => streams.every(({ hasEnded }) => hasEnded));
+      expect(keptStream.hasEnded).toBe(false);
+    } finally {
+      await Promise.all([...streams, keptStream].map((stream) => stream.close()));
+      await replica.close();
+    }
+  });
+
+  it('is kept as ended until its time is over, however often somebody signs out', async () => {
+    const Cookie = await signIn(application);
+    await application.query(`update ended_sessions set ends_at = now() - interval '1 second'`);
+    for (let times = 0; times < 2; times += 1) {
+      expect((await sendForm(application, '/dashboard/logout', {}, { Cookie, ...fromPage })).status).toBe(
+        303,
+      );
+    }
+    const rows = await application.query<{ id: string }>('select id from ended_sessions');
+    expect(rows).toEqual([{ id: Cookie.split('.')[2] }]);
+  });
+
   it('ends on every replica when its key is no key any more', async () => {
     const kept = await signIn(application, OTHER_ADMIN_KEY);
-    const replica = await TestApplication.start({ env: { ADMIN_API_KEYS: OTHER_ADMIN_KEY } });
+    const replica = await TestApplication.start({ env: { ADMIN_API_KEYS: OTHER_ADMIN_KEY }, database });
     try {
       expect((await get(replica, API, { Cookie: cookie, ...fromPage })).status).toBe(401);
       expect((await get(replica, API, { Cookie: kept, ...fromPage })).status).toBe(200);

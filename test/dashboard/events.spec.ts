@@ -70,7 +70,7 @@ describe('the stream that the page listens to', () => {
     const keyName = value.slice(0, 8);
     const short = application.app
       .get(AdminSessions, { strict: false })
-      .cookieValue({ keyName, endsAt: minutesAgo(-3 / 60) });
+      .cookieValue({ keyName, endsAt: minutesAgo(-3 / 60), id: 'session-of-tests' });
     const ending = await open(application, `${name}=${short}`);
     await ending.untilToldOf('up');
     await until('the stream to end with its session', () => ending.hasEnded);

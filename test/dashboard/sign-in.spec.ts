@@ -41,7 +41,7 @@ describe('signing in', () => {
     expect(answer.headers.get('location')).toBe('/dashboard');
     const [cookie = ''] = answer.headers.getSetCookie();
     const [value = '', ...attributes] = cookie.split('; ');
-    expect(value).toMatch(/^whatsapp_sms_fallback_session=[0-9a-f]{8}\.\d{10}\.[\w-]{43}$/);
+    expect(value).toMatch(/^whatsapp_sms_fallback_session=[0-9a-f]{8}\.\d{10}\.[\w-]{16}\.[\w-]{43}$/);
     expect(attributes.filter((attribute) => !attribute.startsWith('Expires=')).toSorted()).toEqual([
       'HttpOnly',
       'Path=/',

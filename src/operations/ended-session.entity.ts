@@ -1,0 +1,11 @@
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+
+/** A session that somebody signed out of. */
+@Entity('ended_sessions')
+export class EndedSession {
+  @PrimaryColumn('text', { primaryKeyConstraintName: 'ended_sessions_pkey' })
+  id!: string;
+
+  @Column('timestamptz', { name: 'ends_at' })
+  endsAt!: Date;
+}
