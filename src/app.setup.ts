@@ -6,7 +6,8 @@ import { setUpApiDocs } from './operations/api-docs.js';
 /** What the service needs of its HTTP server. main.ts and the tests both use it, so that they run one application. */
 export function configureApp(app: NestExpressApplication): NestExpressApplication {
   const env = app.get<Env>(ENV);
-  if (env.PUBLIC_BASE_URL === undefined) app.set('trust proxy', env.TRUST_PROXY);
+  // Signatures are checked against PUBLIC_BASE_URL if it is set; the clients' addresses are the proxy's word in any case.
+  app.set('trust proxy', env.TRUST_PROXY);
   app.disable('x-powered-by');
   setUpApiDocs(app);
   app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });

@@ -20,7 +20,7 @@ export class StartupSummary implements OnApplicationBootstrap {
       twilioApi: env.TWILIO_API_BASE_URL,
       database: describeDatabase(env),
       signaturesCheckedAgainst: env.PUBLIC_BASE_URL ?? 'the origin of each request',
-      trustProxy: env.PUBLIC_BASE_URL === undefined ? env.TRUST_PROXY : undefined,
+      trustProxy: env.TRUST_PROXY,
       fallbackErrorCodes: env.FALLBACK_ERROR_CODES,
       statusPollAfterMinutes: env.STATUS_POLL_AFTER_MINUTES,
       processes: env.PROCESSES,

@@ -13,6 +13,10 @@ describe('the network of an address', () => {
     ['::1', '0:0:0:0::/64'],
     ['fe80::1%eth0', 'fe80:0:0:0::/64'],
     ['', ''],
+    ['192.0.2.7:61234', '192.0.2.7'],
+    ['[2001:db8::6]:61234', '2001:db8:0:0::/64'],
+    ['unknown', ''],
+    ['x'.repeat(10_000), ''],
   ])('of %s is %s', (address, network) => {
     expect(networkOf(address)).toBe(network);
   });

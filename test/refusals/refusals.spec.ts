@@ -10,14 +10,14 @@ describe('refusals of more addresses than are counted apart', () => {
   it('share one count, and those that are counted apart keep theirs', async () => {
     const refusals = new Refusals({ limitPerMinute: 2, maximumNetworks: 2, message });
     const isLimited = async (address: string) => (await refusals.count(address)) !== null;
-    expect(await isLimited('first')).toBe(false);
-    expect(await isLimited('second')).toBe(false);
-    expect(await isLimited('third')).toBe(false);
-    expect(await isLimited('fourth')).toBe(false);
-    expect(await isLimited('fifth')).toBe(true);
-    expect(await isLimited('first')).toBe(false);
-    expect(await isLimited('first')).toBe(true);
-    expect(await isLimited('second')).toBe(false);
+    expect(await isLimited('192.0.2.1')).toBe(false);
+    expect(await isLimited('192.0.2.2')).toBe(false);
+    expect(await isLimited('192.0.2.3')).toBe(false);
+    expect(await isLimited('192.0.2.4')).toBe(false);
+    expect(await isLimited('192.0.2.5')).toBe(true);
+    expect(await isLimited('192.0.2.1')).toBe(false);
+    expect(await isLimited('192.0.2.1')).toBe(true);
+    expect(await isLimited('192.0.2.2')).toBe(false);
   });
 
   it('are counted for each of them while there are few, and of IPv6 for each network', async () => {

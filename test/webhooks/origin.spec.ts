@@ -92,6 +92,32 @@ describe('the origin that signatures are checked against', () => {
     });
   });
 
+  inEnvironment({ TRUST_PROXY: '1' }, 'with TRUST_PROXY and PUBLIC_BASE_URL', () => {
+    const origin = 'https://hooks.example.com';
+
+    it('is PUBLIC_BASE_URL, whatever is forwarded', async () => {
+      expect(await statusOf(origin, forwarded)).toBe(204);
+      expect(await statusOf(origin, { ...forwarded, Host: 'inside', 'X-Forwarded-Prefix': '/x' })).toBe(204);
+      expect(await statusOf('https://public.example.com', forwarded)).toBe(403);
+    });
+
+    it('leaves the address the forwarded one, in the limit for refusals and in the log', async () => {
+      const refuse = (headers: Record<string, string>) =>
+        postCallback(application, { signature: null, from: '127.0.0.1', headers });
+      const from = (client: string) => ({ ...forwarded, 'X-Forwarded-For': `203.0.113.99, ${client}` });
+      for (let sent = 0; sent < 10; sent += 1) await refuse(from('198.51.100.1'));
+      expect((await refuse(from('198.51.100.1'))).status).toBe(429);
+      expect((await refuse(from('198.51.100.2'))).status).toBe(403);
+      expect((await refuse({ ...from('198.51.100.1'), 'X-Twilio-Signature': 'x' })).status).toBe(429);
+      const lines = application.logs.lines.filter(({ message }) => message.includes('Request refused'));
+      expect(lines.at(-1)).toMatchObject({
+        fields: [{ ip: '198.51.100.2', checkedUrl: `${origin}${WEBHOOK_PATH}` }],
+      });
+      const method = await fetch(application.origin + WEBHOOK_PATH, { headers: from('198.51.100.1') });
+      expect(method.status).toBe(429);
+    });
+  });
+
   inEnvironment({ PUBLIC_BASE_URL: undefined }, 'with neither', () => {
     it('is the one that the request names itself', async () => {
       expect(await statusOf(application.origin)).toBe(204);
