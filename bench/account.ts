@@ -5,3 +5,6 @@ export const ACCOUNT = { sid: 'ACb0000000000000000000000000000001', token: 'benc
 export const PUBLIC_BASE_URL = 'https://hooks.example.com';
 
 export const WEBHOOK_PATH = '/api/webhooks/twilio/message-status';
+
+/** Also valid, where a measurement configures it. */
+export const SECONDARY_TOKEN = 'bench-token-for-rotation';

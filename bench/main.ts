@@ -7,6 +7,7 @@ import { type MeasurementName, readOptions, usage } from './options.js';
 import { writeReport } from './report/report.js';
 import { measureSoak } from './soak.js';
 import { measureThroughput } from './throughput.js';
+import { measureUnsigned } from './unsigned.js';
 
 const MEASUREMENTS: Readonly<Record<MeasurementName, Measure>> = {
   throughput: measureThroughput,
@@ -14,6 +15,7 @@ const MEASUREMENTS: Readonly<Record<MeasurementName, Measure>> = {
   growth: measureGrowth,
   operators: measureOperators,
   soak: measureSoak,
+  unsigned: measureUnsigned,
 };
 
 await runProgram(bench, 1);

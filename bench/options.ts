@@ -1,7 +1,7 @@
 import { parseArguments, UsageError } from '../simulator/command-line.js';
 
 /** What can be measured. `throughput` is what the service is compared with its peers in. */
-const MEASUREMENTS = ['throughput', 'latency', 'growth', 'operators', 'soak'] as const;
+const MEASUREMENTS = ['throughput', 'latency', 'growth', 'operators', 'soak', 'unsigned'] as const;
 
 export type MeasurementName = (typeof MEASUREMENTS)[number];
 
@@ -39,6 +39,8 @@ export const usage = `Measures how fast callbacks are taken. What it prints is a
   operators        what the operators' page, calls and indexes cost the callbacks, with a large table (some twenty minutes)
   soak             memory, latency and connections during ten minutes at 70 % of the most (some fourteen minutes, and
                    3.5 GB of memory for the load generator)
+  unsigned         what signed callbacks wait for while other connections send expensive requests without a valid
+                   signature (some seventeen minutes)
 
   --quick              short, so the figures are rough: throughput takes about two minutes
   --turns N            how often each one takes its turn, 5 or more; default 7

@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { stringifyExactly } from './exact-json.js';
 import { STATUSES_BY_RANK } from './message-status.js';
 
 export interface Recording {
@@ -36,7 +37,7 @@ export async function recordMessageEvents(
   messageSids: ReadonlySet<string>,
 ): Promise<Recording> {
   const [recorded] = await manager.query<RecordingRow[]>(RECORD_MESSAGE_EVENTS, [
-    JSON.stringify(rows),
+    stringifyExactly(rows),
     [...messageSids],
     STATUSES_BY_RANK,
     rows.length,

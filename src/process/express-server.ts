@@ -10,6 +10,12 @@ import type { Socket } from 'node:net';
  */
 const KEEP_ALIVE_MILLISECONDS = 620_000;
 
+/** For a whole request, in milliseconds. Twilio waits 15 s for its answer; with Node's five minutes slow clients pile up. */
+const REQUEST_MILLISECONDS = 30_000;
+
+/** Of a request; Node drops the others. Twilio and some proxies send about 20. */
+const MOST_HEADERS = 200;
+
 /** Between two looks for connections that hold the server open while it closes. */
 const CLOSING_MILLISECONDS = 100;
 
@@ -37,8 +43,12 @@ export class PreparedExpressAdapter extends ExpressAdapter {
       IncomingMessage: Request,
       ServerResponse: Response,
       keepAliveTimeout: KEEP_ALIVE_MILLISECONDS,
+      requestTimeout: REQUEST_MILLISECONDS,
+      headersTimeout: REQUEST_MILLISECONDS,
+      connectionsCheckingInterval: 5_000,
     };
     const server = createServer(options, express);
+    server.maxHeadersCount = MOST_HEADERS;
     server.on('connection', (connection) => {
       this.connections.add(connection);
       connection.once('close', () => this.connections.delete(connection));

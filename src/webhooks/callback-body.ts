@@ -1,17 +1,33 @@
-import { BadRequestException, HttpException, UnsupportedMediaTypeException } from '@nestjs/common';
-import { raw, type Response } from 'express';
+import {
+  BadRequestException,
+  HttpException,
+  PayloadTooLargeException,
+  UnsupportedMediaTypeException,
+} from '@nestjs/common';
 import type { BodyForm } from './callback-parameters.js';
 import type { CallbackRequest } from './callback-request.js';
 
 /** The longest body that is read, in bytes. Twilio's callbacks have about 600. */
 const BODY_LIMIT = 64 * 1024;
 
+/** What a body is checked and parsed in no time up to, in bytes; more than any status callback of Twilio's has. */
+export const SMALL_BODY = 8 * 1024;
+
+/** As many pieces as a connection with the smallest segments of TCP/IP (536 bytes) would cut the longest body into, and more. */
+const MOST_PIECES = 512;
+
+/** What Node has done for a body of many pieces before it can be stopped, in milliseconds. */
+const PIECES_COST = 20;
+
 const FORM = 'application/x-www-form-urlencoded';
 const JSON_TYPE = 'application/json';
 
-/** @throws UnsupportedMediaTypeException (415) for any other form. */
-export function bodyForm(request: CallbackRequest): BodyForm {
-  const header = request.headers['content-type'] ?? '';
+/** @throws UnsupportedMediaTypeException (415) for any other form, and for an encoded body. */
+export function bodyForm({ headers }: CallbackRequest): BodyForm {
+  if (!/^(identity)?$/i.test(headers['content-encoding'] ?? '')) {
+    throw new UnsupportedMediaTypeException('Send the callback without a Content-Encoding');
+  }
+  const header = headers['content-type'] ?? '';
   const end = header.indexOf(';');
   switch ((end === -1 ? header : header.slice(0, end)).trim().toLowerCase()) {
     case FORM:
@@ -23,40 +39,53 @@ export function bodyForm(request: CallbackRequest): BodyForm {
   }
 }
 
+/** @throws PayloadTooLargeException (413) for an announced length over the limit. */
+export function assertReadableLength(request: CallbackRequest): void {
+  if (announcedLength(request) > BODY_LIMIT) throw tooLarge();
+}
+
+/** Whether a body is announced to be small, or has been read and is. */
+export function isSmallBody(request: CallbackRequest): boolean {
+  if (request.rawBody !== undefined) return request.rawBody.length <= SMALL_BODY;
+  return request.headers['transfer-encoding'] === undefined && announcedLength(request) <= SMALL_BODY;
+}
+
+function announcedLength({ headers }: CallbackRequest): number {
+  return Number(headers['content-length'] ?? 0);
+}
+
+function tooLarge(): HttpException {
+  return new PayloadTooLargeException(`A callback has ${BODY_LIMIT} bytes at most`);
+}
+
 /**
  * Reads a body's bytes as they were sent: the signature covers each of them.
  * @returns undefined for a body that something parsed before: its bytes are gone.
- * @throws HttpException 400 where the connection broke, 413 for a body that is too long, 415 for an encoded one.
+ * @throws HttpException 400 for a connection that broke and for a body in too many pieces, 413 for one that is too long.
  */
-export function readBody(request: CallbackRequest, response: Response): Promise<Buffer | undefined> {
+export function readBody(request: CallbackRequest): Promise<Buffer | undefined> {
   // Nothing would tell of it any more: somebody waited before this.
   if (request.destroyed && !request.readableEnded) return Promise.reject(aborted());
-  // What Express has to do for every other body takes as long as the signature check.
-  return hasAnnouncedBody(request) ? readAnnouncedBody(request) : readAnyBody(request, response);
-}
-
-/**
- * Whether a request has a body that nobody has read, of an announced length within the limit, and in no encoding. Node
- * delivers exactly that length or an error, so that nothing is left to check while it comes.
- */
-function hasAnnouncedBody(request: CallbackRequest): boolean {
-  const { 'content-length': length, 'content-encoding': encoding } = request.headers;
-  return (
-    length !== undefined &&
-    Number(length) <= BODY_LIMIT &&
-    encoding === undefined &&
-    !request.readableDidRead &&
-    request.body === undefined
-  );
-}
-
-function readAnnouncedBody(request: CallbackRequest): Promise<Buffer> {
+  if (request.body !== undefined || request.readableDidRead) return Promise.resolve(undefined);
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    const pieces: Buffer[] = [];
+    let length = 0;
+    const stop = (exception: HttpException) => {
+      request.off('data', keep);
+      reject(exception);
+    };
+    const keep = (piece: Buffer) => {
+      length += piece.length;
+      if (length > BODY_LIMIT) stop(tooLarge());
+      else if (pieces.push(piece) > MOST_PIECES) {
+        request.milliseconds = PIECES_COST;
+        stop(new BadRequestException('The body comes in too many pieces'));
+      }
+    };
+    request.on('data', keep);
     request.on('end', () => {
-      const [first, ...others] = chunks;
-      resolve(first !== undefined && others.length === 0 ? first : Buffer.concat(chunks));
+      const [first, ...others] = pieces;
+      resolve(first !== undefined && others.length === 0 ? first : Buffer.concat(pieces));
     });
     request.on('error', () => {
       reject(aborted());
@@ -66,24 +95,4 @@ function readAnnouncedBody(request: CallbackRequest): Promise<Buffer> {
 
 function aborted(): HttpException {
   return new BadRequestException('The request was aborted');
-}
-
-const readRaw = raw({ type: () => true, limit: BODY_LIMIT, inflate: false });
-
-function readAnyBody(request: CallbackRequest, response: Response): Promise<Buffer | undefined> {
-  return new Promise((resolve, reject) => {
-    readRaw(request, response, (error?: Error) => {
-      const body: unknown = request.body;
-      if (error !== undefined) reject(asHttpException(error));
-      else if (body === undefined) resolve(Buffer.alloc(0));
-      else resolve(Buffer.isBuffer(body) ? body : undefined);
-    });
-  });
-}
-
-/** What Express's parser refuses is the client's fault. As another error Nest would log it with its stack. */
-function asHttpException(error: Error & { status?: unknown }): Error {
-  const { status, message } = error;
-  const isClientsFault = typeof status === 'number' && status >= 400 && status < 500;
-  return isClientsFault ? new HttpException(message, status, { cause: error }) : error;
 }

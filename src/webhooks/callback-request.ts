@@ -1,16 +1,19 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { Request } from 'express';
-import type { CallbackContent } from './callback-parameters.js';
+import type { BodyForm, CallbackContent } from './callback-parameters.js';
 
 export interface CallbackRequest extends Request {
   /** Exactly what was received. Set by TwilioSignatureGuard, or before by Nest's own `rawBody: true`. */
   rawBody?: Buffer;
+  /** What the request has cost before it is known to be valid. Set by TwilioSignatureGuard. */
+  milliseconds?: number;
   /** Set by TwilioSignatureGuard. */
   signedCallback?: SignedCallback;
 }
 
 /** A request that Twilio signed. */
 export interface SignedCallback extends CallbackContent {
+  readonly form: BodyForm;
   /** The body as text. */
   readonly body: string;
   /** The URL that Twilio called, with its query string as sent. */

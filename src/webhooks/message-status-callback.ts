@@ -6,6 +6,7 @@ import {
   parseChannel,
   userIdsOf,
 } from '../message-events/channel-address.js';
+import { ExactNumber } from '../message-events/exact-json.js';
 import { CODE_LENGTH, indexedText } from '../message-events/indexed-text.js';
 import {
   type MessageStatusReport,
@@ -71,7 +72,7 @@ function externalIds(payload: CallbackParameters): ChannelAddress[] {
 function text(parameters: CallbackParameters, name: string): string | null {
   const value = parameters[name];
   const first: unknown = Array.isArray(value) ? value[0] : value;
-  if (typeof first === 'number') return String(first);
+  if (typeof first === 'number' || first instanceof ExactNumber) return String(first);
   return typeof first === 'string' && first !== '' ? first : null;
 }
 

@@ -1,11 +1,13 @@
 import { BadRequestException, Injectable, type PipeTransform } from '@nestjs/common';
+import { NestedTooDeepError, parseExactly } from '../message-events/exact-json.js';
 import { measured } from '../measurements/measurements.js';
 import type { MessageStatusReport } from '../message-events/message-status-report.js';
+import type { CallbackParameters } from './callback-parameters.js';
 import type { SignedCallback } from './callback-request.js';
 import { messageStatusCallbackSchema, toMessageStatusReport } from './message-status-callback.js';
 import { explainMisdirected, misdirectedRequest } from './misdirected-requests.js';
 import { RejectedCallbacksStore } from './rejected-callbacks.store.js';
-import { NestedTooDeepError, storable } from './storable.js';
+import { storable } from './storable.js';
 
 /** Turns a signed callback into a report, or keeps it in `rejected_callbacks` and answers 400. */
 @Injectable()
@@ -16,10 +18,10 @@ export class MessageStatusReportPipe implements PipeTransform<
   constructor(private readonly rejectedCallbacks: RejectedCallbacksStore) {}
 
   transform(callback: SignedCallback): MessageStatusReport | Promise<never> {
-    const { parameters, list, body, url } = callback;
+    const { body, url } = callback;
     const misdirected = misdirectedRequest(callback);
     const reasons = misdirected === null ? [] : [`this is ${explainMisdirected(misdirected)}`];
-    const payload = storableOrNull(list === null ? parameters : { body: list });
+    const payload = payloadOf(callback);
     if (payload === null) {
       return this.reject([...reasons, 'the body is nested too deep'], { body: storable(body) });
     }
@@ -39,9 +41,12 @@ export class MessageStatusReportPipe implements PipeTransform<
   }
 }
 
-function storableOrNull<Value>(value: Value): Value | null {
+/** @returns every parameter in a form that can be stored; null for what nests too deep. */
+function payloadOf({ form, parameters, list, body }: SignedCallback): CallbackParameters | null {
   try {
-    return storable(value);
+    if (form === 'form') return storable(parameters);
+    const exact = parseExactly(body);
+    return storable(list === null ? (exact as CallbackParameters) : { body: exact });
   } catch (error) {
     if (error instanceof NestedTooDeepError) return null;
     throw error;

@@ -20,6 +20,7 @@ import { Refusals } from '../refusals/refusals.js';
 import { Callback } from './callback-request.js';
 import { EventNotStoredFilter } from './event-not-stored.filter.js';
 import { MessageStatusReportPipe } from './message-status-report.pipe.js';
+import { UnsignedWork } from './unsigned-work.js';
 import { StatusCallbacksOnly, TwilioSignatureGuard } from './twilio-signature.guard.js';
 
 const POST_ONLY =
@@ -35,6 +36,7 @@ export class MessageStatusController {
   constructor(
     private readonly messageEvents: MessageEventsService,
     private readonly refusals: Refusals,
+    private readonly unsigned: UnsignedWork,
   ) {}
 
   /** Answers 204 after the commit, so what is acknowledged is kept. */
@@ -59,9 +61,11 @@ export class MessageStatusController {
   /** Answers any other method without looking at the signature: a GET may be a person's browser or a wrong setting. */
   @All('message-status')
   async refuseMethod(
-    @Req() { method, headers, ip }: Request,
+    @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
   ): Promise<never> {
+    await this.unsigned.untilAnswerable(request, response);
+    const { method, headers, ip } = request;
     if (headers['x-twilio-signature'] !== undefined) {
       measured('callback.answered', { channel: null, status: null, result: 'refused' });
     }

@@ -1,5 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { stringifyExactly } from '../message-events/exact-json.js';
 import { EventNotStoredError } from '../message-events/message-events.service.js';
 
 /** With at most 64 KiB each, the table stays under 640 MiB. */
@@ -19,7 +20,7 @@ export class RejectedCallbacksStore {
         `with kept as (insert into rejected_callbacks (reason, payload) values ($1, $2) returning id),
               dropped as (delete from rejected_callbacks where id <= (select id from kept) - $3)
          select id from kept`,
-        [reason, JSON.stringify(payload), KEPT],
+        [reason, stringifyExactly(payload), KEPT],
       );
       this.logger.warn('⚠️ [WEBHOOK] Callback rejected and kept in rejected_callbacks', {
         id: row?.id,

@@ -1,12 +1,6 @@
+import { ExactNumber, MAXIMUM_DEPTH, NestedTooDeepError } from '../message-events/exact-json.js';
+
 const REPLACEMENT_CHARACTER = '\uFFFD';
-
-/** No callback nests this deep; PostgreSQL's JSON parser has a limit too. */
-const MAXIMUM_DEPTH = 64;
-
-/** A value nests too deep to be stored. */
-export class NestedTooDeepError extends Error {
-  override readonly name = 'NestedTooDeepError';
-}
 
 /**
  * A JSON value as PostgreSQL can hold it as jsonb: U+0000 and lone surrogates, which it cannot, become U+FFFD. Everything
@@ -39,7 +33,7 @@ function replaced(value: unknown, depth = 0): unknown {
   assertDepth(depth);
   if (typeof value === 'string') return value.toWellFormed().replaceAll('\0', REPLACEMENT_CHARACTER);
   if (Array.isArray(value)) return value.map((item) => replaced(item, depth + 1));
-  if (typeof value !== 'object' || value === null) return value;
+  if (typeof value !== 'object' || value === null || value instanceof ExactNumber) return value;
   return Object.fromEntries(
     Object.entries(value).map(([name, item]) => [replaced(name), replaced(item as unknown, depth + 1)]),
   );

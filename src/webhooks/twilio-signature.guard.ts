@@ -8,47 +8,72 @@ import {
   Injectable,
   InternalServerErrorException,
   Logger,
+  PayloadTooLargeException,
   SetMetadata,
 } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { Response } from 'express';
-import twilio from 'twilio';
 import { measured } from '../measurements/measurements.js';
 import { Refusals } from '../refusals/refusals.js';
 import { TwilioAccounts } from '../twilio/twilio-accounts.js';
-import { bodyForm, readBody } from './callback-body.js';
+import { assertReadableLength, bodyForm, isSmallBody, readBody, SMALL_BODY } from './callback-body.js';
 import { type BodyForm, readContent } from './callback-parameters.js';
 import type { CallbackRequest, SignedCallback } from './callback-request.js';
 import { accountsOf, cloudEvents } from './cloud-events.js';
 import { explainMisdirected, misdirectedRequest } from './misdirected-requests.js';
+import { hasTooManyParameters, MOST_PARAMETERS } from './parse-form.js';
 import {
   readSignatureSettings,
   SHARED_KEY_ALGORITHM,
   SIGNATURE_SETTINGS_HEADER,
   shown,
 } from './signature-settings.js';
+import {
+  isSignature,
+  namesHashOf,
+  type SignatureClaim,
+  signedText,
+  signingSecret,
+} from './twilio-signature.js';
+import { UnsignedWork } from './unsigned-work.js';
 import { MODULE_OPTIONS_TOKEN, type WebhooksModuleOptions } from './webhooks.module-definition.js';
 
 /** How many tokens are tried for events that name several accounts, or none: the request may be a stranger's. */
 const MOST_TOKENS = 4;
+
+/** How many account SIDs are looked up in JSON that is not verified yet. */
+const MOST_LOOKED_AT = 200;
+
+const UNKNOWN_ACCOUNT = 'its AccountSid is not one of the configured accounts';
+
+const NOTHING = Buffer.alloc(0);
 
 /** Marks a controller that takes status callbacks only: a refusal names what else a request looks like. */
 export const StatusCallbacksOnly = () => SetMetadata(STATUS_CALLBACKS_ONLY, true);
 
 const STATUS_CALLBACKS_ONLY = Symbol('STATUS_CALLBACKS_ONLY');
 
-/** What may have signed a request, and what the log says if it did not. */
-interface Signer {
-  readonly secrets: readonly string[];
-  readonly algorithm: 'HMAC_SHA1' | typeof SHARED_KEY_ALGORITHM;
+/** How a request says that it is signed, and what the log says if it is not. */
+interface Claim extends SignatureClaim {
+  /** Of the shared key that the request names; null for the tokens of its account. */
+  readonly sharedSecret: string | null;
   readonly mismatch: string;
 }
+
+interface Fault {
+  readonly fault: string;
+}
+
+/** The callback, also of a request with a fault as far as it was read. */
+type Checked =
+  | { readonly fault: null; readonly callback: SignedCallback }
+  | { readonly fault: string; readonly callback: SignedCallback | null };
 
 interface Refused {
   readonly fault: string;
   /** What the request looks like, if that belongs elsewhere. */
   readonly lookalike: string | null;
-  readonly callback: SignedCallback;
+  readonly url: string;
   readonly request: CallbackRequest;
   readonly response: Response;
 }
@@ -62,6 +87,7 @@ export class TwilioSignatureGuard implements CanActivate {
   constructor(
     private readonly accounts: TwilioAccounts,
     private readonly refusals: Refusals,
+    private readonly unsigned: UnsignedWork,
     @Inject(MODULE_OPTIONS_TOKEN) private readonly options: WebhooksModuleOptions,
     private readonly reflector: Reflector,
   ) {}
@@ -72,29 +98,43 @@ export class TwilioSignatureGuard implements CanActivate {
     // It stands before the controller and before the route, too.
     if (request.signedCallback !== undefined) return true;
     const response = http.getResponse<Response>();
-    const form = bodyForm(request);
-    request.rawBody ??= await readBody(request, response);
-    const callback = this.read(request, form);
-    // Verified before anything else: an address that sends forgeries may be the proxy that Twilio comes through too.
-    const fault = this.findFault(request, form, callback);
-    if (fault !== null) {
-      const lookalike = this.lookalike(callback, context);
-      return this.refuse({ fault, lookalike, callback, request, response });
+    try {
+      request.signedCallback = await this.admit(request, response, context);
+    } catch (refusal) {
+      await this.unsigned.untilAnswerable(request, response);
+      throw refusal;
     }
-    request.signedCallback = callback;
     this.logger.log('📞 [WEBHOOK] Received Twilio message status webhook', TwilioSignatureGuard.name);
     this.logger.log('✅ [WEBHOOK] Twilio signature validated', TwilioSignatureGuard.name);
     return true;
   }
 
-  private read(request: CallbackRequest, form: BodyForm): SignedCallback {
-    if (request.rawBody === undefined) {
+  /** Looks at what costs least first, and at the address last: one that sends forgeries may be the proxy before Twilio. */
+  private async admit(
+    request: CallbackRequest,
+    response: Response,
+    context: ExecutionContext,
+  ): Promise<SignedCallback> {
+    const form = bodyForm(request);
+    assertReadableLength(request);
+    const url = this.publicUrl(request);
+    const claim = this.readClaim(request);
+    const isSmall = isSmallBody(request);
+    if ('fault' in claim && !isSmall) {
+      return this.refuse({ ...claim, lookalike: null, url, request, response });
+    }
+    request.rawBody ??= await readBody(request);
+    const { rawBody } = request;
+    if (rawBody === undefined) {
       throw new InternalServerErrorException(
         'The body was parsed before its bytes were kept: create the Nest application with rawBody: true',
       );
     }
-    const body = request.rawBody.toString('utf8');
-    return { ...readContent(body, form), body, url: this.publicUrl(request) };
+    const check = () => timed(request, () => this.check(claim, form, rawBody, url));
+    const { fault, callback } = isSmall ? check() : await this.unsigned.checkLarge(check);
+    if (fault === null) return callback;
+    const lookalike = callback === null ? null : this.lookalike(callback, context);
+    return this.refuse({ fault, lookalike, url, request, response });
   }
 
   private publicUrl(request: CallbackRequest): string {
@@ -102,48 +142,85 @@ export class TwilioSignatureGuard implements CanActivate {
     return origin + request.originalUrl;
   }
 
-  /** @returns what is wrong with the request, or null for one that Twilio signed. */
-  private findFault(request: CallbackRequest, form: BodyForm, callback: SignedCallback): string | null {
-    const signature = request.headers['x-twilio-signature'];
-    if (typeof signature !== 'string') return 'there is no X-Twilio-Signature header';
-    const tokens = this.authTokens(callback, form);
-    const signer = this.findSigner(request, tokens);
-    if ('fault' in signer) return signer.fault;
-    if (tokens.length === 0) return 'its AccountSid is not one of the configured accounts';
-    const { secrets, algorithm, mismatch } = signer;
-    const { parameters, body, url } = callback;
-    const isValid = (secret: string) =>
-      form === 'json'
-        ? twilio.validateRequestWithBody(secret, signature, url, body, algorithm)
-        : twilio.validateRequest(secret, signature, url, parameters, algorithm);
-    try {
-      return secrets.some(isValid) ? null : mismatch;
-    } catch {
-      // The library throws for a URL that is none, e.g. with a malformed Host header.
-      return 'its URL is malformed';
-    }
-  }
-
-  /** With the header, only the shared key that it names counts: an auth token's signature would be a downgrade. */
-  private findSigner(
-    request: CallbackRequest,
-    tokens: readonly string[],
-  ): Signer | { readonly fault: string } {
-    if (request.headers[SIGNATURE_SETTINGS_HEADER] === undefined) {
+  /** With the settings, only the shared key that they name counts: an auth token's signature would be a downgrade. */
+  private readClaim(request: CallbackRequest): Claim | Fault {
+    const { headers } = request;
+    const signature = headers['x-twilio-signature'];
+    if (typeof signature !== 'string') return { fault: 'there is no X-Twilio-Signature header' };
+    if (headers[SIGNATURE_SETTINGS_HEADER] === undefined) {
       const mismatch = 'its signature does not match: compare the URL and the auth token';
-      return { secrets: tokens, algorithm: 'HMAC_SHA1', mismatch };
+      return claimed({ signature, algorithm: 'HMAC_SHA1', sharedSecret: null, mismatch });
     }
     const settings = readSignatureSettings(request.headersDistinct[SIGNATURE_SETTINGS_HEADER] ?? []);
     if ('fault' in settings) return settings;
     const keyId = shown(settings.keyId);
-    const secret = this.accounts.sharedKeySecret(settings.keyId);
-    return secret === undefined
-      ? { fault: `it is signed with the shared key ${keyId}, which is not in TWILIO_WEBHOOK_SHARED_KEYS` }
-      : {
-          secrets: [secret],
-          algorithm: SHARED_KEY_ALGORITHM,
-          mismatch: `its signature does not match the shared key ${keyId}: compare the URL and the key's secret`,
-        };
+    const sharedSecret = this.accounts.sharedKeySecret(settings.keyId);
+    if (sharedSecret === undefined) {
+      return {
+        fault: `it is signed with the shared key ${keyId}, which is not in TWILIO_WEBHOOK_SHARED_KEYS`,
+      };
+    }
+    const mismatch = `its signature does not match the shared key ${keyId}: compare the URL and the key's secret`;
+    return claimed({ signature, algorithm: SHARED_KEY_ALGORITHM, sharedSecret, mismatch });
+  }
+
+  /** All of it at once: a large request waits for its turn. */
+  private check(claim: Claim | Fault, form: BodyForm, rawBody: Buffer, url: string): Checked {
+    const body = rawBody.toString('utf8');
+    if (form === 'form' && hasTooManyParameters(body)) {
+      throw new PayloadTooLargeException(`A callback has ${MOST_PARAMETERS} parameters at most`);
+    }
+    const read = () => ({ ...readContent(body, form), form, body, url });
+    if ('fault' in claim) return { ...claim, callback: read() };
+    try {
+      return form === 'form' ? this.checkForm(claim, read()) : this.checkJson(claim, rawBody, url, read);
+    } catch (error) {
+      // E.g. of a malformed Host header.
+      if (URL.canParse(url)) throw error;
+      return { fault: 'its URL is malformed', callback: null };
+    }
+  }
+
+  private checkForm({ sharedSecret, mismatch, ...claim }: Claim, callback: SignedCallback): Checked {
+    const { parameters, url } = callback;
+    const tokens = this.authTokens(callback, 'form');
+    if (tokens.length === 0) return { fault: UNKNOWN_ACCOUNT, callback };
+    const secrets = sharedSecret === null ? tokens : [sharedSecret];
+    const secret = signingSecret(secrets, claim, { url, text: signedText(parameters) });
+    return secret === undefined ? { fault: mismatch, callback } : { fault: null, callback };
+  }
+
+  /** The signature covers the URL, and the URL the body: JSON is parsed after that, since what is nested deep takes long. */
+  private checkJson(
+    { sharedSecret, mismatch, ...claim }: Claim,
+    rawBody: Buffer,
+    url: string,
+    read: () => SignedCallback,
+  ): Checked {
+    const secrets = sharedSecret === null ? this.likelyTokens(rawBody) : [sharedSecret];
+    const secret = namesHashOf(rawBody, url)
+      ? signingSecret(secrets, claim, { url, text: NOTHING })
+      : undefined;
+    if (secret === undefined)
+      return { fault: mismatch, callback: rawBody.length <= SMALL_BODY ? read() : null };
+    const callback = read();
+    const tokens = this.authTokens(callback, 'json');
+    if (tokens.length === 0) return { fault: UNKNOWN_ACCOUNT, callback };
+    const isItsOwn = sharedSecret !== null || tokens.includes(secret);
+    return isItsOwn ? { fault: null, callback } : { fault: mismatch, callback };
+  }
+
+  /** Whatever authTokens() can return for this JSON, and perhaps more. */
+  private likelyTokens(rawBody: Buffer): readonly string[] {
+    const named = new Set<string>();
+    let looked = 0;
+    for (const [accountSid] of rawBody.toString('latin1').matchAll(/AC[0-9a-zA-Z]+/g)) {
+      looked += 1;
+      if (this.accounts.authTokens(accountSid).length > 0) named.add(accountSid);
+      if (named.size === MOST_TOKENS || looked === MOST_LOOKED_AT) break;
+    }
+    const others = this.accounts.accountSids.slice(0, MOST_TOKENS);
+    return [...new Set([...named, ...others].flatMap((sid) => this.accounts.authTokens(sid)))];
   }
 
   /** The tokens of the account that a request names, or of those that the events of Event Streams name. */
@@ -154,7 +231,6 @@ export class TwilioSignatureGuard implements CanActivate {
     if (accountSid !== undefined) {
       return typeof accountSid === 'string' ? this.accounts.authTokens(accountSid) : [];
     }
-    // The signature of JSON covers the URL alone, so that each token costs little.
     const events = form === 'json' ? cloudEvents(callback) : [];
     if (events.length === 0) return [];
     const named = accountsOf(events);
@@ -170,7 +246,7 @@ export class TwilioSignatureGuard implements CanActivate {
     return misdirected === null ? null : `It looks like ${explainMisdirected(misdirected)}`;
   }
 
-  private async refuse({ fault, lookalike, callback, request, response }: Refused): Promise<never> {
+  private async refuse({ fault, lookalike, url, request, response }: Refused): Promise<never> {
     measured('callback.answered', { channel: null, status: null, result: 'refused' });
     const answer = (message: string) => (lookalike === null ? message : `${message}. ${lookalike}`);
     const retryAfterSeconds = await this.refusals.count(request.ip ?? '');
@@ -183,10 +259,24 @@ export class TwilioSignatureGuard implements CanActivate {
     const reason = lookalike === null ? fault : `${fault}. ${lookalike}`;
     this.logger.warn(
       '⛔ [WEBHOOK] Request refused',
-      { reason, checkedUrl: callback.url.split('?', 1)[0], ip: request.ip },
+      { reason, checkedUrl: url.split('?', 1)[0], ip: request.ip },
       TwilioSignatureGuard.name,
     );
     // Which fault it was is for the log: a stranger shall not learn which accounts and keys are configured.
     throw new ForbiddenException(answer('The request is not signed by a configured Twilio account'));
+  }
+}
+
+/** What cannot be a signature needs no computation. */
+function claimed(claim: Claim): Claim | Fault {
+  return isSignature(claim) ? claim : { fault: claim.mismatch };
+}
+
+function timed<Result>(request: CallbackRequest, check: () => Result): Result {
+  const startedAt = performance.now();
+  try {
+    return check();
+  } finally {
+    request.milliseconds = performance.now() - startedAt;
   }
 }

@@ -4,6 +4,7 @@ import { MessageStatusController } from './message-status.controller.js';
 import { MessageStatusReportPipe } from './message-status-report.pipe.js';
 import { RejectedCallbacksStore } from './rejected-callbacks.store.js';
 import { TwilioSignatureGuard } from './twilio-signature.guard.js';
+import { UnsignedWork } from './unsigned-work.js';
 import {
   ConfigurableModuleClass,
   MODULE_OPTIONS_TOKEN,
@@ -23,8 +24,8 @@ const refusals = {
 /** Give it a MessageEventsModule and a TwilioModule in `imports`. */
 @Module({
   controllers: [MessageStatusController],
-  providers: [TwilioSignatureGuard, refusals, MessageStatusReportPipe, RejectedCallbacksStore],
+  providers: [TwilioSignatureGuard, refusals, MessageStatusReportPipe, RejectedCallbacksStore, UnsignedWork],
   // What TwilioSignatureGuard needs on another module's controller.
-  exports: [MODULE_OPTIONS_TOKEN, Refusals],
+  exports: [MODULE_OPTIONS_TOKEN, Refusals, UnsignedWork],
 })
 export class WebhooksModule extends ConfigurableModuleClass {}

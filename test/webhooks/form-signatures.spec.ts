@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { TestApplication, WEBHOOK_PATH, WEBHOOK_URL } from '../support/application.js';
-import { type CallbackPost, postCallback, statusParameters } from './post-callback.js';
+import { type CallbackPost, errorBody, postCallback, statusParameters } from './post-callback.js';
 
 describe('the signature of a form', () => {
   let application: TestApplication;
@@ -48,10 +48,18 @@ describe('the signature of a form', () => {
     expect(Object.getPrototypeOf({})).toBe(Object.prototype);
   });
 
-  it('holds with 3000 parameters', async () => {
-    const many = Object.fromEntries(Array.from({ length: 3000 }, (_, index) => [`p${index}`, `${index}`]));
-    const parameters = statusParameters(many);
+  it('holds with 500 parameters, and is not looked at with more, repeated names included', async () => {
+    const named = (count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, index) => [`p${index}`, `${index}`]));
+    const usual = Object.keys(statusParameters()).length;
+    const parameters = statusParameters(named(500 - usual));
     expect(await accepted({ parameters })).toEqual(parameters);
+    const repeated = { Same: Array.from({ length: 501 - usual }, String) };
+    for (const extra of [named(501 - usual), repeated]) {
+      const answer = await postCallback(application, { parameters: statusParameters(extra) });
+      expect(answer.status).toBe(413);
+      expect(errorBody(answer).message).toBe('A callback has 500 parameters at most');
+    }
   });
 
   it.each(['%zz', '%', 'a%ffb', '%C3%28', '%00'])('holds with the value %s', async (value) => {

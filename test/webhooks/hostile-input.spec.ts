@@ -85,6 +85,65 @@ describe('a signed callback with text that PostgreSQL cannot hold', () => {
   });
 
   it.each([
+    ['12345678901234567890123'],
+    ['-12345678901234567890123.5'],
+    ['9007199254740993'],
+    ['0.1000000000000000055'],
+    ['1e400', `1${'0'.repeat(400)}`],
+    ['-2.5E-400', `-0.${'0'.repeat(399)}25`],
+    ['1.50'],
+    ['0.0'],
+    // What jsonb cannot hold stays as text.
+    ['-0', '"-0"'],
+    ['-0.0', '"-0.0"'],
+    ['1e999999', '"1e999999"'],
+    ['1E-999999', '"1E-999999"'],
+    ['[1e2,{"a":1E+2}]', '[100, {"a": 100}]'],
+    [
+      '{"a":1,"b":[],"a":{"c":12345678901234567890123}}',
+      '{"a": [1, {"c": 12345678901234567890123}], "b": []}',
+    ],
+    ['"\\u0000007"', `"${REPLACED}007"`],
+    ['["\\u00001e400",1e400]', `["${REPLACED}1e400", 1${'0'.repeat(400)}]`],
+    ['"12345678901234567890123 \\"1.50\\" {[,:"'],
+  ])('is stored as it was sent where a JSON body has %s', async (json, stored = json) => {
+    const parameters = statusParameters();
+    const body = JSON.stringify(parameters).replace(/}$/, `,"Odd" : ${json} }`);
+    expect((await postCallback(application, jsonTextCallback(body))).status).toBe(204);
+    const [row] = await application.query(
+      `select payload->'Odd' = $2::jsonb as same, (payload->'Odd')::text as odd from message_events where message_sid = $1`,
+      [parameters.MessageSid, stored],
+    );
+    expect(row).toEqual({ same: true, odd: stored });
+  });
+
+  it('is rejected and kept as it was sent, too', async () => {
+    const body = `{"AccountSid":"${demoAccount.sid}","MessageSid":12345678901234567890123,"MessageSid":1e400}`;
+    expect((await postCallback(application, jsonTextCallback(body))).status).toBe(400);
+    const [row] = await application.query(
+      `select (payload->'MessageSid')::text as kept from rejected_callbacks order by id desc limit 1`,
+    );
+    expect(row).toEqual({ kept: `[12345678901234567890123, 1${'0'.repeat(400)}]` });
+  });
+
+  it('has the ErrorCode of a JSON number, however that is written', async () => {
+    for (const [json, code] of [
+      ['63049', '63049'],
+      ['63049.0', '63049'],
+      ['6.3049e4', '63049'],
+      ['12345678901234567890123', '12345678901234567890123'],
+    ] as const) {
+      const parameters = statusParameters({ MessageStatus: 'failed' });
+      const body = JSON.stringify(parameters).replace(/}$/, `,"ErrorCode":${json}}`);
+      expect((await postCallback(application, jsonTextCallback(body))).status).toBe(204);
+      const [row] = await application.query('select error_code from message_events where message_sid = $1', [
+        parameters.MessageSid,
+      ]);
+      expect(row).toEqual({ error_code: code });
+    }
+  });
+
+  it.each([
     ['an ErrorCode of 30 KB', { ErrorCode: LONG }],
     ['an ErrorMessage of 30 KB', { ErrorMessage: LONG }],
     ['a To of 30 KB', { To: `whatsapp:${LONG}` }],

@@ -1,0 +1,97 @@
+/** No callback nests this deep; PostgreSQL's JSON parser has a limit too. */
+export const MAXIMUM_DEPTH = 64;
+
+/** A value nests too deep to be stored. */
+export class NestedTooDeepError extends Error {
+  override readonly name = 'NestedTooDeepError';
+}
+
+/** What PostgreSQL holds as a number, exactly: its `numeric` ends far beyond (131,072 digits, and 16,383 after the point). */
+const MOST_DIGITS = 10_000;
+const MOST_EXPONENT = 1_000;
+
+/** Before the text of a number. No other text that is stored has U+0000, see storable(). */
+const MARK = '\0';
+
+const MARKED = /"\\u0000(-?\d[\d.eE+-]*)"/g;
+
+/** A number of JSON that JavaScript would write another way. */
+export class ExactNumber {
+  constructor(private readonly text: string) {}
+
+  /** As JavaScript writes it if that is the same number for sure, e.g. of `63049.0`. */
+  toString(): string {
+    const value = Number(this.text);
+    return Number.isSafeInteger(value) ? String(value) : this.text;
+  }
+
+  toJSON(): string {
+    return MARK + this.text;
+  }
+}
+
+/**
+ * Parses valid JSON so that stringifyExactly() writes its numbers as they were sent. A name that is repeated has all of its
+ * values, as in a form. A number that PostgreSQL cannot hold exactly (minus zero, huge exponents) becomes a text.
+ * @throws NestedTooDeepError
+ */
+export function parseExactly(json: string): unknown {
+  return new Reader(json.match(TOKENS) ?? []).value(0);
+}
+
+/** Of values that parseExactly() made, and any other. */
+export function stringifyExactly(value: unknown): string {
+  const json = JSON.stringify(value);
+  return json.includes('\\u0000') ? json.replace(MARKED, '$1') : json;
+}
+
+/** Brackets, texts, and numbers and words; what is between them is of no matter. */
+const TOKENS = /[[\]{}]|"[^"\\]*(?:\\.[^"\\]*)*"|[^\s[\]{}",:]+/g;
+
+class Reader {
+  private position = 0;
+
+  constructor(private readonly tokens: readonly string[]) {}
+
+  value(depth: number): unknown {
+    if (depth > MAXIMUM_DEPTH) throw new NestedTooDeepError('The value is nested too deep');
+    const token = this.next();
+    if (token === '{') return this.object(depth);
+    if (token === '[') return this.array(depth);
+    return /^[-\d]/.test(token) ? number(token) : (JSON.parse(token) as unknown);
+  }
+
+  private object(depth: number): unknown {
+    const values = new Map<string, unknown[]>();
+    for (let token = this.next(); token !== '}'; token = this.next()) {
+      const name = JSON.parse(token) as string;
+      const value = this.value(depth + 1);
+      const known = values.get(name);
+      if (known === undefined) values.set(name, [value]);
+      else known.push(value);
+    }
+    return Object.fromEntries([...values].map(([name, all]) => [name, all.length === 1 ? all[0] : all]));
+  }
+
+  private array(depth: number): unknown[] {
+    const items: unknown[] = [];
+    while (this.tokens[this.position] !== ']') items.push(this.value(depth + 1));
+    this.position += 1;
+    return items;
+  }
+
+  private next(): string {
+    const token = this.tokens[this.position];
+    if (token === undefined) throw new SyntaxError('The JSON ends too early');
+    this.position += 1;
+    return token;
+  }
+}
+
+function number(text: string): unknown {
+  if (String(Number(text)) === text) return Number(text);
+  const [digits = '', exponent = '0'] = text.split(/e/i);
+  const isMinusZero = /^-[0.]+$/.test(digits);
+  const isHuge = digits.length > MOST_DIGITS || Math.abs(Number(exponent)) > MOST_EXPONENT;
+  return isMinusZero || isHuge ? text : new ExactNumber(text);
+}

@@ -1,0 +1,115 @@
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { parse, stringify } from 'node:querystring';
+import type { CallbackParameters } from './callback-parameters.js';
+import { unescapeAnything } from './parse-form.js';
+
+/** The base64 of a hash has one length. */
+const ALGORITHMS = {
+  HMAC_SHA1: { hash: 'sha1', base64: /^[\da-zA-Z+/]{27}=$/ },
+  HMAC_SHA256: { hash: 'sha256', base64: /^[\da-zA-Z+/]{43}=$/ },
+} as const;
+
+type SignatureAlgorithm = keyof typeof ALGORITHMS;
+
+/** Of a URL that is written anew. One that an operator sets has some dozen characters. */
+const LONGEST_QUERY = 2_048;
+
+/** What a signature covers. */
+export interface SignedContent {
+  readonly url: string;
+  /** Of a form, from signedText(); empty for JSON, whose hash is in the URL. */
+  readonly text: Buffer;
+}
+
+/** What a request's headers say. */
+export interface SignatureClaim {
+  readonly signature: string;
+  readonly algorithm: SignatureAlgorithm;
+}
+
+/** A text of another form matches nothing. */
+export function isSignature({ signature, algorithm }: SignatureClaim): boolean {
+  return ALGORITHMS[algorithm].base64.test(signature);
+}
+
+/**
+ * The parameters as Twilio signs them: sorted by name, each name with its value, and with each of its different values if
+ * it is repeated. Sorted once for all secrets and forms of the URL: Twilio's library sorts for each of them.
+ */
+export function signedText(parameters: CallbackParameters): Buffer {
+  const parts = Object.keys(parameters)
+    .sort()
+    .map((name) => {
+      const value = parameters[name];
+      if (!Array.isArray(value)) return name + String(value);
+      return [...new Set(value.map(String))]
+        .sort()
+        .map((one) => name + one)
+        .join('');
+    });
+  return Buffer.from(parts.join(''));
+}
+
+/**
+ * Finds the secret with which `validateRequest` of Twilio's library accepts the signature, at a bounded price. The URL
+ * counts as it was received and as `new URL()` writes it, with and without its port.
+ * @throws TypeError for a malformed URL.
+ */
+export function signingSecret(
+  secrets: readonly string[],
+  { signature, algorithm }: SignatureClaim,
+  { url, text }: SignedContent,
+): string | undefined {
+  const { hash } = ALGORITHMS[algorithm];
+  const given = Buffer.from(signature);
+  const signs = (form: string) => (secret: string) => {
+    const expected = Buffer.from(createHmac(hash, secret).update(form).update(text).digest('base64'));
+    return expected.length === given.length && timingSafeEqual(expected, given);
+  };
+  const tried = new Set<string>();
+  const tryForms = (forms: readonly string[]): string | undefined => {
+    for (const form of forms) {
+      if (tried.has(form)) continue;
+      tried.add(form);
+      const secret = secrets.find(signs(form));
+      if (secret !== undefined) return secret;
+    }
+    return undefined;
+  };
+  return tryForms(withAndWithoutPort(url)) ?? tryForms(normalizedForms(url));
+}
+
+/** Whether the query names the body's SHA-256, as Twilio signs JSON. @throws TypeError for a malformed URL. */
+export function namesHashOf(body: Buffer, url: string): boolean {
+  const named = new URL(url).searchParams.get('bodySHA256') ?? '';
+  if (named.length !== 64) return false;
+  const expected = Buffer.from(createHash('sha256').update(body).digest('hex'));
+  const given = Buffer.from(named);
+  return expected.length === given.length && timingSafeEqual(expected, given);
+}
+
+/** Also with the query as Node's `querystring` writes it, for back ends that signed an escaped form. */
+function normalizedForms(url: string): string[] {
+  const normalized = new URL(url).toString();
+  const forms = withAndWithoutPort(normalized);
+  const start = normalized.indexOf('?') + 1;
+  const query = normalized.slice(start);
+  if (start === 0 || query === '' || query.length > LONGEST_QUERY) return forms;
+  const legacyQuery = stringify(parse(query, '&', '=', { decodeURIComponent: unescapeAnything }));
+  return [...forms, ...forms.map((form) => form.slice(0, -query.length) + legacyQuery)];
+}
+
+function withAndWithoutPort(url: string): string[] {
+  const match = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)/i.exec(url);
+  if (match === null) return [url];
+  const [prefix, scheme = '', authority = ''] = match;
+  const rest = url.slice(prefix.length);
+  const userEnd = authority.lastIndexOf('@') + 1;
+  const hostAndPort = authority.slice(userEnd);
+  // A colon begins the port only behind the bracket of an IPv6 address.
+  const portStart = hostAndPort.indexOf(':', hostAndPort.lastIndexOf(']') + 1);
+  const host =
+    authority.slice(0, userEnd) + (portStart === -1 ? hostAndPort : hostAndPort.slice(0, portStart));
+  const port = scheme.toLowerCase() === 'https://' ? ':443' : ':80';
+  return [scheme + host + rest, portStart === -1 ? scheme + host + port + rest : url];
+}
