@@ -58,7 +58,7 @@ async function expectRefusal(url: string, check: string, ...texts: string[]): Pr
     },
     openDatabase,
   };
-  await runDoctor({ json: false }, patient, { print: (line: string) => output.push(line), complain: () => undefined });
+  await runDoctor({ json: false }, patient, { print: (line: string) => output.push(line) });
   const line = output.find((text) => text.startsWith(`✖ ${check}: `));
   for (const text of texts) expect(line).toContain(text);
 }
