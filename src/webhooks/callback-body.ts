@@ -1,9 +1,5 @@
-import {
-  BadRequestException,
-  HttpException,
-  PayloadTooLargeException,
-  UnsupportedMediaTypeException,
-} from '@nestjs/common';
+import type { HttpException } from '@nestjs/common';
+import { BadRequestException, PayloadTooLargeException, UnsupportedMediaTypeException } from '@nestjs/common';
 import type { BodyForm } from './callback-parameters.js';
 import type { CallbackRequest } from './callback-request.js';
 

@@ -104,12 +104,15 @@ describe('the check of a signature', () => {
 
   it('sorts and joins the parameters once, whatever there is to try', () => {
     let reads = 0;
-    const given = new Proxy({ b: '2', a: ['y', 'x', 'y'] } as Record<string, unknown>, {
-      ownKeys: (target) => {
-        reads += 1;
-        return Reflect.ownKeys(target);
+    const given = new Proxy(
+      { b: '2', a: ['y', 'x', 'y'] },
+      {
+        ownKeys: (target) => {
+          reads += 1;
+          return Reflect.ownKeys(target);
+        },
       },
-    });
+    );
     const text = signedText(given);
     expect(text.toString()).toBe('axayb2');
     const claim = { signature: `${'A'.repeat(27)}=`, algorithm: 'HMAC_SHA1' } as const;
