@@ -10,8 +10,8 @@ const END_WEIGHTS = { killed: 55, silent: 25, stopped: 20 } as const;
 export interface PlannedFailover {
   /**
    * `at_once`: the address leads to the new primary when it is one. `late`: a while after; until then nothing listens.
-   * `stale`: only when the old primary is back as a standby, to which the service is connected by then. Its connections
-   * stay open.
+   * `stale`: only when the old primary is back as a standby, to which the service is connected by then, or 5 s after the
+   * promotion. Its connections stay open.
    */
   readonly address: keyof typeof ADDRESS_WEIGHTS;
   /**

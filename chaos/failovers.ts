@@ -14,10 +14,12 @@ export interface Moments {
   readonly reachableAt: number;
 }
 
+export type FailoverCounts = readonly (readonly [name: string, count: number])[];
+
 /** Servers of which one can take the place of another. */
 export interface FailoverServers extends DatabaseServers {
-  /** How often a server could not be rewound and was copied anew. */
-  readonly copies: number;
+  /** For the report. */
+  counts(): FailoverCounts;
   /** In words. */
   describe(plan: PlannedFailover): string;
   /** Resolves when the service can reach the new primary. */
@@ -33,7 +35,7 @@ export interface Recovery extends Moments {
   readonly recoveredAt: number;
 }
 
-/** What the service may take, in milliseconds, from the moment at which it can reach the new primary. */
+/** What the service may take, in milliseconds, from the promotion. */
 const RECOVERY_LIMIT_MILLISECONDS = 10_000;
 
 const WRONG_CONNECTIONS_LIMIT_MILLISECONDS = 30_000;
@@ -90,7 +92,7 @@ export class Failovers implements Disturbance {
       `${name}: worked ${seconds(recoveredAt - reachableAt)} s after the primary could be reached, ` +
       `${seconds(recoveredAt - promotedAt)} s after the promotion`;
     this.say(text);
-    if (recoveredAt - reachableAt > RECOVERY_LIMIT_MILLISECONDS) this.#slow.push(text);
+    if (recoveredAt - promotedAt > RECOVERY_LIMIT_MILLISECONDS) this.#slow.push(text);
   }
 
   reportLines(): string[] {
@@ -99,7 +101,7 @@ export class Failovers implements Disturbance {
     return [
       'Failovers',
       line('failovers', this.#recoveries.length),
-      line('old primaries that were copied anew', this.servers.copies),
+      ...this.servers.counts().map(([name, count]) => line(name, count)),
       line('seconds from reachable to 204 and SMS, min / median / max', spread(sinceReachable)),
       line('seconds from promotion to 204 and SMS, min / median / max', spread(sincePromotion)),
     ];
@@ -107,7 +109,7 @@ export class Failovers implements Disturbance {
 
   async verdict(): Promise<ReadonlyMap<string, readonly string[]>> {
     return new Map([
-      ['recoveries over 10 s', this.#slow],
+      ['recoveries over 10 s after the promotion', this.#slow],
       ['connections left to a server that is read-only', await this.#wrongConnections()],
     ]);
   }

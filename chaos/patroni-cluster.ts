@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { UsageError } from '../simulator/command-line.js';
 import type { PlannedFailover } from './failover-schedule.js';
-import type { FailoverServers, Moments } from './failovers.js';
+import type { FailoverCounts, FailoverServers, Moments } from './failovers.js';
 import type { ReplicaName } from './fault-schedule.js';
 import { freePort } from './free-port.js';
 import type { Addresses } from './options.js';
@@ -89,11 +89,11 @@ export class PatroniCluster implements FailoverServers {
     return urlOf(`127.0.0.1:${String(this.rightAddress.port)}`);
   }
 
-  /** How often a server was copied from the leader, but for the first time. */
-  get copies(): number {
+  counts(): FailoverCounts {
     const logs = this.nodes.map(({ name }) => readFileSync(this.#logOf(`patroni-${name}`), 'utf8'));
     const copies = logs.flatMap((log) => log.match(/replica has been created/g) ?? []).length;
-    return copies - (this.nodes.length - 1);
+    // But for the first time.
+    return [['servers that were copied from the leader', copies - (this.nodes.length - 1)]];
   }
 
   serviceUrl(replica: ReplicaName): string {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
 import type { PlannedFailover } from './failover-schedule.js';
-import type { FailoverServers, Moments } from './failovers.js';
+import type { FailoverCounts, FailoverServers, Moments } from './failovers.js';
 import type { ReplicaName } from './fault-schedule.js';
 import { freePort } from './free-port.js';
 import type { Addresses } from './options.js';
@@ -15,6 +15,9 @@ const STANDBY = 'standby';
 
 /** A hang bound: on a busy machine, a server takes long to follow. */
 const FOLLOWING_LIMIT_MILLISECONDS = 60_000;
+
+/** The longest that a name or a virtual address leads to the wrong server after a promotion. */
+const STALE_LIMIT_MILLISECONDS = 5_000;
 
 /** A server with the address that always leads to it. */
 interface Node {
@@ -28,8 +31,8 @@ interface Node {
  * wrongly, or by both of their own.
  */
 export class PostgresCluster implements FailoverServers {
-  /** How often the old primary could not be rewound and was copied anew. */
-  copies = 0;
+  #copies = 0;
+  #staleAddresses = 0;
   #isAway = false;
   #lastAwayAt = 0;
   #rejoining: Promise<void> = Promise.resolve();
@@ -82,6 +85,13 @@ export class PostgresCluster implements FailoverServers {
     return `postgresql://postgres@${hosts.join(',')}/postgres?target_session_attrs=read-write`;
   }
 
+  counts(): FailoverCounts {
+    return [
+      ['of them with an address that led to the standby', this.#staleAddresses],
+      ['old primaries that could not be rewound and were copied anew', this.#copies],
+    ];
+  }
+
   wasAwaySince(time: number): boolean {
     return this.#isAway || this.#lastAwayAt >= time;
   }
@@ -111,13 +121,21 @@ export class PostgresCluster implements FailoverServers {
     this.rightAddress.cut();
     [this.primary, this.standby] = [next, old];
     this.#rejoining = this.#rejoin(old, next);
-    if (plan.address === 'stale') await this.#rejoining;
-    await delay(plan.addressDelay);
+    await this.#whileAddressIsWrong(plan);
     this.address.leadTo(next.server.port);
     if (plan.address === 'at_once') this.address.cut();
     this.#isAway = false;
     this.#lastAwayAt = Date.now();
     return { endedAt, promotedAt, reachableAt: Date.now() };
+  }
+
+  async #whileAddressIsWrong({ address, addressDelay }: PlannedFailover): Promise<void> {
+    const limit = delay(STALE_LIMIT_MILLISECONDS, false);
+    if (address === 'stale') {
+      const isStandby = await Promise.race([this.#rejoining.then(() => true), limit]);
+      if (isStandby) this.#staleAddresses += 1;
+    }
+    await Promise.race([delay(addressDelay), limit]);
   }
 
   async repair(): Promise<void> {
@@ -172,7 +190,7 @@ export class PostgresCluster implements FailoverServers {
       await startAsStandby(server);
       await this.#untilFollowed(primary);
     } catch (error) {
-      this.copies += 1;
+      this.#copies += 1;
       const reason = error instanceof Error ? error.message : String(error);
       this.say(`server ${name} could not be rewound, so it is copied anew: ${reason}`);
       await server.close();

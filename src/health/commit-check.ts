@@ -1,5 +1,4 @@
 import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
-import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, type PoolConfig } from 'pg';
 import { DataSource } from 'typeorm';
@@ -10,7 +9,7 @@ import { type HealthModuleOptions, MODULE_OPTIONS_TOKEN } from './health.module-
 const ANSWER_LIFE_MILLISECONDS = 1_000;
 
 const CHECK_LIMIT_MILLISECONDS = 4_000;
-const CANCEL_LIMIT_MILLISECONDS = 1_000;
+const END_LIMIT_MILLISECONDS = 1_000;
 
 /** How long no commit is tried after callbacks met a full disk, in milliseconds. */
 const REFUSED_MILLISECONDS = 5_000;
@@ -104,18 +103,15 @@ async function tryToGrow(client: Client): Promise<void> {
   await client.query('rollback');
 }
 
-/** One that is not done in time is cancelled: PostgreSQL would wait on, e.g. for a standby, and keep the connection. */
+/** What is not done in time is cancelled by the client's `end()`: PostgreSQL would wait on, e.g. for a standby. */
 async function withConnection(options: PoolConfig, work: (client: Client) => Promise<void>): Promise<void> {
   const client = new ((options.Client ?? Client) as typeof Client)(options);
   client.on('error', () => undefined);
   const working = client.connect().then(() => work(client));
   try {
     await withinLimit(working);
-  } catch (error) {
-    await within(CANCEL_LIMIT_MILLISECONDS, cancel(client, working));
-    throw error;
   } finally {
-    await within(CANCEL_LIMIT_MILLISECONDS, client.end());
+    await within(END_LIMIT_MILLISECONDS, client.end());
   }
 }
 
@@ -137,29 +133,6 @@ async function within(milliseconds: number, work: Promise<unknown>): Promise<boo
     return await Promise.race([end, limit.catch(() => false)]);
   } finally {
     ended.abort();
-  }
-}
-
-/** What @types/pg does not have. */
-interface Session {
-  readonly processID: number | null;
-  readonly secretKey: number | null;
-  readonly connection: { readonly stream: Socket };
-}
-
-/** PostgreSQL's CancelRequest. Resolves when the work has ended, if it has not yet. */
-async function cancel(client: Client, work: Promise<unknown>): Promise<void> {
-  const { processID, secretKey, connection } = client as unknown as Session;
-  const { remoteAddress: address, remotePort: port } = connection.stream;
-  if (processID !== null && secretKey !== null && !(await within(0, work))) {
-    const request = Buffer.alloc(16);
-    [16, 80877102, processID, secretKey].forEach((word, index) => request.writeInt32BE(word, index * 4));
-    const socket =
-      address === undefined || port === undefined
-        ? connect(`${client.host}/.s.PGSQL.${client.port}`)
-        : connect(port, address);
-    socket.on('error', () => undefined).end(request);
-    await work.catch(() => undefined);
   }
 }
 
