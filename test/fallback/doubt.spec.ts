@@ -163,7 +163,7 @@ describe('a fallback that had to wait', () => {
   });
 });
 
-describe('an SMS whose row the application’s messages refuse', () => {
+describe('an SMS whose row the application’s messages cannot take at that time', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
@@ -173,14 +173,20 @@ describe('an SMS whose row the application’s messages refuse', () => {
   afterAll(() => application.close());
 
   it('is recorded as sent all the same, and gets its row once they take it', async () => {
-    await application.query(`alter table messages add constraint no_sms check (channel <> 'sms') not valid`);
+    await application.query(
+      `create function is_locked() returns trigger language plpgsql as $$
+       begin raise exception 'somebody has it' using errcode = 'lock_not_available'; end $$`,
+    );
+    await application.query(
+      `create trigger is_locked before insert on messages for each row when (new.channel = 'sms') execute function is_locked()`,
+    );
     const { twilioSid } = await seedMessage(application.dataSource);
     await policyFailure(application, twilioSid);
     const fallback = await untilFallbackEnds(application, twilioSid);
     expect(fallback).toMatchObject({ state: 'sent', messageId: null });
-    expect(fallback.lastError).toContain('no_sms');
+    expect(fallback.lastError).toContain('somebody has it');
 
-    await application.query('alter table messages drop constraint no_sms');
+    await application.query('drop function is_locked cascade');
     await untilQueueIsEmpty(application);
     await application.twilio.settled();
     const [sms] = await application.query(
