@@ -1,9 +1,4 @@
 /**
- * node build.js                               builds dist/ in a folder beside it, and puts that in its place
- * node build.js run PROGRAM [argument …]      runs a program of dist/; builds only if there is no dist/
- * node build.js run-new PROGRAM [argument …]  the same for a program that would be wrong if dist/ is out of date
- * node build.js watching                      marks dist/ as kept up to date by another program (npm run dev)
- *
  * A service may be running from dist/, so it is never changed file by file, and never without being asked.
  */
 import { spawnSync } from 'node:child_process';
@@ -31,10 +26,38 @@ const FILES = ['ormconfig.ts', 'tsconfig.json', 'tsconfig.build.json', 'build.js
 const ASSET = /\.(sql|css|svg)$/;
 const WITH_ASSETS = ['migrations', 'dashboard'];
 
+const USAGE = `Builds dist/, or runs a program of it.
+
+  node build.js                               builds dist/ in a folder beside it, and puts that in its place
+  node build.js run PROGRAM [argument …]      runs a program of dist/, e.g. src/commands/main
+  node build.js run-new PROGRAM [argument …]  the same, if dist/ is not out of date
+  node build.js watching                      marks dist/ as kept up to date by another program
+
+Exit codes: 0 done, 1 not built or not run, 2 wrong usage.
+`;
+
 const [task, program, ...programArguments] = process.argv.slice(2);
-if (task === undefined) build();
-else if (task === 'watching') watching();
-else await run(task === 'run-new');
+try {
+  await start();
+} catch (error) {
+  fail(`✖ ${error.message}`);
+}
+
+async function start() {
+  if (task === '--help' || task === '-h') process.stdout.write(USAGE);
+  else if (task === undefined) build();
+  else if (task === 'watching') watching();
+  else if ((task === 'run' || task === 'run-new') && program !== undefined) await run(task === 'run-new');
+  else {
+    process.stderr.write(`✖ Neither a program nor a task is named so: ${task}. --help tells more.\n`);
+    process.exit(2);
+  }
+}
+
+function fail(message) {
+  process.stderr.write(`${message}\n`);
+  process.exit(1);
+}
 
 async function run(mustBeNew) {
   const state = stateOf(dist);
@@ -42,16 +65,16 @@ async function run(mustBeNew) {
     process.stderr.write('Building dist/, which is not there yet.\n');
     build();
   } else if (state === 'old' && mustBeNew) {
-    process.stderr.write(
-      '✖ dist/ is older than the sources. Run: npm run build\n  Then repeat this, and restart the service if it runs from here.\n',
+    fail(
+      '✖ dist/ is older than the sources. Run: npm run build\n  Then repeat this, and restart the service if it runs from here.',
     );
-    process.exit(1);
   } else if (state === 'old') {
     process.stderr.write(
       '⚠ dist/ is older than the sources, and is used as it is. npm run build updates it.\n',
     );
   }
   const file = join(dist, `${program}.js`);
+  if (!existsSync(file)) fail(`✖ This build has no program ${program}. The whole of the sources has.`);
   process.argv = [process.argv[0], file, ...programArguments];
   await import(pathToFileURL(file).href);
 }
@@ -61,7 +84,8 @@ function build() {
   removeLeftovers();
   process.once('exit', () => rmSync(next, { recursive: true, force: true }));
   // The compiler gets Ctrl-C too; without a listener this process would end before it has tidied up.
-  process.on('SIGINT', () => undefined);
+  const wait = () => undefined;
+  process.on('SIGINT', wait);
   const sources = digestOfSources();
   compile('tsconfig.build.json', next);
   compile('dashboard', next);
@@ -70,17 +94,25 @@ function build() {
   if (existsSync(bin)) chmodSync(bin, 0o755);
   writeStamp(next, { sources });
   replaceDist(next);
+  process.off('SIGINT', wait);
 }
 
 function compile(project, outDir) {
-  const compiler = fileURLToPath(import.meta.resolve('typescript/bin/tsc'));
+  const compiler = compilerFile();
   const { status } = spawnSync(process.execPath, [compiler, '-p', project, '--outDir', outDir], {
     cwd: root,
     stdio: ['ignore', 2, 2],
   });
   if (status === 0) return;
-  process.stderr.write('✖ Not built: see above. dist/ stays as it was.\n');
-  process.exit(1);
+  fail('✖ Not built: see above. dist/ stays as it was.');
+}
+
+function compilerFile() {
+  try {
+    return fileURLToPath(import.meta.resolve('typescript/bin/tsc'));
+  } catch {
+    return fail('✖ Not built: TypeScript is not installed. Run: npm ci');
+  }
 }
 
 function copyAssets(from, to) {
@@ -130,10 +162,9 @@ function isAlive(pid) {
 
 /** @returns missing, old or new. Where there are no sources, as in the image, dist/ is what there is. */
 function stateOf(folder) {
-  const stamp = join(folder, 'build.json');
-  if (!existsSync(stamp)) return 'missing';
+  if (!existsSync(folder)) return 'missing';
   if (!existsSync(join(root, 'src'))) return 'new';
-  const { sources, watched } = JSON.parse(readFileSync(stamp, 'utf8'));
+  const { sources, watched } = readStamp(folder);
   const isNew = watched === true ? sourceFiles().every(isCompiled) : sources === digestOfSources();
   return isNew ? 'new' : 'old';
 }
@@ -164,6 +195,15 @@ function isCompiled(file) {
   if (file.endsWith('.d.ts') || !/\.(ts|sql|css|svg)$/.test(file)) return true;
   const output = join(dist, file.replace(/\.ts$/, '.js'));
   return existsSync(output) && statSync(output).mtimeMs >= statSync(join(root, file)).mtimeMs;
+}
+
+/** A build without one, e.g. of Nest's own program, may be of anything. */
+function readStamp(folder) {
+  try {
+    return JSON.parse(readFileSync(join(folder, 'build.json'), 'utf8'));
+  } catch {
+    return {};
+  }
 }
 
 function watching() {

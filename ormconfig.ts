@@ -2,9 +2,11 @@ import { DataSource } from 'typeorm';
 import { envVariables } from './src/config/env.js';
 import { loadEnvFile } from './src/config/load-env-file.js';
 import { parseEnv } from './src/config/parse-env.js';
-import { dataSourceOptions } from './src/database/data-source-options.js';
+import { dataSourceOptions, migrationPoolOptions } from './src/database/data-source-options.js';
 import { openDatabase } from './src/database/open-database.js';
 import { exitWithError } from './src/process/startup-error.js';
+
+const LOCK_TIMEOUT_MILLISECONDS = 1_000;
 
 /** For TypeORM's own command line, after a build: `npx typeorm migration:show -d dist/ormconfig.js`. */
 export default await openForCommandLine().catch(exitWithError);
@@ -14,8 +16,8 @@ async function openForCommandLine(): Promise<DataSource> {
   const connection = await openDatabase(env);
   const dataSource = new DataSource({
     ...dataSourceOptions(connection),
-    // The service has neither: its statements are short, and its log is its own.
-    extra: { max: 1 },
+    // Its statements take their time, but wait for no lock for long: the application waits behind them.
+    extra: migrationPoolOptions(connection, LOCK_TIMEOUT_MILLISECONDS),
     logger: 'advanced-console',
   });
   const destroy = dataSource.destroy.bind(dataSource);

@@ -50,8 +50,12 @@ export async function execute(
 
 /** The main program: runs it to its exit code. Nothing that goes wrong prints a stack. */
 export async function runProgram(program: Program): Promise<void> {
-  // A reader such as `head` closes the pipe when it has seen enough.
-  process.stdout.once('error', () => process.exit(0));
+  // A reader such as `head` closes the pipe when it has seen enough. The work goes on.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE' || error.code === 'ERR_STREAM_DESTROYED' || process.exitCode === 1) return;
+    process.exitCode = 1;
+    complain(`✖ The output cannot be written: ${error.message}`);
+  });
   process.stderr.on('error', () => undefined);
   const print = (text: string) => {
     process.stdout.write(`${text}\n`);
@@ -60,7 +64,8 @@ export async function runProgram(program: Program): Promise<void> {
     process.stderr.write(`${text}\n`);
   };
   try {
-    process.exitCode = await execute(program, process.argv.slice(2), { print, complain });
+    const exitCode = await execute(program, process.argv.slice(2), { print, complain });
+    process.exitCode ??= exitCode;
   } catch (error) {
     complain(`✖ ${isNativeError(error) ? error.message || error.name : String(error)}`);
     process.exit(1);

@@ -3,10 +3,13 @@ import { demoAccount } from './demo-account.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The environment, with what `.env` in the working directory adds to it; what is set already stays. */
+/**
+ * The environment, with what `.env` in the working directory adds to it; what is set already stays. For the service an empty
+ * variable is not set, and so it is here.
+ */
 export function readEnvironment(): Environment {
   if (existsSync('.env')) process.loadEnvFile('.env');
-  return process.env;
+  return Object.fromEntries(Object.entries(process.env).filter(([, value]) => value !== ''));
 }
 
 /**

@@ -19,6 +19,7 @@ import { FallbackOperationsModule } from './fallback/fallback-operations.module.
 import { FallbackModule } from './fallback/fallback.module.js';
 import { HealthModule } from './health/health.module.js';
 import { MessageEventsModule } from './message-events/message-events.module.js';
+import { MessageEventsService } from './message-events/message-events.service.js';
 import { RECORD_MESSAGE_EVENTS } from './message-events/record-message-events.js';
 import { MessagesModule } from './messages/messages.module.js';
 import { OperationsModule } from './operations/operations.module.js';
@@ -148,9 +149,12 @@ const eventCounts = EventCountsModule.forRootAsync({
 });
 
 const health = HealthModule.forRootAsync({
-  imports: [database, domainEvents],
-  inject: [DATABASE_CONNECTION],
-  useFactory: (database: DatabaseConnection) => ({ connection: healthConnectionOptions(database) }),
+  imports: [database, domainEvents, messageEvents],
+  inject: [DATABASE_CONNECTION, MessageEventsService],
+  useFactory: (database: DatabaseConnection, messageEvents: MessageEventsService) => ({
+    connection: healthConnectionOptions(database),
+    rehearse: () => messageEvents.rehearse(),
+  }),
 });
 
 @Module({

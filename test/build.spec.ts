@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -126,6 +127,66 @@ describe('build.js', () => {
       expect(both.map(({ code }) => code)).toEqual([0, 0, 0]);
       expect(await greet('run-new')).toEqual({ code: 0, stdout: 'one to,--all\n', stderr: '' });
       expect((await readdir(folder)).filter((name) => name.startsWith('dist'))).toEqual(['dist']);
+    },
+    LIMIT,
+  );
+
+  it(
+    'leaves a build that says nothing of its sources, and one whose stamp cannot be read',
+    async () => {
+      await build();
+      const built = await stat(join(folder, 'dist'));
+      for (const spoil of [() => write('dist/build.json', '{'), () => rm(join(folder, 'dist/build.json'))]) {
+        await spoil();
+        expect(await greet('run-new')).toMatchObject({ code: 1, stdout: '' });
+        expect(await greet('run')).toMatchObject({ code: 0, stdout: 'one to,--all\n' });
+      }
+      expect((await stat(join(folder, 'dist'))).ino).toBe(built.ino);
+    },
+    LIMIT,
+  );
+
+  it(
+    'says in a line what it is not, and how it is used',
+    async () => {
+      const help = await build('--help');
+      expect(help).toMatchObject({ code: 0, stderr: '' });
+      expect(help.stdout).toContain('node build.js run PROGRAM');
+      for (const args of [['buld'], ['run']]) {
+        expect(await build(...args)).toMatchObject({ code: 2, stdout: '' });
+      }
+      await build();
+      expect(await build('run', 'src/other')).toEqual({
+        code: 1,
+        stdout: '',
+        stderr: '✖ This build has no program src/other. The whole of the sources has.\n',
+      });
+      await rm(join(folder, 'dist'), { recursive: true });
+      await rm(join(folder, 'node_modules'));
+      expect(await greet('run')).toEqual({
+        code: 1,
+        stdout: '',
+        stderr:
+          'Building dist/, which is not there yet.\n✖ Not built: TypeScript is not installed. Run: npm ci\n',
+      });
+    },
+    LIMIT,
+  );
+
+  it(
+    'lets a program that it has built be interrupted',
+    async () => {
+      await write(
+        'src/wait.ts',
+        `declare const setInterval: any, console: any;\nsetInterval(() => {}, 1e6);\nconsole.log('waits');\n`,
+      );
+      const child = spawn(process.execPath, ['build.js', 'run', 'src/wait'], {
+        cwd: folder,
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      await once(child.stdout, 'data');
+      child.kill('SIGINT');
+      expect(await once(child, 'exit')).toEqual([null, 'SIGINT']);
     },
     LIMIT,
   );

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
+import type { Terminal } from '../process/command-line.js';
 import type { Surroundings } from './surroundings.js';
 
-export function addMigrate(program: Command, { terminal: { print }, end }: Surroundings): void {
+export function addMigrate(program: Command, { terminal, end }: Surroundings): void {
   program
     .command('migrate')
     .summary("bring the database's tables and job queue up to date")
@@ -16,16 +17,19 @@ export function addMigrate(program: Command, { terminal: { print }, end }: Surro
       false,
     )
     .action(async ({ newTables }: MigrateOptions) => {
-      await migrate(newTables, print);
+      await migrate(newTables, terminal);
       end(0);
     });
 }
+
+const UNTIL_THEN =
+  'The service starts all the same. What it does until then: docs/deploying.md#tables-that-refuse-the-services-rows';
 
 interface MigrateOptions {
   readonly newTables: boolean;
 }
 
-async function migrate(newTables: boolean, print: (text: string) => void): Promise<void> {
+async function migrate(newTables: boolean, { print, complain }: Terminal): Promise<void> {
   const [{ describeDatabase, envVariables }, { loadEnvFile }, { parseEnv }, database, migrations] =
     await Promise.all([
       import('../config/env.js'),
@@ -47,7 +51,9 @@ async function migrate(newTables: boolean, print: (text: string) => void): Promi
     });
     for (const name of applied) print(`✔ ${name}`);
     print(applied.length > 0 ? 'The database is up to date now.' : 'The database was up to date already.');
-    await migrations.assertRows(connection);
+    const problems = await migrations.rowProblemsOf(connection);
+    for (const { found, remedy } of problems) complain(`⚠ ${found}.\n  ${remedy}.`);
+    if (problems.length > 0) complain(UNTIL_THEN);
   } finally {
     await connection.close();
   }

@@ -25,8 +25,8 @@ type Tally = ReadonlyMap<RetryDecision, number>;
 /** The decisions after which the service has something to do. */
 const EFFECTIVE: readonly RetryDecision[] = ['claimed_again', 'settled_first', 'due_now'];
 
-/** The decisions after which no SMS can ever go to the person. */
-const FINAL: readonly RetryDecision[] = ['opted_out', 'recipient_rejected', 'erased'];
+/** The decisions by which no SMS goes to the person, although that was asked for. */
+const REFUSED: readonly RetryDecision[] = ['opted_out', 'recipient_rejected', 'erased', 'too_late'];
 
 const THE_SERVICE_DOES_IT = 'The running service does it; if it is not running, when it is started.';
 
@@ -61,7 +61,7 @@ async function retryNamed(
     }
     if (retried.length > 0) print(conclusion(dryRun, tallyOf(retried)));
   }
-  const isRefused = retried.some(({ decision }) => FINAL.includes(decision));
+  const isRefused = retried.some(({ decision }) => REFUSED.includes(decision));
   return retried.length === names.length && !isRefused ? 0 : 1;
 }
 

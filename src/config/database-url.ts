@@ -43,7 +43,9 @@ const UNSUPPORTED: Readonly<Record<string, string>> = {
  */
 export function parseDatabaseUrl(text: string): DatabaseAddress {
   const [, scheme, credentials, authority = '', path = '', query = ''] = PARTS.exec(text) ?? [];
-  if (scheme === undefined) throw new DatabaseUrlError(NOT_A_URL);
+  // A password with a slash, a question mark or a hash ends early, and what follows is taken for something else.
+  if (scheme === undefined || /[/?#].*@/.test(text.slice(scheme.length)))
+    throw new DatabaseUrlError(NOT_A_URL);
   if (/%(?![0-9a-f]{2})/i.test(text)) {
     throw new DatabaseUrlError('must have its special characters percent-encoded');
   }

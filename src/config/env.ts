@@ -198,11 +198,9 @@ export function describeDatabase({
   EMBEDDED_DATA_DIR: folder,
 }: Pick<Env, 'DATABASE_URL' | 'EMBEDDED_DATA_DIR'>): string {
   if (url === undefined) return `embedded, in ${folder}`;
-  // Not `new URL`, which knows no list of hosts.
-  const [, hosts = '', name = ''] =
-    /^postgres(?:ql)?:\/\/(?:[^/?#]*@)?([^/?#]*)(?:\/([^?#]*))?/.exec(url) ?? [];
-  const withPorts = hosts
-    .split(',')
-    .map((host) => (/:\d+$/.test(host) || host === '' ? host : `${host}:5432`));
-  return `PostgreSQL at ${withPorts.join(',') || 'the host of its settings'}, database ${name || 'of the user’s name'}`;
+  const hosts = parseDatabaseUrl(url).hosts.map(({ host, port }) =>
+    host.startsWith('/') ? host : `${host}:${port}`,
+  );
+  const [, name = ''] = /^\w+:\/\/[^/?#]*\/([^?#]*)/.exec(url) ?? [];
+  return `PostgreSQL at ${hosts.join(',')}, database ${name || 'of the user’s name'}`;
 }

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { STATUSES_BY_RANK } from '../message-events/message-status.js';
 import {
   FIND_ORIGINAL_MESSAGE,
@@ -12,7 +12,12 @@ import type { Problem, Query } from './preconditions.js';
 const CHECK = 'messages';
 
 /** The longest text of an SMS. Source: Twilio's Messages resource, Body. */
-const LONGEST_TEXT = 'x'.repeat(1_600);
+const LONGEST_TEXT = 1_600;
+
+/** Of three bytes each, and nothing that an index could compress. */
+function longestText(): string {
+  return String.fromCharCode(...Array.from({ length: LONGEST_TEXT }, () => randomInt(0x4e00, 0x9fff)));
+}
 
 /** Tables whose policies keep rows from this role, unless a policy lets it see all of them and none restricts it. */
 const HIDDEN = `
@@ -72,6 +77,8 @@ export async function findRefusedRows(query: Query): Promise<Problem[]> {
   }
 }
 
+const LOOK_UP = 'looking up a message';
+
 interface Attempt {
   step: string;
   /** `conversations.id`; null where there is none yet. */
@@ -82,10 +89,10 @@ async function attemptAll(query: Query, attempt: Attempt): Promise<Problem[]> {
   const sid = `SM${randomBytes(16).toString('hex')}`;
   const [conversation] = await query<{ id: unknown }>('select id from conversations limit 1');
   attempt.conversation = conversation?.id ?? null;
-  await query(INSERT_SMS_MESSAGE, [attempt.conversation, sid, LONGEST_TEXT, 'accepted']);
+  await query(INSERT_SMS_MESSAGE, [attempt.conversation, sid, longestText(), 'accepted']);
   // What is deferred would be refused at the commit.
   await query('set constraints all immediate');
-  attempt.step = 'looking up a message';
+  attempt.step = LOOK_UP;
   if ((await query(FIND_ORIGINAL_MESSAGE, [sid])).length !== 1) return [UNSEEN];
   for (const status of STATUSES_BY_RANK) {
     attempt.step = `the status ${status}`;
@@ -98,7 +105,8 @@ async function explain(query: Query, { step, conversation }: Attempt, error: unk
   const refusal = refusalOf(error);
   // It was locked, or took too long.
   if (refusal === null) return [];
-  const found = `The application's tables refuse ${step}: ${refusal.found}`;
+  const noSms = step === LOOK_UP ? '. No SMS is sent until it can be' : '';
+  const found = `The application's tables refuse ${step}: ${refusal.found}${noSms}`;
   if (refusal.requiredColumn === undefined) return [{ check: CHECK, found, remedy: refusal.remedy }];
   // Without any conversation, it cannot be tried with one, as the service has it later.
   if (refusal.requiredColumn === 'messages.conversation_id' && conversation === null) return [];

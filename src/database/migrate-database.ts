@@ -1,11 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ClientBase, Pool } from 'pg';
 import { DataSource } from 'typeorm';
-import {
-  JOB_QUEUE_TABLE,
-  migrateJobQueue,
-  moveJobsOfEarlierVersions,
-} from '../domain-events/job-queue-migration.js';
+import { JOB_QUEUE_TABLE, migrateJobQueue } from '../domain-events/job-queue-migration.js';
 import { knownReason, StartupError } from '../process/startup-error.js';
 import { clientOptions, dataSourceOptions, migrationPoolOptions } from './data-source-options.js';
 import { migrations, MIGRATIONS_TABLE } from './data-source-options.js';
@@ -15,7 +11,6 @@ import {
   assertLayout,
   layoutProblems,
   type LayoutOptions,
-  PreconditionError,
   type Problem,
   type Query,
   rowProblems,
@@ -85,7 +80,7 @@ class Migration {
     try {
       await this.takeTurn(holder);
       await assertLayout(queryOn(holder), this.limits);
-      await this.patiently(holder, 'The job queue', () => this.migrateQueue(holder));
+      await this.patiently(holder, 'The job queue', () => this.migrateQueue());
       return await this.migrateTables(holder);
     } finally {
       // Closing the connection gives the lock back, but the embedded database has one session for all.
@@ -111,15 +106,13 @@ class Migration {
     }
   }
 
-  private async migrateQueue(holder: ClientBase): Promise<void> {
+  private async migrateQueue(): Promise<void> {
     const pool = new Pool(this.poolOptions());
     // A connection that breaks fails its query; without a listener its error would end the process too.
     pool.on('error', () => undefined);
     pool.on('connect', (client) => client.on('error', () => undefined));
     try {
       await migrateJobQueue(pool);
-      const wasMigratedBefore = await exists(queryOn(holder), MIGRATIONS_TABLE);
-      if (wasMigratedBefore) await moveJobsOfEarlierVersions(holder);
     } finally {
       await pool.end();
     }
@@ -196,16 +189,9 @@ class Migration {
   }
 }
 
-const UNTIL_THEN =
-  'The migrations are applied. What the service does until then: docs/deploying.md#tables-that-refuse-the-services-rows';
-
-/**
- * What the application's tables refuse, for a migrated database.
- * @throws PreconditionError
- */
-export async function assertRows(connection: DatabaseConnection): Promise<void> {
-  const problems = await withQuery(connection, rowProblems);
-  if (problems.length > 0) throw new PreconditionError(problems, UNTIL_THEN);
+/** What the application's tables refuse, for a migrated database. */
+export async function rowProblemsOf(connection: DatabaseConnection): Promise<Problem[]> {
+  return withQuery(connection, rowProblems);
 }
 
 /** What migrating this database would be refused for. */

@@ -57,7 +57,7 @@ async function unlessTaken(connect: () => Promise<Session>): Promise<Session | n
     return await connect();
   } catch (error) {
     // 53300: too many connections, for this role or for all.
-    if (isTimeout(error) || (error instanceof DatabaseError && error.code === '53300')) return null;
+    if (isTimeout(error) || (error as { code?: unknown }).code === '53300') return null;
     throw error;
   }
 }

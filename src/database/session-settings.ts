@@ -49,7 +49,8 @@ export const STATE_RESULT = 4;
 /** What a session is like, once the settings are made. */
 export interface SessionState {
   readonly pid: number;
-  readonly startedAt: string;
+  /** Null where the session's role may not see it, after `alter role … set role`. */
+  readonly startedAt: string | null;
   readonly inRecovery: boolean;
   /** Where it is said that transactions are read-only; null where they are not. */
   readonly readOnlyBy: string | null;

@@ -21,17 +21,32 @@ export class ReadOnlyServerError extends Error {
   readonly code = '25006';
 }
 
-/** No host of DATABASE_URL could be used. The code is SQLSTATE's for a connection that cannot be made. */
+/** No host of DATABASE_URL could be used. */
 export class NoServerError extends Error {
   override readonly name = 'NoServerError';
-  readonly code = '08001';
+
+  /**
+   * @param code SQLSTATE of a connection that cannot be made (08001), or 53300 where a server that could be used takes no
+   *   more of them.
+   */
+  constructor(
+    message: string,
+    readonly code: string,
+    options: ErrorOptions,
+  ) {
+    super(message, options);
+  }
 }
+
+const TOO_MANY_CONNECTIONS = '53300';
+const CANNOT_CONNECT = '08001';
 
 /** Where a connection may lead: a host, and one of its addresses. */
 interface Place extends Pick<DatabaseHost, 'host' | 'port'> {
   readonly address: string;
-  /** What counts as one server. */
   readonly server: string;
+  /** All addresses that its host has at this time: `localhost` has two of one server. Connections are counted by it. */
+  readonly counted: string;
 }
 
 /** What @types/pg does not have. */
@@ -198,7 +213,7 @@ export class WritableClient extends Client {
 
   private async connectTo(place: Place, limit: number): Promise<void> {
     const until = Date.now() + limit;
-    this.giveBack = await this.#config.serverConnections?.take(place.server, limit);
+    this.giveBack = await this.#config.serverConnections?.take(place.counted, limit);
     this.begin(place);
     const timer = this.failAt(until);
     try {
@@ -378,14 +393,18 @@ export class WritableClient extends Client {
   }
 }
 
-/** Also where somebody else has ended it. */
+/** A role that may not see when a session began may not end it, but sees that it is there. */
+const SEEN = `
+select backend_start is not null and $2::text is not null as "mayEnd" from pg_stat_activity
+ where pid = $1 and (backend_start::text = $2 or backend_start is null or $2::text is null)`;
+
+/** Also where somebody else has ended it. @returns false where it lives, or nobody can say. */
 async function isTerminated(client: Client, { pid, startedAt }: SessionState): Promise<boolean> {
   for (let looks = 0; looks < TERMINATION_LOOKS; looks += 1) {
-    const { rowCount } = await client.query(
-      'select pg_terminate_backend(pid) from pg_stat_activity where pid = $1 and backend_start::text = $2',
-      [pid, startedAt],
-    );
-    if (rowCount === 0) return true;
+    const { rows } = await client.query<{ mayEnd: boolean }>(SEEN, [pid, startedAt]);
+    if (rows.length === 0) return true;
+    if (rows[0]?.mayEnd !== true) return false;
+    await client.query('select pg_terminate_backend($1)', [pid]);
     await delay(TERMINATION_PAUSE_MILLISECONDS, undefined, { ref: false });
   }
   return false;
@@ -397,7 +416,9 @@ async function placesOf(
 ): Promise<Place[]> {
   const given = isIP(host) !== 0 || host.startsWith('/');
   const addresses = given ? [{ address: host }] : await lookUp(host, limit);
-  return addresses.map(({ address }) => ({ host, port, address, server: nameOf(address, port) }));
+  const servers = addresses.map(({ address }) => nameOf(address, port));
+  const counted = servers.toSorted().join();
+  return addresses.map(({ address }) => ({ host, port, address, server: nameOf(address, port), counted }));
 }
 
 function nameOf(address: string, port: number): string {
@@ -439,8 +460,13 @@ function noServer(problems: readonly { readonly server: string; readonly error: 
     const { message } = error;
     return message.includes(server) ? message : `${server}: ${message}`;
   });
-  return new NoServerError(`no server of DATABASE_URL can be used: ${all.join('; ')}`, {
-    cause: mostTelling(problems.map(({ error }) => error)),
+  const errors = problems.map(({ error }) => error);
+  const isFull = errors.some(
+    (error) => error instanceof DatabaseError && error.code === TOO_MANY_CONNECTIONS,
+  );
+  const message = `no server of DATABASE_URL can be used: ${all.join('; ')}`;
+  return new NoServerError(message, isFull ? TOO_MANY_CONNECTIONS : CANNOT_CONNECT, {
+    cause: mostTelling(errors),
   });
 }
 

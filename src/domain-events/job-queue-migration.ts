@@ -1,4 +1,4 @@
-import type { ClientBase, Pool } from 'pg';
+import type { Pool } from 'pg';
 import { DOMAIN_EVENT_TASK, JOB_QUEUE_SCHEMA } from './domain-event-job.js';
 import { JobQueueLogger, jobQueueOptions, runMigrations } from './graphile-worker.js';
 
@@ -12,19 +12,32 @@ export async function migrateJobQueue(pool: Pool): Promise<void> {
 }
 
 /**
- * Moves the jobs of this service that wait in graphile-worker's default schema, which earlier versions used. A job that
- * a worker of such a version is doing stays with it. Nothing else is touched: an application may have that schema too.
+ * Moves the jobs of this service that wait in graphile-worker's default schema, which earlier versions used, and which those
+ * add to as long as one of them runs. A job that a worker of such a version is doing stays with it. Nothing else is touched:
+ * an application may have that schema too.
+ * @param abandonedAfter how long a worker that lives holds a job at the most, in milliseconds.
  * @returns how many were moved.
  */
-export async function moveJobsOfEarlierVersions(client: ClientBase): Promise<number> {
-  const { rows: known } = await client.query<{ tables: number }>(OWN_TABLES);
+export async function moveJobsOfEarlierVersions(pool: Pool, abandonedAfter: number): Promise<number> {
+  const { rows: known } = await pool.query<{ tables: number }>(OWN_TABLES);
   if (known[0]?.tables !== 3) return 0;
-  const { rows: layouts } = await client.query<{ level: number }>(LAYOUT);
+  const { rows: layouts } = await pool.query<{ level: number }>(LAYOUT);
   if (layouts[0]?.level !== EARLIER_LAYOUT) return 0;
-  await client.query(ADD_TASK, [DOMAIN_EVENT_TASK]);
-  const { rows } = await client.query<{ jobs: number }>(MOVE_JOBS, [DOMAIN_EVENT_TASK]);
-  return rows[0]?.jobs ?? 0;
+  await pool.query(ADD_TASK, [DOMAIN_EVENT_TASK]);
+  for (let moved = 0; ;) {
+    const { rows } = await pool.query<{ jobs: number }>(MOVE_JOBS, [
+      DOMAIN_EVENT_TASK,
+      BATCH,
+      abandonedAfter,
+    ]);
+    const jobs = rows[0]?.jobs ?? 0;
+    moved += jobs;
+    if (jobs < BATCH) return moved;
+  }
 }
+
+/** A refused campaign may have left very many. */
+const BATCH = 1_000;
 
 /** The last migration of graphile-worker 0.17.3. */
 const EARLIER_LAYOUT = 19;
@@ -39,14 +52,16 @@ const LAYOUT = `select max(id) as level from graphile_worker.migrations`;
 
 const ADD_TASK = `insert into ${JOB_QUEUE_SCHEMA}._private_tasks (identifier) values ($1) on conflict do nothing`;
 
-/** A worker that has held its job for two minutes is dead: listeners have 25 seconds. */
 const MOVE_JOBS = `
-with taken as (
-  delete from graphile_worker._private_jobs as job using graphile_worker._private_tasks as task
-   where task.id = job.task_id and task.identifier = $1
-     and job.payload->>'name' is not null and job.payload->'event'->>'id' is not null
-     and (job.locked_at is null or job.locked_at < now() - interval '2 minutes')
-  returning job.*
+with found as (
+  select job.id from graphile_worker._private_jobs as job
+    join graphile_worker._private_tasks as task on task.id = job.task_id
+   where task.identifier = $1 and job.payload->>'name' is not null and job.payload->'event'->>'id' is not null
+     and (job.locked_at is null or job.locked_at < now() - $3 * interval '1 millisecond')
+   order by job.id limit $2 for update of job skip locked
+),
+taken as (
+  delete from graphile_worker._private_jobs as job using found where job.id = found.id returning job.*
 ),
 moved as (
   insert into ${JOB_QUEUE_SCHEMA}._private_jobs

@@ -6,6 +6,7 @@ import { freeAbandonedJobs } from './abandoned-jobs.js';
 import { JOB_QUEUE_SCHEMA } from './domain-event-job.js';
 import type { DomainEventsModuleOptions } from './domain-events.module-definition.js';
 import { JobQueueLogger, jobQueueOptions, run } from './graphile-worker.js';
+import { moveJobsOfEarlierVersions } from './job-queue-migration.js';
 import { JobQueuePool } from './job-queue-pool.js';
 import { JobQueueProgress, LOOK_INTERVAL_MILLISECONDS } from './job-queue-progress.js';
 import { endOfRunner } from './runner-end.js';
@@ -207,7 +208,10 @@ export class JobQueueWorker {
     });
   }
 
-  /** A worker that was killed leaves its jobs locked; graphile-worker by itself frees them after four hours. */
+  /**
+   * A worker that was killed leaves its jobs locked; graphile-worker by itself frees them after four hours. And replicas of
+   * an earlier version, which run until the last one is replaced, have another queue.
+   */
   private async sweep(pool: Pool, signal: AbortSignal): Promise<void> {
     const limit = (this.options.timeLimitMilliseconds ?? 25_000) + ABANDONED_AFTER_TIME_LIMIT_MILLISECONDS;
     await repeat(SWEEP_INTERVAL_MILLISECONDS, signal, async () => {
@@ -216,6 +220,12 @@ export class JobQueueWorker {
         if (workers > 0) this.logger.warn('Jobs of workers that died were freed', { workers });
       } catch (error) {
         this.logger.debug('Abandoned jobs could not be looked for', { error: messageOf(error) });
+      }
+      try {
+        const jobs = await moveJobsOfEarlierVersions(pool, limit);
+        if (jobs > 0) this.logger.log('Jobs of an earlier version were taken over', { jobs });
+      } catch (error) {
+        this.logger.debug('Jobs of an earlier version could not be looked for', { error: messageOf(error) });
       }
     });
   }

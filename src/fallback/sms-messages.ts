@@ -109,8 +109,8 @@ export class SmsMessages {
   private async tryToAdd(smsFallbackId: string): Promise<Refusal | null> {
     const fallback = await this.dataSource.manager.findOneBy(SmsFallback, { id: smsFallbackId });
     if (fallback === null || fallback.messageId !== null || !isSent(fallback)) return null;
-    const original = await this.originalMessages.findByTwilioSid(fallback.originalMessageSid);
     try {
+      const original = await this.originalMessages.findByTwilioSid(fallback.originalMessageSid);
       // Its status follows from its callbacks.
       await this.dataSource.transaction((manager) =>
         insert(manager, fallback, 'accepted', original?.conversationId ?? null),

@@ -31,7 +31,8 @@ update whatsapp_sms_fallback_heartbeat
 
 /**
  * Whether an event could be committed now, by a commit of a row of its own. Not by one of the pool's connections, which may
- * all be busy with something else, e.g. waiting for the application's locks.
+ * all be busy with something else, e.g. waiting for the application's locks. At first, and after an event could not be
+ * stored, all that an event takes is rehearsed, as callbacks do it.
  */
 @Injectable()
 export class CommitCheck implements OnApplicationShutdown {
@@ -40,12 +41,16 @@ export class CommitCheck implements OnApplicationShutdown {
   private current: Promise<string | null> | undefined;
   private isDown = false;
   private refused: { readonly code: string; readonly at: number } | undefined;
+  /** How often events were refused; and until which of them all was well again. */
+  private refusals = 1;
+  private rehearsed = 0;
 
   constructor(
     @Inject(MODULE_OPTIONS_TOKEN) private readonly options: HealthModuleOptions,
     private readonly dataSource: DataSource,
   ) {
     this.ended = onMeasured('events.refused', ({ code }) => {
+      this.refusals += 1;
       if (DISK_FAILURE.test(code)) this.refused = { code, at: performance.now() };
     });
   }
@@ -82,7 +87,7 @@ export class CommitCheck implements OnApplicationShutdown {
   }
 
   private async commit(): Promise<void> {
-    const { refused } = this;
+    const { refused, refusals } = this;
     try {
       await withConnection(this.options.connection, async (client) => {
         await client.query(COMMIT);
@@ -93,6 +98,8 @@ export class CommitCheck implements OnApplicationShutdown {
       // Those that the service has already may do.
       await withinLimit(this.dataSource.query(COMMIT));
     }
+    if (this.rehearsed < refusals) await withinLimit(this.options.rehearse());
+    this.rehearsed = refusals;
     if (this.refused === refused) this.refused = undefined;
   }
 }

@@ -13,16 +13,21 @@ const MOST_EXPONENT = 1_000;
 /** Before the text of a number. No other text that is stored has U+0000, see storable(). */
 const MARK = '\0';
 
+/** The fraction and the exponent of a number of JSON. */
+const PARTS = /^-?\d+(?:\.(\d+))?(?:e([+-]?\d+))?$/i;
+
 const MARKED = /"\\u0000(-?\d[\d.eE+-]*)"/g;
 
 /** A number of JSON that JavaScript would write another way. */
 export class ExactNumber {
   constructor(private readonly text: string) {}
 
-  /** As JavaScript writes it if that is the same number for sure, e.g. of `63049.0`. */
+  /** As JavaScript writes it if that is the same number for sure: `63049` of `63049.0` and of `6.3049e4`. */
   toString(): string {
+    const [, fraction = '', exponent = '0'] = PARTS.exec(this.text) ?? [];
+    const isInteger = fraction.replace(/0+$/, '').length <= Number(exponent);
     const value = Number(this.text);
-    return Number.isSafeInteger(value) ? String(value) : this.text;
+    return isInteger && Number.isSafeInteger(value) ? String(value) : this.text;
   }
 
   toJSON(): string {

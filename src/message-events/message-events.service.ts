@@ -19,7 +19,7 @@ export class MessageEventsService {
   private readonly commits: GroupCommit<MessageStatusReport, StoredEvent>;
 
   constructor(
-    store: MessageEventsStore,
+    private readonly store: MessageEventsStore,
     private readonly messageLinks: MessageLinks,
     @Inject(MODULE_OPTIONS_TOKEN)
     { policyFailureErrorCodes = DEFAULT_POLICY_FAILURE_ERROR_CODES }: MessageEventsModuleOptions,
@@ -64,6 +64,11 @@ export class MessageEventsService {
     // committed yet. After its own commit, one of the two sees the other.
     if (unlinked || report.smsFallbackId !== null) await this.messageLinks.link(report.messageSid);
     return { id, repeated };
+  }
+
+  /** Stores an event, and takes it back. @throws what keeps events from being stored. */
+  rehearse(): Promise<void> {
+    return this.store.rehearse();
   }
 
   /**

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { randomBytes } from 'node:crypto';
 import { DataSource, type EntityManager } from 'typeorm';
 import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
 import { completeErrorCodes } from './complete-error-codes.js';
@@ -53,6 +54,19 @@ export class MessageEventsStore {
     }));
   }
 
+  /** Records a policy failure of a message that nobody has, and takes it back. @throws what keeps it from being recorded. */
+  async rehearse(): Promise<void> {
+    const takenBack = new Error('rehearsed');
+    try {
+      await this.dataSource.transaction(async (manager) => {
+        await this.write(manager, incomingEvents([rehearsedReport()]), () => true);
+        throw takenBack;
+      });
+    } catch (error) {
+      if (error !== takenBack) throw error;
+    }
+  }
+
   private async write(
     manager: EntityManager,
     incoming: readonly IncomingEvent[],
@@ -82,6 +96,23 @@ export class MessageEventsStore {
       rows.map((row) => [keyOf({ messageSid: row.message_sid, messageStatus: row.message_status }), row.id]),
     );
   }
+}
+
+function rehearsedReport(): MessageStatusReport {
+  return {
+    messageSid: `SM${randomBytes(16).toString('hex')}`,
+    messageStatus: 'failed',
+    channel: 'whatsapp',
+    toNumber: null,
+    fromNumber: null,
+    errorCode: null,
+    errorMessage: null,
+    accountSid: 'AC00000000000000000000000000000000',
+    payload: {},
+    source: 'callback',
+    smsFallbackId: null,
+    callbackUrl: null,
+  };
 }
 
 interface EventRow {

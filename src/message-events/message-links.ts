@@ -4,7 +4,7 @@ import { DataSource } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
 import { OnDomainEvent } from '../domain-events/on-domain-event.decorator.js';
-import { ToldReasons } from '../messages/application-tables.js';
+import { refusalOf, ToldReasons } from '../messages/application-tables.js';
 import { GroupCommit } from './group-commit.js';
 import type { MessageLinkPostponed } from './message-link-postponed.event.js';
 import { recordMessageEvents } from './record-message-events.js';
@@ -54,8 +54,11 @@ export class MessageLinks {
   /** Never rejects: the event is stored, and that is what counts. */
   async link(messageSid: string): Promise<void> {
     try {
-      const { linked } = await this.tryToLink(messageSid);
-      if (!linked) await this.postpone(messageSid);
+      const link = await this.tryToLink(messageSid);
+      if (link.linked) return;
+      // What the table refuses, it refuses for messages that it does not have, too.
+      if (link.problem !== null && !(await this.hasRow(messageSid))) return;
+      await this.postpone(messageSid);
     } catch (error) {
       await this.postpone(messageSid).catch(() => {
         this.logger.warn('The row of a message could not follow its events', {
@@ -112,6 +115,18 @@ export class MessageLinks {
       new Set(messageSids),
     );
     return messageSids.map((sid) => (unlinked.has(sid) ? { linked: false, problem } : { linked: true }));
+  }
+
+  private async hasRow(messageSid: string): Promise<boolean> {
+    try {
+      const rows = await this.dataSource.query<unknown[]>('select from messages where twilio_sid = $1', [
+        messageSid,
+      ]);
+      return rows.length > 0;
+    } catch (error) {
+      // A table that does not even let itself be read has nothing to follow with. A lock is another matter.
+      return refusalOf(error) === null;
+    }
   }
 
   private async postpone(

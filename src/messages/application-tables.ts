@@ -56,11 +56,12 @@ export function refusalOf(error: unknown): Refusal | null {
 }
 
 /**
- * SQLSTATE classes: 0A not supported, 22 data, 23 integrity, 42 names and privileges, 44 WITH CHECK OPTION, P0 PL/pgSQL, and
- * 55000, for an object that cannot do it. Source: PostgreSQL, appendix A.
+ * All but what is named here, since a trigger may raise any SQLSTATE, one of its own too: 08 and 57 connections and limits, 25
+ * a server that cannot write, 40 deadlocks, 53 and 58 the server's disk and memory, XX its internal errors, 55006 and 55P03
+ * locks. Source: PostgreSQL, appendix A.
  */
 function isLasting(code: string): boolean {
-  return /^(0A|22|23|42|44|P0)/.test(code) || code === '55000';
+  return !/^(08|25|40|53|57|58|XX)/.test(code) && code !== '55006' && code !== '55P03';
 }
 
 const EXPLANATIONS: Readonly<Record<string, (problem: DatabaseProblem) => Refusal>> = {
@@ -160,11 +161,12 @@ export class ToldReasons {
 
   /** @returns whether it is to be told now. */
   add(reason: string): boolean {
-    // A trigger may raise another text each time.
-    if (Date.now() - this.since > TOLD_FOR_MILLISECONDS || this.reasons.size > MOST_REASONS) {
+    if (Date.now() - this.since > TOLD_FOR_MILLISECONDS) {
       this.reasons.clear();
       this.since = Date.now();
     }
+    // A trigger may raise another text each time.
+    if (this.reasons.size >= MOST_REASONS) return false;
     const isNew = !this.reasons.has(reason);
     this.reasons.add(reason);
     return isNew;

@@ -46,11 +46,17 @@ export class AdminSessions {
     );
   }
 
-  /** The browser forgets it, and a copy is of no use. */
+  /**
+   * A copy is of no use any more, and then the browser forgets it.
+   * @throws QueryFailedError when that cannot be kept: the browser has it still, to try again.
+   */
   async end(request: Request, response: Response): Promise<void> {
-    response.clearCookie(COOKIE, attributes(request));
     const session = this.read(request);
-    if (session === null || session === 'ended') return;
+    if (session !== null && session !== 'ended') await this.keepEnd(session);
+    response.clearCookie(COOKIE, attributes(request));
+  }
+
+  private async keepEnd(session: AdminSession): Promise<void> {
     await this.dataSource.query(
       `with over as (delete from ended_sessions where ends_at < now())
        insert into ended_sessions (id, ends_at) values ($1, $2) on conflict do nothing`,

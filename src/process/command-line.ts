@@ -69,18 +69,26 @@ function complaintOf({ code, message }: CommanderError): string {
 export async function runProgram(
   run: (args: readonly string[], terminal: Terminal) => Promise<number>,
 ): Promise<void> {
-  endQuietlyWithoutReader();
+  failWithoutOutput();
   try {
-    process.exitCode = await run(process.argv.slice(2), terminal());
+    const exitCode = await run(process.argv.slice(2), terminal());
+    process.exitCode ??= exitCode;
   } catch (error) {
     complain(`✖ ${inWords(error)}`);
     process.exit(1);
   }
 }
 
-/** A reader such as `head` closes the pipe when it has seen enough. */
-function endQuietlyWithoutReader(): void {
-  process.stdout.once('error', () => process.exit(0));
+/**
+ * The work goes on, whoever reads of it: a reader such as `head` closes the pipe when it has seen enough. Output that is lost
+ * otherwise, e.g. on a full disk, is a failure.
+ */
+function failWithoutOutput(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE' || error.code === 'ERR_STREAM_DESTROYED' || process.exitCode === 1) return;
+    process.exitCode = 1;
+    complain(`✖ The output cannot be written: ${error.message}`);
+  });
   process.stderr.on('error', () => undefined);
 }
 

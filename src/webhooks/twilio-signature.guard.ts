@@ -9,6 +9,7 @@ import {
   InternalServerErrorException,
   Logger,
   PayloadTooLargeException,
+  ServiceUnavailableException,
   SetMetadata,
 } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
@@ -43,6 +44,8 @@ const MOST_TOKENS = 4;
 
 /** How many account SIDs are looked up in JSON that is not verified yet. */
 const MOST_LOOKED_AT = 200;
+
+const LARGE_RETRY_AFTER_SECONDS = 5;
 
 const UNKNOWN_ACCOUNT = 'its AccountSid is not one of the configured accounts';
 
@@ -119,8 +122,7 @@ export class TwilioSignatureGuard implements CanActivate {
     assertReadableLength(request);
     const url = this.publicUrl(request);
     const claim = this.readClaim(request);
-    const isSmall = isSmallBody(request);
-    if ('fault' in claim && !isSmall) {
+    if ('fault' in claim && !isSmallBody(request)) {
       return this.refuse({ ...claim, lookalike: null, url, request, response });
     }
     request.rawBody ??= await readBody(request);
@@ -131,7 +133,13 @@ export class TwilioSignatureGuard implements CanActivate {
       );
     }
     const check = () => timed(request, () => this.check(claim, form, rawBody, url));
-    const { fault, callback } = isSmall ? check() : await this.unsigned.checkLarge(check);
+    const checked = isSmallBody(request) ? check() : await this.unsigned.checkLarge(check);
+    if (checked === 'too_many') {
+      measured('callback.answered', { channel: null, status: null, result: 'refused' });
+      response.setHeader('Retry-After', LARGE_RETRY_AFTER_SECONDS);
+      throw new ServiceUnavailableException('Too many large requests at once. Please send it again.');
+    }
+    const { fault, callback } = checked;
     if (fault === null) return callback;
     const lookalike = callback === null ? null : this.lookalike(callback, context);
     return this.refuse({ fault, lookalike, url, request, response });

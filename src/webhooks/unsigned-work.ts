@@ -1,4 +1,4 @@
-import { Injectable, ServiceUnavailableException } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import type { Response } from 'express';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CallbackRequest } from './callback-request.js';
@@ -52,12 +52,12 @@ export class UnsignedWork {
    * Checks one large request after the other, with a rest after each that fails: forgeries of any size take a quarter of the
    * time at most, and small requests are checked in between.
    * @param check finds what is wrong with the request.
-   * @throws ServiceUnavailableException (503) when too many wait.
+   * @returns what it found, or `too_many` where too many wait.
    */
-  async checkLarge<Result extends { readonly fault: string | null }>(check: () => Result): Promise<Result> {
-    if (this.waiting >= MOST_WAITING) {
-      throw new ServiceUnavailableException('Too many large requests at once. Please send it again.');
-    }
+  async checkLarge<Result extends { readonly fault: string | null }>(
+    check: () => Result,
+  ): Promise<Result | 'too_many'> {
+    if (this.waiting >= MOST_WAITING) return 'too_many';
     this.waiting += 1;
     const before = this.lastCheck;
     let next = () => {};

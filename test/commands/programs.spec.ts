@@ -96,6 +96,32 @@ describe('the compiled program of the commands', () => {
     expect(stderr).toBe('');
   });
 
+  it.each([
+    ['whose reader is gone', '| true', 0, ''],
+    ['whose output cannot be written', '>/dev/full', 1, '✖ The output cannot be written: '],
+  ])('does its work all the same where it is one %s', async (_, redirection, code, complaint) => {
+    database = await createServiceDatabase();
+    await database.use(async (dataSource) => {
+      await dataSource.query(
+        `insert into message_events (message_sid, message_status, channel, to_number, account_sid, payload)
+         values ('SM1', 'sent', 'whatsapp', '+15550123456', 'AC1', '{"To": "whatsapp:+15550123456"}')`,
+      );
+    });
+    const command = `set -o pipefail; "$0" "$1" erase --number +15550123456 --yes ${redirection}`;
+    const shell = spawn('bash', ['-c', command, process.execPath, MAIN], {
+      cwd: tmpdir(),
+      env: { PATH: process.env.PATH, ...database.env },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    const ended = once(shell, 'exit') as Promise<[number]>;
+    const [stderr, [exitCode]] = await Promise.all([text(shell.stderr), ended]);
+    expect(stderr).toMatch(complaint === '' ? /^$/ : new RegExp(`^${complaint}.*\\n$`));
+    expect(exitCode).toBe(code);
+    await database.use(async (dataSource) => {
+      expect(await dataSource.query('select to_number from message_events')).toEqual([{ to_number: null }]);
+    });
+  });
+
   it('ends in one line when it is interrupted, as a shell reports that', async () => {
     const silent = createServer().listen(0, '127.0.0.1');
     const connected = once(silent, 'connection');

@@ -34,6 +34,9 @@ describe('DATABASE_URL', () => {
   it.each([
     ['mysql://user:s3cr3t@a/db', 'must be a PostgreSQL URL'],
     ['postgresql//user:s3cr3t@a/db', 'must be a PostgreSQL URL'],
+    ['postgresql://user:12/s3cr3t@a/db', 'must be a PostgreSQL URL'],
+    ['postgresql://user:12?s3cr3t@a/db', 'must be a PostgreSQL URL'],
+    ['postgresql://user:12#s3cr3t@a/db', 'must be a PostgreSQL URL'],
     ['postgresql://user:s3cr3t@a:1:2/db', 'must be a PostgreSQL URL'],
     ['postgresql://user:s3cr3t@[a]/db', 'must be a PostgreSQL URL'],
     ['postgresql://user:s3cr3t%@a/db', 'must have its special characters percent-encoded'],

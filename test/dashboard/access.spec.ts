@@ -174,6 +174,18 @@ describe('a session', () => {
     }
   });
 
+  it('stays with the browser when the database cannot keep that somebody signed out', async () => {
+    const Cookie = await signIn(application);
+    await application.query('alter table ended_sessions rename to away');
+    const failed = await sendForm(application, '/dashboard/logout', {}, { Cookie, ...fromPage });
+    await application.query('alter table away rename to ended_sessions');
+    expect(failed.status).toBeGreaterThanOrEqual(500);
+    expect(failed.headers.get('set-cookie')).toBeNull();
+    const ended = await sendForm(application, '/dashboard/logout', {}, { Cookie, ...fromPage });
+    expect(ended.headers.get('set-cookie')).toMatch(/Expires=Thu, 01 Jan 1970/);
+    expect((await get(application, API, { Cookie, ...fromPage })).status).toBe(401);
+  });
+
   it('is kept as ended until its time is over, however often somebody signs out', async () => {
     const Cookie = await signIn(application);
     await application.query(`update ended_sessions set ends_at = now() - interval '1 second'`);

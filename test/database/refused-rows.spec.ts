@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
-import { assertRows, migrateDatabase } from '../../src/database/migrate-database.js';
+import { migrateDatabase, rowProblemsOf } from '../../src/database/migrate-database.js';
 import { type Problem, rowProblems } from '../../src/database/preconditions.js';
 import { createEmptyDatabase, createTestDatabase, describeOnServer } from '../support/test-database.js';
 import { APPLICATION_TABLES, execute } from './application-tables.js';
@@ -25,15 +25,6 @@ async function problemsAfter(database: DatabaseConnection, change: string): Prom
   } finally {
     await client.query('rollback');
     await client.end();
-  }
-}
-
-async function problemsOf(database: DatabaseConnection): Promise<readonly Problem[]> {
-  try {
-    await assertRows(database);
-    return [];
-  } catch (error) {
-    return (error as { problems: Problem[] }).problems;
   }
 }
 
@@ -148,6 +139,22 @@ describe('tables of an application that do not take what the service writes', ()
       '',
     ],
     [
+      'a trigger with an SQLSTATE of its own',
+      `create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no tenant' using errcode = 'TN001'; end $$;
+       create trigger refuse before insert on messages for each row execute function refuse()`,
+      'no tenant',
+      'triggers',
+    ],
+    [
+      'a trigger that finds too many rows',
+      `create function refuse() returns trigger language plpgsql as $$ begin
+         new.body := (select n::text from generate_series(1, 2) as n); return new; end $$;
+       create trigger refuse before insert on messages for each row execute function refuse()`,
+      'more than one row',
+      'triggers',
+    ],
+    ['an index that takes no long text', 'create index by_body on messages (body)', 'exceeds btree', ''],
+    [
       'a trigger that leaves the row out',
       `create function leave_out() returns trigger language plpgsql as $$ begin return null; end $$;
        create trigger leave_out before insert on messages for each row execute function leave_out()`,
@@ -182,7 +189,7 @@ describe('tables of an application that do not take what the service writes', ()
          $$ begin insert into audit values (new.twilio_sid); return new; end $$;
        create trigger note before insert or update on messages for each row execute function note()`,
     );
-    expect(await problemsOf(database)).toEqual([]);
+    expect(await rowProblemsOf(database)).toEqual([]);
     await execute(
       database,
       `do $$ begin
@@ -216,7 +223,7 @@ describe('tables of an application that do not take what the service writes', ()
        create function fill() returns trigger language plpgsql as $$ begin new.tenant_id := 1; return new; end $$;
        create trigger fill before insert on messages for each row execute function fill()`,
     );
-    expect(await problemsOf(empty)).toEqual([]);
+    expect(await rowProblemsOf(empty)).toEqual([]);
     await empty.close();
   });
 });
@@ -245,11 +252,11 @@ describeOnServer('tables of an application for a role of its own', () => {
   const GRANT = `grant select, insert, update on messages to ${role}; grant select on conversations, companies to ${role}`;
 
   it('are named where it may select only', async () => {
-    const [problem] = await problemsOf(asRole);
+    const [problem] = await rowProblemsOf(asRole);
     expect(problem?.found).toContain('permission denied for table messages');
     expect(problem?.remedy).toContain('grant select, insert, update on messages');
     await execute(database, GRANT);
-    expect(await problemsOf(asRole)).toEqual([]);
+    expect(await rowProblemsOf(asRole)).toEqual([]);
   });
 
   it.each(['messages', 'conversations', 'companies'])(
@@ -259,23 +266,23 @@ describeOnServer('tables of an application for a role of its own', () => {
         database,
         `${GRANT}; alter table ${table} enable row level security; create policy tenant on ${table} using (current_setting('app.tenant', true) = 'a')`,
       );
-      const [problem] = await problemsOf(asRole);
+      const [problem] = await rowProblemsOf(asRole);
       expect(problem?.found).toBe(`Row-level security hides rows of ${table} from the role ${role}`);
       await execute(
         database,
         `create policy service on ${table} for all to ${role} using (true) with check (true)`,
       );
-      expect(await problemsOf(asRole)).toEqual([]);
+      expect(await rowProblemsOf(asRole)).toEqual([]);
       await execute(database, `create policy narrow on ${table} as restrictive using (false)`);
-      expect(await problemsOf(asRole)).toHaveLength(1);
+      expect(await rowProblemsOf(asRole)).toHaveLength(1);
       await execute(database, `alter role ${role} bypassrls`);
-      expect(await problemsOf(asRole)).toEqual([]);
+      expect(await rowProblemsOf(asRole)).toEqual([]);
     },
   );
 
   it('are not waited for where somebody has them locked', async () => {
     const client = await lockMessages(database);
-    expect(await problemsOf(database)).toEqual([]);
+    expect(await rowProblemsOf(database)).toEqual([]);
     await client.end();
   });
 });

@@ -30,7 +30,8 @@ describe('TypeORM’s own command line', () => {
   async function typeorm(env: Env, command: string, ...args: string[]) {
     const child = spawn(process.execPath, [CLI, command, '-d', DATA_SOURCE, ...args], {
       cwd: folder,
-      env: { PATH: process.env.PATH, NO_COLOR: '1', ...env },
+      // What node-postgres turns to where it is told nothing.
+      env: { PATH: process.env.PATH, NO_COLOR: '1', PGHOST: '127.0.0.1', PGPORT: '1', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const ended = new Promise<number | null>((done) => child.once('close', done));

@@ -5,6 +5,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { Client, type Notification, Pool } from 'pg';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { migrateDatabase } from '../../src/database/migrate-database.js';
+import { moveJobsOfEarlierVersions } from '../../src/domain-events/job-queue-migration.js';
 import { TestApplication } from '../support/application.js';
 import { untilQueueIsEmpty } from '../support/job-queue.js';
 import { createEmptyDatabase } from '../support/test-database.js';
@@ -146,20 +147,38 @@ describe("an application's own graphile-worker in the same database", () => {
     await client.query(
       `update graphile_worker._private_jobs set locked_at = now() - interval '1 hour', locked_by = 'b' where id = 3`,
     );
-    await migrateDatabase(database);
-    const left = await client.query('select id::int from graphile_worker._private_jobs order by id');
-    expect(left.rows).toEqual([{ id: 2 }, { id: 4 }, { id: 5 }]);
-    const moved = await client.query(
-      `select task_identifier, attempts, last_error, locked_at from whatsapp_sms_fallback_queue.jobs order by attempts desc`,
-    );
-    expect(moved.rows).toEqual([
-      { task_identifier: 'domain_event', attempts: 3, last_error: 'No', locked_at: null },
-      { task_identifier: 'domain_event', attempts: 0, last_error: null, locked_at: null },
-    ]);
     application = await TestApplication.start({ database, imports: [ParcelsModule] });
+    const { app } = application;
+    const parcels = () => app.get(ParcelListener).delivered.map(({ parcel }) => parcel);
+    await until('the jobs to be taken over', () => parcels().length >= 2);
+    expect(parcels().sort()).toEqual(['left by a worker that died', 'waiting']);
+    const left = () => client.query('select id::int from graphile_worker._private_jobs order by id');
+    expect((await left()).rows).toEqual([{ id: 2 }, { id: 4 }, { id: 5 }]);
+    // A replica of the earlier version goes on until it is replaced.
+    await addJob('domain_event', event('added later'));
+    await until('a later job to be taken over', () => parcels().includes('added later'));
+    expect((await left()).rows).toEqual([{ id: 2 }, { id: 4 }, { id: 5 }]);
     await untilQueueIsEmpty(application);
-    const parcels = application.app.get(ParcelListener).delivered.map(({ parcel }) => parcel);
-    expect(parcels.sort()).toEqual(['left by a worker that died', 'waiting']);
+  });
+
+  it('gives up thousands of jobs, with what is known of each', async () => {
+    await migrateDatabase(database);
+    await installGraphileWorker(SAME);
+    await client.query(
+      `insert into graphile_worker._private_tasks (identifier) values ('domain_event');
+       insert into graphile_worker._private_jobs (task_id, payload, attempts, last_error)
+       select task.id, json_build_object('name', 'parcel.delivered', 'event', json_build_object('id', n)), 3, 'No'
+         from generate_series(1, 2500) as n, graphile_worker._private_tasks as task`,
+    );
+    const pool = new Pool({ ...database.client, max: 1 });
+    expect(await moveJobsOfEarlierVersions(pool, 30_000)).toBe(2_500);
+    expect(await moveJobsOfEarlierVersions(pool, 30_000)).toBe(0);
+    await pool.end();
+    const { rows } = await client.query(
+      `select task_identifier, attempts, last_error, count(*)::int as jobs
+         from whatsapp_sms_fallback_queue.jobs group by 1, 2, 3`,
+    );
+    expect(rows).toEqual([{ task_identifier: 'domain_event', attempts: 3, last_error: 'No', jobs: 2_500 }]);
   });
 
   // The embedded database passes no notifications on, and has one role.

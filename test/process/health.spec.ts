@@ -5,7 +5,7 @@ import { TestApplication } from '../support/application.js';
 import { DatabaseLine } from '../support/database-line.js';
 import { createTestDatabase } from '../support/test-database.js';
 import { until } from '../support/until.js';
-import { postCallback } from '../webhooks/post-callback.js';
+import { postCallback, statusParameters } from '../webhooks/post-callback.js';
 
 jest.setTimeout(60_000);
 
@@ -97,6 +97,33 @@ describe('the health of the service', () => {
     );
     // The answer to the last question of beforeEach may still have been good.
     expect(row?.commits).toBeLessThanOrEqual(1 + Math.ceil(seconds));
+  });
+
+  it.each([
+    [
+      'the log refuses every event',
+      'alter table message_events add constraint none check (false) not valid',
+      'alter table message_events drop constraint none',
+    ],
+    [
+      'jobs cannot be added',
+      'alter function whatsapp_sms_fallback_queue.add_job rename to add_no_job',
+      'alter function whatsapp_sms_fallback_queue.add_no_job rename to add_job',
+    ],
+  ])('is not ready after an event was refused, and as long as %s', async (_, refuse, accept) => {
+    await application.query(refuse);
+    const post = () =>
+      postCallback(application, {
+        parameters: statusParameters({ MessageStatus: 'undelivered', ErrorCode: '63049' }),
+      });
+    expect((await post()).status).toBe(503);
+    expect((await untilNotReady()).body).toMatchObject({ database: 'down' });
+    const [before] = await application.query('select count(*)::int as events from message_events');
+    await application.query(accept);
+    await untilReady();
+    // What was rehearsed is taken back.
+    expect(await application.query('select count(*)::int as events from message_events')).toEqual([before]);
+    expect((await post()).status).toBe(204);
   });
 
   it('does not grow the table of its row', async () => {

@@ -132,6 +132,8 @@ describe('a signed callback with text that PostgreSQL cannot hold', () => {
       ['63049.0', '63049'],
       ['6.3049e4', '63049'],
       ['12345678901234567890123', '12345678901234567890123'],
+      ['630490e-1', '630490e-1'],
+      ['63048.99999999999999999999', '63048.99999999999999999999'],
     ] as const) {
       const parameters = statusParameters({ MessageStatus: 'failed' });
       const body = JSON.stringify(parameters).replace(/}$/, `,"ErrorCode":${json}}`);

@@ -71,7 +71,9 @@ export function postCallback(application: { origin: string }, post: CallbackPost
   const headers = {
     ...(contentType === null ? {} : { 'Content-Type': contentType }),
     ...(signature === null ? {} : { 'X-Twilio-Signature': signature }),
-    'Content-Length': String(Buffer.byteLength(body)),
+    ...(post.headers?.['Transfer-Encoding'] === undefined && {
+      'Content-Length': String(Buffer.byteLength(body)),
+    }),
     ...post.headers,
   };
   return send(new URL(application.origin), { method, path: target, headers, localAddress }, body);
