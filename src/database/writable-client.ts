@@ -302,7 +302,12 @@ export class WritableClient extends Client {
   /** After the transaction that is under way; at once where there is none. */
   private stopUsing(): void {
     this.isUnwanted = true;
-    if (this.isBusy() || this.getTransactionStatus() !== 'I') return;
+    if (this.getTransactionStatus() !== 'I') return;
+    if (this.isBusy()) {
+      // Not only when the server is ready again: an error is told before that, and a pool has others wait for the connection.
+      this.internals._queryable = false;
+      return;
+    }
     void this.abandon(false, new Error('Connection terminated: its server cannot write, or goes away'));
   }
 
