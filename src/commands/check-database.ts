@@ -63,17 +63,28 @@ export async function* checkDatabase(
   }
 }
 
-/** Whether the server has enough of them, were it alone with this replica. */
+/** `reserved_connections` is there since PostgreSQL 16; -1 is no limit. */
+const CONNECTIONS = `
+select 'the server' as limited,
+       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+         - coalesce(current_setting('reserved_connections', true)::int, 0) as available,
+       'Raise the server''s max_connections' as remedy
+ union all
+select 'the database', datconnlimit, format('alter database %I connection limit -1', datname)
+  from pg_database where datname = current_database() and datconnlimit >= 0
+ union all
+select 'the role', rolconnlimit, format('alter role %I connection limit -1', rolname)
+  from pg_roles where rolname = session_user and rolconnlimit >= 0`;
+
+/** Whether there are enough of them, were it alone with this replica. */
 async function* checkConnections(dataSource: DataSource, needed: number): AsyncGenerator<Finding> {
-  const [server] = await dataSource.query<{ available: number }[]>(
-    `select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int as available`,
-  );
-  if (server === undefined || needed <= server.available) return;
-  yield ill(
-    'connections',
-    `this replica has up to ${needed}, and the server takes ${server.available} in all`,
-    "Raise the server's max_connections, or lower PROCESSES",
-  );
+  const limits =
+    await dataSource.query<{ limited: string; available: number; remedy: string }[]>(CONNECTIONS);
+  for (const { limited, available, remedy } of limits) {
+    if (needed <= available) continue;
+    const found = `this replica has up to ${needed}, and ${limited} takes ${available} in all`;
+    yield ill('connections', found, `${remedy}, or lower PROCESSES`);
+  }
 }
 
 async function* checkQueue(dataSource: DataSource): AsyncGenerator<Finding> {

@@ -287,9 +287,25 @@ describe('npm run doctor', () => {
       expect(ill).toMatchObject([
         {
           check: 'connections',
-          found: expect.stringContaining('up to 1290, and the server takes') as unknown,
+          found: expect.stringContaining('up to 1418, and the server takes') as unknown,
         },
       ]);
+    });
+
+    it('finds a database that takes fewer connections than the service has', async () => {
+      const limited = await createTestDatabase();
+      const DATABASE_URL = limited.client.connectionString ?? '';
+      const name = new URL(DATABASE_URL).pathname.slice(1);
+      await execute(limited, `alter database ${name} connection limit 20`);
+      const { ill } = await examine({ DATABASE_URL }, () => Promise.resolve(limited));
+      expect(ill).toMatchObject([
+        {
+          check: 'connections',
+          found: 'this replica has up to 21, and the database takes 20 in all',
+          advice: `alter database ${name} connection limit -1, or lower PROCESSES`,
+        },
+      ]);
+      await limited.close();
     });
   }
 

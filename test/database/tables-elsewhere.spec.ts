@@ -206,7 +206,8 @@ describeOnServer('a schema in DATABASE_URL', () => {
 
 /** As docs/deploying.md has it. */
 const COPY = `
-create function sms_fallback.copy_message() returns trigger language plpgsql security definer as $$
+create function sms_fallback.copy_message() returns trigger language plpgsql
+  security definer set search_path = sms_fallback, pg_temp as $$
 begin
   insert into sms_fallback.messages (twilio_sid, direction, channel, body, created_at)
   values (new.twilio_sid, 'outbound', 'whatsapp', new.body, new.sent_at)
