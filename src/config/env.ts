@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { DatabaseUrlError, parseDatabaseUrl } from './database-url.js';
@@ -199,7 +199,7 @@ export function describeDatabase({
 }: Pick<Env, 'DATABASE_URL' | 'EMBEDDED_DATA_DIR'>): string {
   if (url === undefined) return `embedded, in ${folder}`;
   const hosts = parseDatabaseUrl(url).hosts.map(({ host, port }) =>
-    host.startsWith('/') ? host : `${host}:${port}`,
+    host.startsWith('/') ? host : `${isIPv6(host) ? `[${host}]` : host}:${port}`,
   );
   const [, name = ''] = /^\w+:\/\/[^/?#]*\/([^?#]*)/.exec(url) ?? [];
   return `PostgreSQL at ${hosts.join(',')}, database ${name || 'of the user’s name'}`;

@@ -227,7 +227,7 @@ describe('a database is named', () => {
     ['postgresql://user:s3%40cr3t@[::1]:5432/app', '[::1]:5432, database app'],
     ['postgresql://user:s3cr3t@one,two:5433/app', 'one:5432,two:5433, database app'],
     ['postgresql://user:s3cr3t@host', 'host:5432, database of the user’s name'],
-    ['postgresql:///app?host=/var/run/postgresql', 'the host of its settings, database app'],
+    ['postgresql:///app?host=/var/run/postgresql', '/var/run/postgresql, database app'],
   ])('%s without its password', (url, name) => {
     expect(named(url)).toBe(`PostgreSQL at ${name}`);
   });

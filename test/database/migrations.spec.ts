@@ -204,10 +204,12 @@ describe('migrateDatabase', () => {
       expect(new Set(built.map(({ table }) => table))).toEqual(
         new Set([
           'conversations',
+          'ended_sessions',
           'message_event_count_watermark',
           'message_event_counts',
           'messages',
           'twilio_failures',
+          'whatsapp_sms_fallback_heartbeat',
         ]),
       );
     });

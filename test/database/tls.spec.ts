@@ -173,11 +173,9 @@ describeOnServer('TLS to the database', () => {
   );
 
   it('is named at the start of the service and by migrate, without a stack', async () => {
-    for (const program of ['main', 'database/migrate']) {
-      const process = ServiceProcess.run(program, {
-        ...requiredEnv,
-        DATABASE_URL: url('sslmode=verify-full'),
-      });
+    for (const [program, ...args] of [['main'], ['commands/main', 'migrate']] as const) {
+      const env = { ...requiredEnv, DATABASE_URL: url('sslmode=verify-full') };
+      const process = ServiceProcess.run(program, env, args);
       expect(await process.ended).toEqual({ code: 1, signal: null });
       expect(process.output).toContain('authority that is not known here');
       expect(process.output).not.toMatch(/^\s+at /m);
