@@ -42,8 +42,8 @@ describe("the server's version", () => {
 
 /** The same refusal from the service, from migrate, and as a finding of the doctor. */
 async function expectRefusal(url: string, check: string, ...texts: string[]): Promise<void> {
-  for (const program of ['main', 'database/migrate']) {
-    const process = ServiceProcess.run(program, { ...requiredEnv, PORT: '0', DATABASE_URL: url });
+  for (const [program, ...args] of [['main'], ['commands/main', 'migrate']] as const) {
+    const process = ServiceProcess.run(program, { ...requiredEnv, PORT: '0', DATABASE_URL: url }, args);
     expect(await process.ended).toEqual({ code: 1, signal: null });
     expect(process.output).not.toMatch(/^\s+at /m);
     for (const text of texts) expect(process.output).toContain(text);
