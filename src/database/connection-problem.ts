@@ -32,7 +32,10 @@ export function explainConnectionError(error: unknown): string {
   const cause = isAggregate(error) ? error.errors[0] : error;
   if (cause instanceof DatabaseError) return refusedByServer(cause);
   if (cause instanceof ReadOnlyServerError) {
-    return `${cause.message}. Name the primary in DATABASE_URL, or promote this one.`;
+    const remedy = cause.isStandby
+      ? 'Name the primary in DATABASE_URL, or promote this one'
+      : 'Name the server that takes writes in DATABASE_URL, or let this one: set default_transaction_read_only = off there';
+    return `${cause.message}. ${remedy}.`;
   }
   const message = textOf(cause, 'message') ?? String(cause);
   return (

@@ -19,6 +19,13 @@ export interface WritableClientConfig extends ClientConfig {
 export class ReadOnlyServerError extends Error {
   override readonly name = 'ReadOnlyServerError';
   readonly code = '25006';
+
+  constructor(
+    message: string,
+    readonly isStandby: boolean,
+  ) {
+    super(message);
+  }
 }
 
 /** No host of DATABASE_URL could be used. */
@@ -283,10 +290,11 @@ export class WritableClient extends Client {
     this.session = results[STATE_RESULT]?.rows[0];
     if (this.session === undefined || this.target === 'any') return;
     const { inRecovery, readOnlyBy } = this.session;
-    if (inRecovery) throw new ReadOnlyServerError(`${place.server} is a standby, which cannot write`);
+    if (inRecovery) throw new ReadOnlyServerError(`${place.server} is a standby, which cannot write`, true);
     if (readOnlyBy !== null && this.target === 'read-write') {
       throw new ReadOnlyServerError(
         `${place.server} is read-only: default_transaction_read_only is on (${readOnlyBy})`,
+        false,
       );
     }
   }
