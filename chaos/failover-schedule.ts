@@ -10,7 +10,7 @@ const END_WEIGHTS = { killed: 55, silent: 25, stopped: 20 } as const;
 export interface PlannedFailover {
   /**
    * `at_once`: the address leads to the new primary when it is one. `late`: a while after; until then nothing listens.
-   * `stale`: only when the old primary is back as a standby, to which the service is connected by then, or 5 s after the
+   * `stale`: only when the old primary is back as a standby, to which the service is connected by then, or 4 s after the
    * promotion. Its connections stay open.
    */
   readonly address: keyof typeof ADDRESS_WEIGHTS;

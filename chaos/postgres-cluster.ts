@@ -17,7 +17,7 @@ const STANDBY = 'standby';
 const FOLLOWING_LIMIT_MILLISECONDS = 60_000;
 
 /** The longest that a name or a virtual address leads to the wrong server after a promotion. */
-const STALE_LIMIT_MILLISECONDS = 5_000;
+const STALE_LIMIT_MILLISECONDS = 4_000;
 
 /** A server with the address that always leads to it. */
 interface Node {
