@@ -12,6 +12,10 @@ const ANSWERED_AT_ONCE = 20;
 /** The longest that an answer waits, in milliseconds: clients do not wait forever, and proxies have few connections. */
 const LONGEST_WAIT = 3_000;
 
+/** But as many times as long as the request took, up to ten seconds: what takes that long is no mistake of a proxy's. */
+const WAIT_FOR_COST = 125;
+const LONGEST_WAIT_FOR_COST = 10_000;
+
 /** After a forgery, checking rests for this many times as long as it took. */
 const REST = 3;
 
@@ -39,9 +43,11 @@ export class UnsignedWork {
     const isUnread = hasMuchUnread(request);
     if (isUnread) response.setHeader('Connection', 'close');
     const now = performance.now();
-    const interval = Math.max(ANSWER_INTERVAL, (request.milliseconds ?? 0) * (1 + REST));
+    const { milliseconds: cost = 0 } = request;
+    const interval = Math.max(ANSWER_INTERVAL, cost * (1 + REST));
     const begin = Math.max(this.nextAnswerAt, now - ANSWERED_AT_ONCE * ANSWER_INTERVAL);
-    this.nextAnswerAt = Math.min(begin + interval, now + LONGEST_WAIT);
+    const longest = Math.max(LONGEST_WAIT, Math.min(cost * WAIT_FOR_COST, LONGEST_WAIT_FOR_COST));
+    this.nextAnswerAt = Math.min(begin + interval, now + longest);
     if (this.nextAnswerAt <= now) return;
     stopReading(request);
     await delay(this.nextAnswerAt - now);

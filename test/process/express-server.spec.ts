@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { Controller, Get, Module } from '@nestjs/common';
+import { Controller, Get, Module, Post, Req } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { Test } from '@nestjs/testing';
 import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PreparedExpressAdapter } from '../../src/process/express-server.js';
 
@@ -22,6 +23,44 @@ class LongAnswer {
 
 @Module({ controllers: [LongAnswer] })
 class LongAnswers {}
+
+let bytes = 0;
+
+@Controller()
+class Counting {
+  @Post()
+  async count(@Req() request: IncomingMessage): Promise<string> {
+    bytes = 0;
+    for await (const piece of request) bytes += (piece as Buffer).length;
+    return 'all of it';
+  }
+}
+
+@Module({ controllers: [Counting] })
+class CountingModule {}
+
+describe('the HTTP server', () => {
+  it.each([
+    [900, 900, /all of it/],
+    [20_000, 999, /^$/],
+  ])('takes a body in %i pieces of a byte for %i of them', async (chunks, taken, expected) => {
+    const module = await Test.createTestingModule({ imports: [CountingModule] }).compile();
+    const options = { bodyParser: false };
+    const app = module.createNestApplication<NestExpressApplication>(new PreparedExpressAdapter(), options);
+    await app.listen(0, '127.0.0.1');
+    const socket = connect(Number(new URL(await app.getUrl()).port), '127.0.0.1');
+    socket.on('error', () => undefined);
+    const answer: Buffer[] = [];
+    socket.on('data', (data) => answer.push(data));
+    const closed = once(socket, 'close').catch(() => undefined);
+    const head = ['POST / HTTP/1.1', 'Host: x', 'Connection: close', 'Transfer-Encoding: chunked', '', ''];
+    socket.write(`${head.join('\r\n')}${'1\r\na\r\n'.repeat(chunks)}0\r\n\r\n`);
+    await closed;
+    expect(bytes).toBe(taken);
+    expect(Buffer.concat(answer).toString()).toMatch(expected);
+    await app.close();
+  });
+});
 
 describe('the HTTP server, while it closes', () => {
   let app: NestExpressApplication;
