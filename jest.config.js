@@ -28,5 +28,5 @@ export default {
   },
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
   // A suite starts a database and an application; the time is a limit for a hang, not a measurement.
-  testTimeout: 60_000,
+  testTimeout: 120_000,
 };

@@ -9,7 +9,7 @@ const POLL_MILLISECONDS = 10;
 export async function until<Value>(
   what: string,
   look: () => Promise<Value | false | null | undefined> | Value | false | null | undefined,
-  limit = 20_000,
+  limit = 40_000,
 ): Promise<Value> {
   const end = Date.now() + limit;
   for (;;) {
