@@ -59,7 +59,9 @@ export class MessageEventsStore {
     const takenBack = new Error('rehearsed');
     try {
       await this.dataSource.transaction(async (manager) => {
-        await this.write(manager, incomingEvents([rehearsedReport()]), () => true);
+        const incoming = incomingEvents([rehearsedReport()]);
+        await record(manager, incoming, true);
+        await this.publisher.publish(manager, 'whatsapp.policy_failed', incoming.map(policyFailed));
         throw takenBack;
       });
     } catch (error) {
@@ -121,9 +123,13 @@ interface EventRow {
   readonly message_status: string;
 }
 
-function record(manager: EntityManager, incoming: readonly IncomingEvent[]): Promise<Recording> {
+function record(
+  manager: EntityManager,
+  incoming: readonly IncomingEvent[],
+  isRehearsal = false,
+): Promise<Recording> {
   const messageSids = new Set(incoming.map(({ report }) => report.messageSid));
-  return recordMessageEvents(manager, incoming.map(toRow), messageSids);
+  return recordMessageEvents(manager, incoming.map(toRow), messageSids, isRehearsal);
 }
 
 function toRow({ id, report }: IncomingEvent) {

@@ -26,17 +26,23 @@ export const RECORD_MESSAGE_EVENTS = `select all_are_new, case when not all_are_
      from record_message_events($1, $2, $3)
     cross join lateral (values (coalesce(cardinality(added), 0) = $4)) as comparison (all_are_new)`;
 
+/** The same, which no connection prepares: where connections share a session, callbacks would find it prepared. */
+const REHEARSE_MESSAGE_EVENTS = `${RECORD_MESSAGE_EVENTS} -- rehearsed`;
+
 /**
  * Calls `record_message_events` of migrations/look_for_messages_first.sql, which calls those of migrations/decide_before_sending.sql.
  * @param rows of `message_events`; without any, only the rows of `messages` follow what is there.
  * @param messageSids of those that are to follow.
+ * @param isRehearsal whether all of it is going to be taken back.
  */
 export async function recordMessageEvents(
   manager: EntityManager,
   rows: readonly { readonly id: string }[],
   messageSids: ReadonlySet<string>,
+  isRehearsal = false,
 ): Promise<Recording> {
-  const [recorded] = await manager.query<RecordingRow[]>(RECORD_MESSAGE_EVENTS, [
+  const statement = isRehearsal ? REHEARSE_MESSAGE_EVENTS : RECORD_MESSAGE_EVENTS;
+  const [recorded] = await manager.query<RecordingRow[]>(statement, [
     stringifyExactly(rows),
     [...messageSids],
     STATUSES_BY_RANK,

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
 import { DataSource } from 'typeorm';
 import { whatsappStatusParameters } from '../../simulator/callback-parameters.js';
 import { TwilioSimulator } from '../../simulator/twilio-simulator.js';
@@ -7,14 +7,14 @@ import { PUBLIC_BASE_URL, WEBHOOK_URL } from '../support/application.js';
 import { DatabaseLine } from '../support/database-line.js';
 import { seedMessage } from '../support/seed.js';
 import { endServices, ServiceProcess } from '../support/service-process.js';
-import { createTestDatabase } from '../support/test-database.js';
+import { createTestDatabase, describeOnServer } from '../support/test-database.js';
 import { until } from '../support/until.js';
 
 const STOPPED = 'The job queue stopped and will be started again';
 
 jest.setTimeout(120_000);
 
-describe('a service whose database goes away while a job is at work', () => {
+describeOnServer('a service whose database goes away while a job is at work', () => {
   let line: DatabaseLine;
   let twilio: TwilioSimulator;
   let service: ServiceProcess;
