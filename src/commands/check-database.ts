@@ -2,7 +2,7 @@ import type { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../database/data-source-options.js';
 import type { DatabaseConnection } from '../database/database-connection.js';
 import { layoutProblemsOf } from '../database/migrate-database.js';
-import { openMigrated, rowProblemsOf } from '../database/open-migrated.js';
+import { openMigrated, rowProblemsWith } from '../database/open-migrated.js';
 import { PreconditionError, type Problem } from '../database/preconditions.js';
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
 import { FallbackRecords } from '../fallback/fallback-records.js';
@@ -52,7 +52,7 @@ export async function* checkDatabase(
     yield well('migrations', 'all are applied');
     if (!connection.embedded) yield* checkConnections(dataSource, connections);
     yield* checkMessages(dataSource);
-    yield* (await rowProblemsOf(dataSource)).map(asFinding);
+    yield* (await rowProblemsWith(dataSource)).map(asFinding);
     yield* checkQueue(dataSource);
     yield* checkFallbacks(dataSource);
     yield* checkCounting(dataSource);

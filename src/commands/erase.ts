@@ -3,7 +3,7 @@ import { maskNumber } from '../messages/masked-number.js';
 import { parsePersonName, type PersonName } from '../message-events/people.js';
 import { parsePhoneNumber } from '../messages/phone-number.js';
 import type { PersonTraces } from '../retention/number-erasure.js';
-import type { Terminal } from '../process/command-line.js';
+import { hasConsent, type Terminal } from '../process/command-line.js';
 import type { Operations } from './operations.js';
 import { type Surroundings, withOperations } from './surroundings.js';
 import { counted } from './table.js';
@@ -72,7 +72,7 @@ async function erase(
   { erasure }: Operations,
   terminal: Terminal,
 ): Promise<number> {
-  const { print, complain, confirm } = terminal;
+  const { print, complain } = terminal;
   const traces = await erasure.find(name);
   print(`Of ${maskNumber('number' in name ? name.number : name.userId)} there are ${inWords(traces)}.`);
   const others = namesBesides(name, traces);
@@ -81,16 +81,7 @@ async function erase(
     print('A dry run: nothing was changed.');
     return 0;
   }
-  if (!yes) {
-    if (confirm === undefined) {
-      complain('✖ Not a terminal, so nothing was changed: add --yes to do it, or --dry-run to preview.');
-      return 1;
-    }
-    if (!(await confirm('Erase the number? It cannot be undone.'))) {
-      complain('Nothing was changed.');
-      return 1;
-    }
-  }
+  if (!yes && !(await hasConsent('Erase the number? It cannot be undone.', terminal))) return 1;
   const erased = await erasure.erase(name);
   print(`Erased: ${inWords(erased)}.`);
   if (erased.openFallbacks === 0) return 0;

@@ -2,7 +2,7 @@ import { retryInWords } from '../fallback/fallback-in-words.js';
 import type { FallbackFilter } from '../fallback/fallback-records.js';
 import type { RetriedFallback } from '../fallback/fallback-retries.js';
 import type { RetryDecision } from '../fallback/retry-decision.js';
-import type { Terminal } from '../process/command-line.js';
+import { hasConsent, type Terminal } from '../process/command-line.js';
 import type { Operations } from './operations.js';
 import { noFallback } from './show-fallback.js';
 import { counted } from './table.js';
@@ -74,21 +74,16 @@ async function retryMatching(
   const expected = await tally(operations, filter, 'preview', options);
   const effective = effectiveIn(expected);
   if (!json) terminal.print(inWords(expected));
-  if (!dryRun && !yes && effective > 0 && !(await isConfirmed(effective, json, terminal))) return 1;
+  if (!dryRun && !yes && effective > 0) {
+    const { confirm, complain } = terminal;
+    // A question would be amid the JSON.
+    const asked = json ? { complain } : { confirm, complain };
+    if (!(await hasConsent(`Try ${counted(effective, 'fallback')} again?`, asked))) return 1;
+  }
   const done = dryRun ? expected : await tally(operations, filter, 'retry', options);
   if (json) terminal.print(JSON.stringify({ dryRun, decisions: Object.fromEntries(done) }, null, 2));
   else terminal.print(conclusion(dryRun, done));
   return 0;
-}
-
-async function isConfirmed(count: number, json: boolean, { confirm, complain }: Terminal): Promise<boolean> {
-  if (json || confirm === undefined) {
-    complain('✖ Not a terminal, so nothing was changed: add --yes to do it, or --dry-run to preview.');
-    return false;
-  }
-  if (await confirm(`Try ${counted(count, 'fallback')} again?`)) return true;
-  complain('Nothing was changed.');
-  return false;
 }
 
 async function tally(

@@ -25,7 +25,7 @@ export async function openForService(options?: DataSourceOptions): Promise<DataS
   const dataSource = await openMigrated(options);
   const logger = new Logger('Database');
   try {
-    for (const { found, remedy } of await rowProblemsOf(dataSource)) {
+    for (const { found, remedy } of await rowProblemsWith(dataSource)) {
       logger.warn('The tables of the application refuse what the service does with them', { found, remedy });
     }
   } catch (error) {
@@ -34,7 +34,7 @@ export async function openForService(options?: DataSourceOptions): Promise<DataS
   return dataSource;
 }
 
-export async function rowProblemsOf(dataSource: DataSource): Promise<Problem[]> {
+export async function rowProblemsWith(dataSource: DataSource): Promise<Problem[]> {
   const runner = dataSource.createQueryRunner();
   try {
     const query: Query = <Row>(sql: string, parameters?: unknown[]) =>

@@ -76,13 +76,8 @@ const OF_THE_ROWS = [findHiddenRows, findRefusedRows] as const;
 
 /** The reason is one that the operator can remove: exit code 1, no stack, and a finding of the doctor. */
 export class PreconditionError extends StartupError {
-  /** @param consequence what holds until then, in a sentence. */
-  constructor(
-    readonly problems: readonly Problem[],
-    consequence?: string,
-  ) {
-    const lines = problems.map(({ found, remedy }) => `${found}.\n${remedy}.`);
-    super([...lines, ...(consequence === undefined ? [] : [consequence])].join('\n'));
+  constructor(readonly problems: readonly Problem[]) {
+    super(problems.map(({ found, remedy }) => `${found}.\n${remedy}.`).join('\n'));
   }
 }
 

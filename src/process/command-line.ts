@@ -92,6 +92,20 @@ function failWithoutOutput(): void {
   process.stderr.on('error', () => undefined);
 }
 
+/** Asks a person for consent. Without one to ask, or without consent, it says that nothing was changed. */
+export async function hasConsent(
+  question: string,
+  { confirm, complain }: Pick<Terminal, 'confirm' | 'complain'>,
+): Promise<boolean> {
+  if (confirm === undefined) {
+    complain('✖ Not a terminal, so nothing was changed: add --yes to do it, or --dry-run to preview.');
+    return false;
+  }
+  if (await confirm(question)) return true;
+  complain('Nothing was changed.');
+  return false;
+}
+
 /** Ends a command when a signal comes, with the exit code that a shell reports then: 128 and the signal's number. */
 export function endOnSignals(): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

@@ -1,19 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { freePort } from '../../chaos/free-port.js';
 import { type DatabaseConnection, postgresServer } from '../../src/database/database-connection.js';
 import { TestApplication } from '../support/application.js';
 import { expectOneSms, policyFailure } from '../support/fallbacks.js';
+import { PgBouncer, withoutPgBouncer } from '../support/pgbouncer.js';
 import { seedMessage } from '../support/seed.js';
 import { createTestDatabase, describeOnServer } from '../support/test-database.js';
-import { until } from '../support/until.js';
 import { execute } from './application-tables.js';
 
 jest.setTimeout(120_000);
@@ -122,72 +114,30 @@ describeOnServer('a session that has other settings than the service depends on'
   });
 });
 
-const PGBOUNCER = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer'].find((path) => existsSync(path));
-const describeWithPgBouncer = PGBOUNCER === undefined ? describe.skip : describeOnServer;
+const describeWithPgBouncer = withoutPgBouncer === undefined ? describe : describe.skip;
 
 describeWithPgBouncer('PgBouncer that keeps sessions, with no setting for the service', () => {
-  let folder: string;
-  let port: number;
-  let pooler: ChildProcess;
+  let pooler: PgBouncer;
   let database: DatabaseConnection;
   let application: TestApplication | undefined;
 
   beforeEach(async () => {
     database = await createTestDatabase();
-    const { hostname, port: serverPort, username } = new URL(String(database.client.connectionString));
-    folder = await mkdtemp(join(tmpdir(), 'pgbouncer-'));
-    port = await freePort();
-    const lines = [
-      '[databases]',
-      `* = host=${hostname} port=${serverPort === '' ? 5432 : serverPort}`,
-      '[pgbouncer]',
-      'listen_addr = 127.0.0.1',
-      `listen_port = ${port}`,
-      'unix_socket_dir =',
-      'pool_mode = session',
-      'auth_type = trust',
-      `auth_file = ${join(folder, 'users')}`,
-      'default_pool_size = 40',
-    ];
-    await writeFile(join(folder, 'pgbouncer.ini'), lines.join('\n'));
-    await writeFile(join(folder, 'users'), `"${username}" ""\n`);
-    // It refuses to run as root.
-    const isRoot = process.getuid?.() === 0;
-    const id = (option: string) => Number(execFileSync('id', [option, 'nobody'], { encoding: 'utf8' }));
-    const user = isRoot ? { uid: id('-u'), gid: id('-g') } : {};
-    if (isRoot) await chown(folder, id('-u'), id('-g'));
-    pooler = spawn(String(PGBOUNCER), [join(folder, 'pgbouncer.ini')], { ...user, stdio: 'ignore' });
-    await until('PgBouncer to listen', () => isListening(port));
+    const settings = { pool_mode: 'session', default_pool_size: 40 };
+    pooler = await PgBouncer.start(String(database.client.connectionString), settings);
   });
 
   afterEach(async () => {
     await application?.close();
-    pooler.kill();
-    await once(pooler, 'exit');
-    await rm(folder, { recursive: true, force: true });
+    await pooler.close();
     await database.close();
   });
 
   it('the whole path works, and the settings are those of the service', async () => {
-    const pooled = new URL(String(database.client.connectionString));
-    pooled.host = `127.0.0.1:${port}`;
-    application = await TestApplication.start({ database: postgresServer(pooled.href) });
+    application = await TestApplication.start({ database: postgresServer(pooler.url) });
     expect(await application.query('show statement_timeout')).toEqual([{ statement_timeout: '3s' }]);
     const { twilioSid } = await seedMessage(application.dataSource);
     await policyFailure(application, twilioSid);
     await expectOneSms(application, twilioSid);
   });
 });
-
-function isListening(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => {
-      resolve(false);
-    });
-  });
-}

@@ -18,7 +18,7 @@ export const withoutPgBouncer =
       ? 'PgBouncer is not installed'
       : undefined;
 
-/** PgBouncer's own settings, over those of a pooler that lets the service's startup parameters pass. */
+/** PgBouncer's own settings. There is none for the service. */
 export type PgBouncerSettings = Readonly<Record<string, string | number>>;
 
 /** A PgBouncer in front of the server of `TEST_DATABASE_URL`. It refuses to run as root, so root runs it as `postgres`. */
@@ -40,8 +40,6 @@ export class PgBouncer {
       listen_port: listenPort,
       unix_socket_dir: '',
       auth_type: 'any',
-      ignore_startup_parameters:
-        'statement_timeout,idle_in_transaction_session_timeout,lock_timeout,options,extra_float_digits',
       ...settings,
     };
     const lines = Object.entries(all).map(([name, value]) => `${name} = ${String(value)}`);
