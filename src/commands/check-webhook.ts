@@ -1,3 +1,4 @@
+import { isNativeError } from 'node:util/types';
 import twilio from 'twilio';
 import type { Env } from '../config/env.js';
 import { type Finding, ill, well } from './finding.js';
@@ -117,7 +118,10 @@ function candidates(callbackUrl: string, servicePort: number): string[] {
   return [...new Set(origins)].map((origin) => origin + pathname).filter((url) => url !== callbackUrl);
 }
 
-/** @returns the status of the answer, or why there is none. */
+/**
+ * Sends one probe, on a connection of its own: a kept one may be closed by the other side just when it is used.
+ * @returns the status of the answer, or why there is none.
+ */
 async function post(
   url: string,
   signature: ProbeSignature | null,
@@ -132,15 +136,21 @@ async function post(
     const response = await fetch(url, {
       method: 'POST',
       redirect: 'manual',
-      headers: signature === null ? {} : signatureHeaders(signature, parameters),
+      headers: { connection: 'close', ...(signature && signatureHeaders(signature, parameters)) },
       body: new URLSearchParams(parameters),
       signal: AbortSignal.timeout(LIMIT_MILLISECONDS),
     });
     return response.status;
   } catch (error) {
-    const { cause } = error as Error;
-    return cause instanceof Error ? cause.message : String(error);
+    return reasonOf(error);
   }
+}
+
+/** fetch() says "fetch failed", and why in its cause, which has a code only if every address of the name failed. */
+function reasonOf(error: unknown): string {
+  const cause = isNativeError(error) ? error.cause : undefined;
+  if (!isNativeError(cause)) return String(error);
+  return cause.message || ('code' in cause ? String(cause.code) : cause.name);
 }
 
 function signatureHeaders(

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import { createServer, request, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { demoAccount } from '../../simulator/demo-account.js';
 import type { AccountResources } from '../../simulator/account-api.js';
 import { TwilioSimulator } from '../../simulator/twilio-simulator.js';
@@ -32,7 +32,14 @@ describe('npm run doctor', () => {
   const resources: { -readonly [Name in keyof AccountResources]: AccountResources[Name] } = {};
 
   beforeAll(async () => {
+    const usedConnections = new WeakSet<Socket>();
     proxy = createServer((incoming, outgoing) => {
+      // As if it had closed the connection just when a client used it again.
+      if (usedConnections.has(incoming.socket)) {
+        incoming.socket.destroy();
+        return;
+      }
+      usedConnections.add(incoming.socket);
       if (behind === null) {
         outgoing.writeHead(502).end();
         return;
@@ -162,7 +169,7 @@ describe('npm run doctor', () => {
       'no answer about MG9',
     ],
     ['no public URL', { PUBLIC_BASE_URL: undefined }, 'public URL', 'it is not known'],
-    ['nobody at the public URL', { PUBLIC_BASE_URL: 'http://127.0.0.1:1' }, 'public URL', 'has no answer'],
+    ['nobody at the public URL', { PUBLIC_BASE_URL: 'http://localhost:2' }, 'public URL', 'ECONNREFUSED'],
   ];
 
   it.each(faults)('finds %s', async (_, variables, check, found) => {
