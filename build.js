@@ -29,6 +29,8 @@ const WITH_ASSETS = ['migrations', 'dashboard'];
 const USAGE = `Builds dist/, or runs a program of it.
 
   node build.js                               builds dist/ in a folder beside it, and puts that in its place
+  node build.js if-old                        builds dist/ if it is missing or out of date
+  node build.js state                         prints whether dist/ is new, old or missing
   node build.js run PROGRAM [argument …]      runs a program of dist/, e.g. src/commands/main
   node build.js run-new PROGRAM [argument …]  the same, if dist/ is not out of date
   node build.js watching                      marks dist/ as kept up to date by another program
@@ -47,6 +49,8 @@ async function start() {
   if (task === '--help' || task === '-h') process.stdout.write(USAGE);
   else if (task === undefined) build();
   else if (task === 'watching') watching();
+  else if (task === 'state') process.stdout.write(`${stateOf(dist)}\n`);
+  else if (task === 'if-old') buildIfOld();
   else if ((task === 'run' || task === 'run-new') && program !== undefined) await run(task === 'run-new');
   else {
     process.stderr.write(`✖ Neither a program nor a task is named so: ${task}. --help tells more.\n`);
@@ -77,6 +81,10 @@ async function run(mustBeNew) {
   if (!existsSync(file)) fail(`✖ This build has no program ${program}. The whole of the sources has.`);
   process.argv = [process.argv[0], file, ...programArguments];
   await import(pathToFileURL(file).href);
+}
+
+function buildIfOld() {
+  if (stateOf(dist) !== 'new') build();
 }
 
 function build() {

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 
 /** Native ESM: `npm test` runs Jest with --experimental-vm-modules. */
 export default {
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/test/support/environment.mjs',
   globalSetup: '<rootDir>/test/support/global-setup.mjs',
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
   // Specs wait more than they compute: for databases, processes and time-outs. Jest would leave a core idle.
@@ -12,7 +12,11 @@ export default {
   testMatch: ['<rootDir>/test/**/*.spec.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   // A library may have a module that is named .json.js.
-  moduleNameMapper: { '^(\\.{1,2}/.*)(?<!\\.json)\\.js$': '$1' },
+  moduleNameMapper: {
+    '^(\\.{1,2}/.*)(?<!\\.json)\\.js$': '$1',
+    '^@electric-sql/pglite$': '<rootDir>/test/support/shared-pglite.mjs',
+    '^@electric-sql/pglite-socket$': '<rootDir>/test/support/shared-pglite-socket.mjs',
+  },
   transform: {
     '^.+\\.ts$': [
       '@swc/jest',

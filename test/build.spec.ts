@@ -88,8 +88,13 @@ describe('build.js', () => {
       expect(refused).toMatchObject({ code: 1, stdout: '' });
       expect(refused.stderr).toContain('✖ dist/ is older than the sources. Run: npm run build');
       expect((await stat(join(folder, 'dist'))).ino).toBe(built.ino);
-      await build();
+      expect(await build('state')).toMatchObject({ code: 0, stdout: 'old\n' });
+      await build('if-old');
+      const rebuilt = await stat(join(folder, 'dist'));
       expect(await greet('run-new')).toEqual({ code: 0, stdout: 'two to,--all\n', stderr: '' });
+      expect(await build('state')).toMatchObject({ code: 0, stdout: 'new\n' });
+      await build('if-old');
+      expect((await stat(join(folder, 'dist'))).ino).toBe(rebuilt.ino);
     },
     LIMIT,
   );

@@ -12,8 +12,6 @@ const SOCKET_NAME = '.s.PGSQL.5432';
 export interface EmbeddedPostgresOptions {
   /** Folder of the data, made for this user only where it is not there; in memory where it is left out. */
   dataDir?: string;
-  /** A dump of `EmbeddedPostgres.dump()` to start from. */
-  loadFrom?: Blob;
 }
 
 /**
@@ -33,11 +31,11 @@ export class EmbeddedPostgres implements DatabaseConnection {
   }
 
   /** @throws StartupError when another process has the data folder open, or this user cannot have it. */
-  static async start({ dataDir, loadFrom }: EmbeddedPostgresOptions = {}): Promise<EmbeddedPostgres> {
+  static async start({ dataDir }: EmbeddedPostgresOptions = {}): Promise<EmbeddedPostgres> {
     const folder = dataDir === undefined ? await temporarySocketFolder() : await claimSocketFolder(dataDir);
     try {
       if (dataDir !== undefined) await makeDataFolder(dataDir);
-      const database = await PGlite.create({ dataDir, loadDataDir: loadFrom });
+      const database = await PGlite.create({ dataDir });
       const path = join(folder.path, SOCKET_NAME);
       await rm(path, { force: true });
       const server = new PGLiteSocketServer({ db: withWholePipelines(database), path, maxConnections: 100 });
@@ -47,10 +45,6 @@ export class EmbeddedPostgres implements DatabaseConnection {
       await folder.release();
       throw error;
     }
-  }
-
-  dump(): Promise<Blob> {
-    return this.database.dumpDataDir('none');
   }
 
   async close(): Promise<void> {

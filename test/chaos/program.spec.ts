@@ -2,9 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
+import { compiled } from '../support/compiled.js';
 
-const PROGRAM = new URL('../../dist/chaos/program.js', import.meta.url).href;
-const COMMAND_LINE = new URL('../../dist/simulator/command-line.js', import.meta.url).href;
+const PROGRAM = compiled('chaos/program.js').href;
+const COMMAND_LINE = compiled('simulator/command-line.js').href;
 
 /** Runs this as the body of a program that ends with 2 where it fails. */
 async function run(body: string, signal?: NodeJS.Signals) {

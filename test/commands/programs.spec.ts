@@ -9,8 +9,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInFolder, createServiceDatabase, type ServiceDatabase } from '../support/service-database.js';
 import { endServices, type ServiceEnv, ServiceProcess } from '../support/service-process.js';
+import { compiled } from '../support/compiled.js';
 
-const MAIN = fileURLToPath(new URL('../../dist/src/commands/main.js', import.meta.url));
+const MAIN = fileURLToPath(compiled('src/commands/main.js'));
 
 describe('every program', () => {
   const programs = [

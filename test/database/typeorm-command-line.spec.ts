@@ -9,9 +9,10 @@ import { fileURLToPath } from 'node:url';
 import { migrations } from '../../src/database/data-source-options.js';
 import { DatabaseLine } from '../support/database-line.js';
 import { createEmptyDatabase } from '../support/test-database.js';
+import { compiled } from '../support/compiled.js';
 
 const CLI = createRequire(import.meta.url).resolve('typeorm/cli.js');
-const DATA_SOURCE = fileURLToPath(new URL('../../dist/ormconfig.js', import.meta.url));
+const DATA_SOURCE = fileURLToPath(compiled('ormconfig.js'));
 
 const names = migrations.map(({ name }) => name);
 

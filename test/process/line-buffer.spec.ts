@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { compiled } from '../support/compiled.js';
 
-const MODULE = new URL('../../dist/src/process/line-buffer.js', import.meta.url).href;
+const MODULE = compiled('src/process/line-buffer.js').href;
 
 /** What a process prints that writes through a LineBuffer on its standard output, a pipe. */
 function outputOf(work: string): { stdout: string; status: number | null } {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { compiled } from '../support/compiled.js';
 
-const MODULE = new URL('../../dist/src/process/logger.js', import.meta.url).href;
+const MODULE = compiled('src/process/logger.js').href;
 
 /** The lines of a process that logs with a logger, without their time and their process. */
 function linesOf(logger: string, calls: string): unknown[] {

@@ -1,11 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../../src/database/data-source-options.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { EmbeddedPostgres } from '../../src/database/embedded-postgres.js';
-import { createEmbedded, createTestDatabase } from './test-database.js';
+import { createDataFolder, createTestDatabase } from './test-database.js';
 
 /** A migrated database for processes of the service. */
 export interface ServiceDatabase {
@@ -23,8 +21,7 @@ export async function createServiceDatabase(): Promise<ServiceDatabase> {
 
 /** An embedded one in a temporary folder. */
 export async function createInFolder(): Promise<ServiceDatabase> {
-  const folder = await mkdtemp(join(tmpdir(), 'whatsapp-sms-fallback-data-'));
-  await (await createEmbedded('migrated', folder)).close();
+  const folder = await createDataFolder('migrated');
   return {
     env: { EMBEDDED_DATA_DIR: folder },
     use: async (work) => {

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { demoAccount } from '../../simulator/demo-account.js';
 import { PUBLIC_BASE_URL } from './application.js';
 import { until } from './until.js';
+import { compiled } from './compiled.js';
 
 export type ServiceEnv = Readonly<Record<string, string | undefined>>;
 
@@ -44,7 +45,7 @@ export class ServiceProcess {
     args: readonly string[] = [],
     folder = tmpdir(),
   ): ServiceProcess {
-    const file = fileURLToPath(new URL(`../../dist/src/${program}.js`, import.meta.url));
+    const file = fileURLToPath(compiled(`src/${program}.js`));
     const child = spawn(process.execPath, [file, ...args], {
       // Not this folder, whose .env is the developer's.
       cwd: folder,

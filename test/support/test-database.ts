@@ -1,10 +1,15 @@
 import { describe } from '@jest/globals';
-import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { type DatabaseConnection, postgresServer } from '../../src/database/database-connection.js';
 import { EmbeddedPostgres } from '../../src/database/embedded-postgres.js';
+import { migrateDatabase } from '../../src/database/migrate-database.js';
 
 type Template = 'empty' | 'migrated';
 
@@ -12,22 +17,16 @@ type Template = 'empty' | 'migrated';
 export const describeOnServer = process.env.TEST_DATABASE_URL === undefined ? describe.skip : describe;
 
 /**
- * A database of its own, not migrated: on the PostgreSQL server of `TEST_DATABASE_URL`, or embedded and in memory
- * where that is not set. `close()` removes it.
+ * Creates a database that is not migrated: on the PostgreSQL server of `TEST_DATABASE_URL`, or embedded if that is not set.
+ * `close()` removes it.
  */
 export async function createEmptyDatabase(): Promise<DatabaseConnection> {
   return create('empty');
 }
 
-/** The same, migrated. */
+/** Creates a migrated database, in the same place. */
 export async function createTestDatabase(): Promise<DatabaseConnection> {
   return create('migrated');
-}
-
-/** @param dataDir where the data is; in memory where it is left out. */
-export async function createEmbedded(template: Template, dataDir?: string): Promise<EmbeddedPostgres> {
-  const path = join(fromGlobalSetup('TEST_TEMPLATES'), `${template}.tar`);
-  return EmbeddedPostgres.start({ dataDir, loadFrom: new Blob([await readFile(path)]) });
 }
 
 async function create(template: Template): Promise<DatabaseConnection> {
@@ -35,22 +34,134 @@ async function create(template: Template): Promise<DatabaseConnection> {
   return serverUrl === undefined ? createEmbedded(template) : createOnServer(serverUrl, template);
 }
 
+async function createEmbedded(template: Template): Promise<DatabaseConnection> {
+  const folder = await createDataFolder(template);
+  const database = await EmbeddedPostgres.start({ dataDir: folder });
+  return {
+    client: database.client,
+    embedded: true,
+    close: async () => {
+      await database.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Creates a temporary folder with the data of an embedded database. The caller removes it. */
+export async function createDataFolder(template: Template): Promise<string> {
+  const templates = await embeddedTemplates();
+  const folder = await mkdtemp(join(tmpdir(), 'whatsapp-sms-fallback-data-'));
+  await copyFolder(join(templates, template), folder);
+  return folder;
+}
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const CACHE = join(root, 'node_modules/.cache/whatsapp-sms-fallback');
+
+/** What the templates depend on. */
+const SOURCES = ['migrations', 'src/database', 'src/domain-events'];
+const LOCK_FILE = 'package-lock.json';
+
+const OUTDATED_MILLISECONDS = 24 * 60 * 60_000;
+
+/**
+ * Makes the folders that each embedded database is copied from, unless an earlier run has made them from the same sources.
+ * PostgreSQL's initdb and the migrations take several times as long as a copy.
+ */
+async function embeddedTemplates(): Promise<string> {
+  const folder = join(CACHE, await digestOfSources());
+  if (await exists(folder)) return folder;
+  const own = `${folder}.${process.pid}`;
+  try {
+    await makeTemplates(own);
+    await rename(own, folder).catch(async (error: unknown) => {
+      // Another worker was faster.
+      if (!(await exists(folder))) throw error;
+    });
+  } finally {
+    await rm(own, { recursive: true, force: true });
+  }
+  await removeOutdatedTemplates();
+  return folder;
+}
+
+async function makeTemplates(folder: string): Promise<void> {
+  const [empty, migrated] = [join(folder, 'empty'), join(folder, 'migrated')];
+  await (await EmbeddedPostgres.start({ dataDir: empty })).close();
+  await mkdir(migrated);
+  await copyFolder(empty, migrated);
+  const database = await EmbeddedPostgres.start({ dataDir: migrated });
+  await migrateDatabase(database);
+  await database.close();
+}
+
+/** Copies what is in a folder. There are a thousand small files, for which Node's own `cp` takes ten times as long. */
+async function copyFolder(from: string, to: string): Promise<void> {
+  await promisify(execFile)('cp', ['-R', `${from}/.`, to]);
+}
+
+async function digestOfSources(): Promise<string> {
+  const hash = createHash('sha256');
+  const folders = await Promise.all(
+    SOURCES.map(async (name) => (await readdir(join(root, name))).map((file) => join(name, file))),
+  );
+  for (const file of [...folders.flat().sort(), LOCK_FILE])
+    hash.update(file).update(await readFile(join(root, file)));
+  return hash.digest('hex').slice(0, 16);
+}
+
+async function removeOutdatedTemplates(): Promise<void> {
+  for (const name of await readdir(CACHE)) {
+    const made = await stat(join(CACHE, name)).catch(() => null);
+    if (made !== null && Date.now() - made.mtimeMs > OUTDATED_MILLISECONDS)
+      await rm(join(CACHE, name), { recursive: true, force: true });
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
 async function createOnServer(serverUrl: string, template: Template): Promise<DatabaseConnection> {
   const name = `whatsapp_sms_fallback_test_${randomUUID().replaceAll('-', '')}`;
-  const from = template === 'empty' ? 'template0' : fromGlobalSetup('TEST_TEMPLATE_DATABASE');
-  await execute(serverUrl, `create database ${name} template ${from}`);
-  const url = new URL(serverUrl);
-  url.pathname = `/${name}`;
+  await execute(serverUrl, `create database ${name} template ${await templateOnServer(serverUrl, template)}`);
   return {
-    ...postgresServer(url.toString()),
+    ...postgresServer(urlOf(serverUrl, name)),
     close: () => execute(serverUrl, `drop database ${name} with (force)`),
   };
 }
 
-function fromGlobalSetup(name: string): string {
-  const value = process.env[name];
-  if (value === undefined) throw new Error(`${name} is not set: global-setup.mjs has not run`);
-  return value;
+/** Any number that nothing else on the server uses as an advisory lock. */
+const TEMPLATE_LOCK = 630_490_064;
+
+/** The migrated database that this run copies; the first worker makes it, and test/support/global-teardown.mjs drops it. */
+async function templateOnServer(serverUrl: string, template: Template): Promise<string> {
+  const name = process.env.TEST_TEMPLATE_DATABASE;
+  if (name === undefined) throw new Error('TEST_TEMPLATE_DATABASE is not set: global-setup.mjs has not run');
+  if (template === 'empty') return 'template0';
+  const client = new Client({ connectionString: serverUrl });
+  await client.connect();
+  try {
+    await client.query('select pg_advisory_lock($1)', [TEMPLATE_LOCK]);
+    const { rowCount } = await client.query('select from pg_database where datname = $1', [name]);
+    if (rowCount === 0) {
+      await client.query(`create database ${name}_new`);
+      await migrateDatabase(postgresServer(urlOf(serverUrl, `${name}_new`)));
+      await client.query(`alter database ${name}_new rename to ${name}`);
+    }
+    return name;
+  } finally {
+    await client.end();
+  }
+}
+
+function urlOf(serverUrl: string, database: string): string {
+  const url = new URL(serverUrl);
+  url.pathname = `/${database}`;
+  return url.toString();
 }
 
 async function execute(url: string, statement: string): Promise<void> {

@@ -1,0 +1,1 @@
+export const { PGLiteSocketServer } = globalThis.sharedModules.pgliteSocket;

@@ -1,0 +1,1 @@
+export const { PGlite } = globalThis.sharedModules.pglite;
