@@ -17,18 +17,18 @@ const day = 24 * 60 * 60 * second;
  * @param messages the account's, newest first
  */
 export function messageList(
-  messages: readonly SimulatedMessage[],
+  messages: Iterable<SimulatedMessage>,
   request: ApiRequest,
   redaction: Redaction = 'none',
 ) {
   const { parameters, path } = request;
   const filter = readFilter(parameters, redaction);
   if (typeof filter !== 'function') return { error: filter };
-  const found = messages.filter(filter);
   const pageSize = Math.min(Math.max(wholeNumber(parameters, 'PageSize', 50), 1), 1000);
   const page = wholeNumber(parameters, 'Page', 0);
-  const rest = afterToken(found, firstValue(parameters, 'PageToken'));
-  const listed = rest.slice(0, pageSize);
+  // One more than the page has tells whether there is another page.
+  const found = take(messages, filter, pageSize + 1, firstValue(parameters, 'PageToken'));
+  const listed = found.slice(0, pageSize);
   const kept = Object.fromEntries(Object.entries(parameters).filter(([name]) => name !== 'PageToken'));
   const uri = (number: number, token: FormParameters): string =>
     `${path}?${formatForm({ ...kept, PageSize: String(pageSize), Page: String(number), ...token })}`;
@@ -38,7 +38,7 @@ export function messageList(
       first_page_uri: uri(0, {}),
       messages: listed.map((message) => messageResource(message, redaction)),
       next_page_uri:
-        rest.length > pageSize ? uri(page + 1, { PageToken: `PA${listed.at(-1)?.sid ?? ''}` }) : null,
+        found.length > pageSize ? uri(page + 1, { PageToken: `PA${listed.at(-1)?.sid ?? ''}` }) : null,
       page,
       page_size: pageSize,
       previous_page_uri: null,
@@ -48,11 +48,25 @@ export function messageList(
   };
 }
 
-/** A page begins after a message, not at a number, so a message that comes between two requests shifts none. */
-function afterToken(messages: readonly SimulatedMessage[], token: string | undefined) {
-  if (token === undefined) return messages;
-  const last = messages.findIndex((message) => token === `PA${message.sid}`);
-  return last === -1 ? [] : messages.slice(last + 1);
+/**
+ * Finds the first messages, and looks at no more than it has to.
+ * @param token a page begins after a message, not at a number, so a message that comes between two requests shifts none.
+ */
+function take(
+  messages: Iterable<SimulatedMessage>,
+  filter: MessageFilter,
+  most: number,
+  token: string | undefined,
+): SimulatedMessage[] {
+  const found: SimulatedMessage[] = [];
+  let hasBegun = token === undefined;
+  for (const message of messages) {
+    if (!filter(message)) continue;
+    if (hasBegun) found.push(message);
+    else hasBegun = token === `PA${message.sid}`;
+    if (found.length === most) break;
+  }
+  return found;
 }
 
 /** That `To` finds nothing once numbers are hidden is not documented by Twilio, only the harder case for a client. */

@@ -18,6 +18,8 @@ const serviceSender = '+15005550006';
 /** Every message of every account, oldest first. */
 export class MessageStore {
   readonly #messages = new Map<string, Changeable<SimulatedMessage>>();
+  /** Those of each account, oldest first: an account's list is asked for while there are tens of thousands. */
+  readonly #byAccount = new Map<string, SimulatedMessage[]>();
 
   /** Takes a message as POST Messages does; its first status is what Twilio answers with. */
   create(accountSid: string, parameters: FormParameters): SimulatedMessage {
@@ -60,7 +62,17 @@ export class MessageStore {
       parameters,
     };
     this.#messages.set(stored.sid, stored);
+    this.#insert(stored);
     return stored;
+  }
+
+  /** Most messages are the newest; one with a date of its own may belong further ahead. */
+  #insert(message: SimulatedMessage): void {
+    const messages = this.#byAccount.get(message.accountSid) ?? [];
+    this.#byAccount.set(message.accountSid, messages);
+    let index = messages.length;
+    while (index > 0 && (messages[index - 1]?.dateCreated ?? 0) > message.dateCreated) index -= 1;
+    messages.splice(index, 0, message);
   }
 
   /** Moves the message on to this step's status, unless it is further already. */
@@ -82,14 +94,16 @@ export class MessageStore {
   }
 
   /** Newest first. */
-  ofAccount(accountSid: string | undefined): SimulatedMessage[] {
-    return [...this.#messages.values()]
-      .filter((message) => message.accountSid === accountSid)
-      .toReversed()
-      .toSorted((left, right) => right.dateCreated.getTime() - left.dateCreated.getTime());
+  *ofAccount(accountSid: string | undefined): Generator<SimulatedMessage> {
+    const messages = this.#byAccount.get(accountSid ?? '') ?? [];
+    for (let index = messages.length - 1; index >= 0; index -= 1) {
+      const message = messages[index];
+      if (message !== undefined) yield message;
+    }
   }
 
   clear(): void {
     this.#messages.clear();
+    this.#byAccount.clear();
   }
 }

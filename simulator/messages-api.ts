@@ -116,13 +116,16 @@ function listMessages(context: MessagesApiContext, request: ApiRequest, response
     fail(fault, response);
     return;
   }
-  const newest = Date.now() - context.listDelay();
-  const visible = context.store
-    .ofAccount(request.accountSid)
-    .filter((message) => message.dateCreated.getTime() <= newest);
-  const answer = messageList(visible, request, context.redaction());
+  const answer = messageList(visibleMessages(context, request.accountSid), request, context.redaction());
   if (answer.error === undefined) response.json(answer.list);
   else sendError(response, answer.error);
+}
+
+function* visibleMessages(context: MessagesApiContext, accountSid: string | undefined) {
+  const newest = Date.now() - context.listDelay();
+  for (const message of context.store.ofAccount(accountSid)) {
+    if (message.dateCreated.getTime() <= newest) yield message;
+  }
 }
 
 function isAcceptedFault(fault: Fault): fault is AcceptedFault {
