@@ -2,7 +2,6 @@
 
 /** What each folder of src/ may import, besides itself. Anything that is not named here may not be imported. */
 const allowed = {
-  cluster: ['config', 'process'],
   config: [],
   process: ['config'],
   database: ['config', 'domain-events', 'process'],
@@ -20,7 +19,6 @@ const allowed = {
   health: ['domain-events', 'measurements'],
   retention: ['domain-events', 'message-events', 'rounds'],
   operations: [
-    'cluster',
     'domain-events',
     'event-counts',
     'fallback',

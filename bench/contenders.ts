@@ -40,7 +40,6 @@ export const CONTENDERS: readonly Contender[] = [
   },
   { letter: 'e', name: 'node:http, signature, nothing stored', program: 'peers/node-http.js', stores: false },
   { ...THIS_SERVICE, letter: 'g', name: 'this service, each message in messages', hasMessages: true },
-  { ...THIS_SERVICE, letter: 'h', name: 'this service, two processes', settings: { PROCESSES: '2' } },
 ];
 
 export const PGBENCH = { letter: 'f', name: 'pgbench, the same INSERT, no HTTP' } as const;

@@ -1,7 +1,5 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
-import cluster from 'node:cluster';
-import { MetricsExchange } from './cluster/metrics-exchange.js';
 import type { Env } from './config/env.js';
 import { ENV, EnvModule } from './config/env.module.js';
 import { DashboardModule } from './dashboard/dashboard.module.js';
@@ -130,10 +128,7 @@ const fallbackOperations = FallbackOperationsModule.forRootAsync({
 const operations = OperationsModule.forRootAsync({
   imports: [EnvModule, messageEvents, MessagesModule, fallbackOperations, twilio],
   inject: [ENV],
-  useFactory: (env: Env) => ({
-    adminApiKeys: env.ADMIN_API_KEYS,
-    metricsExchange: env.PROCESSES > 1 && cluster.isWorker ? new MetricsExchange() : undefined,
-  }),
+  useFactory: (env: Env) => ({ adminApiKeys: env.ADMIN_API_KEYS }),
 });
 
 const retention = RetentionModule.forRootAsync({

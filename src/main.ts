@@ -1,4 +1,3 @@
-import cluster from 'node:cluster';
 import { envSchema } from './config/env.js';
 import { parseEnv } from './config/parse-env.js';
 import { loadEnvFile } from './config/load-env-file.js';
@@ -9,14 +8,9 @@ try {
   if (process.argv.length > 2) process.exit(await answerArguments());
   loadEnvFile();
   const env = parseEnv(process.env, envSchema);
-  // Each loads only what it needs: the primary of several processes serves nothing itself.
-  if (env.PROCESSES > 1 && cluster.isPrimary) {
-    const { runProcesses } = await import('./cluster/run-processes.js');
-    await runProcesses(env);
-  } else {
-    const { serve } = await import('./serve.js');
-    await serve(env);
-  }
+  // Loaded only now, so that a wrong variable is reported at once.
+  const { serve } = await import('./serve.js');
+  await serve(env);
 } catch (error) {
   exitWithError(error);
 }

@@ -3,7 +3,6 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AppModule } from './app.module.js';
 import { configureApp } from './app.setup.js';
-import { endWithPrimary } from './cluster/end-with-primary.js';
 import type { Env } from './config/env.js';
 import { PreparedExpressAdapter } from './process/express-server.js';
 import { logLibraryConsole } from './process/library-console.js';
@@ -27,7 +26,6 @@ export async function serve(env: Env): Promise<void> {
   logLibraryConsole();
   limitShutdown(app.getHttpServer());
   await listen(configureApp(app), env.PORT, env.HOST);
-  endWithPrimary();
   app.flushLogs();
   new Logger('Service').log('Listening', { url: await app.getUrl() });
 }

@@ -1,5 +1,4 @@
 import { isIP, isIPv6 } from 'node:net';
-import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { DatabaseUrlError, parseDatabaseUrl } from './database-url.js';
 
@@ -84,16 +83,6 @@ const duplicateWindowSeconds = z.coerce.number().min(0).max(86_400);
 /** Whether WhatsApp delivered after all is looked for in two days' events. */
 const retentionDays = z.coerce.number().int().min(3).max(36_500);
 
-/** They have ten connections to the database each. */
-const MOST_PROCESSES = 128;
-
-const processes = z
-  .string()
-  .transform((value) =>
-    value.toLowerCase() === 'auto' ? Math.min(availableParallelism(), MOST_PROCESSES) : Number(value),
-  )
-  .pipe(z.number().int().min(1).max(MOST_PROCESSES));
-
 /** Of domain events, each of which may need a connection to the database at the same time. */
 const workerConcurrency = z.coerce.number().int().min(0).max(100);
 
@@ -156,7 +145,6 @@ export const envVariables = z.object({
   FALLBACK_DUPLICATE_WINDOW_SECONDS: duplicateWindowSeconds.default(0),
   ORIGINAL_TEXT: z.enum(['messages', 'twilio'], 'must be messages or twilio').default('messages'),
   STATUS_POLL_AFTER_MINUTES: minutes.default(10),
-  PROCESSES: processes.default(1),
   WORKER_CONCURRENCY: workerConcurrency.default(10),
   RETENTION_DAYS: retentionDays.optional(),
   ADMIN_API_KEYS: adminApiKeys.default([]),
@@ -180,10 +168,6 @@ export const envSchema = envVariables
   .refine(({ FALLBACK_HOLD_SECONDS: hold, FALLBACK_MAX_AGE_MINUTES: age }) => hold === 0 || hold < age * 60, {
     path: ['FALLBACK_HOLD_SECONDS'],
     message: 'must be shorter than FALLBACK_MAX_AGE_MINUTES, or each SMS would be too late',
-  })
-  .refine((env) => env.PROCESSES === 1 || env.DATABASE_URL !== undefined, {
-    path: ['PROCESSES'],
-    message: 'must be 1 where DATABASE_URL is not set: the embedded database serves one process only',
   })
   .refine((env) => env.WORKER_CONCURRENCY > 0 || env.DATABASE_URL !== undefined, {
     path: ['WORKER_CONCURRENCY'],

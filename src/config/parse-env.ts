@@ -56,7 +56,6 @@ function describe(name: string, issue: z.core.$ZodIssue, isSet: boolean): string
     FALLBACK_HOLD_SECONDS: 'must be a number of seconds from 0 to 3600; 0 switches it off',
     FALLBACK_DUPLICATE_WINDOW_SECONDS: 'must be a number of seconds from 0 to 86400; 0 switches it off',
     STATUS_POLL_AFTER_MINUTES: 'must be a number of minutes from 0 to 1440; 0 switches it off',
-    PROCESSES: 'must be auto, or a whole number from 1 to 128',
     WORKER_CONCURRENCY: 'must be a whole number from 0 to 100; 0 makes this process publish only',
     RETENTION_DAYS: 'must be a whole number of days from 3 to 36500',
     ADMIN_API_KEYS:

@@ -158,11 +158,9 @@ export function healthConnectionOptions(connection: DatabaseConnection): PoolCon
   return { ...poolOptions(connection, HEALTH_CONNECTIONS, SESSION_LIMITS), ...ANSWER_LIMITS };
 }
 
-/** How many connections a replica has at the most, with all of its processes. */
-export function mostConnections(env: Pick<Env, 'PROCESSES' | 'WORKER_CONCURRENCY'>): number {
-  return (
-    env.PROCESSES * (POOL_CONNECTIONS + HEALTH_CONNECTIONS) + jobQueueConnections(env.WORKER_CONCURRENCY)
-  );
+/** Returns how many connections a replica has at most. */
+export function mostConnections(env: Pick<Env, 'WORKER_CONCURRENCY'>): number {
+  return POOL_CONNECTIONS + HEALTH_CONNECTIONS + jobQueueConnections(env.WORKER_CONCURRENCY);
 }
 
 /** TypeORM writes to the console of its own accord, whatever the form of our log. All it has to say it throws too. */

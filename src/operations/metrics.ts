@@ -1,20 +1,15 @@
-import { Inject, Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { AggregatorRegistry, collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client';
-import type { ProcessMetrics } from '../cluster/metrics-messages.js';
+import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client';
 import { onMeasured } from '../measurements/measurements.js';
 import { STATUSES_BY_RANK } from '../message-events/message-status.js';
 import { AdminKeys } from './admin-keys.js';
 import { DatabaseMetrics } from './database-metrics.js';
 import { PREFIX } from './metric-prefix.js';
-import { MODULE_OPTIONS_TOKEN, type OperationsModuleOptions } from './operations.module-definition.js';
 import { RequestDurations } from './request-durations.js';
 
 /** A label must not take every value that somebody may send. */
 const CHANNELS: ReadonlySet<string> = new Set(['whatsapp', 'sms', 'rcs', 'messenger']);
 const STATUSES: ReadonlySet<string> = new Set(STATUSES_BY_RANK);
-
-/** The average over several processes, which prom-client takes of these, hides the one that is blocked. */
-const LAGS = /^nodejs_eventloop_lag_(p\d+_)?seconds$/;
 
 /** Counts what the features of this process tell, and measures nothing where nobody may look at it. */
 @Injectable()
@@ -54,14 +49,12 @@ export class Metrics implements OnApplicationBootstrap, OnApplicationShutdown {
     private readonly keys: AdminKeys,
     private readonly database: DatabaseMetrics,
     private readonly requests: RequestDurations,
-    @Inject(MODULE_OPTIONS_TOKEN) private readonly options: OperationsModuleOptions,
   ) {}
 
   onApplicationBootstrap(): void {
     if (!this.keys.areConfigured) return;
     collectDefaultMetrics({ register: this.registry });
     this.database.register(this.registry);
-    this.options.metricsExchange?.tell(() => this.read());
     this.listening = [
       this.requests.observe(this.registry),
       onMeasured('callback.answered', ({ channel, status, result }) => {
@@ -87,19 +80,8 @@ export class Metrics implements OnApplicationBootstrap, OnApplicationShutdown {
 
   /** In Prometheus' text format. */
   async expose(): Promise<string> {
-    const { metricsExchange } = this.options;
-    if (metricsExchange !== undefined) {
-      return AggregatorRegistry.aggregate(await metricsExchange.gather()).metrics();
-    }
     await this.database.refresh();
     return this.registry.metrics();
-  }
-
-  /** With how each is put together with those of the other processes. */
-  private async read(): Promise<ProcessMetrics> {
-    await this.database.refresh();
-    const metrics = await this.registry.getMetricsAsJSON();
-    return metrics.map((metric) => (LAGS.test(metric.name) ? { ...metric, aggregator: 'max' } : metric));
   }
 }
 

@@ -2,12 +2,6 @@
 const FULL = 64 * 1024;
 
 /**
- * In UTF-16 units, few of which are more than a byte. Where several processes write to one pipe that is full, what is
- * written at once stays in one piece up to 4096 bytes; longer pieces are mixed, and lines are cut in two.
- */
-export const FULL_WHERE_SHARED = 3_000;
-
-/**
  * Writes the lines of one turn of the event loop together: standard output is written synchronously, and a system call
  * for each line costs more than the line. No line waits for longer than that turn, nor for another line. What is left
  * when the process exits, after an uncaught exception too, is written then; only a signal that ends the process at once

@@ -1,8 +1,7 @@
 import { ConsoleLogger, type LogLevel } from '@nestjs/common';
-import cluster from 'node:cluster';
 import { isatty } from 'node:tty';
 import type { Env } from '../config/env.js';
-import { FULL_WHERE_SHARED, LineBuffer } from './line-buffer.js';
+import { LineBuffer } from './line-buffer.js';
 
 const LEVELS: readonly LogLevel[] = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose'];
 
@@ -28,7 +27,7 @@ const OWN_FIELDS = { level: 'log', pid: 0, timestamp: 0, message: '', context: '
 
 /** The same lines as Nest's in less time: a callback has three of them. */
 class JsonLogger extends ConsoleLogger {
-  private readonly output = new LineBuffer(process.stdout, cluster.isWorker ? FULL_WHERE_SHARED : undefined);
+  private readonly output = new LineBuffer(process.stdout);
   /** Of lines without fields, by their messages: only the time changes from one to the next. */
   private readonly kept = new Map<string, { readonly context: string; readonly rest: string }>();
 

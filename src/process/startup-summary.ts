@@ -1,9 +1,8 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
-import cluster from 'node:cluster';
 import { describeDatabase, type Env } from '../config/env.js';
 import { ENV } from '../config/env.module.js';
 
-/** One line at the start that says what is configured, without a secret. Of several processes, the first one says it. */
+/** Logs at the start what is configured, in one line without a secret. */
 @Injectable()
 export class StartupSummary implements OnApplicationBootstrap {
   private readonly logger = new Logger('Configuration');
@@ -12,7 +11,6 @@ export class StartupSummary implements OnApplicationBootstrap {
 
   onApplicationBootstrap(): void {
     const { env } = this;
-    if (cluster.worker !== undefined && cluster.worker.id > 1) return;
     this.logger.log('The service is configured', {
       twilioAccounts: [env.TWILIO_ACCOUNT_SID, ...env.TWILIO_SUBACCOUNTS.map(({ accountSid }) => accountSid)],
       secondaryAuthTokenConfigured: env.TWILIO_AUTH_TOKEN_SECONDARY !== undefined,
@@ -23,7 +21,6 @@ export class StartupSummary implements OnApplicationBootstrap {
       trustProxy: env.TRUST_PROXY,
       fallbackErrorCodes: env.FALLBACK_ERROR_CODES,
       statusPollAfterMinutes: env.STATUS_POLL_AFTER_MINUTES,
-      processes: env.PROCESSES,
       workerConcurrency: env.WORKER_CONCURRENCY,
       retentionDays: env.RETENTION_DAYS,
       adminApiKeysConfigured: env.ADMIN_API_KEYS.length,

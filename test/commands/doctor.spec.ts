@@ -288,13 +288,13 @@ describe('npm run doctor', () => {
 
   // The embedded database has as many connections as it needs.
   if (process.env.TEST_DATABASE_URL !== undefined) {
-    it('finds a server that takes fewer connections than all processes have', async () => {
+    it('finds a server that takes fewer connections than the service has', async () => {
       const DATABASE_URL = database.client.connectionString;
-      const { ill } = await examine({ DATABASE_URL, PROCESSES: '128' });
+      const { ill } = await examine({ DATABASE_URL, WORKER_CONCURRENCY: '100' });
       expect(ill).toMatchObject([
         {
           check: 'connections',
-          found: expect.stringContaining('up to 1418, and the server takes') as unknown,
+          found: expect.stringContaining('up to 111, and the server takes') as unknown,
         },
       ]);
     });
@@ -309,7 +309,7 @@ describe('npm run doctor', () => {
         {
           check: 'connections',
           found: 'this replica has up to 21, and the database takes 20 in all',
-          advice: `alter database ${name} connection limit -1, or lower PROCESSES`,
+          advice: `alter database ${name} connection limit -1, or lower WORKER_CONCURRENCY`,
         },
       ]);
       await limited.close();

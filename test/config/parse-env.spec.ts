@@ -1,5 +1,4 @@
 import { describe, expect, it } from '@jest/globals';
-import { availableParallelism } from 'node:os';
 import { describeDatabase, type Env, envSchema, envVariables } from '../../src/config/env.js';
 import { parseEnv } from '../../src/config/parse-env.js';
 
@@ -35,7 +34,6 @@ const defaults = {
   FALLBACK_DUPLICATE_WINDOW_SECONDS: 0,
   ORIGINAL_TEXT: 'messages',
   STATUS_POLL_AFTER_MINUTES: 10,
-  PROCESSES: 1,
   WORKER_CONCURRENCY: 10,
   ADMIN_API_KEYS: [],
   PORT: 3000,
@@ -112,7 +110,6 @@ describe('the environment', () => {
     ['ORIGINAL_TEXT', 'twilio', 'twilio'],
     ['STATUS_POLL_AFTER_MINUTES', '0', 0],
     ['STATUS_POLL_AFTER_MINUTES', '0.5', 0.5],
-    ['PROCESSES', '1', 1],
     ['WORKER_CONCURRENCY', '25', 25],
     ['PORT', '0', 0],
     ['PORT', '65535', 65535],
@@ -125,18 +122,6 @@ describe('the environment', () => {
 
   it.each(readings)('reads %s=%s', (name, value, expected) => {
     expect(parse({ [name]: value })).toEqual({ ...required, ...defaults, [name]: expected });
-  });
-
-  it.each([
-    ['4', 4],
-    ['auto', availableParallelism()],
-    ['AUTO', availableParallelism()],
-  ])('takes PROCESSES=%s on a database server', (value, expected) => {
-    const DATABASE_URL = 'postgresql://host/db';
-    expect(parse({ DATABASE_URL, PROCESSES: value })).toMatchObject({ PROCESSES: expected });
-    expect(parse({ DATABASE_URL, PROCESSES: value, WORKER_CONCURRENCY: '0' })).toMatchObject({
-      WORKER_CONCURRENCY: 0,
-    });
   });
 
   const refusals: [string, string, string][] = [
@@ -187,10 +172,6 @@ describe('the environment', () => {
     ['STATUS_POLL_AFTER_MINUTES', '-1', 'must be a number of minutes from 0 to 1440; 0 switches it off'],
     ['STATUS_POLL_AFTER_MINUTES', '1441', 'must be a number of minutes from 0 to 1440; 0 switches it off'],
     ['STATUS_POLL_AFTER_MINUTES', 'never', 'must be a number of minutes from 0 to 1440; 0 switches it off'],
-    ['PROCESSES', '0', 'must be auto, or a whole number from 1 to 128'],
-    ['PROCESSES', '1.5', 'must be auto, or a whole number from 1 to 128'],
-    ['PROCESSES', 'all', 'must be auto, or a whole number from 1 to 128'],
-    ['PROCESSES', '2', 'must be 1 where DATABASE_URL is not set'],
     ['WORKER_CONCURRENCY', '-1', 'must be a whole number from 0 to 100'],
     ['WORKER_CONCURRENCY', '101', 'must be a whole number from 0 to 100'],
     ['WORKER_CONCURRENCY', '2.5', 'must be a whole number from 0 to 100'],

@@ -106,13 +106,13 @@ describe('deploy/compose.yml', () => {
     const prometheus = parse(read('deploy/prometheus/prometheus.yml')) as {
       scrape_configs: {
         authorization: { credentials_file: string };
-        static_configs: { targets: string[] }[];
+        dns_sd_configs: { names: string[]; port: number }[];
       }[];
     };
     const [job] = prometheus.scrape_configs;
     expect(job?.authorization.credentials_file).toBe('/run/secrets/admin_api_key');
     expect(compose.services.prometheus?.secrets).toEqual(['admin_api_key']);
-    expect(job?.static_configs[0]?.targets).toEqual(['app:3000']);
+    expect(job?.dns_sd_configs).toEqual([{ names: ['app'], type: 'A', port: 3000 }]);
     const { datasources } = parse(read('deploy/grafana/provisioning/datasources/prometheus.yml')) as {
       datasources: { uid: string }[];
     };

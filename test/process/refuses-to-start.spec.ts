@@ -46,22 +46,6 @@ describe('the service refuses to start', () => {
       '✖ The database cannot be reached: connect ECONNREFUSED 127.0.0.1:1. Is it running, and is DATABASE_URL right?\n',
     );
   });
-
-  it('as several processes where one would be refused, and says so once', async () => {
-    const DATABASE_URL = 'postgresql://user:s3cr3t@127.0.0.1:1/app';
-    expect(await refusal({ DATABASE_URL, PROCESSES: '3' })).toBe(await refusal({ DATABASE_URL }));
-    expect(await refusal({ DATABASE_URL, PROCESSES: '3', LOG_LEVEL: 'loud' })).toBe(
-      await refusal({ DATABASE_URL, LOG_LEVEL: 'loud' }),
-    );
-  });
-
-  it('as several processes on the embedded database', async () => {
-    expect(await refusal({ PROCESSES: '2' })).toBe(
-      '✖ The environment is not complete:\n' +
-        '  PROCESSES must be 1 where DATABASE_URL is not set: the embedded database serves one process only\n' +
-        'Each variable is explained in .env.example.\n',
-    );
-  });
 });
 
 describe('the service refuses to start with a database server', () => {
@@ -178,18 +162,6 @@ describe('the service refuses to start at an address', () => {
     expect(await refusal({ ...database.env, HOST: '127.0.0.1', PORT: String(port) })).toBe(
       `✖ Port ${port} is in use. Stop what listens there, or set PORT.\n`,
     );
-    if (database.env.DATABASE_URL !== undefined) {
-      const several = {
-        ...database.env,
-        PROCESSES: '2',
-        LOG_LEVEL: 'warn',
-        HOST: '127.0.0.1',
-        PORT: String(port),
-      };
-      expect(await refusal(several)).toContain(
-        `✖ Port ${port} is in use. Stop what listens there, or set PORT.\n`,
-      );
-    }
     other.close();
   });
 

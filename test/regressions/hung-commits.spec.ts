@@ -7,7 +7,7 @@ import { postCallback, statusParameters } from '../webhooks/post-callback.js';
 
 jest.setTimeout(180_000);
 
-const MOST = mostConnections({ PROCESSES: 1, WORKER_CONCURRENCY: 10 });
+const MOST = mostConnections({ WORKER_CONCURRENCY: 10 });
 
 /**
  * Each commit that was given up left its session waiting for the standby, and the pool replaced the connection, until the
