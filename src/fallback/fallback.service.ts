@@ -9,7 +9,13 @@ import { lookingSince, triedInCurrentTry, tryStartedAt } from './current-try.js'
 import { FallbackOutcomes } from './fallback-outcomes.js';
 import type { SkipReason } from './fallback-reasons.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
-import { type FallbackProblem, FallbackStore, type LockedFallback, type Obstacle } from './fallback.store.js';
+import {
+  type FallbackProblem,
+  FallbackStore,
+  type LockedFallback,
+  type Obstacle,
+  type WaitStep,
+} from './fallback.store.js';
 import { isLateFailure, secondsLeft } from './original-age.js';
 import { growingDelay } from './retry-delay.js';
 import { type NeverSentSms, SentSmsStore } from './sent-sms.store.js';
@@ -113,7 +119,8 @@ export class FallbackService {
       return;
     }
     const found = await this.finder.find(fallback, this.composer.smsOf(fallback, sms), sentAt);
-    if (found.outcome === 'accepted') await this.markSent(fallback, sms, found);
+    // It has made no attempt that could be settled, so that it begins anew if that SMS is another fallback's.
+    if (found.outcome === 'accepted') await this.markSent(fallback, sms, found, 'claimed');
     else if (found.outcome === 'unknown') await this.retryUnlessRejected(fallback, found.problem);
     // What message redaction hides is another SMS: this fallback has sent none.
     else await this.send(fallback, composition);
@@ -299,7 +306,12 @@ export class FallbackService {
     }
   }
 
-  private async markSent(fallback: LockedFallback, composed: ComposedSms, sms: AcceptedSms): Promise<void> {
+  private async markSent(
+    fallback: LockedFallback,
+    composed: ComposedSms,
+    sms: AcceptedSms,
+    stateIfTaken: WaitStep['state'] = 'uncertain',
+  ): Promise<void> {
     switch (await this.outcomes.sent(fallback, composed, sms)) {
       case 'sent':
         break;
@@ -310,7 +322,7 @@ export class FallbackService {
       case 'taken': {
         // Another fallback without an answer saw it in Twilio's list first. It left this one its own, or none.
         const reason = 'sms_taken_by_another_fallback';
-        const step = { state: 'uncertain', reason, problem: null } as const;
+        const step = { state: stateIfTaken, reason, problem: null } as const;
         await this.outcomes.postponed(fallback, step, SHORTEST_LOOK_MILLISECONDS);
       }
     }
