@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { delivered, silent } from '../../simulator/callback-plan.js';
 import { smsStatusParameters } from '../../simulator/callback-parameters.js';
+import { SmsFinder } from '../../src/fallback/sms-finder.js';
 import { TestApplication } from '../support/application.js';
 import {
   attemptsFor,
@@ -121,6 +122,33 @@ describe('a database that has forgotten the SMS of a fallback', () => {
     expect(await fallBack(sid)).toMatchObject({ state: 'sent', attempts: 1 });
     expect(looksFor(sid)).toBeGreaterThan(0);
     expect(attemptsFor(application, sid)).toHaveLength(1);
+  });
+
+  it('sends an SMS of its own if another fallback takes the one that was found, just before it is recorded', async () => {
+    const [taker, sid] = [await sentMinutesAgo(5), await sentMinutesAgo(5)];
+    const alike = { to: recipientOf(sid), from: '+15550009999', body: 'The same text' };
+    await application.query(
+      `update messages set body = $2, conversation_id = null where twilio_sid = any ($1)`,
+      [[taker, sid], alike.body],
+    );
+    const lost = application.twilio.addMessage({ ...alike, dateSent: minutesAgo(4) });
+    const finder = application.app.get(SmsFinder, { strict: false });
+    const find = finder.find.bind(finder);
+    finder.find = async (fallback, ...rest) => {
+      const found = await find(fallback, ...rest);
+      if (fallback.originalMessageSid === sid) {
+        finder.find = find;
+        await policyFailure(application, taker, { to: `whatsapp:${alike.to}` });
+        await until('the SMS to be taken', async () => {
+          return (await findFallback(application, taker))?.smsMessageSid === lost.sid;
+        });
+      }
+      return found;
+    };
+    await policyFailure(application, sid, { to: `whatsapp:${alike.to}` });
+    const fallback = await untilAllIsDone(application, sid);
+    expect(fallback).toMatchObject({ state: 'sent', attempts: 1 });
+    expect(fallback.smsMessageSid).not.toBe(lost.sid);
   });
 
   it('does not ask about a failure that is known at once', async () => {
