@@ -144,7 +144,7 @@ async function startOne(
   folder: string,
   database: BenchDatabase | undefined,
   closers: Closers,
-  settings = contender.settings,
+  settings?: Readonly<Record<string, string>>,
 ): Promise<RunningContender> {
   const server = await ServerProcess.start(contender, folder, database?.url, settings);
   closers.push(() => server.close());

@@ -9,8 +9,6 @@ export interface Contender {
   readonly stores: boolean;
   /** Whether the application has a row in `messages` for each callback's message, which has to follow then. */
   readonly hasMessages?: boolean;
-  /** Of its environment, beside those that all have. */
-  readonly settings?: Readonly<Record<string, string>>;
 }
 
 /** What every ratio is to. */

@@ -1,5 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { type Aggregator, Gauge, type Registry } from 'prom-client';
+import { Gauge, type Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
 import { z } from 'zod';
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
@@ -24,13 +24,13 @@ interface OpenRow {
 }
 
 /**
- * What the database knows, read when somebody asks for the metrics. Each replica tells the same of it, but for its pool,
- * so take the maximum over the replicas, not the sum. Over the processes of one replica that is done here.
+ * Reads what the database knows when somebody asks for the metrics. All replicas report the same, except for the pool: take the
+ * maximum over the replicas, not the sum.
  */
 @Injectable()
 export class DatabaseMetrics {
   private readonly logger = new Logger(DatabaseMetrics.name);
-  private readonly up = gauge('database_up', 'Whether the database answered for these metrics', [], 'min');
+  private readonly up = gauge('database_up', 'Whether the database answered for these metrics');
   private readonly open = gauge('fallbacks_open', 'Fallbacks that are not at an end', ['state', 'reason']);
   private readonly overdue = gauge(
     'fallbacks_overdue',
@@ -57,7 +57,6 @@ export class DatabaseMetrics {
     'database_connections',
     'Connections of this replica: busy, idle, and requests that wait for one',
     ['state'],
-    'sum',
   );
   private refreshing: Promise<void> | undefined;
 
@@ -133,7 +132,6 @@ select state, reason, count(*)::int as open,
        (count(*) filter (where ${IS_OVERDUE}))::int as overdue
   from open group by state, reason`;
 
-/** @param aggregator what becomes of the values of several processes; by default each tells the same. */
-function gauge(name: string, help: string, labelNames: string[] = [], aggregator: Aggregator = 'max'): Gauge {
-  return new Gauge({ name: PREFIX + name, help, labelNames, aggregator, registers: [] });
+function gauge(name: string, help: string, labelNames: string[] = []): Gauge {
+  return new Gauge({ name: PREFIX + name, help, labelNames, registers: [] });
 }
