@@ -83,7 +83,7 @@ async function* checkConnections(dataSource: DataSource, needed: number): AsyncG
   for (const { limited, available, remedy } of limits) {
     if (needed <= available) continue;
     const found = `this replica has up to ${needed}, and ${limited} takes ${available} in all`;
-    yield ill('connections', found, `${remedy}, or lower WORKER_CONCURRENCY`);
+    yield ill('connections', found, remedy);
   }
 }
 

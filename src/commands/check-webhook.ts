@@ -119,8 +119,8 @@ function candidates(callbackUrl: string, servicePort: number): string[] {
 }
 
 /**
- * Sends one probe, on a connection of its own: a kept one may be closed by the other side just when it is used.
- * @returns the status of the answer, or why there is none.
+ * Sends one probe on a new connection, because the other side may close a kept one just when it is used.
+ * @returns the status of the response, or the reason why the request failed.
  */
 async function post(
   url: string,
