@@ -14,8 +14,7 @@ export default {
   // A library may have a module that is named .json.js.
   moduleNameMapper: {
     '^(\\.{1,2}/.*)(?<!\\.json)\\.js$': '$1',
-    '^@electric-sql/pglite$': '<rootDir>/test/support/shared-pglite.mjs',
-    '^@electric-sql/pglite-socket$': '<rootDir>/test/support/shared-pglite-socket.mjs',
+    '^@electric-sql/pglite(-socket)?$': '<rootDir>/test/support/shared-pglite.mjs',
   },
   transform: {
     '^.+\\.ts$': [

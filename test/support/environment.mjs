@@ -1,12 +1,12 @@
 import { TestEnvironment } from 'jest-environment-node';
 import * as pglite from '@electric-sql/pglite';
-import * as pgliteSocket from '@electric-sql/pglite-socket';
+import { PGLiteSocketServer } from '@electric-sql/pglite-socket';
 import { readFile } from 'node:fs/promises';
 
 const wasm = new URL('./pglite.wasm', import.meta.resolve('@electric-sql/pglite'));
 const pgliteWasmModule = await WebAssembly.compile(await readFile(wasm));
 
-/** Its modules as they are, but for the compiled PostgreSQL, which all databases of a worker share. */
+/** Shares the compiled PostgreSQL between all databases of a worker. */
 class PGlite extends pglite.PGlite {
   static create(options) {
     return pglite.PGlite.create({ pgliteWasmModule, ...options });
@@ -20,6 +20,6 @@ class PGlite extends pglite.PGlite {
 export default class Environment extends TestEnvironment {
   async setup() {
     await super.setup();
-    this.global.sharedModules = { pglite: { ...pglite, PGlite }, pgliteSocket };
+    this.global.sharedPglite = { PGlite, PGLiteSocketServer };
   }
 }

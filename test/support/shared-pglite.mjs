@@ -1,1 +1,1 @@
-export const { PGlite } = globalThis.sharedModules.pglite;
+export const { PGlite, PGLiteSocketServer } = globalThis.sharedPglite;

@@ -1,1 +1,0 @@
-export const { PGLiteSocketServer } = globalThis.sharedModules.pgliteSocket;
