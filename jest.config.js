@@ -7,8 +7,8 @@ export default {
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
   // Specs wait more than they compute: for databases, processes and time-outs. Jest would leave a core idle.
   maxWorkers: availableParallelism() + 1,
-  // What a spec has loaded stays in memory, since it is native ESM. A new worker has to load and compile Jest and PostgreSQL again.
-  workerIdleMemoryLimit: '1500MB',
+  // What a spec has loaded stays in memory where it is native ESM; collecting garbage amid that takes as long as the specs.
+  workerIdleMemoryLimit: '300MB',
   testMatch: ['<rootDir>/test/**/*.spec.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   // A library may have a module that is named .json.js.
