@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { bundledModules } from './test/support/bundled-modules.mjs';
 
 /** Native ESM: `npm test` runs Jest with --experimental-vm-modules. */
 export default {
@@ -9,11 +10,14 @@ export default {
   maxWorkers: availableParallelism() + 1,
   // What a spec has loaded stays in memory where it is native ESM; collecting garbage amid that takes as long as the specs.
   workerIdleMemoryLimit: '300MB',
+  // Libraries need it in place, and those in bundles do not load it in time.
+  setupFiles: ['reflect-metadata'],
   testMatch: ['<rootDir>/test/**/*.spec.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   // A library may have a module that is named .json.js.
   moduleNameMapper: {
     '^(\\.{1,2}/.*)(?<!\\.json)\\.js$': '$1',
+    ...bundledModules,
     '^@electric-sql/pglite(-socket)?$': '<rootDir>/test/support/shared-pglite.mjs',
   },
   transform: {

@@ -34,23 +34,38 @@ async function create(template: Template): Promise<DatabaseConnection> {
   return serverUrl === undefined ? createEmbedded(template) : createOnServer(serverUrl, template);
 }
 
+/** Of the databases that specs of one worker have one after the other, see kept-databases.mjs. */
+declare const keptDatabases: {
+  takeIdleFolder(): string | null;
+  keepDatabaseOf(folder: string): void;
+  isKept(folder: string): boolean;
+};
+
 async function createEmbedded(template: Template): Promise<DatabaseConnection> {
-  const folder = await createDataFolder(template);
+  const folder = template === 'migrated' ? await migratedFolder() : await createDataFolder(template);
   const database = await EmbeddedPostgres.start({ dataDir: folder });
   return {
     client: database.client,
     embedded: true,
     close: async () => {
       await database.close();
-      await rm(folder, { recursive: true, force: true });
+      if (!keptDatabases.isKept(folder)) await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+async function migratedFolder(): Promise<string> {
+  const idle = keptDatabases.takeIdleFolder();
+  if (idle !== null) return idle;
+  const folder = await createDataFolder('migrated');
+  keptDatabases.keepDatabaseOf(folder);
+  return folder;
 }
 
 /** Creates a temporary folder with the data of an embedded database. The caller removes it. */
 export async function createDataFolder(template: Template): Promise<string> {
   const templates = await embeddedTemplates();
-  const folder = await mkdtemp(join(tmpdir(), 'whatsapp-sms-fallback-data-'));
+  const folder = await mkdtemp(join(process.env.TEST_FOLDER ?? tmpdir(), 'data-'));
   await copyFolder(join(templates, template), folder);
   return folder;
 }
