@@ -16,7 +16,8 @@ export interface FaultCount {
 export class FaultInjector implements Disturbance {
   readonly counts = new Map<FaultKind, FaultCount>();
   readonly #underWay = new Set<Promise<void>>();
-  #failure: unknown;
+  /** Aborted with the first error of a fault. */
+  readonly #failed = new AbortController();
 
   /** @param until ends every fault that is under way. */
   constructor(
@@ -35,11 +36,12 @@ export class FaultInjector implements Disturbance {
     const startedAt = Date.now();
     for (const fault of this.schedule) {
       await this.#wait(startedAt + fault.at - Date.now());
-      if (this.until.aborted) break;
+      if (this.until.aborted || this.#failed.signal.aborted) break;
       this.#begin(fault);
     }
     while (this.#underWay.size > 0) await Promise.all(this.#underWay);
-    if (this.#failure !== undefined) throw new Error('A fault could not be undone', { cause: this.#failure });
+    const { aborted, reason: cause } = this.#failed.signal as { aborted: boolean; reason: unknown };
+    if (aborted) throw new Error(`A fault could not be undone: ${String(cause)}`, { cause });
   }
 
   reportLines(): string[] {
@@ -64,7 +66,7 @@ export class FaultInjector implements Disturbance {
         if (done) count.done += 1;
       })
       .catch((error: unknown) => {
-        this.#failure = error;
+        this.#failed.abort(error);
       })
       .finally(() => this.#underWay.delete(happening));
     this.#underWay.add(happening);
@@ -89,6 +91,8 @@ export class FaultInjector implements Disturbance {
       case 'freeze':
         return this.#befallReplica(kind, fault);
       case 'stop_postgres':
+        // It may take long to start after the fault before.
+        if (this.postgres.isAway) return false;
         await this.postgres.stopAtOnce();
         await this.#wait(duration);
         await this.postgres.startAgain();
@@ -139,7 +143,8 @@ export class FaultInjector implements Disturbance {
   }
 
   async #wait(milliseconds: number): Promise<void> {
-    await delay(Math.max(0, milliseconds), undefined, { signal: this.until }).catch(() => undefined);
+    const signal = AbortSignal.any([this.until, this.#failed.signal]);
+    await delay(Math.max(0, milliseconds), undefined, { signal }).catch(() => undefined);
   }
 }
 

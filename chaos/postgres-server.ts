@@ -77,6 +77,11 @@ export class PostgresServer implements DatabaseServers {
     return this.#isAway || this.#lastAwayAt >= time;
   }
 
+  /** From when it is told to stop until it has started again. */
+  get isAway(): boolean {
+    return this.#isAway;
+  }
+
   /** As a power failure would: no transaction is ended, no client is told. */
   async stopAtOnce(): Promise<void> {
     this.#isAway = true;
