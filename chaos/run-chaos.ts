@@ -99,6 +99,8 @@ export class ChaosRun {
         this.#watch.run(this.#ending.signal),
       ]);
     } finally {
+      // Where one of them has failed, the others would go on.
+      end();
       clearTimeout(timer);
       clearInterval(progress);
     }
