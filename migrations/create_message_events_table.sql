@@ -71,6 +71,26 @@ begin
   end if;
 end $$;
 
+-- The log names messages by text. An index on another type, such as citext or char(n), does not find text: each callback
+-- would read the whole of messages.
+do $$
+declare
+  unsuitable text := (
+    select format_type(atttypid, atttypmod) from pg_attribute
+    where attrelid = 'messages'::regclass and attname = 'twilio_sid'
+      and not exists (
+        select from pg_index join pg_opclass on pg_opclass.oid = indclass[0]
+        where indrelid = attrelid and indkey[0] = attnum and indisunique and indisvalid and indnkeyatts = 1 and indpred is null
+          and opcintype = 'text'::regtype
+      )
+  );
+begin
+  if unsuitable is not null then
+    raise exception 'messages.twilio_sid must be text or varchar, because an index of % does not find text: alter table messages alter twilio_sid type text',
+      unsuitable;
+  end if;
+end $$;
+
 create table if not exists message_events (
   id uuid not null default gen_random_uuid(),
   message_sid text not null,
@@ -78,6 +98,8 @@ create table if not exists message_events (
   channel text not null,
   to_number text,
   from_number text,
+  user_id text,
+  parent_user_id text,
   error_code text,
   error_message text,
   account_sid text not null,
@@ -122,6 +144,37 @@ create index if not exists message_events_fallback_sms_message_id_idx on message
 create index if not exists message_events_sms_fallback_id_idx on message_events (sms_fallback_id)
   where sms_fallback_id is not null;
 
+-- Rows that Twilio was asked for, the newest first. Few are.
+create index if not exists message_events_polled_idx on message_events (created_at) where source = 'poll';
+-- GET /api/v1/message-events?number=…, and erasing a person: by number and by WhatsApp's IDs.
+create index if not exists message_events_to_number_idx on message_events (to_number, created_at)
+  where to_number is not null;
+create index if not exists message_events_user_id_idx on message_events (user_id, created_at) where user_id is not null;
+create index if not exists message_events_parent_user_id_idx on message_events (parent_user_id, created_at)
+  where parent_user_id is not null;
+-- GET /api/v1/message-events?channel=…&status=…, the newest first. The id lets the index alone answer a page; without it the
+-- planner reads created_at, for seconds if a status is rare.
+create index if not exists message_events_channel_status_idx
+  on message_events (channel, message_status, created_at, id);
+
+-- GET /api/v1/message-events?company=… goes from a company to its messages. An empty table costs nothing to index; the owner
+-- of a large one indexes it concurrently:
+--   create index concurrently messages_conversation_id_idx on messages (conversation_id);
+--   create index concurrently conversations_company_id_idx on conversations (company_id);
+do $$
+begin
+  if not exists (select from messages) then
+    create index if not exists messages_conversation_id_idx on messages (conversation_id);
+  end if;
+  -- An application may have a view.
+  if not exists (select from conversations)
+    and exists (select from pg_class where oid = 'conversations'::regclass and relkind in ('r', 'p')) then
+    create index if not exists conversations_company_id_idx on conversations (company_id);
+  end if;
+end $$;
+
+comment on column message_events.user_id is 'WhatsApp''s business-scoped ID of the recipient';
+comment on column message_events.parent_user_id is 'the ID of the recipient for the parent business';
 comment on column message_events.payload is 'every parameter of the callback as received';
 comment on column message_events.source is 'callback: Twilio called; poll: Twilio was asked';
 comment on column message_events.channel is 'prefix of the address: whatsapp, rcs, messenger, …; sms where there is none';

@@ -4,6 +4,10 @@ create table if not exists sms_fallbacks (
   original_message_sid text not null,
   message_event_id uuid not null,
   account_sid text not null,
+  user_id text,
+  parent_user_id text,
+  original_sent_at timestamptz,
+  age_limit_ignored boolean not null default false,
   state text not null default 'claimed',
   reason text,
   attempts integer not null default 0,
@@ -14,16 +18,27 @@ create table if not exists sms_fallbacks (
   messaging_service_sid text,
   body text,
   truncated boolean not null default false,
+  encoding text,
+  segments integer,
+  not_carried_over text[] not null default '{}',
   status_callback_url text,
   sms_message_sid text,
+  earlier_attempts jsonb not null default '[]',
+  duplicate_of uuid,
   last_error_code text,
   last_error text,
   next_attempt_at timestamptz not null default now(),
+  due_since timestamptz,
   attempt_started_at timestamptz,
   locked_until timestamptz,
   sent_at timestamptz,
+  sms_delivered_at timestamptz,
+  sms_undelivered_at timestamptz,
+  sms_error_code text,
   retried_at timestamptz,
+  retried_by text,
   duplicate_delivery_at timestamptz,
+  erased_at timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint sms_fallbacks_pkey primary key (id),
@@ -63,6 +78,22 @@ create index if not exists sms_fallbacks_in_doubt_idx on sms_fallbacks (updated_
 -- The foreign key's check when a row of messages is deleted.
 create index if not exists sms_fallbacks_message_id_idx on sms_fallbacks (message_id)
   where message_id is not null;
+-- GET /api/v1/fallbacks?state=…, the newest first.
+create index if not exists sms_fallbacks_state_idx on sms_fallbacks (state, created_at, id);
+-- GET /api/v1/fallbacks?undelivered=true, the newest first. Few SMS are not delivered.
+create index if not exists sms_fallbacks_undelivered_idx on sms_fallbacks (created_at, id)
+  where sms_undelivered_at is not null and sms_delivered_at is null;
+-- GET /api/v1/fallbacks?number=…, and erasing a person: by number and by WhatsApp's IDs.
+create index if not exists sms_fallbacks_to_number_idx on sms_fallbacks (to_number) where to_number is not null;
+create index if not exists sms_fallbacks_user_id_idx on sms_fallbacks (user_id) where user_id is not null;
+create index if not exists sms_fallbacks_parent_user_id_idx on sms_fallbacks (parent_user_id)
+  where parent_user_id is not null;
+-- GET /api/v1/stats: the outcomes of fallbacks, from the index alone.
+create index if not exists sms_fallbacks_outcomes_idx
+  on sms_fallbacks (created_at, state, reason, last_error_code, sms_delivered_at, id);
+-- RETENTION_DAYS: the oldest ended fallbacks that are not erased.
+create index if not exists sms_fallbacks_not_erased_idx on sms_fallbacks (created_at)
+  where erased_at is null and state in ('sent', 'skipped', 'failed');
 
 comment on column sms_fallbacks.state is
   'claimed: work to do; sending: the intent is committed, the SMS may be on its way; uncertain: Twilio''s answer was lost, being settled; sent, skipped, failed: ends';
@@ -72,3 +103,23 @@ comment on column sms_fallbacks.locked_until is 'until then a worker has this ro
 comment on column sms_fallbacks.retried_at is 'when it was last tried again on purpose; its waits are counted from then';
 comment on column sms_fallbacks.unanswered_attempts is 'how many attempts may have been accepted, for want of an answer';
 comment on column sms_fallbacks.unanswered_since is 'when the first of them began';
+comment on column sms_fallbacks.sms_error_code is 'the error code of that report';
+comment on column sms_fallbacks.user_id is 'WhatsApp''s business-scoped ID of the recipient';
+comment on column sms_fallbacks.parent_user_id is 'the ID of the recipient for the parent business';
+comment on column sms_fallbacks.age_limit_ignored is 'an operator asked for the SMS however old the message is';
+comment on column sms_fallbacks.encoding is 'GSM-7 or UCS-2';
+comment on column sms_fallbacks.segments is 'how many SMS the text takes, as Twilio counts them';
+comment on column sms_fallbacks.not_carried_over is 'parts of the WhatsApp message that the SMS lacks: media, buttons, …';
+comment on column sms_fallbacks.earlier_attempts is
+  'attempts that are known to have failed, oldest first: at, from, messagingServiceSid, outcome, code, smsMessageSid';
+comment on column sms_fallbacks.duplicate_of is 'the fallback whose SMS had the same text for the same person';
+comment on column sms_fallbacks.due_since is
+  'since when its SMS is due, if that is later than its claim: after a hold, or after an SMS that was never sent';
+comment on column sms_fallbacks.retried_by is
+  'who last asked for another try: key:<name of the API key>, or cli:<user>@<host>';
+comment on column sms_fallbacks.original_sent_at is 'when the WhatsApp message was sent; its age is measured from then';
+comment on column sms_fallbacks.sms_delivered_at is
+  'when the SMS was reported as delivered; set when that event is counted, some seconds later';
+comment on column sms_fallbacks.sms_undelivered_at is
+  'when the SMS was reported as failed or undelivered; set when that event is counted, some seconds later';
+comment on column sms_fallbacks.erased_at is 'when the number and the text were blanked; nothing can be sent since';

@@ -13,7 +13,7 @@ export async function* checkMessages(dataSource: DataSource): AsyncGenerator<Fin
   );
 }
 
-/** As migrations/require_messages_index_for_text.sql has it. */
+/** As migrations/create_message_events_table.sql has it. */
 const WITHOUT_INDEX_FOR_TEXT = `
 select format_type(atttypid, atttypmod) as type from pg_attribute
  where attrelid = 'messages'::regclass and attname = 'twilio_sid'

@@ -1,25 +1,6 @@
 import type { PoolConfig } from 'pg';
 import { AbstractLogger, type DataSourceOptions } from 'typeorm';
-import { CreateMessageEventsTable1795305600000 } from '../../migrations/1795305600000-create-message-events-table.js';
-import { CreateSmsFallbacksTable1795305600001 } from '../../migrations/1795305600001-create-sms-fallbacks-table.js';
-import { CreateRejectedCallbacksTable1795305600002 } from '../../migrations/1795305600002-create-rejected-callbacks-table.js';
-import { CreateMessagePollsTable1795305600003 } from '../../migrations/1795305600003-create-message-polls-table.js';
-import { CreateOperationsIndexes1795305600010 } from '../../migrations/1795305600010-create-operations-indexes.js';
-import { CreateMessageEventCounts1795305600011 } from '../../migrations/1795305600011-create-message-event-counts.js';
-import { CreatePolledEventsIndex1795305600012 } from '../../migrations/1795305600012-create-polled-events-index.js';
-import { CreateRecordMessageEventsFunction1795305600013 } from '../../migrations/1795305600013-create-record-message-events-function.js';
-import { FollowMessagesInOneStep1795305600014 } from '../../migrations/1795305600014-follow-messages-in-one-step.js';
-import { RequireMessagesIndexForText1795305600015 } from '../../migrations/1795305600015-require-messages-index-for-text.js';
-import { AddUndeliveredSms1795305600020 } from '../../migrations/1795305600020-add-undelivered-sms.js';
-import { AddFallbackErasure1795305600021 } from '../../migrations/1795305600021-add-fallback-erasure.js';
-import { CompleteFallbacks1795305600022 } from '../../migrations/1795305600022-complete-fallbacks.js';
-import { CountedWithinSeconds1795305600023 } from '../../migrations/1795305600023-counted-within-seconds.js';
-import { LookForMessagesFirst1795305600024 } from '../../migrations/1795305600024-look-for-messages-first.js';
-import { DecideBeforeSending1795305600025 } from '../../migrations/1795305600025-decide-before-sending.js';
-import { ReportOutages1795305600026 } from '../../migrations/1795305600026-report-outages.js';
-import { CreateHeartbeat1795305600030 } from '../../migrations/1795305600030-create-heartbeat.js';
-import { CreateEndedSessionsTable1795305600031 } from '../../migrations/1795305600031-create-ended-sessions-table.js';
-import { AddRetriedBy1795305600060 } from '../../migrations/1795305600060-add-retried-by.js';
+import { migrations } from '../../migrations/migrations.js';
 import { MessageEventCountWatermark } from '../event-counts/message-event-count-watermark.entity.js';
 import { MessageEventCount } from '../event-counts/message-event-count.entity.js';
 import { SmsFallback } from '../fallback/sms-fallback.entity.js';
@@ -38,29 +19,6 @@ import { type PreparedStatements, ReliableClient, type ReliableClientConfig } fr
 import { ServerConnections } from './server-connections.js';
 import type { SessionSettings } from './session-settings.js';
 import type { WritableClientConfig } from './writable-client.js';
-
-export const migrations = [
-  CreateMessageEventsTable1795305600000,
-  CreateSmsFallbacksTable1795305600001,
-  CreateRejectedCallbacksTable1795305600002,
-  CreateMessagePollsTable1795305600003,
-  CreateOperationsIndexes1795305600010,
-  CreateMessageEventCounts1795305600011,
-  CreatePolledEventsIndex1795305600012,
-  CreateRecordMessageEventsFunction1795305600013,
-  FollowMessagesInOneStep1795305600014,
-  RequireMessagesIndexForText1795305600015,
-  AddUndeliveredSms1795305600020,
-  AddFallbackErasure1795305600021,
-  CompleteFallbacks1795305600022,
-  CountedWithinSeconds1795305600023,
-  LookForMessagesFirst1795305600024,
-  DecideBeforeSending1795305600025,
-  ReportOutages1795305600026,
-  CreateHeartbeat1795305600030,
-  CreateEndedSessionsTable1795305600031,
-  AddRetriedBy1795305600060,
-];
 
 /** Not TypeORM's default name: the database may be an application's, with migrations of its own. */
 export const MIGRATIONS_TABLE = 'whatsapp_sms_fallback_migrations';
@@ -192,7 +150,7 @@ export function dataSourceOptions(
       TwilioFailure,
       EndedSession,
     ],
-    migrations,
+    migrations: [...migrations],
     logger: new SilentLogger(),
     migrationsTableName: MIGRATIONS_TABLE,
     // In one transaction, each lock would be held until the last index of the last table is built.

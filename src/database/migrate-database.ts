@@ -1,10 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ClientBase, Pool } from 'pg';
 import { DataSource } from 'typeorm';
+import { migrations } from '../../migrations/migrations.js';
 import { JOB_QUEUE_TABLE, migrateJobQueue } from '../domain-events/job-queue-migration.js';
 import { knownReason, StartupError } from '../process/startup-error.js';
-import { clientOptions, dataSourceOptions, migrationPoolOptions } from './data-source-options.js';
-import { migrations, MIGRATIONS_TABLE } from './data-source-options.js';
+import {
+  clientOptions,
+  dataSourceOptions,
+  migrationPoolOptions,
+  MIGRATIONS_TABLE,
+} from './data-source-options.js';
 import type { DatabaseConnection } from './database-connection.js';
 import { advisoryLockHolder, Blockers } from './lock-blockers.js';
 import {

@@ -30,7 +30,7 @@ export const RECORD_MESSAGE_EVENTS = `select all_are_new, case when not all_are_
 const REHEARSE_MESSAGE_EVENTS = `${RECORD_MESSAGE_EVENTS} -- rehearsed`;
 
 /**
- * Calls `record_message_events` of migrations/look_for_messages_first.sql, which calls those of migrations/decide_before_sending.sql.
+ * Calls `record_message_events` of migrations/create_record_message_events_function.sql.
  * @param rows of `message_events`; without any, only the rows of `messages` follow what is there.
  * @param messageSids of those that are to follow.
  * @param isRehearsal whether all of it is going to be taken back.

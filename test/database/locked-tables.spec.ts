@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
 import { Client } from 'pg';
-import { migrations } from '../../src/database/data-source-options.js';
+import { migrations } from '../../migrations/migrations.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { migrateDatabase, type MigrationOptions } from '../../src/database/migrate-database.js';
 import { createEmptyDatabase, describeOnServer } from '../support/test-database.js';

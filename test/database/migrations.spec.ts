@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
-import { migrations } from '../../src/database/data-source-options.js';
+import { migrations } from '../../migrations/migrations.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { migrateDatabase } from '../../src/database/migrate-database.js';
 import { TestApplication } from '../support/application.js';
@@ -12,7 +12,6 @@ import { withDataSource } from '../support/service-database.js';
 import { createEmptyDatabase } from '../support/test-database.js';
 
 const sqlFile = new URL('../../migrations/create_message_events_table.sql', import.meta.url);
-const deploying = new URL('../../docs/deploying.md', import.meta.url);
 const names = migrations.map(({ name }) => name);
 
 describe('migrateDatabase', () => {
@@ -42,14 +41,6 @@ describe('migrateDatabase', () => {
     return execute(
       `select schemaname || '.' || tablename as name from pg_tables
         where schemaname in ('public', 'whatsapp_sms_fallback_queue') order by 1`,
-    );
-  }
-
-  function indexes(): Promise<{ id: string; table: string; definition: string }[]> {
-    return execute(
-      `select indexrelid::text as id, indrelid::regclass::text as table, pg_get_indexdef(indexrelid) as definition
-         from pg_index join pg_class on pg_class.oid = indexrelid
-        where relnamespace = 'public'::regnamespace order by 3`,
     );
   }
 
@@ -112,7 +103,7 @@ describe('migrateDatabase', () => {
 
   it('keeps what is applied when a migration fails, says which one that was, and goes on from there', async () => {
     await execute('create table message_event_count_watermark (something_else integer)');
-    const failed = 'CreateMessageEventCounts1795305600011';
+    const failed = 'CreateFollowerTables1795305600002';
     await expect(migrateDatabase(database)).rejects.toMatchObject({
       name: 'StartupError',
       message:
@@ -122,39 +113,6 @@ describe('migrateDatabase', () => {
     expect(await execute("select to_regclass('message_event_counts') as counts")).toEqual([{ counts: null }]);
     await execute('drop table message_event_count_watermark');
     expect(await migrateDatabase(database)).toEqual(names.slice(names.indexOf(failed)));
-  });
-
-  it('writes down what was not delivered and what was erased before that was written down', async () => {
-    await migrateDatabase(database);
-    const since = names.slice(names.indexOf('AddUndeliveredSms1795305600020'));
-    await withDataSource(database, async (dataSource) => {
-      for (let left = since.length; left > 0; left -= 1) await dataSource.undoLastMigration();
-    });
-    await execute(
-      `insert into message_events (message_sid, message_status, channel, error_code, account_sid, payload, created_at)
-       values ('SMlost', 'undelivered', 'sms', '30005', 'AC1', '{}', '2026-01-01Z'),
-              ('SMthere', 'failed', 'sms', '30008', 'AC1', '{}', '2026-01-01Z'),
-              ('SMgoing', 'sent', 'sms', null, 'AC1', '{}', '2026-01-01Z'),
-              ('SMuncounted', 'failed', 'sms', '30005', 'AC1', '{}', '2026-01-03Z');
-       update message_event_count_watermark set counted_until = '2026-01-02Z';
-       insert into sms_fallbacks (original_message_sid, message_event_id, account_sid, state, sms_message_sid, sms_delivered_at)
-       values ('SM1', gen_random_uuid(), 'AC1', 'sent', 'SMlost', null), ('SM2', gen_random_uuid(), 'AC1', 'sent', 'SMthere', now()),
-              ('SM3', gen_random_uuid(), 'AC1', 'sent', 'SMgoing', null),
-              ('SM4', gen_random_uuid(), 'AC1', 'sent', 'SMuncounted', null);
-       insert into sms_fallbacks (original_message_sid, message_event_id, account_sid, state, reason, attempt_started_at, body)
-       values ('SMerased', gen_random_uuid(), 'AC1', 'failed', 'no_answer_from_twilio', now(), null),
-              ('SMkept', gen_random_uuid(), 'AC1', 'failed', 'no_answer_from_twilio', now(), 'the text'),
-              ('SMnever', gen_random_uuid(), 'AC1', 'skipped', 'no_text', null, null)`,
-    );
-    expect(await migrateDatabase(database)).toEqual(since);
-    expect(
-      await execute(
-        `select sms_message_sid as sid, sms_error_code as code from sms_fallbacks where sms_undelivered_at is not null`,
-      ),
-    ).toEqual([{ sid: 'SMlost', code: '30005' }]);
-    expect(
-      await execute('select original_message_sid as sid from sms_fallbacks where erased_at is not null'),
-    ).toEqual([{ sid: 'SMerased' }]);
   });
 
   it('is asked for by a service on a database that has nothing of it', async () => {
@@ -183,37 +141,6 @@ describe('migrateDatabase', () => {
 
   // They need a server: the embedded database has one session, so its locks keep nobody out, and no psql connects to it.
   if (process.env.TEST_DATABASE_URL !== undefined) {
-    it('finds the indexes that were created concurrently before an update, as docs/deploying.md says', async () => {
-      await migrateDatabase(database);
-      const fresh = await indexes();
-      await withDataSource(database, async (dataSource) => {
-        const before = names.indexOf('CreateMessagePollsTable1795305600003');
-        for (let left = names.length - 1; left > before; left -= 1) await dataSource.undoLastMigration();
-      });
-      const [, section = ''] = (await readFile(deploying, 'utf8')).split('## Updating');
-      const statements = /```sql\n(.*?)```/s.exec(section)?.[1]?.split(';\n').filter(Boolean) ?? [];
-      for (const statement of statements) await execute(statement);
-      const made = await indexes();
-      expect(made.length).toBeGreaterThan(5);
-      await migrateDatabase(database);
-      const migrated = await indexes();
-      expect(migrated.map(({ definition }) => definition)).toEqual(fresh.map(({ definition }) => definition));
-      expect(migrated).toEqual(expect.arrayContaining(made));
-      // What the migrations built themselves is small, or the application's.
-      const built = migrated.filter(({ id }) => !made.some((index) => index.id === id));
-      expect(new Set(built.map(({ table }) => table))).toEqual(
-        new Set([
-          'conversations',
-          'ended_sessions',
-          'message_event_count_watermark',
-          'message_event_counts',
-          'messages',
-          'twilio_failures',
-          'whatsapp_sms_fallback_heartbeat',
-        ]),
-      );
-    });
-
     it('lets replicas that migrate at the same time take turns', async () => {
       const applied = await Promise.all(Array.from({ length: 4 }, () => migrateDatabase(database)));
       expect(applied.flat()).toEqual(names);

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { migrations } from '../../src/database/data-source-options.js';
+import { migrations } from '../../migrations/migrations.js';
 import { DatabaseLine } from '../support/database-line.js';
 import { createEmptyDatabase } from '../support/test-database.js';
 import { compiled } from '../support/compiled.js';

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { migrations } from '../../src/database/data-source-options.js';
+import { migrations } from '../../migrations/migrations.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { APPLICATION_TABLES, execute } from '../database/application-tables.js';
 import { DatabaseLine } from '../support/database-line.js';

@@ -1,0 +1,57 @@
+import { readFile } from 'node:fs/promises';
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+type Migration = new () => MigrationInterface;
+
+/**
+ * Makes a migration that applies a .sql file of this folder, the same one that an operator may apply with psql.
+ * @param name ends with a time in milliseconds since 1970, by which TypeORM orders migrations.
+ * @param down what takes it back.
+ */
+function migration(name: string, file: string, down: string): Migration {
+  const SqlFile = class implements MigrationInterface {
+    readonly name = name;
+
+    async up(queryRunner: QueryRunner): Promise<void> {
+      await queryRunner.query(await readFile(new URL(file, import.meta.url), 'utf8'));
+    }
+
+    async down(queryRunner: QueryRunner): Promise<void> {
+      await queryRunner.query(down);
+    }
+  };
+  Object.defineProperty(SqlFile, 'name', { value: name });
+  return SqlFile;
+}
+
+/** In their order. The application's tables stay when they are taken back. */
+export const migrations: readonly Migration[] = [
+  migration(
+    'CreateMessageEventsTable1795305600000',
+    'create_message_events_table.sql',
+    `drop table if exists message_events;
+     drop index if exists messages_conversation_id_idx, conversations_company_id_idx`,
+  ),
+  migration(
+    'CreateSmsFallbacksTable1795305600001',
+    'create_sms_fallbacks_table.sql',
+    'drop table if exists sms_fallbacks',
+  ),
+  migration(
+    'CreateFollowerTables1795305600002',
+    'create_follower_tables.sql',
+    `drop table if exists message_event_counts, message_event_count_watermark, message_polls, message_poll_watermarks;
+     drop index if exists messages_created_at_idx`,
+  ),
+  migration(
+    'CreateOperatorTables1795305600003',
+    'create_operator_tables.sql',
+    'drop table if exists rejected_callbacks, twilio_failures, whatsapp_sms_fallback_heartbeat, ended_sessions',
+  ),
+  migration(
+    'CreateRecordMessageEventsFunction1795305600004',
+    'create_record_message_events_function.sql',
+    `drop function if exists record_message_events(jsonb, text[], text[]), store_message_events(jsonb, text[], text[]),
+       known_message_sids(text[]), add_unlinked_message_events(jsonb)`,
+  ),
+];
