@@ -12,7 +12,7 @@ import { type Spread, spreadOf, withSpread } from './report/statistics.js';
 /** More than the service stores in a second. */
 const MOST_CALLBACKS_PER_SECOND = 15_000;
 
-/** The queries of the README that have a limit. */
+/** The queries of docs/operating.md that have a limit. */
 const QUERIES = [
   'SELECT * FROM message_events ORDER BY created_at DESC LIMIT 100',
   "SELECT * FROM message_events WHERE source = 'poll' ORDER BY created_at DESC LIMIT 100",

@@ -13,7 +13,7 @@ import { type Spread, spreadOf, withSpread } from './report/statistics.js';
 /** More than the service stores in a second. */
 const MOST_CALLBACKS_PER_SECOND = 10_000;
 
-/** Of message_events: what only operators look for. The others serve the queries of the README, or the service itself. */
+/** Of message_events: what only operators look for. The others serve the queries of docs/operating.md, or the service itself. */
 const OPERATORS_INDEXES = ['message_events_to_number_idx', 'message_events_channel_status_idx'];
 
 /** Of the orders in which the turns are taken: the same in every run. */

@@ -122,7 +122,7 @@ function isProxy(value: string): boolean {
   return version !== 0 && Number(bits) >= 1 && Number(bits) <= (version === 4 ? 32 : 128);
 }
 
-/** Every variable that the service reads. The keys are the contract with the operator, see README. */
+/** Every variable that the service reads. The keys are the contract with the operator, see docs/configuration.md. */
 export const envVariables = z.object({
   TWILIO_ACCOUNT_SID: accountSid,
   TWILIO_AUTH_TOKEN: authToken,

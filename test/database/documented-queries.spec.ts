@@ -1,10 +1,20 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { readFileSync } from 'node:fs';
 import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../../src/database/data-source-options.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { MessageEvent } from '../../src/message-events/message-event.entity.js';
 import { type SeededMessage, seedMessage } from '../support/seed.js';
 import { createTestDatabase } from '../support/test-database.js';
+
+/** The statements in the section Queries, without their comments. */
+function queriesOf(page: string): string[] {
+  const [, sql = ''] = /^## Queries\n\n```sql\n(.*?)^```$/ms.exec(page) ?? [];
+  return sql
+    .replace(/^--.*\n/gm, '')
+    .split(';\n')
+    .filter((query) => query !== '');
+}
 
 describe('the documented queries', () => {
   let database: DatabaseConnection;
@@ -90,5 +100,11 @@ describe('the documented queries', () => {
         error_message: 'Meta chose not to deliver it',
       }),
     ]);
+  });
+
+  it('all run', async () => {
+    const queries = queriesOf(readFileSync(new URL('../../docs/operating.md', import.meta.url), 'utf8'));
+    expect(queries).toHaveLength(8);
+    for (const query of queries) await dataSource.query(query);
   });
 });
