@@ -18,8 +18,8 @@ const serviceSender = '+15005550006';
 /** Every message of every account, oldest first. */
 export class MessageStore {
   readonly #messages = new Map<string, Changeable<SimulatedMessage>>();
-  /** Those of each account, oldest first: an account's list is asked for while there are tens of thousands. */
-  readonly #byAccount = new Map<string, SimulatedMessage[]>();
+  /** Lists of an account, and of an account and a recipient, oldest first: tens of thousands of messages are listed often. */
+  readonly #lists = new Map<string, SimulatedMessage[]>();
 
   /** Takes a message as POST Messages does; its first status is what Twilio answers with. */
   create(accountSid: string, parameters: FormParameters): SimulatedMessage {
@@ -66,13 +66,15 @@ export class MessageStore {
     return stored;
   }
 
-  /** Most messages are the newest; one with a date of its own may belong further ahead. */
   #insert(message: SimulatedMessage): void {
-    const messages = this.#byAccount.get(message.accountSid) ?? [];
-    this.#byAccount.set(message.accountSid, messages);
-    let index = messages.length;
-    while (index > 0 && (messages[index - 1]?.dateCreated ?? 0) > message.dateCreated) index -= 1;
-    messages.splice(index, 0, message);
+    for (const key of [keyOf(message.accountSid), keyOf(message.accountSid, message.to)]) {
+      const list = this.#lists.get(key) ?? [];
+      this.#lists.set(key, list);
+      // Most messages are the newest; one with a date of its own may belong further ahead.
+      let index = list.length;
+      while (index > 0 && (list[index - 1]?.dateCreated ?? 0) > message.dateCreated) index -= 1;
+      list.splice(index, 0, message);
+    }
   }
 
   /** Moves the message on to this step's status, unless it is further already. */
@@ -93,9 +95,12 @@ export class MessageStore {
     return this.#messages.get(sid);
   }
 
-  /** Newest first. */
-  *ofAccount(accountSid: string | undefined): Generator<SimulatedMessage> {
-    const messages = this.#byAccount.get(accountSid ?? '') ?? [];
+  /**
+   * An account's messages, newest first.
+   * @param to only those to this recipient.
+   */
+  *ofAccount(accountSid: string, to?: string): Generator<SimulatedMessage> {
+    const messages = this.#lists.get(keyOf(accountSid, to)) ?? [];
     for (let index = messages.length - 1; index >= 0; index -= 1) {
       const message = messages[index];
       if (message !== undefined) yield message;
@@ -104,6 +109,10 @@ export class MessageStore {
 
   clear(): void {
     this.#messages.clear();
-    this.#byAccount.clear();
+    this.#lists.clear();
   }
+}
+
+function keyOf(accountSid: string, to = ''): string {
+  return `${accountSid}\n${to}`;
 }

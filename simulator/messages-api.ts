@@ -7,6 +7,7 @@ import type { ApiRequest } from './api-request.js';
 import { accountApi } from './account-api.js';
 import type { AccountResources } from './account-api.js';
 import type { AcceptedFault, Fault, FaultQueue } from './faults.js';
+import { firstValue } from './form-parameters.js';
 import { messageList } from './message-list.js';
 import { messageResource } from './message-resource.js';
 import type { Redaction } from './message-resource.js';
@@ -116,14 +117,15 @@ function listMessages(context: MessagesApiContext, request: ApiRequest, response
     fail(fault, response);
     return;
   }
-  const answer = messageList(visibleMessages(context, request.accountSid), request, context.redaction());
+  const messages = visibleMessages(context, request.accountSid ?? '', firstValue(request.parameters, 'To'));
+  const answer = messageList(messages, request, context.redaction());
   if (answer.error === undefined) response.json(answer.list);
   else sendError(response, answer.error);
 }
 
-function* visibleMessages(context: MessagesApiContext, accountSid: string | undefined) {
+function* visibleMessages(context: MessagesApiContext, accountSid: string, to: string | undefined) {
   const newest = Date.now() - context.listDelay();
-  for (const message of context.store.ofAccount(accountSid)) {
+  for (const message of context.store.ofAccount(accountSid, to)) {
     if (message.dateCreated.getTime() <= newest) yield message;
   }
 }
