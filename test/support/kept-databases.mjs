@@ -4,6 +4,13 @@ import { readFile } from 'node:fs/promises';
 const wasm = new URL('./pglite.wasm', import.meta.resolve('@electric-sql/pglite'));
 const pgliteWasmModule = await WebAssembly.compile(await readFile(wasm));
 
+/** PostgreSQL looks after its statistics every ten seconds while it is idle. That shall not keep a process from its end. */
+const { setTimeout } = globalThis;
+globalThis.setTimeout = (...args) => {
+  const timer = setTimeout(...args);
+  return new Error().stack.includes('setitimer') ? timer.unref() : timer;
+};
+
 /** More would take memory for nothing: few specs have two databases at once. */
 const KEPT_AT_MOST = 2;
 
