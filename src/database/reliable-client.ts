@@ -37,7 +37,8 @@ interface PatientStatement {
 /**
  * A connection that is given up when nothing comes for as long as `query_timeout` while an answer is awaited. node-postgres
  * would use it again, perhaps in the middle of a transaction whose ROLLBACK was never sent: what is written there is never
- * committed. And its timer for each statement keeps what was sent in memory for longer than the statement takes.
+ * committed: https://github.com/brianc/node-postgres/issues/3399. And its timer for each statement keeps what was sent in
+ * memory for longer than the statement takes.
  */
 export class ReliableClient extends WritableClient {
   private preparedStatements: PreparedStatements;

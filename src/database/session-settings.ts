@@ -8,7 +8,8 @@ export type SessionSettings = Readonly<Record<string, string>>;
  * application's tables may mean.
  */
 const DEPENDED_ON: SessionSettings = {
-  // How values are written and read. node-postgres knows the default forms only.
+  // How values are written and read. node-postgres knows the default forms only:
+  // https://github.com/brianc/node-postgres/issues/2640
   client_encoding: 'UTF8',
   datestyle: 'ISO, MDY',
   intervalstyle: 'postgres',

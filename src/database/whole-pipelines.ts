@@ -7,6 +7,7 @@ const OPENS_PIPELINE: ReadonlySet<number> = new Set(Buffer.from('PBDECH'));
  * PGlite as its socket server should see it. The server lets connections take turns by protocol message, except in a
  * transaction, so that one connection's Bind could meet another one's Parse: both use the session's unnamed statement.
  * Here a pipeline counts as a transaction from its first message to its Sync.
+ * https://github.com/electric-sql/pglite/issues/1046
  */
 export function withWholePipelines(database: PGlite): PGlite {
   let pipelineIsOpen = false;

@@ -103,7 +103,8 @@ const terminating = new Map<string, Promise<unknown>>();
 
 /**
  * A connection to a server that can write, out of all hosts of a DATABASE_URL and all addresses of each, with the settings
- * that the service depends on. node-postgres knows one host, and takes whatever it reaches.
+ * that the service depends on. node-postgres knows one host, and takes whatever it reaches:
+ * https://github.com/brianc/node-postgres/issues/1470
  */
 export class WritableClient extends Client {
   /** It has the password. */

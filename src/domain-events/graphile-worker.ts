@@ -23,8 +23,9 @@ export const jobQueueOptions = {
       },
     ],
     /**
-     * Without a batch graphile-worker does not wait for what it writes when a job has ended: a shutdown would lose it,
-     * and its failure would be an unhandled rejection.
+     * Without a batch graphile-worker 0.17.3 does not wait for what it writes when a job has ended: a shutdown would lose
+     * it, and its failure would be an unhandled rejection. A batch whose write fails ends the workers, which are started
+     * again then: https://github.com/graphile/worker/issues/636
      */
     worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 },
   },
@@ -47,7 +48,8 @@ function loadWithoutConfiguration(): typeof GraphileWorker {
 
 /**
  * graphile-worker announces its migrations to the whole database, without the schema: the workers of an application that
- * has its own schema would shut down (src/migrate.ts and src/main.ts of 0.16 and 0.17).
+ * has its own schema would shut down (src/migrate.ts and src/main.ts of 0.16 and 0.17):
+ * https://github.com/graphile/worker/pull/361
  */
 function withoutMigrationNotices(client: PoolClient): PoolClient {
   const query = (...parameters: unknown[]): unknown => {

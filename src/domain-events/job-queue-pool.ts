@@ -9,7 +9,8 @@ type Connected = (error: Error | undefined, client: PoolClient | undefined, rele
 export class JobQueuePool extends Pool {
   constructor(connection: PoolConfig) {
     super({ connectionTimeoutMillis: 4_000, ...connection });
-    // Without a listener the error of a connection that breaks would be thrown.
+    // Without a listener the error of a connection that breaks would be thrown. graphile-worker leaves it to whoever has
+    // made the pool: https://github.com/graphile/worker/pull/510
     this.on('error', ignore);
     this.on('connect', (client) => {
       client.on('error', ignore);
@@ -18,7 +19,7 @@ export class JobQueuePool extends Pool {
   }
 
   /**
-   * graphile-worker releases a connection twice that breaks before its LISTEN is answered. The pool throws then, and
+   * graphile-worker 0.17.3 releases a connection twice that breaks before its LISTEN is answered. The pool throws then, and
    * the rejection, which nobody handles, would end the process.
    */
   override connect(): Promise<PoolClient>;
@@ -40,6 +41,7 @@ export class JobQueuePool extends Pool {
 /**
  * graphile-worker ends when it hears of a migration, and the name of the channel has no schema: it would end because the
  * graphile-worker of an application in the same database was updated. This listener is the first one.
+ * https://github.com/graphile/worker/pull/361
  */
 function disguiseMigration(message: Notification): void {
   if (message.channel === 'worker:migrate') message.channel = 'another queue was migrated';

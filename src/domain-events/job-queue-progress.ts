@@ -16,7 +16,10 @@ const OVERDUE_LOOKS = 3;
 /** Where the database answers graphile-worker only, this is not waited for. */
 const OVERDUE_LIMIT_MILLISECONDS = 2_000;
 
-/** What a runner of graphile-worker comes to. It reports each look for a job, and goes on in silence if all of them fail. */
+/**
+ * What a runner of graphile-worker comes to. It reports each look for a job, and goes on in silence if all of them fail:
+ * https://github.com/graphile/worker/issues/185
+ */
 export class JobQueueProgress {
   /** For `run()`. */
   readonly events: WorkerEvents = new EventEmitter();

@@ -32,7 +32,7 @@ const TRIED_AGAIN = /^(Error with notify listener|Cron hit an error|Failed to re
 
 /**
  * graphile-worker under supervision: it is started again, with new connections, when it gives up or takes no jobs,
- * whatever the reason.
+ * whatever the reason: https://github.com/graphile/worker/issues/185 and /541 are two.
  */
 export class JobQueueWorker {
   private readonly logger = new Logger('JobQueue');
@@ -76,7 +76,7 @@ export class JobQueueWorker {
       await Promise.race([stopped, delay(timeout, undefined, { signal: limit.signal })]).catch(ignore);
       if (!limit.signal.aborted) {
         this.logger.warn('Jobs still at work at the end of the shutdown are given back to the queue');
-        // Not `runner.kill()`: once the runner is stopping, that does nothing.
+        // Not `runner.kill()`: once the runner is stopping, that does nothing (graphile-worker 0.17.3).
         await Promise.resolve(this.workerPool?.forcefulShutdown('The process was shut down')).catch(ignore);
       }
     }
@@ -136,7 +136,8 @@ export class JobQueueWorker {
   }
 
   private async run(pool: Pool, progress: JobQueueProgress): Promise<Runner> {
-    // graphile-worker keeps something of each runner in memory for good (src/taskIdentifiers.ts): none is made in vain.
+    // graphile-worker 0.17.3 keeps something of each runner in memory for good (src/taskIdentifiers.ts): none is made in
+    // vain.
     if (this.isFailing) await pool.query(USE_TABLES);
     return run({
       ...jobQueueOptions,
@@ -209,8 +210,9 @@ export class JobQueueWorker {
   }
 
   /**
-   * A worker that was killed leaves its jobs locked; graphile-worker by itself frees them after four hours. And replicas of
-   * an earlier version, which run until the last one is replaced, have another queue.
+   * A worker that was killed leaves its jobs locked; graphile-worker by itself frees them after four hours:
+   * https://github.com/graphile/worker/issues/222. And replicas of an earlier version, which run until the last one
+   * is replaced, have another queue.
    */
   private async sweep(pool: Pool, signal: AbortSignal): Promise<void> {
     const limit = (this.options.timeLimitMilliseconds ?? 25_000) + ABANDONED_AFTER_TIME_LIMIT_MILLISECONDS;

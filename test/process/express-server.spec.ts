@@ -19,6 +19,11 @@ class LongAnswer {
     await delay(300);
     return 'x'.repeat(LENGTH);
   }
+
+  @Get('short')
+  short(): string {
+    return 'short';
+  }
 }
 
 @Module({ controllers: [LongAnswer] })
@@ -85,6 +90,25 @@ describe('the HTTP server, while it closes', () => {
       length += (chunk as Buffer).length;
     }
     expect(length).toBe(LENGTH);
+    await closed;
+  });
+
+  it.each([
+    ['has begun to arrive', 'GET /short HTTP/1.1\r\nHo', 'st: x\r\n\r\n'],
+    ['is the first one of its connection', '', 'GET /short HTTP/1.1\r\nHost: x\r\n\r\n'],
+  ])('answers a request that %s', async (_, before, after) => {
+    const socket = connect(Number(new URL(await app.getUrl()).port), '127.0.0.1');
+    const pieces: Buffer[] = [];
+    socket.on('data', (data: Buffer) => pieces.push(data));
+    const ended = once(socket, 'close');
+    await once(app.getHttpServer(), 'connection');
+    socket.write(before);
+    await delay(50);
+    const closed = app.close();
+    await delay(200);
+    socket.write(after);
+    await ended;
+    expect(Buffer.concat(pieces).toString()).toMatch(/^HTTP\/1\.1 200 /);
     await closed;
   });
 });
