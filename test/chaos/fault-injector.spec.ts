@@ -8,7 +8,7 @@ import { PostgresServer } from '../../chaos/postgres-server.js';
 import type { World } from '../../chaos/world.js';
 import { describeWithOwnServer } from '../support/own-postgres.js';
 
-describeWithOwnServer('the injector of faults', () => {
+describeWithOwnServer('the fault injector', () => {
   let folder: string;
   let postgres: PostgresServer;
 

@@ -13,7 +13,7 @@ import { describeWithChromium, Visits } from './visits.js';
 
 const NOTHING = 'Nothing is stuck';
 
-describeWithChromium('what needs a look, in Chromium', () => {
+describeWithChromium('the list of what needs a look, in Chromium', () => {
   let database: DatabaseConnection;
   let web: TestApplication;
   let visits: Visits;

@@ -52,7 +52,7 @@ class Switch {
   }
 }
 
-describeWithOwnServer('when another server becomes the primary', () => {
+describeWithOwnServer('the service after a failover', () => {
   let old: OwnPostgres;
   let next: OwnPostgres;
   let name: Switch;
@@ -95,7 +95,7 @@ describeWithOwnServer('when another server becomes the primary', () => {
     ['DATABASE_URL has both', () => [old.port, next.port]],
   ] as const;
 
-  it.each(ways)('stores the next callback there, if the old one is read-only and %s', async (_, ports) => {
+  it.each(ways)('stores callbacks on the new primary if the old is read-only and %s', async (_, ports) => {
     const hosts = ports().map((port) => `127.0.0.1:${port}`);
     await startOn(`postgresql://postgres@${hosts.join()}/postgres`);
     // Opens connections in all pools.
@@ -121,7 +121,7 @@ describeWithOwnServer('when another server becomes the primary', () => {
     expect(await countOn(old)).toBe(5);
   });
 
-  it('stores callbacks there, if the old one is gone and DATABASE_URL has both', async () => {
+  it('stores callbacks on the new primary if the old is gone and DATABASE_URL has both', async () => {
     await startOn(`postgresql://postgres@127.0.0.1:${old.port},127.0.0.1:${next.port}/postgres`);
     expect(await callbacks(3)).toEqual([204, 204, 204]);
     await until('the standby to have followed', async () => (await countOn(next)) === 3);

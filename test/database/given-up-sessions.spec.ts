@@ -57,7 +57,7 @@ class ForgetfulLine {
 }
 
 // The embedded database has one session for all connections.
-describeOnServer('a session that is given up', () => {
+describeOnServer('an abandoned session', () => {
   let database: DatabaseConnection;
   let line: ForgetfulLine;
   let pool: Pool;

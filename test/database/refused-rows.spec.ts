@@ -228,7 +228,7 @@ describe("an application's tables that refuse the rows of the service", () => {
   });
 });
 
-describeOnServer('tables of an application for a role of its own', () => {
+describeOnServer('tables of an application under a separate role', () => {
   const role = `rows_${randomUUID().replaceAll('-', '')}`;
   let database: DatabaseConnection;
   let asRole: DatabaseConnection;
@@ -251,7 +251,7 @@ describeOnServer('tables of an application for a role of its own', () => {
 
   const GRANT = `grant select, insert, update on messages to ${role}; grant select on conversations, companies to ${role}`;
 
-  it('are named if it can only select', async () => {
+  it('are named if the role can only select', async () => {
     const [problem] = await rowProblemsOf(asRole);
     expect(problem?.found).toContain('permission denied for table messages');
     expect(problem?.remedy).toContain('grant select, insert, update on messages');

@@ -63,7 +63,7 @@ async function expectRefusal(url: string, check: string, ...texts: string[]): Pr
   for (const text of texts) expect(line).toContain(text);
 }
 
-describeOnServer('a database that the service cannot work on', () => {
+describeOnServer('an unsuitable database', () => {
   let server: DatabaseConnection;
 
   beforeAll(async () => {

@@ -35,7 +35,7 @@ const HOSTILE = {
   'plpgsql.extra_errors': 'all',
 } as const;
 
-describeOnServer('a session that has other settings than the service depends on', () => {
+describeOnServer('a session with settings that the service cannot use', () => {
   const role = `hostile_${randomUUID().replaceAll('-', '')}`;
   let database: DatabaseConnection;
   let application: TestApplication | undefined;
@@ -85,7 +85,7 @@ describeOnServer('a session that has other settings than the service depends on'
     expect(Math.abs(Date.now() - Number(row?.created_at))).toBeLessThan(60_000);
   }
 
-  it('covers the settings of its role: the whole path works', async () => {
+  it('overrides the settings of its role: the whole path works', async () => {
     await execute(database, `create role ${role} superuser login`);
     await makeHostile(`role ${role}`, { ...HOSTILE, default_transaction_read_only: 'on' });
     const service = await startAs(role);
@@ -94,7 +94,7 @@ describeOnServer('a session that has other settings than the service depends on'
     expect(await service.query('show timezone')).toEqual([{ TimeZone: HOSTILE.timezone }]);
   });
 
-  it('covers the settings of its database: the whole path works', async () => {
+  it('overrides the settings of its database: the whole path works', async () => {
     await makeHostile(`database ${url().pathname.slice(1)}`, HOSTILE);
     await expectTheMainJob(await startAs(url().username));
   });
@@ -116,7 +116,7 @@ describeOnServer('a session that has other settings than the service depends on'
 
 const describeWithPgBouncer = withoutPgBouncer === undefined ? describe : describe.skip;
 
-describeWithPgBouncer('PgBouncer that keeps sessions, with no setting for the service', () => {
+describeWithPgBouncer('PgBouncer that keeps sessions, without settings for the service', () => {
   let pooler: PgBouncer;
   let database: DatabaseConnection;
   let application: TestApplication | undefined;

@@ -126,7 +126,7 @@ describeOnServer('a schema in DATABASE_URL', () => {
     },
   );
 
-  it("is accepted if the service is there anyway, as with Prisma's default", async () => {
+  it("is accepted if it is the default schema, as in Prisma's URLs", async () => {
     expect(await open(url('schema=public'))).toMatchObject({ embedded: false });
   });
 

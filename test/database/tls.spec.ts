@@ -172,7 +172,7 @@ describeOnServer('TLS to the database', () => {
     },
   );
 
-  it('is named at the start of the service and by migrate, without a stack', async () => {
+  it('reports its problem at the start of the service and in migrate, without a stack', async () => {
     for (const [program, ...args] of [['main'], ['commands/main', 'migrate']] as const) {
       const env = { ...requiredEnv, DATABASE_URL: url('sslmode=verify-full') };
       const process = ServiceProcess.run(program, env, args);

@@ -8,7 +8,7 @@ import { postCallback, statusParameters } from '../webhooks/post-callback.js';
 import { ADMIN_KEY, callApi, withAdminKeys } from './api.js';
 
 // The embedded database serves one transaction at a time, so no other one can hold a lock.
-describeOnServer("operators' calls that take long", () => {
+describeOnServer("operators' slow calls", () => {
   let application: TestApplication;
 
   beforeAll(async () => {

@@ -10,7 +10,7 @@ type Connected = (error: Error | undefined, client: PoolClient | undefined, rele
  * After a failover, connections led to the old server, which could only read. Each failed a callback, returned to the
  * pool, and failed the next one, for up to minutes.
  */
-describeOnServer('a server that becomes read-only when a connection was just handed over', () => {
+describeOnServer('a service whose server becomes read-only just after a connection is handed over', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
