@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 
-/** The compiler takes its time, on a machine with other things to do even more. */
+/** The compiler is slow, even more so on a busy machine. */
 const LIMIT = 300_000;
 
 /** A small project with the real build.js. */
@@ -59,7 +59,7 @@ describe('build.js', () => {
   const greet = (task: 'run' | 'run-new') => build(task, 'src/greet', 'to', '--all');
 
   it(
-    'builds what is missing once, and passes the arguments on',
+    'builds what is missing once and passes the arguments on',
     async () => {
       const first = await greet('run');
       expect(first).toMatchObject({ code: 0, stdout: 'one to,--all\n' });
@@ -76,7 +76,7 @@ describe('build.js', () => {
   );
 
   it(
-    'never changes a build that is there when a program is run, and says that it is old',
+    'never changes an existing build when it runs a program, and says that the build is old',
     async () => {
       await build();
       const built = await stat(join(folder, 'dist'));
@@ -100,7 +100,7 @@ describe('build.js', () => {
   );
 
   it(
-    'goes by what is in the files: their times say nothing after a checkout or a copy',
+    'compares the contents of files, because their times say nothing after a checkout or a copy',
     async () => {
       await build();
       await writeGreeting('one');
@@ -112,7 +112,7 @@ describe('build.js', () => {
   );
 
   it(
-    'leaves the build that is there when the sources cannot be compiled, and no other folder',
+    'keeps the existing build, and no other folder, if the sources do not compile',
     async () => {
       await build();
       await write('src/greet.ts', 'const wrong: number = "text";\n');
@@ -126,7 +126,7 @@ describe('build.js', () => {
   );
 
   it(
-    'builds at the same time as another one, and each ends with a whole build',
+    'builds next to another build, and each ends with a whole build',
     async () => {
       const both = await Promise.all([greet('run'), greet('run'), build()]);
       expect(both.map(({ code }) => code)).toEqual([0, 0, 0]);
@@ -137,7 +137,7 @@ describe('build.js', () => {
   );
 
   it(
-    'leaves a build that says nothing of its sources, and one whose stamp cannot be read',
+    'keeps a build without a stamp and one whose stamp is unreadable',
     async () => {
       await build();
       const built = await stat(join(folder, 'dist'));
@@ -152,7 +152,7 @@ describe('build.js', () => {
   );
 
   it(
-    'says in a line what it is not, and how it is used',
+    'explains in one line a wrong use and the right one',
     async () => {
       const help = await build('--help');
       expect(help).toMatchObject({ code: 0, stderr: '' });
@@ -179,7 +179,7 @@ describe('build.js', () => {
   );
 
   it(
-    'lets a program that it has built be interrupted',
+    'lets a program that it built be interrupted',
     async () => {
       await write(
         'src/wait.ts',
@@ -197,7 +197,7 @@ describe('build.js', () => {
   );
 
   it(
-    'goes by times while another program keeps the build up to date',
+    'compares times while another program keeps the build up to date',
     async () => {
       await build();
       await build('watching');

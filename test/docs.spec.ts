@@ -24,10 +24,10 @@ const sources = [
 
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 
-/** A page without its code, in which neither a link nor a heading counts. */
+/** A page without its code, because links and headings in code do not count. */
 const prose = (page: string) => read(page).replace(/^ *```.*?^ *```$/gms, '');
 
-/** The anchors of a page's headings, as GitHub makes them. */
+/** The anchors of a page's headings, as GitHub generates them. */
 function anchorsOf(page: string): Set<string> {
   return new Set([...prose(page).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => anchorOf(heading)));
 }
@@ -78,7 +78,7 @@ describe('the documentation', () => {
     expect(described.toSorted()).toEqual(Object.keys(envSchema.shape).toSorted());
   });
 
-  it('says what to do about every reason of a fallback', () => {
+  it('gives a remedy for every reason of a fallback', () => {
     const reasons = read('src/fallback/fallback-reasons.ts').match(/(?<=')[a-z_]+(?=')/g) ?? [];
     expect(reasons.length).toBeGreaterThan(15);
     const [, table = ''] = read('docs/troubleshooting.md').split('## The SMS is not sent');

@@ -7,7 +7,7 @@ import { TestApplication, WEBHOOK_PATH, WEBHOOK_URL } from './support/applicatio
 import { untilAllIsDone } from './support/fallbacks.js';
 import { type SeededMessage, seedMessage } from './support/seed.js';
 
-/** The whole way, as a team that extends the service would test it. */
+/** The whole path, as a team that extends the service would test it. */
 describe('a WhatsApp message that Meta refuses', () => {
   let application: TestApplication;
   let message: SeededMessage;
@@ -37,12 +37,12 @@ describe('a WhatsApp message that Meta refuses', () => {
       .send(parameters as Record<string, string>);
   }
 
-  it('is nothing to the service where the callback is not signed', async () => {
+  it('is ignored if the callback is not signed', async () => {
     await callback('forged').expect(403);
     expect(await application.query('select id from message_events')).toEqual([]);
   });
 
-  it('reaches the person as one SMS with the same text, however often Twilio reports it (trap 1)', async () => {
+  it('reaches the person as one SMS with the same text, however often Twilio reports it', async () => {
     await callback().expect(204, '');
     await callback().expect(204, '');
     const fallback = await untilAllIsDone(application, message.twilioSid);
@@ -59,7 +59,7 @@ describe('a WhatsApp message that Meta refuses', () => {
     ]);
   });
 
-  it('and its SMS are rows of the documented queries', async () => {
+  it('appears with its SMS in the documented queries', async () => {
     const [event, ...others] = await application.query(
       'select * from message_events where fallback_sms_message_id is not null',
     );

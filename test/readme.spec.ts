@@ -24,7 +24,7 @@ describe('the README', () => {
     await application.close();
   });
 
-  it('has an INSERT for a message with which a policy failure leads to an SMS', async () => {
+  it('has an INSERT for a message whose policy failure leads to an SMS', async () => {
     const insert = snippet('Tell the service about your messages', 'sql');
     await application.query(insert);
     const [message] = await application.query<{ sid: string; body: string }>(
@@ -34,7 +34,7 @@ describe('the README', () => {
     await policyFailure(application, sid);
     await expectOneSms(application, sid);
     expect(smsFor(application, sid)).toMatchObject([{ from: DEFAULT_FROM, body }]);
-    // The callback that the next step simulates is of that message.
+    // The callback that the next step simulates belongs to that message.
     const [simulated] = /npm run simulate -- --status undelivered[^]*?```/.exec(readme) ?? [];
     expect(simulated).toContain(`--sid ${sid}`);
   });

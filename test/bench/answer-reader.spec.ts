@@ -8,12 +8,12 @@ const ANSWERS = [
 ] as const;
 
 describe('AnswerReader', () => {
-  it.each(ANSWERS)('knows the status of %j', (answer, status) => {
+  it.each(ANSWERS)('reads the status of %j', (answer, status) => {
     expect(new AnswerReader().read(Buffer.from(answer))).toBe(status);
   });
 
   it.each(ANSWERS)(
-    'waits for the last byte of %j, and is ready for the next answer then',
+    'waits for the last byte of %j and is then ready for the next answer',
     (answer, status) => {
       const reader = new AnswerReader();
       for (let times = 0; times < 2; times += 1) {
@@ -23,7 +23,7 @@ describe('AnswerReader', () => {
     },
   );
 
-  it('refuses an answer whose end it could not find', () => {
+  it('refuses an answer whose end it cannot find', () => {
     const chunked = Buffer.from('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n');
     expect(() => new AnswerReader().read(chunked)).toThrow('Content-Length');
   });

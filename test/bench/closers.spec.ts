@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { withClosers } from '../../bench/closers.js';
 
-describe('what the bench has started', () => {
+describe('what the bench starts', () => {
   let ended: string[];
 
   beforeEach(() => {
@@ -19,7 +19,7 @@ describe('what the bench has started', () => {
     return () => Promise.reject(new Error(message));
   }
 
-  it('is ended after its use, the last one first', async () => {
+  it('closes after its use, the last one first', async () => {
     const endedBefore = await withClosers((closers) => {
       closers.push(ends('PostgreSQL'), ends('a server'));
       return Promise.resolve(ended.length);
@@ -28,7 +28,7 @@ describe('what the bench has started', () => {
     expect(ended).toEqual(['a server', 'PostgreSQL']);
   });
 
-  it('is ended where its use fails, which is told', async () => {
+  it('closes if its use fails, and the error is reported', async () => {
     const work = withClosers((closers) => {
       closers.push(ends('PostgreSQL'), fails('the server is gone'));
       return Promise.reject(new Error('a turn has failed'));
@@ -37,7 +37,7 @@ describe('what the bench has started', () => {
     expect(ended).toEqual(['PostgreSQL']);
   });
 
-  it('is ended although others cannot be, and the first error is told', async () => {
+  it('closes even if others fail to close, and the first error is reported', async () => {
     const work = withClosers((closers) => {
       closers.push(ends('PostgreSQL'), fails('the database is gone'));
       closers.push(fails('the server is gone'), ends('the load generator'));

@@ -19,14 +19,14 @@ function defaults(): BenchOptions {
   return options;
 }
 
-describe('what the bench makes of its turns', () => {
-  it('is the median and the spread', () => {
+describe('the summary of the bench', () => {
+  it('has the median and the spread', () => {
     expect(spreadOf([5, 1, 9])).toEqual({ least: 1, median: 5, most: 9 });
     expect(spreadOf([4, 1, 9, 2])).toEqual({ least: 1, median: 3, most: 9 });
     expect(quantile([1, 2, 3, 4], 0.99)).toBe(4);
   });
 
-  it('is each rate as a ratio to the baseline of the same round', () => {
+  it('gives each rate as a ratio to the baseline of the same round', () => {
     const turns = [
       ...[turn('a', 1, 300), turn('b', 1, 100)],
       ...[turn('b', 2, 10), turn('a', 2, 20)],
@@ -39,7 +39,7 @@ describe('what the bench makes of its turns', () => {
     expect(summarize(turns, 'new')).toEqual([]);
   });
 
-  it('is a chart of few and of many connections, whatever the names are', () => {
+  it('has a chart of few and of many connections, whatever their names are', () => {
     const few = [turn('a', 1, 300), turn('b', 1, 100)];
     const many = few.map((one) => ({
       ...one,

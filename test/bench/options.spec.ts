@@ -29,7 +29,7 @@ describe('the options of the bench', () => {
     expect(readOptions(['soak', '--minutes', '2'])).toMatchObject({ measurement: 'soak', minutes: 2 });
   });
 
-  it('may ask for help', () => {
+  it('can ask for help', () => {
     expect(readOptions(['--help'])).toBeUndefined();
   });
 
@@ -45,7 +45,7 @@ describe('the options of the bench', () => {
     [['growth', '--rows', '10'], '--rows'],
     [['soak', '--minutes', '0.5'], '--minutes is a whole number from 1 to 60, not 0.5'],
     [['soak', '--minutes', '1.5'], '--minutes'],
-  ])('are refused where they are %j', (args, message) => {
+  ])('are refused if they are %j', (args, message) => {
     const read = () => readOptions(args);
     expect(read).toThrow(UsageError);
     expect(read).toThrow(message);

@@ -11,7 +11,7 @@ describe('the schedule of failovers', () => {
     expect(scheduleFailovers(7, 20).slice(0, 5)).toEqual(scheduleFailovers(7, 5));
   });
 
-  it('has every kind of end and address, commits that hang, and replicas that start meanwhile', () => {
+  it('has every kind of end and address, hanging commits, and replicas that start meanwhile', () => {
     const failovers = scheduleFailovers(1, 20);
     expect(new Set(failovers.map(({ address }) => address))).toEqual(new Set(['at_once', 'late', 'stale']));
     expect(new Set(failovers.map(({ end }) => end))).toEqual(new Set(['killed', 'silent', 'stopped']));

@@ -8,13 +8,13 @@ import { PostgresServer } from '../../chaos/postgres-server.js';
 import type { World } from '../../chaos/world.js';
 import { describeWithOwnServer } from '../support/own-postgres.js';
 
-describeWithOwnServer('the injector of faults', () => {
+describeWithOwnServer('the fault injector', () => {
   let folder: string;
   let postgres: PostgresServer;
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'whatsapp-sms-fallback-faults-'));
-    // PostgreSQL is another user.
+    // PostgreSQL runs as another user.
     await chmod(folder, 0o755);
     postgres = await PostgresServer.start(join(folder, 'postgres'));
   });
@@ -33,14 +33,14 @@ describeWithOwnServer('the injector of faults', () => {
     return new FaultInjector({} as World, postgres, faults, signal, () => undefined);
   }
 
-  it('does not stop PostgreSQL while it has not started after the fault before', async () => {
+  it('keeps PostgreSQL running until it has recovered from the previous fault', async () => {
     const faults = injector(stopPostgres(0, 1_000), stopPostgres(1, 0));
     await faults.run();
     expect(faults.counts.get('stop_postgres')).toEqual({ planned: 2, done: 1 });
     expect(postgres.isAway).toBe(false);
   });
 
-  it('says why a fault could not be undone, and begins no other', async () => {
+  it('says why it could not undo a fault, and begins no other', async () => {
     await rm(join(folder, 'postgres/cluster/postgresql.conf'));
     const faults = injector(stopPostgres(0, 0), stopPostgres(600_000, 0));
     await expect(faults.run()).rejects.toThrow(/^A fault could not be undone: .*could not start server/s);

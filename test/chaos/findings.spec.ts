@@ -24,7 +24,7 @@ const original: PlannedMessage = {
   fails: true,
 };
 
-/** Milliseconds since the beginning of all, as every time here. */
+/** Milliseconds since the start of the run, like every time here. */
 const SENT_AT = 1_000;
 const FAILED_AT = 2_000;
 const SMS_AT = 3_000;
@@ -53,7 +53,7 @@ const fallback: FallbackRow = {
   never_sent_sids: [],
 };
 
-/** A callback of a message: when it began, and whether it was acknowledged, half a second later. */
+/** A callback of a message: its start, and whether it was acknowledged half a second later. */
 interface ToldStatus {
   readonly sid: string;
   readonly status: string;
@@ -92,7 +92,7 @@ function evidenceOf({ originals = [original], isTold = true, told = [], ...evide
   };
 }
 
-/** How many cases there are of what is wrong; what is right is left out. */
+/** The number of cases for each kind of problem. Correct cases are left out. */
 function judge(evidence: Case) {
   const counts = Object.entries<string[]>({ ...judgeSms(evidenceOf(evidence)) }).map(
     ([name, cases]) => [name, cases.length] as const,
@@ -193,7 +193,7 @@ const earlier: PlannedMessage = {
 
 const isUnknown = { sms: [], fallbacks: [skipped('recipient_number_unknown')] };
 
-/** When the earlier message's callback came. */
+/** The time of the earlier message's callback. */
 const tellsNumber = (at: number, isAcknowledged = true): ToldStatus[] => [
   { sid: earlier.sid, status: 'sent', at, isAcknowledged },
 ];
@@ -246,7 +246,7 @@ describe('the count of messages to a WhatsApp user ID', () => {
   });
 });
 
-describe('the count of messages that WhatsApp delivers after all', () => {
+describe('the count of messages that WhatsApp delivers in the end', () => {
   const originals = [{ ...original, steps: [{ status: 'undelivered' }, { status: 'delivered' }] }];
   const isSkipped = { sms: [], fallbacks: [skipped('delivered_meanwhile')] };
   const deliveredAt = (at: number, isAcknowledged = true): Case => ({
@@ -305,7 +305,7 @@ const failedTwice: FallbackRow = {
   never_sent_sids: [sms.sid, resent.sid],
 };
 
-/** The callback that tells of an SMS's failure. */
+/** The callback that reports an SMS's failure. */
 const tellsFailure = (sid: string, at: number, isAcknowledged = true): ToldStatus => ({
   sid,
   status: 'failed',
@@ -390,7 +390,7 @@ describe('the count of SMS that Twilio accepts and never sends', () => {
     expect(judge(evidence)).toEqual(expected);
   });
 
-  it('tells in the report how often each kind happened', () => {
+  it('says in the report how often each kind happened', () => {
     const evidence = evidenceOf({
       originals: [
         { ...original, steps: [{ status: 'delivered' }] },

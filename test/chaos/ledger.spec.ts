@@ -8,7 +8,7 @@ import { TwilioSimulator } from '../../simulator/twilio-simulator.js';
 
 const SID = 'SM00000000000000000000000000000001';
 
-/** Answers with these HTTP statuses, one after the other, and breaks the connection instead of a 0. */
+/** Answers with these HTTP statuses in turn. For a 0, it breaks the connection. */
 async function serve(...answers: readonly number[]): Promise<Server> {
   const left = [...answers];
   const server = createServer((request, response) => {
@@ -22,7 +22,7 @@ async function serve(...answers: readonly number[]): Promise<Server> {
   return server;
 }
 
-describe('what the ledger says about callbacks', () => {
+describe('the ledger of callbacks', () => {
   let twilio: TwilioSimulator;
   let ledger: Ledger;
 
@@ -60,7 +60,7 @@ describe('what the ledger says about callbacks', () => {
     expect(ledger.requests).toBe(3);
   });
 
-  it('takes a request without an answer for one that may have been stored', async () => {
+  it('assumes that a request without an answer may have been stored', async () => {
     await tell('delivered', 0);
     expect(ledger.toldAt(SID)).not.toBeNull();
     expect(ledger.acknowledgedAt(SID)).toBeNull();
@@ -73,7 +73,7 @@ describe('what the ledger says about callbacks', () => {
     expect(ledger.requests).toBe(1);
   });
 
-  it('tells the statuses of a message apart', async () => {
+  it('keeps the statuses of a message apart', async () => {
     await tell('sent', 204);
     await tell('failed', 503);
     expect(ledger.acknowledgedAt(SID, ['sent'])).not.toBeNull();

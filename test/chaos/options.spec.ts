@@ -33,7 +33,7 @@ describe('the options of chaos', () => {
     expect(readOptions(['--patroni', '--failovers', '2'])).toMatchObject({ failovers: 2 });
   });
 
-  it('may ask for help', () => {
+  it('can ask for help', () => {
     expect(readOptions(['-h'])).toBeUndefined();
   });
 
@@ -45,7 +45,7 @@ describe('the options of chaos', () => {
     [['--failover', '--failovers', '0'], '--failovers is a number above 0 and up to 1000, not 0'],
     [['--failover', '--addresses', 'dns'], '--addresses is proxy, hosts, both, not dns'],
     [['fast'], "Unexpected argument 'fast'"],
-  ])('are refused where they are %j', (args, message) => {
+  ])('are refused if they are %j', (args, message) => {
     const read = () => readOptions(args);
     expect(read).toThrow(UsageError);
     expect(read).toThrow(message);

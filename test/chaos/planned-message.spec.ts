@@ -12,7 +12,7 @@ function plan(count: number, dropsCallbacks = false): PlannedMessage[][] {
   return Array.from({ length: count }, () => planner.next());
 }
 
-/** Its place among the steps; -1: the message never has such a status. */
+/** Its position among the steps. -1: the message never has such a status. */
 function placeOf(steps: readonly CallbackStep[], ...statuses: readonly string[]): number {
   return steps.findIndex(({ status }) => statuses.includes(status));
 }
@@ -22,14 +22,14 @@ describe('the planned messages', () => {
   const failed = messages.filter(({ fails }) => fails);
   const toUserId = failed.filter(({ isToUserId }) => isToUserId);
 
-  it('have people with a user ID whose number is told before, at about the same time, and never', () => {
+  it('have people with a user ID whose number is known before, at about the same time, or never', () => {
     const told = toUserId.filter(({ numberToldBy }) => numberToldBy !== null);
     expect(told.filter(({ sentAfter }) => sentAfter >= 2_500).length).toBeGreaterThan(40);
     expect(told.filter(({ sentAfter }) => sentAfter < 2_500).length).toBeGreaterThan(10);
     expect(toUserId.filter(({ numberToldBy }) => numberToldBy === null).length).toBeGreaterThan(20);
   });
 
-  it('name the number of a user ID in one message of the same account, and in no other one of it', () => {
+  it('name the number of a user ID in one message of the same account and in no other', () => {
     for (const { accountSid, userId, numberToldBy } of toUserId) {
       const telling = messages.filter((other) => other.userId === userId && !other.isToUserId);
       const ofAccount = telling.filter((other) => other.accountSid === accountSid);
@@ -44,13 +44,13 @@ describe('the planned messages', () => {
     expect(ofOthers.length).toBeGreaterThan(5);
   });
 
-  it('make no number of a planned person from the digits of a user ID', () => {
+  it('never derive the number of a planned person from the digits of a user ID', () => {
     const numbers = new Set(messages.map(({ to }) => to));
     const digits = toUserId.map(({ userId }) => `+${(userId ?? '').replaceAll(/\D/g, '')}`);
     expect(digits.every((number) => /^\+\d{7,15}$/.test(number) && !numbers.has(number))).toBe(true);
   });
 
-  it('have deliveries that come before, with, and long after the failure', () => {
+  it('have deliveries before, with, and long after the failure', () => {
     const delivered = failed.filter(({ steps }) => placeOf(steps, 'delivered') >= 0);
     const isBefore = ({ steps }: PlannedMessage) => placeOf(steps, 'delivered') < placeOf(steps, ...FAILED);
     const isLong = ({ steps }: PlannedMessage) =>
@@ -80,7 +80,7 @@ describe('the plan of the SMS', () => {
     parameters: {},
   });
 
-  it('has some that are never sent, a share of them twice', () => {
+  it('has some SMS that are never sent, a share of them twice', () => {
     const callbacks = smsPlan(new Random(7));
     const isNeverSent = (to: string) =>
       callbacks(sms(to)).some(({ errorCode }) => isNeverSentCode(errorCode));

@@ -7,7 +7,7 @@ import { compiled } from '../support/compiled.js';
 const PROGRAM = compiled('chaos/program.js').href;
 const COMMAND_LINE = compiled('simulator/command-line.js').href;
 
-/** Runs this as the body of a program that ends with 2 where it fails. */
+/** Runs this as the body of a program that ends with 2 if it fails. */
 async function run(body: string, signal?: NodeJS.Signals) {
   const source = `
     import { setTimeout as delay } from 'node:timers/promises';
@@ -25,7 +25,7 @@ async function run(body: string, signal?: NodeJS.Signals) {
 }
 
 describe('a program that starts others', () => {
-  it('ends with its exit code, and says what goes on', async () => {
+  it('ends with its exit code and logs its progress', async () => {
     const { printed, complained, code } = await run(`say('at work'); return 1;`);
     expect(code).toBe(1);
     expect(printed).toMatch(/^ +\d\.\d s  at work\n$/);
@@ -40,7 +40,7 @@ describe('a program that starts others', () => {
     });
   });
 
-  it('tells of a fault of its own with the stack', async () => {
+  it('reports its own faults with the stack', async () => {
     const { complained, code } = await run(`throw new RangeError('a fault');`);
     expect(complained).toMatch(/^✖ RangeError: a fault\n {4}at /);
     expect(code).toBe(2);
@@ -55,7 +55,7 @@ describe('a program that starts others', () => {
     expect(code).toBe(2);
   });
 
-  it('ends what it has begun after a fault that nobody caught, and fails', async () => {
+  it('closes what it began and fails after an uncaught error', async () => {
     const { printed, complained, code } = await run(
       `setTimeout(() => { throw new RangeError('a fault'); });
        await delay(60_000, undefined, { signal: interrupted }).catch(() => undefined);

@@ -42,7 +42,7 @@ describe('the address of a database', () => {
     for (const close of closers.splice(0)) void close();
   });
 
-  it('leads new connections elsewhere, and leaves the open ones where they are', async () => {
+  it('sends new connections elsewhere and keeps the open ones', async () => {
     const { proxy, next, open } = await arrange();
     const before = open();
     await expect(ask(before)).resolves.toBe('old');
@@ -51,7 +51,7 @@ describe('the address of a database', () => {
     await expect(ask(before)).resolves.toBe('old');
   });
 
-  it('ends a connection to where nobody listens', async () => {
+  it('ends a connection if nothing listens at the target', async () => {
     const { proxy, open } = await arrange();
     const server = await startServer('gone');
     const port = portOf(server);
@@ -70,7 +70,7 @@ describe('the address of a database', () => {
     await closed;
   });
 
-  it('neither answers nor ends connections to a host without power, until it is back', async () => {
+  it('neither answers nor ends connections to a host without power until it is back', async () => {
     const { proxy, old, open } = await arrange();
     const before = open();
     await ask(before);
@@ -83,7 +83,7 @@ describe('the address of a database', () => {
       socket.on('close', () => (heard += 1));
       socket.write('who is there?');
     }
-    // By then, an answer through the proxy would be here.
+    // An answer through the proxy would have arrived by now.
     const direct = connect({ port: old, host: '127.0.0.1' });
     closers.push(() => direct.destroy());
     for (let turn = 0; turn < 3; turn += 1) await ask(direct);

@@ -28,14 +28,14 @@ describe('npm run doctor', () => {
   let application: TestApplication;
   let proxy: Server;
   let proxyOrigin: string;
-  /** Where the proxy passes requests on to, and the Host that it names there. */
+  /** The target of the proxy, and the Host that it sends there. */
   let behind: { origin: string; host?: string } | null = null;
   const resources: { -readonly [Name in keyof AccountResources]: AccountResources[Name] } = {};
 
   beforeAll(async () => {
     const usedConnections = new WeakSet<Socket>();
     proxy = createServer((incoming, outgoing) => {
-      // As if it had closed the connection just when a client used it again.
+      // The server closes the connection just when a client reuses it.
       if (usedConnections.has(incoming.socket)) {
         incoming.socket.destroy();
         return;
@@ -107,7 +107,7 @@ describe('npm run doctor', () => {
     return { exitCode, findings, ill: findings.filter(({ ok }) => !ok) };
   }
 
-  it('finds nothing where all is well', async () => {
+  it('finds nothing if all is well', async () => {
     behind = { origin: application.origin };
     const { exitCode, findings, ill } = await examine();
     expect(ill).toEqual([]);
@@ -128,7 +128,7 @@ describe('npm run doctor', () => {
     expect(JSON.stringify(findings)).not.toMatch(new RegExp(`${demoAccount.authToken}|5550009999`));
   });
 
-  it('says it in a line each, with ✔ or ✖', async () => {
+  it('prints a line for each finding, with ✔ or ✖', async () => {
     const output: string[] = [];
     const patient = {
       variables: { TWILIO_ACCOUNT_SID: 'AC1', PORT: 'http' },
@@ -189,7 +189,7 @@ describe('npm run doctor', () => {
     });
   });
 
-  it('finds a Messaging Service that reports to somebody else', async () => {
+  it('finds a Messaging Service that reports to another URL', async () => {
     const { ill } = await examine({ PUBLIC_BASE_URL: application.origin });
     expect(ill).toEqual([
       {
@@ -201,7 +201,7 @@ describe('npm run doctor', () => {
     ]);
   });
 
-  it('finds a proxy that does not pass the webhook on', async () => {
+  it('finds a proxy that does not forward the webhook', async () => {
     behind = null;
     const { ill } = await examine();
     expect(ill).toMatchObject([
@@ -209,7 +209,7 @@ describe('npm run doctor', () => {
     ]);
   });
 
-  it('finds a proxy that names its own host and port to the service', async () => {
+  it('finds a proxy that forwards its own host and port', async () => {
     const { host } = new URL(application.origin);
     behind = { origin: application.origin, host: host.replace('127.0.0.1', 'localhost') };
     const { ill } = await examine();
@@ -249,7 +249,7 @@ describe('npm run doctor', () => {
     ]);
   });
 
-  it('finds out for each shared key whether the service accepts it', async () => {
+  it('says for each shared key whether the service accepts it', async () => {
     const [OLD, NEW, OTHER] = [
       'webhooks_sharedkey_old',
       'webhooks_sharedkey_new',
@@ -281,7 +281,7 @@ describe('npm run doctor', () => {
     expect(JSON.stringify(findings)).not.toContain('s3cr3t');
   });
 
-  it('finds a database that is away, and one that is not migrated', async () => {
+  it('finds an unreachable database and one that is not migrated', async () => {
     const away = await examine({}, () =>
       Promise.reject(new StartupError('The database cannot be reached: refused.')),
     );
@@ -293,7 +293,7 @@ describe('npm run doctor', () => {
   });
 
   describeWithOwnServer('finds a server', () => {
-    it('that takes fewer connections than the service has', async () => {
+    it('with fewer connections than the service needs', async () => {
       const server = await OwnPostgres.start({ max_connections: '20' });
       try {
         await server.migrate();
@@ -311,9 +311,9 @@ describe('npm run doctor', () => {
     });
   });
 
-  // The embedded database has as many connections as it needs.
+  // The embedded database has as many connections as the service needs.
   if (process.env.TEST_DATABASE_URL !== undefined) {
-    it('finds a database that takes fewer connections than the service has', async () => {
+    it('finds a database that allows fewer connections than the service needs', async () => {
       const limited = await createTestDatabase();
       const DATABASE_URL = limited.client.connectionString ?? '';
       const name = new URL(DATABASE_URL).pathname.slice(1);
@@ -330,7 +330,7 @@ describe('npm run doctor', () => {
     });
   }
 
-  it('finds events that nobody counts', async () => {
+  it('finds events that are not counted', async () => {
     const idle = await createTestDatabase();
     await execute(
       idle,
@@ -344,7 +344,7 @@ describe('npm run doctor', () => {
     ]);
   });
 
-  it('finds SMS that are overdue, and the outage that the service has noticed', async () => {
+  it('finds overdue SMS and the outage that the service has noticed', async () => {
     const waiting = await createTestDatabase();
     await execute(
       waiting,
@@ -365,7 +365,7 @@ describe('npm run doctor', () => {
     ]);
   });
 
-  it('finds a messages.twilio_sid that has become of a type whose index is of no use', async () => {
+  it('finds a messages.twilio_sid whose changed type makes its index useless', async () => {
     const altered = await createTestDatabase();
     await execute(altered, 'alter table messages alter twilio_sid type char(34)');
     const { ill } = await examine({}, () => Promise.resolve(altered));
@@ -375,7 +375,7 @@ describe('npm run doctor', () => {
     ]);
   });
 
-  it("finds what the application's messages refuses, and tables that migrating would pass by", async () => {
+  it("finds rows that the application's messages refuses and tables that the migration would miss", async () => {
     const altered = await createTestDatabase();
     await execute(altered, 'alter table messages add tenant_id int not null');
     const { ill } = await examine({}, () => Promise.resolve(altered));
@@ -398,7 +398,7 @@ describe('npm run doctor', () => {
     ]);
   });
 
-  describe('the numbers that companies send from', () => {
+  describe('the senders of companies', () => {
     const own = { phoneNumber: NUMBER, sms: true };
     const WITHOUT_SMS = '+15550008888';
     const OF_SUBACCOUNT = '+15550007001';
@@ -486,11 +486,11 @@ describe('npm run doctor', () => {
       expect(others).toEqual([]);
     });
 
-    it('may belong to a subaccount', async () => {
+    it('can belong to a subaccount', async () => {
       expect(await senders([['Clinic', OF_SUBACCOUNT]], subaccount)).toMatchObject([{ ok: true }]);
     });
 
-    it('are not used where SMS go through a Messaging Service, which a subaccount has no part in', async () => {
+    it('are unused if SMS go through a Messaging Service, which excludes subaccounts', async () => {
       const service = { TWILIO_MESSAGING_SERVICE_SID: SERVICE };
       const rows = [['Clinic', 'EXAMPLE']] as const;
       expect(await senders(rows, service)).toMatchObject([
@@ -515,7 +515,7 @@ describe('npm run doctor', () => {
       expect(finding?.found.match(/Clinic \d+/g)).toHaveLength(20);
     });
 
-    it('are shown short and on one line, by id where a company has no name', async () => {
+    it('are printed short and on one line, with the id if a company has no name', async () => {
       const [finding] = await senders([
         [null, `+1 555 ${'x'.repeat(100)}`],
         ['Call +15551234567\u001b[2J\n', 'EXAMPLE'],
@@ -524,7 +524,7 @@ describe('npm run doctor', () => {
       expect(finding?.found).toContain('Call +*******4567 [2J (EXAMPLE)');
     });
 
-    it('are checked as far as possible while Twilio cannot be reached', async () => {
+    it('are checked as far as possible if Twilio is unreachable', async () => {
       const unreachable = { TWILIO_API_BASE_URL: 'http://127.0.0.1:1' };
       const rows = [
         ['Clinic', '+15550006666'],
@@ -539,12 +539,12 @@ describe('npm run doctor', () => {
       ]);
     });
 
-    it('are nothing to report without companies', async () => {
+    it('need no report without companies', async () => {
       expect(await senders([])).toEqual([]);
     });
   });
 
-  it('finds jobs that nobody takes', async () => {
+  it('finds jobs that no worker takes', async () => {
     const idle = await createTestDatabase();
     await execute(
       idle,

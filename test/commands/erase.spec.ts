@@ -46,7 +46,7 @@ describe('npm run erase', () => {
     );
   }
 
-  it('takes the number and the text out, and keeps the rows and so the counts', async () => {
+  it('removes the number and the text, and keeps the rows and with them the counts', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     const other = await seedMessage(application.dataSource);
     const number = recipientOf(twilioSid);
@@ -86,7 +86,7 @@ describe('npm run erase', () => {
     expect(smsFor(application, twilioSid)).toHaveLength(1);
   });
 
-  it('leaves a fallback alone that is not at an end, and says so', async () => {
+  it('skips a fallback that is still open, and says so', async () => {
     const { twilioSid } = await seedFallback(application, {
       state: 'claimed',
       nextAttemptAt: minutesAgo(-60),
@@ -101,7 +101,7 @@ describe('npm run erase', () => {
     ).toEqual([{ to_number: recipientOf(twilioSid) }]);
   });
 
-  it('changes nothing where nobody consents, and does not show the whole number', async () => {
+  it('changes nothing without consent, and hides part of the number', async () => {
     const { twilioSid } = await seedFallback(application, { state: 'skipped', reason: 'no_text' });
     const number = recipientOf(twilioSid);
     const { exitCode, output, complaints } = await erase('--number', number);
@@ -111,7 +111,7 @@ describe('npm run erase', () => {
     expect(await everything()).toContain(number);
   });
 
-  /** Every form of a number that WhatsApp and SMS write differently: the stored one, and the one that is given. */
+  /** Numbers that WhatsApp and SMS write differently: the stored form and the given form. */
   const forms = [
     ['+5215512345678', '+525512345678'],
     ['+525512345678', '+5215512345678'],
@@ -145,7 +145,7 @@ describe('npm run erase', () => {
   describe('of a person with a WhatsApp username', () => {
     let people = 0;
 
-    /** A number and IDs that no other test has. */
+    /** A number and IDs that no other test uses. */
     function newPerson() {
       people += 1;
       const digits = String(people).padStart(4, '0');
@@ -167,7 +167,7 @@ describe('npm run erase', () => {
       ...{ body: null, last_error: null, erased: true },
     };
 
-    /** One message names both, a later one the ID only. @returns the SID of the later one. */
+    /** One message names both, a later one only the ID. @returns the SID of the later one. */
     async function sendTo({ number, userId, parentUserId }: Person): Promise<string> {
       await whatsappStatus(application, randomMessageSid(), {
         status: 'delivered',
@@ -194,7 +194,7 @@ describe('npm run erase', () => {
       ['the ID for the parent business', ({ parentUserId }) => ['--user-id', parentUserId]],
     ];
 
-    it.each(names)('takes out everything by %s', async (_, argumentsFor) => {
+    it.each(names)('removes everything by %s', async (_, argumentsFor) => {
       const person = newPerson();
       const twilioSid = await sendTo(person);
       const dryRun = await erase(...argumentsFor(person), '--dry-run');
@@ -208,7 +208,7 @@ describe('npm run erase', () => {
       expect(await columnsOf(twilioSid)).toEqual([BLANK]);
     });
 
-    it('takes out the ID that one event of a message has, by the number that another one has', async () => {
+    it('removes the ID of one event of a message by the number of another event', async () => {
       const person = newPerson();
       const sid = randomMessageSid();
       await whatsappStatus(application, sid, { status: 'sent', to: person.number });
@@ -217,7 +217,7 @@ describe('npm run erase', () => {
       await expectNothingOf(person);
     });
 
-    it('takes out the ID whose number the application knows, by that number', async () => {
+    it('removes the ID whose number the application knows, by that number', async () => {
       const person = newPerson();
       await application.query('alter table messages add column if not exists to_number text');
       const { twilioSid } = await seedMessage(application.dataSource);
@@ -232,7 +232,7 @@ describe('npm run erase', () => {
       expect(await columnsOf(twilioSid)).toEqual([BLANK]);
     });
 
-    it('keeps what others have: longer numbers and IDs, and what the next owner of the number is called', async () => {
+    it('keeps the data of others: longer numbers and IDs, and the name of the next owner of the number', async () => {
       const [person, next] = [newPerson(), newPerson()];
       const longer = { number: `${person.number}1`, userId: `${person.userId}1` };
       await sendTo(person);
@@ -290,7 +290,7 @@ describe('npm run erase', () => {
       expect(await columnsOf(twilioSid)).toEqual([BLANK]);
     });
 
-    it('takes out the jobs that are out of attempts, and no others', async () => {
+    it('removes the jobs that have no attempts left, and no others', async () => {
       const [person, other] = [newPerson(), newPerson()];
       const events = [
         { toNumber: person.number },
@@ -330,7 +330,7 @@ describe('npm run erase', () => {
     [['--number', '555 123 4567']],
     [['--number', '491701234567', '--yes']],
     [['+15551234567']],
-  ])('does not understand %j', async (args) => {
+  ])('refuses %j', async (args) => {
     expect(await runCommand(null, 'erase', args)).toMatchObject({ exitCode: 2 });
   });
 });

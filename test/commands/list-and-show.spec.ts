@@ -66,7 +66,7 @@ describe('npm run fallbacks -- list and show', () => {
     expect(rows[1]?.[6]).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ$/);
   });
 
-  it('lists those of a filter', async () => {
+  it('lists the fallbacks that match a filter', async () => {
     expect(await listedIds('--state', 'failed,skipped')).toEqual([failed.fallbackId, skipped.fallbackId]);
     expect(await listedIds('--reason', 'no_text,no_recipient')).toEqual([skipped.fallbackId]);
     expect(await listedIds('--since', '90m')).toEqual([sent.id, failed.fallbackId]);
@@ -74,7 +74,7 @@ describe('npm run fallbacks -- list and show', () => {
     expect(await listedIds('--state', 'sent', '--until', '30m')).toEqual([]);
   });
 
-  it('says how many it leaves out, and that there is none', async () => {
+  it('says how many it leaves out, and that the list is empty', async () => {
     const limited = await fallbacks('list', '--limit', '2');
     expect(limited.output).toContain('The newest 2 of 3 fallbacks. --limit shows more.');
     expect(limited.output).not.toContain(skipped.fallbackId);
@@ -82,7 +82,7 @@ describe('npm run fallbacks -- list and show', () => {
     expect(none).toMatchObject({ exitCode: 0, output: 'There is no such fallback.' });
   });
 
-  it('shows one by its id, the original’s SID or the SID of its SMS, with the events of both in order', async () => {
+  it('shows one by its id, the original’s SID, or the SID of its SMS, with the events of both in order', async () => {
     const shown = await Promise.all(
       [sent.id, sent.originalMessageSid, sent.smsMessageSid ?? ''].map((name) => fallbacks('show', name)),
     );
@@ -99,7 +99,7 @@ describe('npm run fallbacks -- list and show', () => {
     ]);
   });
 
-  it('shows what cannot be done about an opt-out', async () => {
+  it('says that an opt-out has no remedy', async () => {
     const { output } = await fallbacks('show', failed.twilioSid);
     expect(output).toContain('failed: rejected_by_twilio');
     expect(output).toContain('The person has opted out of your SMS. That is final.');
@@ -107,7 +107,7 @@ describe('npm run fallbacks -- list and show', () => {
     expect(output).toContain('No event of the message or of its SMS is stored.');
   });
 
-  it('masks telephone numbers, those in texts too, unless --numbers asks for them', async () => {
+  it('masks telephone numbers, in texts too, unless --numbers is set', async () => {
     const to = recipientOf(failed.twilioSid);
     const masked = `+*******${to.slice(-4)}`;
     for (const json of [[], ['--json']]) {
@@ -126,7 +126,7 @@ describe('npm run fallbacks -- list and show', () => {
     expect((await fallbacks('show', sent.id, '--json')).output).not.toMatch(/\+1555/);
   });
 
-  it('prints JSON with everything, and no text in a list', async () => {
+  it('prints everything as JSON, and no text in a list', async () => {
     const { output } = await fallbacks('show', sent.id, '--json');
     expect(JSON.parse(output)).toMatchObject({
       id: sent.id,

@@ -27,16 +27,19 @@ describe('every program', () => {
 
   afterEach(endServices);
 
-  it.each(programs)('%s explains itself and its exit codes, and no unknown option', async (program) => {
-    const help = ServiceProcess.run(`../${program}`, {}, ['--help']);
-    expect(await help.ended).toEqual({ code: 0, signal: null });
-    expect(help.stderr).toBe('');
-    expect(help.stdout).toContain('Exit codes: 0');
-    const unknown = ServiceProcess.run(`../${program}`, {}, ['--unknown']);
-    expect(await unknown.ended).toEqual({ code: 2, signal: null });
-    expect(unknown.stdout).toBe('');
-    expect(unknown.stderr).toMatch(/^✖ [^\n]*unknown[^\n]*\n$/i);
-  });
+  it.each(programs)(
+    '%s explains itself and its exit codes, and refuses an unknown option',
+    async (program) => {
+      const help = ServiceProcess.run(`../${program}`, {}, ['--help']);
+      expect(await help.ended).toEqual({ code: 0, signal: null });
+      expect(help.stderr).toBe('');
+      expect(help.stdout).toContain('Exit codes: 0');
+      const unknown = ServiceProcess.run(`../${program}`, {}, ['--unknown']);
+      expect(await unknown.ended).toEqual({ code: 2, signal: null });
+      expect(unknown.stdout).toBe('');
+      expect(unknown.stderr).toMatch(/^✖ [^\n]*unknown[^\n]*\n$/i);
+    },
+  );
 });
 
 describe('the compiled program of the commands', () => {
@@ -56,9 +59,9 @@ describe('the compiled program of the commands', () => {
     return { code, stdout, stderr };
   }
 
-  it('need the database and nothing else, and print no log line', async () => {
+  it('needs only the database and prints no log line', async () => {
     database = await createServiceDatabase();
-    // An embedded one is migrated when it is first opened.
+    // An embedded database is migrated when it is first opened.
     await database.use(() => Promise.resolve());
     const list = await run('fallbacks', database.env, 'list', '--json');
     expect(list).toEqual({ code: 0, stdout: '[]\n', stderr: '' });
@@ -75,7 +78,7 @@ describe('the compiled program of the commands', () => {
     expect(replay.stdout).toMatch(/^Policy failures \(63049, 63024\) from .*\nThere is none\.\n$/);
   });
 
-  it('ends quietly when its reader has seen enough', async () => {
+  it('ends quietly when its reader closes the pipe', async () => {
     database = await createServiceDatabase();
     await database.use(async (dataSource) => {
       await dataSource.query(
@@ -100,7 +103,7 @@ describe('the compiled program of the commands', () => {
   it.each([
     ['whose reader is gone', '| true', 0, ''],
     ['whose output cannot be written', '>/dev/full', 1, '✖ The output cannot be written: '],
-  ])('does its work all the same where it is one %s', async (_, redirection, code, complaint) => {
+  ])('does its work even as one %s', async (_, redirection, code, complaint) => {
     database = await createServiceDatabase();
     await database.use(async (dataSource) => {
       await dataSource.query(
@@ -123,7 +126,7 @@ describe('the compiled program of the commands', () => {
     });
   });
 
-  it('ends in one line when it is interrupted, as a shell reports that', async () => {
+  it('prints one line when it is interrupted, and ends as a shell expects', async () => {
     const silent = createServer().listen(0, '127.0.0.1');
     const connected = once(silent, 'connection');
     await once(silent, 'listening');
@@ -142,12 +145,12 @@ describe('the compiled program of the commands', () => {
     silent.close();
   });
 
-  it('end with 2 where they are not understood', async () => {
+  it('ends with 2 if it does not understand its arguments', async () => {
     expect(await run('fallbacks', {}, 'retry')).toMatchObject({ code: 2, stdout: '' });
     expect(await run('replay', {})).toMatchObject({ code: 2, stdout: '' });
   });
 
-  it('end with 1 and the reason where there is no database', async () => {
+  it('ends with 1 and the reason if the database is missing', async () => {
     const away = await run('fallbacks', { DATABASE_URL: 'postgresql://127.0.0.1:1/none' }, 'list');
     expect(away).toMatchObject({ code: 1, stdout: '' });
     expect(away.stderr).toContain('The database cannot be reached');
@@ -158,7 +161,7 @@ describe('the compiled program of the commands', () => {
     expect(none.stderr).toContain('Set DATABASE_URL to the database of the service');
   });
 
-  it('say that the service is to be stopped first where its database is embedded', async () => {
+  it('says to stop the service first if its database is embedded', async () => {
     database = await createInFolder();
     const service = await ServiceProcess.start(database.env);
     const busy = await run('fallbacks', database.env, 'list');

@@ -33,7 +33,7 @@ describe('npm run replay', () => {
     return twilioSid;
   }
 
-  it('after a code was added sends one SMS for each message with it, and changes nothing for the others', async () => {
+  it('sends one SMS for each message with a newly added code, and changes nothing for the others', async () => {
     const known = await fail(63049);
     const added = await fail(63024);
     const never = await fail(63014);
@@ -65,7 +65,7 @@ describe('npm run replay', () => {
     expect(await findFallback(application, never)).toBeNull();
   });
 
-  it('twice, or twice at once and with callbacks, sends one SMS', async () => {
+  it('sends one SMS, even if it runs twice, or twice at once and with callbacks', async () => {
     const sid = await fail(63032);
     const again = () => replay(['63049', '63024', '63032'], '--since', '1h');
     await Promise.all([again(), policyFailure(application, sid, { errorCode: 63049 }), again()]);
@@ -80,7 +80,7 @@ describe('npm run replay', () => {
     expect(rows.map((row) => smsFor(application, row.sid).length)).toEqual(rows.map(() => 1));
   });
 
-  it('does not revive a fallback that has failed', async () => {
+  it('does not reopen a failed fallback', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     application.twilio.failNext({ on: 'create', fault: { type: 'error', status: 400, code: 21610 } });
     await policyFailure(application, twilioSid);
@@ -91,8 +91,8 @@ describe('npm run replay', () => {
   });
 });
 
-/** Without a service, so that what was published stays in the queue. */
-describe('npm run replay, of many events', () => {
+/** Runs without a service, so that published events stay in the queue. */
+describe('npm run replay with many events', () => {
   let database: DatabaseConnection;
   let reader: TestApplication;
 
@@ -110,7 +110,7 @@ describe('npm run replay, of many events', () => {
 
   afterAll(() => database.close());
 
-  it('publishes each of them once in bounded batches, within the time asked for', async () => {
+  it('publishes each of them once in bounded batches, within the time limit', async () => {
     const range = ['--since', '2026-01-01T00:01Z', '--until', '2026-01-01T00:13Z'];
     const run = await runCommand(database, 'replay', range);
     expect(run).toMatchObject({ exitCode: 0, complaints: '' });

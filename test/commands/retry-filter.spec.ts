@@ -49,7 +49,7 @@ describe('npm run fallbacks -- retry <filter>', () => {
     }
   }
 
-  it('tells how many there are, asks, and tries those again and no others', async () => {
+  it('says how many match, asks, and retries those and no others', async () => {
     const chosen = await seed(3, 'twilio_unavailable');
     const others = [
       ...(await seed(1, 'rejected_by_twilio')),
@@ -64,7 +64,7 @@ describe('npm run fallbacks -- retry <filter>', () => {
     expect((await retry(filter, { answer: true })).output).toContain('There is no such fallback.');
   });
 
-  it('leaves out whoever has opted out or cannot receive SMS, and says how many', async () => {
+  it('skips people who opted out or cannot receive SMS, and says how many', async () => {
     const chosen = await seed(1, 'twilio_unavailable');
     const final = await seed(3, 'rejected_by_twilio');
     await application.query(
@@ -81,14 +81,14 @@ describe('npm run fallbacks -- retry <filter>', () => {
     await expectUntouched(final);
   });
 
-  it('changes nothing where the answer is no', async () => {
+  it('changes nothing if the answer is no', async () => {
     const chosen = await seed(2, 'twilio_unavailable');
     const run = await retry(['--state', 'failed'], { answer: false });
     expect(run).toMatchObject({ exitCode: 1, complaints: 'Nothing was changed.' });
     await expectUntouched(chosen);
   });
 
-  it('changes nothing where nobody can be asked, and says what to add', async () => {
+  it('changes nothing without a terminal, and says which option to add', async () => {
     const chosen = await seed(2, 'twilio_unavailable');
     const run = await retry(['--reason', 'twilio_unavailable']);
     expect(run.exitCode).toBe(1);
@@ -96,7 +96,7 @@ describe('npm run fallbacks -- retry <filter>', () => {
     await expectUntouched(chosen);
   });
 
-  it('only looks in a dry run', async () => {
+  it('only previews in a dry run', async () => {
     const chosen = await seed(2, 'twilio_unavailable');
     const run = await retry(['--state', 'failed', '--dry-run', '--json']);
     expect(run).toMatchObject({ exitCode: 0, complaints: '', questions: [] });
@@ -104,7 +104,7 @@ describe('npm run fallbacks -- retry <filter>', () => {
     await expectUntouched(chosen);
   });
 
-  it('does not ask with --yes, takes any number in batches, and leaves alone what was sent', async () => {
+  it('does not ask with --yes, takes any number in batches, and skips what was sent', async () => {
     const chosen = await seed(101, 'twilio_unavailable');
     const [sent] = await seed(1, 'rejected_by_twilio');
     await application.query(

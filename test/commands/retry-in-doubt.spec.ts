@@ -20,8 +20,8 @@ import { runCommand } from './run-command.js';
 
 const SETTLING_MILLISECONDS = 500;
 
-/** An SMS may have gone, so that trying again is settling first. */
-describe('npm run fallbacks -- retry, of one that Twilio never answered', () => {
+/** An SMS may have been sent, so a retry first settles that. */
+describe('npm run fallbacks -- retry, of an SMS that Twilio never answered', () => {
   let database: DatabaseConnection;
   let application: TestApplication;
   let isListAway = false;
@@ -65,7 +65,7 @@ describe('npm run fallbacks -- retry, of one that Twilio never answered', () => 
     return twilioSid;
   }
 
-  it('adopts the SMS that had in fact been accepted, and sends none', async () => {
+  it('adopts an SMS that Twilio had accepted, and sends none', async () => {
     const twilioSid = await failWithoutAnswer();
     const run = await retry(twilioSid);
     expect(run.output).toContain('an SMS may have gone: that is found out first');
@@ -75,7 +75,7 @@ describe('npm run fallbacks -- retry, of one that Twilio never answered', () => 
     expect(attemptsFor(application, twilioSid)).toHaveLength(1);
   });
 
-  it('adopts it where its callback comes while it is tried again', async () => {
+  it('adopts the SMS if its callback comes during the retry', async () => {
     const twilioSid = await failWithoutAnswer();
     application.twilio.listDelayMilliseconds = Infinity;
     const [sms] = smsFor(application, twilioSid);
@@ -95,7 +95,7 @@ describe('npm run fallbacks -- retry, of one that Twilio never answered', () => 
     expect(attemptsFor(application, twilioSid)).toHaveLength(1);
   });
 
-  it('adopts an SMS of which a callback has told meanwhile, whatever the reason of the failure', async () => {
+  it('adopts an SMS that a callback has reported meanwhile, whatever the reason of the failure', async () => {
     const { twilioSid, fallbackId, companyPhoneNumber, body } = await seedFallback(application, {
       state: 'failed',
       reason: 'rejected_by_twilio',
@@ -124,7 +124,7 @@ describe('npm run fallbacks -- retry, of one that Twilio never answered', () => 
     expect(attemptsFor(application, twilioSid)).toEqual([]);
   });
 
-  it('adopts the SMS of an earlier attempt, which Twilio has listed only since', async () => {
+  it('adopts the SMS of an earlier attempt that Twilio lists only later', async () => {
     const { twilioSid, companyPhoneNumber, body } = await seedFallback(application, {
       state: 'failed',
       reason: 'no_answer_from_twilio',
@@ -144,7 +144,7 @@ describe('npm run fallbacks -- retry, of one that Twilio never answered', () => 
     expect(attemptsFor(application, twilioSid)).toEqual([]);
   });
 
-  it('sends one where none was accepted, after a settling time of its own, though it had used up its attempts', async () => {
+  it('sends an SMS if Twilio accepted none, after a new settling time, even with no attempts left', async () => {
     const { twilioSid } = await seedFallback(application, {
       state: 'failed',
       reason: 'no_answer_from_twilio',
@@ -163,7 +163,7 @@ describe('npm run fallbacks -- retry, of one that Twilio never answered', () => 
     expect(smsFor(application, twilioSid).map(({ sid }) => sid)).toEqual([sent.smsMessageSid]);
   });
 
-  it('looks for it now, where it is being settled already', async () => {
+  it('looks for the SMS at once if it is already being settled', async () => {
     const { twilioSid, companyPhoneNumber, body } = await seedFallback(application, {
       state: 'uncertain',
       reason: 'no_answer_from_twilio',

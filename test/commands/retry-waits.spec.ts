@@ -10,7 +10,7 @@ import { minutesAgo } from '../support/minutes-ago.js';
 import { addFallback, seedFallback } from './ended-fallback.js';
 import { runCommand } from './run-command.js';
 
-describe('npm run fallbacks -- retry, of one that waits or has waited', () => {
+describe('npm run fallbacks -- retry, of a fallback that waits or has waited', () => {
   let database: DatabaseConnection;
   let application: TestApplication;
 
@@ -26,7 +26,7 @@ describe('npm run fallbacks -- retry, of one that waits or has waited', () => {
 
   const retry = (...args: string[]) => runCommand(database, 'fallbacks', ['retry', ...args]);
 
-  it('waits anew for an original message that had not been found', async () => {
+  it('waits again for an original message that was not found', async () => {
     const twilioSid = randomMessageSid();
     const body = 'Stored at last';
     const id = await addFallback(
@@ -45,7 +45,7 @@ describe('npm run fallbacks -- retry, of one that waits or has waited', () => {
     expect(smsFor(application, twilioSid)).toMatchObject([{ body }]);
   });
 
-  it('gives Twilio its time anew, where it had been out of reach for too long', async () => {
+  it('gives Twilio its time again after it was unreachable for too long', async () => {
     const { twilioSid } = await seedFallback(application, {
       state: 'failed',
       reason: 'twilio_unavailable',
@@ -63,7 +63,7 @@ describe('npm run fallbacks -- retry, of one that waits or has waited', () => {
     expect(await expectOneSms(application, twilioSid)).toMatchObject({ attempts: 11 });
   });
 
-  it('takes the next step of one that waits now', async () => {
+  it('takes the next step at once if the fallback is waiting', async () => {
     const { twilioSid } = await seedFallback(application, {
       state: 'claimed',
       reason: 'twilio_unavailable',
@@ -75,7 +75,7 @@ describe('npm run fallbacks -- retry, of one that waits or has waited', () => {
     expect(await expectOneSms(application, twilioSid)).toMatchObject({ retriedAt: null });
   });
 
-  it('leaves one alone that a worker has at this moment', async () => {
+  it('skips a fallback that a worker is processing', async () => {
     const { twilioSid, fallbackId } = await seedFallback(application, {
       state: 'sending',
       attempts: 1,

@@ -34,7 +34,7 @@ describe('npm run fallbacks -- retry <name>', () => {
 
   const retry = (...args: string[]) => runCommand(database, 'fallbacks', ['retry', ...args]);
 
-  it('sends the SMS of one that had failed, once, from the number that is right now', async () => {
+  it('sends the SMS of a failed fallback once, from the current sender', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     const fault = { type: 'error', status: 400, code: 21606 } as const;
     application.twilio.failNext({ on: 'create', times: 2, fault });
@@ -56,7 +56,7 @@ describe('npm run fallbacks -- retry <name>', () => {
     expect(smsFor(application, twilioSid)).toMatchObject([{ from: '+15550002222' }]);
   });
 
-  it('sends nothing for one that was sent, and says so', async () => {
+  it('sends nothing if the SMS was sent, and says so', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     await policyFailure(application, twilioSid);
     const sent = await untilAllIsDone(application, twilioSid);
@@ -70,7 +70,7 @@ describe('npm run fallbacks -- retry <name>', () => {
     expect(attemptsFor(application, twilioSid)).toHaveLength(1);
   });
 
-  it('sends the SMS of one that was skipped, after the cause was removed', async () => {
+  it('sends the SMS of a skipped fallback after the cause is removed', async () => {
     const { twilioSid, conversationId } = await seedMessage(application.dataSource, { company: false });
     await policyFailure(application, twilioSid);
     const skipped = await untilAllIsDone(application, twilioSid);
@@ -89,7 +89,7 @@ describe('npm run fallbacks -- retry <name>', () => {
     expect(await expectOneSms(application, twilioSid)).toMatchObject({ attempts: 1 });
   });
 
-  it('sends nothing where WhatsApp has delivered the message after all', async () => {
+  it('sends nothing if WhatsApp has delivered the message meanwhile', async () => {
     const { twilioSid } = await seedFallback(application, {
       state: 'failed',
       reason: 'rejected_by_twilio',
@@ -128,7 +128,7 @@ describe('npm run fallbacks -- retry <name>', () => {
     expect(attemptsFor(application, twilioSid)).toHaveLength(1);
   });
 
-  it('refuses one whose person has opted out, whatever is added', async () => {
+  it('refuses a person who has opted out, whatever options are set', async () => {
     const { twilioSid } = await seedFallback(application, {
       ...{ state: 'failed', reason: 'rejected_by_twilio', lastErrorCode: '21610', attempts: 1 },
     });
@@ -144,7 +144,7 @@ describe('npm run fallbacks -- retry <name>', () => {
     expect(attemptsFor(application, twilioSid)).toEqual([]);
   });
 
-  it('keeps who asked, also for one that was under way', async () => {
+  it('records who asked, also for a fallback that is under way', async () => {
     const { twilioSid } = await seedFallback(application, { state: 'skipped', reason: 'no_text' });
     const { twilioSid: open } = await seedFallback(application, {
       ...{ state: 'claimed', nextAttemptAt: minutesAgo(-60) },
@@ -157,7 +157,7 @@ describe('npm run fallbacks -- retry <name>', () => {
     }
   });
 
-  it('changes nothing in a dry run, and ends with 1 where a name is unknown', async () => {
+  it('changes nothing in a dry run, and ends with 1 if a name is unknown', async () => {
     const { twilioSid, fallbackId } = await seedFallback(application, {
       state: 'skipped',
       reason: 'no_text',

@@ -3,8 +3,8 @@ import { InvalidArgumentError } from 'commander';
 import { listOf, readTime, wholeNumber } from '../../src/commands/arguments.js';
 import { runCommand } from './run-command.js';
 
-/** Without a database: what cannot be understood does not get that far. */
-describe('a command line that is not understood', () => {
+/** Needs no database: an invalid command line fails earlier. */
+describe('an invalid command line', () => {
   const wrong: [command: string, args: string[], complaint: string][] = [
     ['', [], "unknown command ''"],
     ['fallback', ['list'], "unknown command 'fallback' (Did you mean fallbacks?)"],
@@ -63,7 +63,7 @@ describe('a command line that is not understood', () => {
   });
 });
 
-describe('a time of the command line', () => {
+describe('a time on the command line', () => {
   it.each([
     ['2026-01-31T10:00:30.5Z', '2026-01-31T10:00:30.500Z'],
     ['2026-01-31T10:00+02:00', '2026-01-31T08:00:00.000Z'],
@@ -86,14 +86,14 @@ describe('a time of the command line', () => {
   });
 
   it.each(['', '2', '5s', 'h', '-2h', '2026-13-01', '2026-01-31T25:00', '31.01.2026', '99999999999999d'])(
-    '%j is none',
+    '%j is invalid',
     (text) => {
       expect(() => readTime(text)).toThrow(InvalidArgumentError);
     },
   );
 });
 
-it('numbers and lists of the command line', () => {
+it('numbers and lists on the command line are parsed', () => {
   expect(wholeNumber(10_000)('10000')).toBe(10_000);
   expect(() => wholeNumber(10_000)('10001')).toThrow(InvalidArgumentError);
   expect(() => wholeNumber(10_000)('1e3')).toThrow(InvalidArgumentError);

@@ -15,7 +15,7 @@ describe('DATABASE_URL', () => {
     expect(parseDatabaseUrl(url).hosts.map(({ host, port }) => `${host}:${port}`)).toEqual(hosts);
   });
 
-  it('gives node-postgres one host at a time, and keeps what else there is', () => {
+  it('gives node-postgres one host at a time and keeps the other settings', () => {
     const url =
       'postgresql://u:p%40@a:1,[::1]/db?target_session_attrs=primary&sslmode=disable&options=-c%20x%3D1';
     const { hosts, target } = parseDatabaseUrl(url);
@@ -26,7 +26,7 @@ describe('DATABASE_URL', () => {
     ]);
   });
 
-  it('wants a server that can write, unless it says otherwise', () => {
+  it('requires a server that can write, unless it says otherwise', () => {
     expect(parseDatabaseUrl('postgresql://a/db').target).toBe('read-write');
     expect(parseDatabaseUrl('postgresql://a/db?target_session_attrs=any').target).toBe('any');
   });

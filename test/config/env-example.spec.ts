@@ -20,7 +20,7 @@ const entries = lines.flatMap((line, index): Entry[] => {
   return [{ name, value, commentedOut: mark !== undefined, explanation: lines[index - 1] ?? '' }];
 });
 
-/** What the first step of the README has filled in. */
+/** The values that the first step of the README fills in. */
 const TO_FILL_IN = [
   'TWILIO_ACCOUNT_SID',
   'TWILIO_AUTH_TOKEN',
@@ -43,7 +43,7 @@ describe('.env.example', () => {
     expect(unexplained).toEqual([]);
   });
 
-  it('marks the variables that are required, has those to fill in, and comments out the others', () => {
+  it('marks the required variables, leaves them to fill in, and comments out the others', () => {
     const required = Object.entries(envSchema.shape)
       .filter(([, schema]) => !schema.safeParse(undefined).success)
       .map(([name]) => name);
@@ -64,7 +64,7 @@ describe('.env.example', () => {
     expect([...step.matchAll(/`([A-Z][A-Z_]+)`/g)].map(([, name]) => name)).toEqual(TO_FILL_IN);
   });
 
-  it('names the two required variables to whoever copies it and fills in nothing', () => {
+  it('reports the two required variables if they are not filled in', () => {
     expect(() => parseEnv(parseEnvFile(text), envSchema)).toThrow(
       'TWILIO_ACCOUNT_SID is required and not set\n  TWILIO_AUTH_TOKEN is required and not set\nEach',
     );

@@ -15,7 +15,7 @@ function refusal(variables: Record<string, string>): string | null {
   }
 }
 
-/** Marked, so that it is in no text by chance. */
+/** A marked value that no text contains by chance. */
 const secret = fc
   .string({ minLength: 4, maxLength: 30, unit: 'grapheme' })
   .map((text) => `s3cr3t${text}s3cr3t`);
@@ -24,7 +24,7 @@ const malformed = fc
   .tuple(secret, fc.constantFrom('', 'AC1:', 'AC1:one,', 'postgresql://user:', 'https://', '+', 'MG'))
   .map(([value, prefix]) => prefix + value);
 
-describe('an environment that is refused', () => {
+describe('an invalid environment', () => {
   it('never shows a value, whatever is in it', () => {
     let refusals = 0;
     fc.assert(
@@ -38,7 +38,7 @@ describe('an environment that is refused', () => {
     expect(refusals).toBeGreaterThan(100);
   });
 
-  it('names every variable that is missing or malformed at once, and each in one line', () => {
+  it('names all missing and malformed variables at once, one per line', () => {
     const values: Partial<Record<(typeof names)[number], string>> = {
       TWILIO_ACCOUNT_SID: 's3cr3t',
       TWILIO_SUBACCOUNTS: 's3cr3t,s3cr3t',

@@ -43,11 +43,11 @@ const defaults = {
 };
 
 describe('the environment', () => {
-  it('needs an account and its token, and has a default or an absence for all else', () => {
+  it('requires an account and its token, and has defaults for everything else', () => {
     expect(parse({})).toEqual({ ...required, ...defaults });
   });
 
-  it('counts a variable that is set to nothing or to white space as not set', () => {
+  it('treats an empty or blank variable as unset', () => {
     const nothing = Object.fromEntries(
       Object.keys(envSchema.shape).map((name, index) => [name, ' '.repeat(index % 2)]),
     );
@@ -55,12 +55,12 @@ describe('the environment', () => {
     expect(() => parseEnv(nothing, envSchema)).toThrow('TWILIO_ACCOUNT_SID is required and not set');
   });
 
-  it('takes white space around a value off, such as the line feed at the end of a secret', () => {
+  it('strips white space around a value, such as the line feed at the end of a secret', () => {
     const env = parse({ TWILIO_AUTH_TOKEN: 'the-token\n', TWILIO_ACCOUNT_SID: ' AC0123', PORT: ' 80 ' });
     expect(env).toMatchObject({ ...required, PORT: 80 });
   });
 
-  it('ignores variables that are not its own', () => {
+  it('ignores unknown variables', () => {
     expect(parse({ PATH: '/bin', TWILIO_AUTHTOKEN: 'misspelt' })).toEqual({ ...required, ...defaults });
   });
 
@@ -198,7 +198,7 @@ describe('the environment', () => {
   });
 });
 
-describe('a database is named', () => {
+describe('the name of a database', () => {
   const named = (url: string | undefined) =>
     describeDatabase({ DATABASE_URL: url, EMBEDDED_DATA_DIR: '.data/' });
 
@@ -209,11 +209,11 @@ describe('a database is named', () => {
     ['postgresql://user:s3cr3t@one,two:5433/app', 'one:5432,two:5433, database app'],
     ['postgresql://user:s3cr3t@host', 'host:5432, database of the user’s name'],
     ['postgresql:///app?host=/var/run/postgresql', '/var/run/postgresql, database app'],
-  ])('%s without its password', (url, name) => {
+  ])('omits the password of %s', (url, name) => {
     expect(named(url)).toBe(`PostgreSQL at ${name}`);
   });
 
-  it('or as the embedded one', () => {
+  it('is the embedded one', () => {
     expect(named(undefined)).toBe('embedded, in .data/');
   });
 });

@@ -26,7 +26,7 @@ describe('the page without ADMIN_API_KEYS', () => {
 
   const routes = ['/dashboard', '/dashboard/events', '/dashboard/assets/main.js', '/dashboard/assets/'];
 
-  it.each(routes)('is not there: %s is answered as where there is nothing', async (path) => {
+  it.each(routes)('is missing: %s gets the same answer as an unknown route', async (path) => {
     const answer = await get(application, path);
     const nothing = await get(application, '/nothing');
     expect(answer.status).toBe(404);
@@ -57,7 +57,7 @@ describe('a session', () => {
     await database.close();
   });
 
-  /** Signed with one of the keys, and another end. */
+  /** Signed with one of the keys, but with another ending. */
   function sessionUntil(endsAt: Date): string {
     const name = cookie.slice(0, cookie.indexOf('='));
     const [keyName = ''] = cookie.slice(name.length + 1).split('.');
@@ -105,7 +105,7 @@ describe('a session', () => {
     if (status === 202) await untilAllIsDone(application, twilioSid);
   });
 
-  it('that is not quite the one that was given is no session', async () => {
+  it('is refused if its cookie differs slightly', async () => {
     const changed = cookie.endsWith('A') ? `${cookie.slice(0, -1)}B` : `${cookie.slice(0, -1)}A`;
     const longer = cookie.replace(/\.(\d{10})\./, (_, seconds: string) => `.${Number(seconds) + 1}.`);
     for (const Cookie of [changed, longer, cookie.slice(0, -1), cookie.split('.').slice(0, 2).join('.')]) {
@@ -113,7 +113,7 @@ describe('a session', () => {
     }
   });
 
-  it('that has ended opens nothing, and counts for nobody’s limit', async () => {
+  it('opens nothing once it has ended, and does not count toward a limit', async () => {
     const Cookie = sessionUntil(minutesAgo(0));
     for (let times = 0; times < 12; times += 1) {
       const answer = await get(application, API, { Cookie, ...fromPage });
@@ -126,7 +126,7 @@ describe('a session', () => {
     );
   });
 
-  it('leaves a line with the name of its key when it asks for whole numbers', async () => {
+  it('logs the name of its key when it asks for whole numbers', async () => {
     await get(application, '/api/v1/message-events?numbers=true', { Cookie: cookie, ...fromPage });
     expect(application.logs.lines).toContainEqual(
       expect.objectContaining({
@@ -136,7 +136,7 @@ describe('a session', () => {
     );
   });
 
-  it('has the name that its key was given, and takes the key with or without it', async () => {
+  it('has the name of its key, and accepts the key with or without the name', async () => {
     for (const given of [NAMED_ADMIN_KEY, `alice:${NAMED_ADMIN_KEY}`]) {
       const named = await signIn(application, given);
       expect((await get(application, API, { Cookie: named, ...fromPage })).status).toBe(200);
@@ -148,7 +148,7 @@ describe('a session', () => {
     );
   });
 
-  it('ends on every replica when somebody signs out, with its streams, and no other session does', async () => {
+  it('ends on every replica when its owner signs out, with its streams, and no other session does', async () => {
     const [copied, kept] = [await signIn(application), await signIn(application)];
     const replica = await TestApplication.start({ env: withAdminKeys, database });
     const both = [application, replica];
@@ -174,7 +174,7 @@ describe('a session', () => {
     }
   });
 
-  it('stays with the browser when the database cannot keep that somebody signed out', async () => {
+  it('stays in the browser if the database cannot store the sign-out', async () => {
     const Cookie = await signIn(application);
     await application.query('alter table ended_sessions rename to away');
     const failed = await sendForm(application, '/dashboard/logout', {}, { Cookie, ...fromPage });
@@ -186,7 +186,7 @@ describe('a session', () => {
     expect((await get(application, API, { Cookie, ...fromPage })).status).toBe(401);
   });
 
-  it('is kept as ended until its time is over, however often somebody signs out', async () => {
+  it('stays ended until it expires, however often its owner signs out', async () => {
     const Cookie = await signIn(application);
     await application.query(`update ended_sessions set ends_at = now() - interval '1 second'`);
     for (let times = 0; times < 2; times += 1) {
@@ -198,7 +198,7 @@ describe('a session', () => {
     expect(rows).toEqual([{ id: Cookie.split('.')[2] }]);
   });
 
-  it('ends on every replica when its key is no key any more', async () => {
+  it('ends on every replica once its key is removed', async () => {
     const kept = await signIn(application, OTHER_ADMIN_KEY);
     const replica = await TestApplication.start({ env: { ADMIN_API_KEYS: OTHER_ADMIN_KEY }, database });
     try {

@@ -7,7 +7,7 @@ import { get, signIn } from './visitor.js';
 
 const FOLDER = '/dashboard/assets/';
 
-/** What a browser loads before it shows the page, compressed. */
+/** Everything that a browser loads before it shows the page, compressed. */
 const WEIGHT_LIMIT_BYTES = 60_000;
 
 const names = new PageAssets().names;
@@ -23,7 +23,7 @@ describe('the files of the page', () => {
     await application.close();
   });
 
-  it('are all that there is in dashboard/ but its types, and no others', () => {
+  it('are everything in dashboard/ except its types', () => {
     const source = readdirSync(new URL('../../dashboard', import.meta.url)).filter(
       (name) => /\.(ts|css|svg)$/.test(name) && name !== 'answers.ts',
     );
@@ -31,7 +31,7 @@ describe('the files of the page', () => {
     expect(own.toSorted()).toEqual(source.map((name) => name.replace(/\.ts$/, '.js')).toSorted());
   });
 
-  it('are loaded from the service itself, and are small', async () => {
+  it('come from the service itself and are small', async () => {
     const page = await (await get(application, '/dashboard', { Cookie: await signIn(application) })).text();
     expect(page).not.toMatch(/(src|href)="(https?:)?\/\//);
     expect(page).not.toMatch(/<style|style="|<script>|\son\w+="/);
@@ -45,7 +45,7 @@ describe('the files of the page', () => {
       weight += Number(headers.get('content-length'));
     }
     expect(weight).toBeLessThan(WEIGHT_LIMIT_BYTES);
-    // Whatever a module imports is one of them, so that nothing has to be waited for.
+    // The page preloads every imported module, so that the browser waits for none.
     const modules = [...referred].filter((name) => name.endsWith('.js'));
     for (const name of modules) {
       const text = await (await get(application, FOLDER + name)).text();
@@ -56,7 +56,7 @@ describe('the files of the page', () => {
     }
   });
 
-  it.each(names)('%s has its type, and is not sent again while it is the same', async (name) => {
+  it.each(names)('%s has its type and is not sent again while it is unchanged', async (name) => {
     const answer = await get(application, FOLDER + name);
     expect(answer.status).toBe(200);
     expect(answer.headers.get('content-type')).toMatch(/^(text\/javascript|text\/css|image\/svg\+xml)/);

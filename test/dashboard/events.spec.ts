@@ -29,7 +29,7 @@ describe('the stream that the page listens to', () => {
     return stream;
   }
 
-  it('tells of a callback, of the database going and coming back, and of nothing while nothing happens', async () => {
+  it('reports a callback, the database going and coming back, and nothing while nothing happens', async () => {
     const line = await DatabaseLine.open(await createTestDatabase());
     const application = await TestApplication.start({ env: withAdminKeys, database: line });
     closing.push(
@@ -41,7 +41,7 @@ describe('the stream that the page listens to', () => {
     await stream.untilToldOf('up');
     const statements = jest.spyOn(application.dataSource, 'query');
     const looks = () => statements.mock.calls.filter(([sql]) => sql.includes('as overdue')).length;
-    // What one has found is told before the next.
+    // Each finding is reported before the next one.
     await until('three looks for what is new', () => looks() >= 3);
     expect(stream.situations).toHaveLength(1);
 
@@ -56,7 +56,7 @@ describe('the stream that the page listens to', () => {
     await stream.untilToldOf('up', before + 1);
   });
 
-  it('is for one session, as long as it lasts, and for a hundred at the most', async () => {
+  it('is for one session, as long as it lasts, and for a hundred at most', async () => {
     const application = await TestApplication.start({ env: withAdminKeys });
     closing.push(() => application.close());
     expect((await get(application, '/dashboard/events', fromPage)).status).toBe(401);
@@ -82,7 +82,7 @@ describe('the stream that the page listens to', () => {
     await until('there to be room again', async () => (await open(application, cookie)).status === 200);
   });
 
-  it('does not hold up a service that is stopped', async () => {
+  it('does not delay a shutdown', async () => {
     const database = await createServiceDatabase();
     closing.push(() => database.remove());
     closing.push(() => endServices());

@@ -22,7 +22,7 @@ describeWithChromium('an outage of Twilio, in Chromium', () => {
     await application.close();
   });
 
-  it('comes up in red by itself, with the cause and a remedy, and goes when it is over', async () => {
+  it('appears in red by itself, with the cause and a remedy, and disappears when it is over', async () => {
     const visit = await visits.signIn();
     const { page } = visit;
     const banner = page.getByRole('region', { name: 'Twilio cannot be used' });

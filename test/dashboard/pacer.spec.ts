@@ -3,8 +3,8 @@ import { Pacer } from '../../dashboard/pacer.js';
 
 const AN_HOUR = 3_600_000;
 
-describe('the pace at which the page asks', () => {
-  /** When each piece of work was begun, in milliseconds since the test was. */
+describe("the pace of the page's requests", () => {
+  /** The start of each piece of work, in milliseconds since the start of the test. */
   let begun: number[];
   let signals: AbortSignal[];
   let end: () => void;
@@ -32,7 +32,7 @@ describe('the pace at which the page asks', () => {
     await jest.advanceTimersByTimeAsync(milliseconds);
   }
 
-  /** The work that is under way ends after so long. */
+  /** Ends the current work after this time. */
   async function endAfter(milliseconds: number): Promise<void> {
     await pass(milliseconds);
     end();
@@ -69,7 +69,7 @@ describe('the pace at which the page asks', () => {
     expect(begun).toEqual([0, milliseconds + pause]);
   });
 
-  it('is given up for a person who waits, in a pause', async () => {
+  it('gives way to a person who waits, during a pause', async () => {
     pacer.ask();
     await endAfter(700);
     await pass(1_000);
@@ -79,7 +79,7 @@ describe('the pace at which the page asks', () => {
     expect(signals[0]?.aborted).toBe(false);
   });
 
-  it('is given up for a person who waits, while an answer is under way for something else', async () => {
+  it('gives way to a person who waits, while another answer is under way', async () => {
     pacer.ask();
     await pass(700);
     pacer.hurry();

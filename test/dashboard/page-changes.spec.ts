@@ -43,7 +43,7 @@ describeWithChromium('the page in Chromium, while what it shows changes', () => 
     return twilioSid;
   }
 
-  it('keeps the focus on the fallback on which it is, whichever come and go before it', async () => {
+  it('keeps the focus on its fallback, whichever come and go before it', async () => {
     const sids = [await seedSkipped(40), await seedSkipped(30), await seedSkipped(20)];
     const visit = await visits.signIn();
     const tryAgain = (sid = '') => visit.page.getByRole('button', { name: `Try again: ${sid}` });
@@ -81,7 +81,7 @@ describeWithChromium('the page in Chromium, while what it shows changes', () => 
     expect(await visit.focused()).toBe('30003');
   });
 
-  it('shows what was searched for last, whichever answer comes last', async () => {
+  it('shows the last search, whichever answer comes last', async () => {
     const [slow, quick] = await Promise.all([reportedMessage(), reportedMessage()]);
     const { page } = await visits.signIn();
     const held: Route[] = [];
@@ -108,7 +108,7 @@ describeWithChromium('the page in Chromium, while what it shows changes', () => 
     expect(shown).not.toContain(slow);
   });
 
-  it('says how old it is what it shows while the service does not answer, and goes on by itself', async () => {
+  it('shows the age of its data while the service does not answer, and recovers by itself', async () => {
     const { page } = await visits.signIn();
     // Twenty seconds are long for a test.
     await page.evaluate(

@@ -35,7 +35,7 @@ describeWithChromium('the times of the page in Chromium', () => {
     ['right', 0],
     ['five hours ahead', 5 * HOUR],
     ['five hours behind', -5 * HOUR],
-  ])('are the service’s, where the visitor’s clock is %s', async (_, milliseconds) => {
+  ])('are the service’s, if the visitor’s clock is %s', async (_, milliseconds) => {
     const visit = await visits.begin();
     const { page } = visit;
     await page.clock.setSystemTime(Date.now() + milliseconds);
@@ -48,7 +48,7 @@ describeWithChromium('the times of the page in Chromium', () => {
     expect(await cards.count()).toBe(2);
   });
 
-  it('are told to have no end yet where they have none', async () => {
+  it('say so if they have no end yet', async () => {
     const { page } = await visits.signIn();
     await page.getByText('14 days').click();
     await page.getByText('The same as a table, by day').click();
@@ -63,7 +63,7 @@ describeWithChromium('the times of the page in Chromium', () => {
       await chart.locator('.u-over').boundingBox(),
       await chart.locator('.so-far').boundingBox(),
     ];
-    // One of fifteen days, at the end.
+    // The last of fifteen days.
     expect(mark?.width).toBeCloseTo((whole?.width ?? 0) / 14, 0);
     expect((mark?.x ?? 0) + (mark?.width ?? 0)).toBeCloseTo((whole?.x ?? 0) + (whole?.width ?? 0), 0);
     await chart.locator('.u-over').hover({ position: { x: (whole?.width ?? 0) - 2, y: 50 } });

@@ -38,7 +38,7 @@ describeWithChromium('the page in Chromium', () => {
     await line.close();
   });
 
-  it('asks for a key, shows the funnel, the course and the codes, and forgets the key on request', async () => {
+  it('asks for a key, shows the funnel, the chart, and the codes, and forgets the key on request', async () => {
     const visit = await visits.begin();
     const { page } = visit;
     await page.goto(`${application.origin}/dashboard`);
@@ -46,7 +46,7 @@ describeWithChromium('the page in Chromium', () => {
     await page.getByLabel('Key').fill('a-key-that-is-none-of-them');
     await page.getByRole('button', { name: 'Sign in' }).click();
     await page.getByRole('alert').filter({ hasText: 'none of the keys' }).waitFor();
-    // Chromium tells its console of the 401.
+    // Chromium reports the 401 on its console.
     visit.complaints.splice(0);
     await page.getByLabel('Key').fill(ADMIN_KEY);
     await page.getByRole('button', { name: 'Sign in' }).click();
@@ -79,7 +79,7 @@ describeWithChromium('the page in Chromium', () => {
     await journey.getByText(number).first().waitFor();
     expect(application.logs.messages()).toContain('Whole telephone numbers were asked for');
     expect(await visit.accessibilityProblems()).toEqual([]);
-    // To its SMS, and back by the browser's own button.
+    // Opens its SMS, and returns with the browser's own button.
     await journey.getByRole('link', { name: /^SM/ }).click();
     await page
       .getByText(/^Journey of SM/)
@@ -89,15 +89,15 @@ describeWithChromium('the page in Chromium', () => {
     await journey.waitFor();
   });
 
-  it('opens the journey that a link names, also by way of the form for the key', async () => {
+  it('opens the journey that a link names, also after the form for the key', async () => {
     const { page } = await visits.signIn({}, `#/messages/${message.twilioSid}`);
     await page.getByRole('heading', { name: `Journey of ${message.twilioSid}` }).waitFor();
   });
 
-  it('opens for whoever is signed in and follows a link on another site', async () => {
+  it('opens for a signed-in person who follows a link on another site', async () => {
     const visit = await visits.signIn();
     const { page } = visit;
-    // For a browser, another site than 127.0.0.1. It has no icon.
+    // The browser treats this as another site than 127.0.0.1. It has no icon.
     await page.goto(`${application.origin.replace('127.0.0.1', 'localhost')}/health/live`);
     const link = `${application.origin}/dashboard#/messages/${message.twilioSid}`;
     await page.evaluate(`location.href = ${JSON.stringify(link)}`);
@@ -105,7 +105,7 @@ describeWithChromium('the page in Chromium', () => {
     visit.complaints.splice(0);
   });
 
-  it('says so where nothing is known of a message', async () => {
+  it('says so if the message is unknown', async () => {
     const visit = await visits.signIn();
     const { page } = visit;
     const sid = randomMessageSid();
@@ -115,11 +115,11 @@ describeWithChromium('the page in Chromium', () => {
       .getByRole('alert')
       .filter({ hasText: `Nothing is known of the message ${sid}` })
       .waitFor();
-    // Chromium tells its console of the 404.
+    // Chromium reports the 404 on its console.
     visit.complaints.splice(0);
   });
 
-  it('says so where a link is no whole address', async () => {
+  it('says so if a link is incomplete', async () => {
     const visit = await visits.signIn({}, '#/messages/SM%');
     const problem = visit.page.getByRole('alert').filter({ hasText: 'Nothing is known of the message SM%' });
     await problem.waitFor();
@@ -128,11 +128,11 @@ describeWithChromium('the page in Chromium', () => {
     await visit.page.evaluate("location.hash = '#/messages/%'");
     await problem.waitFor({ state: 'detached' });
     await visit.page.getByText('Nothing is known of the message %').waitFor();
-    // Chromium tells its console of each 404.
+    // Chromium reports each 404 on its console.
     visit.complaints.splice(0);
   });
 
-  it('is worked with the keyboard alone', async () => {
+  it('works with the keyboard alone', async () => {
     const visit = await visits.signIn();
     const { page } = visit;
     const press = async (key: string, times = 1): Promise<void> => {
@@ -153,7 +153,7 @@ describeWithChromium('the page in Chromium', () => {
     expect(await visit.focused()).toBe('Close');
     await press('Enter');
     expect(await visit.focused()).toBe('search-field');
-    // Until the browser tells of the new address the journey is there, and Tab goes through it.
+    // The journey stays until the browser reports the new address, and Tab goes through it.
     await page.getByText(/63049 on WhatsApp → SMS/).waitFor({ state: 'detached' });
     await press('Tab', 2);
     await press('ArrowRight');
@@ -165,7 +165,7 @@ describeWithChromium('the page in Chromium', () => {
     await page.getByRole('region', { name: 'Course as a table' }).waitFor();
   });
 
-  it('shows by itself what has happened since', async () => {
+  it('shows new events by itself', async () => {
     const { page } = await visits.signIn();
     const value = page.locator('.step.refused strong');
     const before = Number(await value.textContent());
@@ -175,7 +175,7 @@ describeWithChromium('the page in Chromium', () => {
     await untilAllIsDone(application, another.twilioSid);
   });
 
-  it('tries a fallback again, and says what that came to', async () => {
+  it('retries a fallback and shows the result', async () => {
     const visit = await visits.signIn();
     const { page } = visit;
     await page.getByRole('radio', { name: '14 days' }).check();
@@ -193,7 +193,7 @@ describeWithChromium('the page in Chromium', () => {
     ['on a phone', { colorScheme: 'light', viewport: PHONE }, 'rgb(255, 255, 255)'],
   ];
 
-  it.each(looks)('is sound %s', async (_, options, paper) => {
+  it.each(looks)('is accessible %s', async (_, options, paper) => {
     const visit = await visits.signIn(options, `#/messages/${message.twilioSid}`);
     await visit.page.getByText(/63049 on WhatsApp → SMS/).waitFor();
     await visit.page.getByText('The same as a table, by hour').click();
@@ -202,14 +202,14 @@ describeWithChromium('the page in Chromium', () => {
     expect(await visit.accessibilityProblems()).toEqual([]);
   });
 
-  it('says so while the database is away, and goes on by itself', async () => {
+  it('says so while the database is unreachable, and recovers by itself', async () => {
     const visit = await visits.signIn();
     const { page } = visit;
     line.cut();
     await page.getByText('The database is away; trying again …').first().waitFor();
     line.mend();
     await page.locator('.connection.live').waitFor();
-    // Chromium tells its console of each 503.
+    // Chromium reports each 503 on its console.
     visit.complaints.splice(0);
   });
 
@@ -222,7 +222,7 @@ describeWithChromium('the page in Chromium', () => {
     visit.complaints.splice(0);
   });
 
-  it('does not load itself again and again where a proxy adds a key that is none, and goes on without it', async () => {
+  it('does not reload endlessly if a proxy adds an invalid key, and goes on without it', async () => {
     const visit = await visits.signIn();
     const { page } = visit;
     let loaded = 0;
@@ -242,7 +242,7 @@ describeWithChromium('the page in Chromium', () => {
     await page.context().setExtraHTTPHeaders({});
     await page.getByText('24 hours').click();
     await problem.waitFor({ state: 'detached' });
-    // Once a session really ends, the page loads itself again for the form.
+    // When a session really ends, the page reloads to show the form.
     expect(await page.evaluate('sessionStorage.length')).toBe(0);
     visit.complaints.splice(0);
   });

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { beginOf, currentBucket, RANGES } from '../../dashboard/ranges.js';
 import { statisticsQuery } from '../../src/operations/statistics-query.js';
 
-describe('a range of the page', () => {
+describe('a time range of the page', () => {
   const begins: [string, string, string][] = [
     ['hour', '2026-03-01T10:20:59.999Z', '2026-03-01T09:20:00.000Z'],
     ['day', '2026-03-01T10:20:30.000Z', '2026-02-28T10:00:00.000Z'],
@@ -24,12 +24,12 @@ describe('a range of the page', () => {
   const lasts: ['minute' | 'hour' | 'day', string, string][] = [
     ['minute', '2026-03-01T10:21:00.000Z', '2026-03-01T10:20:00.000Z'],
     ['hour', '2026-03-01T10:21:00.000Z', '2026-03-01T10:00:00.000Z'],
-    // The service has rounded up to a whole minute: the hour is not over.
+    // The service has rounded up to a whole minute, so the hour is not over.
     ['hour', '2026-03-01T11:00:00.000Z', '2026-03-01T10:00:00.000Z'],
     ['day', '2026-03-01T10:21:00.000Z', '2026-03-01T00:00:00.000Z'],
   ];
 
-  it.each(lasts)('has a last %s that is not over where it is counted until %s', (bucket, to, begin) => {
+  it.each(lasts)('has a last %s that is still open if counting has reached %s', (bucket, to, begin) => {
     expect(new Date(currentBucket({ to, bucket })).toISOString()).toBe(begin);
   });
 });

@@ -48,7 +48,7 @@ describeWithChromium('the search in Chromium', () => {
     await visit.page.keyboard.press('Enter');
   }
 
-  /** By country, area and the rest, as people write it. */
+  /** A number with its country, area, and the rest apart, as people write it. */
   const forms: [string, (parts: readonly [string, string, string]) => string][] = [
     ['WhatsApp’s own', (parts) => `whatsapp:+${parts.join('')}`],
     ['a link’s', (parts) => `tel:+${parts.join('-')}`],
@@ -59,7 +59,7 @@ describeWithChromium('the search in Chromium', () => {
     ['with two zeros', (parts) => `00${parts.join(' ')}`],
   ];
 
-  it.each(forms)('finds a number in a form that is %s, and no address has it', async (_, write) => {
+  it.each(forms)('finds a number in a form that is %s, and no address contains it', async (_, write) => {
     await searchFor(write([number.slice(1, 2), number.slice(2, 5), number.slice(5)]));
     await visit.page.getByRole('link', { name: message.twilioSid }).waitFor();
     expect(visit.page.url()).toBe(`${application.origin}/dashboard`);
@@ -77,7 +77,7 @@ describeWithChromium('the search in Chromium', () => {
     expect(requested.join(' ')).not.toContain(USER_ID);
   });
 
-  describe('closes the journey of the search before', () => {
+  describe('the journey of the previous search', () => {
     const journey = () => visit.page.getByRole('region', { name: /^Journey of/ });
 
     beforeEach(async () => {
@@ -89,16 +89,16 @@ describeWithChromium('the search in Chromium', () => {
       ['finds nothing', '+15550000000', 'No messages found'],
       ['finds another person', USER_ID, 'Messages to this person'],
       ['is not understood', 'hello', 'This is neither a message SID'],
-    ])('if the new one %s', async (_, text, words) => {
+    ])('closes if the new one %s', async (_, text, words) => {
       await searchFor(text);
       await visit.page.getByText(words).first().waitFor();
-      // The browser complains of an answer of 400.
+      // The browser logs an error for an answer of 400.
       visit.complaints.splice(0);
       expect(await journey().count()).toBe(0);
       expect(visit.page.url()).not.toContain(message.twilioSid);
     });
 
-    it('if the new one is not answered', async () => {
+    it('closes if the new one gets no answer', async () => {
       await visit.page.route('**/message-events/search', (route) =>
         route.fulfill({ status: 503, body: '{}' }),
       );
@@ -108,7 +108,7 @@ describeWithChromium('the search in Chromium', () => {
       expect(await journey().count()).toBe(0);
     });
 
-    it('if the new one is of a message that is not known', async () => {
+    it('closes if the message of the new one is unknown', async () => {
       await searchFor('SM' + 'f'.repeat(32));
       await visit.page.getByText('Nothing is known of the message').waitFor();
       visit.complaints.splice(0);
@@ -116,13 +116,13 @@ describeWithChromium('the search in Chromium', () => {
       expect(await visit.page.getByText('Decision').count()).toBe(0);
     });
 
-    it('if the address is another one', async () => {
+    it('closes if the address changes', async () => {
       await visit.page.evaluate(`location.hash = '#/elsewhere'`);
       await journey().waitFor({ state: 'detached' });
     });
   });
 
-  it('closes what was found of a person when the journey of another is opened', async () => {
+  it('closes the results for a person when the journey of another person opens', async () => {
     await searchFor(USER_ID);
     await visit.page.getByText('Messages to this person').waitFor();
     await visit.page.evaluate(`location.hash = '#/messages/${message.twilioSid}'`);
@@ -130,7 +130,7 @@ describeWithChromium('the search in Chromium', () => {
     expect(await visit.page.getByText('Messages to this person').count()).toBe(0);
   });
 
-  it('shows an ID in a journey where there is no number, whole only if that is asked for', async () => {
+  it('shows an ID in a journey without a number, and the whole ID only on request', async () => {
     await searchFor(USER_ID);
     await visit.page.getByRole('link', { name: usernameSids[1] }).click();
     const journey = visit.page.getByRole('region', { name: `Journey of ${usernameSids[1] ?? ''}` });
@@ -143,7 +143,7 @@ describeWithChromium('the search in Chromium', () => {
     await searchFor(text);
     await visit.page.getByRole('alert').filter({ hasText: 'neither a message SID' }).waitFor();
     expect(visit.page.url()).toBe(`${application.origin}/dashboard`);
-    // Chromium tells its console of the 400.
+    // Chromium reports the 400 on its console.
     visit.complaints.splice(0);
   });
 });

@@ -17,7 +17,7 @@ describe('signing in', () => {
     await application.close();
   });
 
-  it('is asked for with a form that nothing can be added to', async () => {
+  it('shows a form with a strict content security policy', async () => {
     const answer = await get(application, '/dashboard');
     expect(answer.status).toBe(200);
     expect(await answer.text()).toContain('action="/dashboard/login"');
@@ -54,7 +54,7 @@ describe('signing in', () => {
     expect(await page.text()).toContain('<main id="main"');
   });
 
-  it('gives a cookie for https only where the browser came by https', async () => {
+  it('gives a cookie for https only if the browser came by https', async () => {
     const answer = await sendForm(
       application,
       LOGIN,
@@ -78,18 +78,18 @@ describe('signing in', () => {
     }
   });
 
-  it('takes no long form', async () => {
+  it('refuses a long form', async () => {
     expect((await sendForm(application, LOGIN, { key: 'x'.repeat(5_000) })).status).toBe(413);
   });
 
-  it('asks the page for itself once more where a link on another site led to it', async () => {
+  it('requests the page once more if a link on another site led to it', async () => {
     const arrived = await get(application, '/dashboard', { 'Sec-Fetch-Site': 'cross-site' });
     expect(await arrived.text()).toContain('arrival.js"');
     const again = await get(application, '/dashboard', fromPage);
     expect(await again.text()).toContain('<form');
   });
 
-  it('ends by signing out', async () => {
+  it('ends when the person signs out', async () => {
     const Cookie = await signIn(application);
     const foreign = await sendForm(
       application,
@@ -103,7 +103,7 @@ describe('signing in', () => {
     expect(answer.headers.getSetCookie()[0]).toMatch(/_session=; .*Expires=Thu, 01 Jan 1970/);
   });
 
-  it('with a wrong key shows the form again, and after ten times says how long to wait', async () => {
+  it('shows the form again after a wrong key, and after ten times says how long to wait', async () => {
     for (let times = 0; times < LIMIT; times += 1) {
       const key = times === 0 ? '' : `a-key-that-somebody-guesses-${times}`;
       const refused = await sendForm(application, LOGIN, { key });

@@ -13,7 +13,7 @@ import { describeWithChromium, Visits } from './visits.js';
 
 const NOTHING = 'Nothing is stuck';
 
-describeWithChromium('what needs a look, in Chromium', () => {
+describeWithChromium('the list of what needs a look, in Chromium', () => {
   let database: DatabaseConnection;
   let web: TestApplication;
   let visits: Visits;
@@ -43,11 +43,11 @@ describeWithChromium('what needs a look, in Chromium', () => {
 
   const section = () => visit.page.getByRole('region', { name: 'Needs a look' });
 
-  it('is nothing at first', async () => {
+  it('is empty at first', async () => {
     await section().getByText(NOTHING).waitFor();
   });
 
-  it('is an SMS that was sent and not delivered, with the meaning of its code and no second try', async () => {
+  it('lists an SMS that was sent and not delivered, with the meaning of its code and no retry', async () => {
     const sent = { state: 'sent', smsMessageSid: randomMessageSid(), createdAt: minutesAgo(30) } as const;
     const { twilioSid } = await seedFallback(web, {
       ...sent,
@@ -67,7 +67,7 @@ describeWithChromium('what needs a look, in Chromium', () => {
     await web.query('delete from sms_fallbacks');
   });
 
-  it('has no second try for what is erased, and no regret for what WhatsApp delivered after all', async () => {
+  it('offers no retry for an erased fallback or for one that WhatsApp delivered in the end', async () => {
     await seedFallback(web, {
       ...{ state: 'skipped', reason: 'no_sender_number', createdAt: minutesAgo(30) },
       ...{ toNumber: null, erasedAt: minutesAgo(20) },
@@ -89,7 +89,7 @@ describeWithChromium('what needs a look, in Chromium', () => {
     await web.query('delete from sms_fallbacks');
   });
 
-  it('has no second try after an opt-out or for a number without SMS, and one for the others', async () => {
+  it('offers no retry after an opt-out or for a number without SMS, and one for the others', async () => {
     const rejected = { state: 'failed', reason: 'rejected_by_twilio', createdAt: minutesAgo(30) } as const;
     await seedFallback(web, { ...rejected, attempts: 1, lastErrorCode: '21610' });
     await seedFallback(web, { ...rejected, attempts: 1, lastErrorCode: '21614' });
@@ -150,7 +150,7 @@ describeWithChromium('what needs a look, in Chromium', () => {
     await web.query('delete from sms_fallbacks');
   });
 
-  describe('what is too late', () => {
+  describe('an SMS that is too late', () => {
     const late = { state: 'skipped', reason: 'too_late', createdAt: minutesAgo(30) } as const;
     let questions: string[];
 
@@ -172,7 +172,7 @@ describeWithChromium('what needs a look, in Chromium', () => {
       );
     });
 
-    it('is sent all the same only after a question that tells its age', async () => {
+    it('is sent only after a question that names its age', async () => {
       const { twilioSid } = await seedFallback(web, { ...late, originalSentAt: minutesAgo(300) });
       await visit.page.reload();
       await section()
@@ -191,7 +191,7 @@ describeWithChromium('what needs a look, in Chromium', () => {
       expect(await stateOf(twilioSid)).toEqual([{ state: 'claimed', age_limit_ignored: true }]);
     });
 
-    it('is offered once trying again has come to nothing because of the age', async () => {
+    it('is offered after a retry that failed because of the age', async () => {
       const { twilioSid } = await seedFallback(web, {
         ...{ ...late, reason: 'no_text', originalSentAt: minutesAgo(300) },
       });
@@ -205,7 +205,7 @@ describeWithChromium('what needs a look, in Chromium', () => {
       expect(await stateOf(twilioSid)).toEqual([{ state: 'skipped', age_limit_ignored: false }]);
     });
 
-    it('is offered for nothing else', async () => {
+    it('is offered in no other case', async () => {
       const { twilioSid } = await seedFallback(web, { ...late, reason: 'no_text' });
       await visit.page.reload();
       await section()
@@ -215,7 +215,7 @@ describeWithChromium('what needs a look, in Chromium', () => {
     });
   });
 
-  it('is the queue while no worker takes a policy failure, and nothing once one does', async () => {
+  it('shows the queue while no worker takes a policy failure, and nothing once one does', async () => {
     const { twilioSid } = await seedMessage(web.dataSource);
     await policyFailure(web, twilioSid);
     await section().getByText('1 job waiting, the first for').waitFor();

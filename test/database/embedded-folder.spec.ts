@@ -26,7 +26,7 @@ describe('the embedded PostgreSQL in a folder', () => {
     return rows;
   }
 
-  it('has after a restart what it was given before', async () => {
+  it('keeps its data after a restart', async () => {
     const first = await EmbeddedPostgres.start({ dataDir });
     await query(first, `create table kept as select 'a value' as value`);
     await first.close();
@@ -35,14 +35,14 @@ describe('the embedded PostgreSQL in a folder', () => {
     await second.close();
   });
 
-  it('lets no other user in, because PGlite makes its files readable by all', async () => {
+  it('admits no other user, because PGlite makes its files readable by all', async () => {
     const database = await EmbeddedPostgres.start({ dataDir });
     const modes = await Promise.all([dataDir, database.client.host ?? ''].map((path) => stat(path)));
     expect(modes.map(({ mode }) => mode & 0o777)).toEqual([0o700, 0o700]);
     await database.close();
   });
 
-  it('is opened once when it is started twice at the same time, and again once it is closed', async () => {
+  it('opens once if it is started twice at the same time, and again once it is closed', async () => {
     const started = await Promise.allSettled([1, 2, 3].map(() => EmbeddedPostgres.start({ dataDir })));
     const opened = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
     const refused = started.flatMap((result) =>

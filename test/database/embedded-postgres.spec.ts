@@ -16,7 +16,7 @@ describe('the embedded PostgreSQL', () => {
     await database.close();
   });
 
-  it('keeps the statements of connections apart that are used at the same time', async () => {
+  it('keeps the statements of concurrent connections apart', async () => {
     const echo = async (client: Pool | PoolClient, value: string) => {
       const { rows } = await client.query<{ echo: string }>('select $1::text as echo', [value]);
       return rows[0]?.echo;
@@ -51,7 +51,7 @@ describe('the embedded PostgreSQL', () => {
     expect(answers).toEqual(values);
   });
 
-  it('serves the other connections after one was cut off in the middle of a transaction', async () => {
+  it('serves the other connections after one is cut off inside a transaction', async () => {
     const cutOff = await pool.connect();
     await cutOff.query('create table if not exists kept (value text)');
     await cutOff.query('begin');

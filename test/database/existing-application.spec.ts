@@ -9,7 +9,7 @@ import { randomMessageSid } from '../support/seed.js';
 import { createEmptyDatabase } from '../support/test-database.js';
 import { APPLICATION_TABLES, execute } from './application-tables.js';
 
-describe('the database of an application that has messages already', () => {
+describe('the database of an application that already has messages', () => {
   let database: DatabaseConnection;
   let application: TestApplication;
 
@@ -64,7 +64,7 @@ describe('the database of an application that has messages already', () => {
     ]);
   });
 
-  it('gets its events tied to its messages, whose status follows', async () => {
+  it('links its events to its messages, whose status follows', async () => {
     const sid = randomMessageSid();
     const id = await store(sid);
     expect(await report(sid, 'delivered')).toBe(204);
@@ -76,14 +76,14 @@ describe('the database of an application that has messages already', () => {
     ]);
   });
 
-  it('gets the whole fallback: the SMS in its messages, tied to the event, the fallback and its callbacks', async () => {
+  it('gets the whole fallback: the SMS in its messages, linked to the event, the fallback, and its callbacks', async () => {
     const sid = randomMessageSid();
     await store(sid);
-    // The SMS's callbacks come before its row, and are tied to it later.
+    // The SMS's callbacks come before its row, and are linked to it later.
     application.twilio.failNext({ on: 'create', fault: { type: 'answerAfterCallbacks' } });
     application.twilio.callbackPlan = delivered;
     expect(await report(sid, 'undelivered', 63049)).toBe(204);
-    // The job has ended, and with it what follows the record of the SMS.
+    // The job has ended, and so has the work after the record of the SMS.
     const { smsMessageSid, messageId } = await untilAllIsDone(application, sid);
     expect(application.twilio.messages.map(({ from, to, body }) => ({ from, to, body }))).toEqual([
       { from: '+15550001111', to: '+15557654321', body: 'See you at ten' },

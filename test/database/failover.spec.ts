@@ -11,7 +11,7 @@ import { postCallback, statusParameters } from '../webhooks/post-callback.js';
 
 jest.setTimeout(120_000);
 
-/** What a DNS name or a virtual address is: new connections go where it points, and the others stay. */
+/** Acts like a DNS name or a virtual address: new connections go to its target, and the others stay. */
 class Switch {
   private readonly sockets = new Set<Socket>();
 
@@ -52,7 +52,7 @@ class Switch {
   }
 }
 
-describeWithOwnServer('when another server becomes the primary', () => {
+describeWithOwnServer('the service after a failover', () => {
   let old: OwnPostgres;
   let next: OwnPostgres;
   let name: Switch;
@@ -78,7 +78,7 @@ describeWithOwnServer('when another server becomes the primary', () => {
     return application;
   }
 
-  /** Several at once, so that the pool has several connections. */
+  /** Sends several at once, so that the pool opens several connections. */
   async function callbacks(count: number): Promise<number[]> {
     const { origin } = application as TestApplication;
     const answers = await Promise.all(Array.from({ length: count }, () => postCallback({ origin })));
@@ -95,10 +95,10 @@ describeWithOwnServer('when another server becomes the primary', () => {
     ['DATABASE_URL has both', () => [old.port, next.port]],
   ] as const;
 
-  it.each(ways)('the next callback is stored there, if the old one is read-only and %s', async (_, ports) => {
+  it.each(ways)('stores callbacks on the new primary if the old is read-only and %s', async (_, ports) => {
     const hosts = ports().map((port) => `127.0.0.1:${port}`);
     await startOn(`postgresql://postgres@${hosts.join()}/postgres`);
-    // Connections of all pools.
+    // Opens connections in all pools.
     await (application as TestApplication).query('select pg_sleep(0)');
     await Promise.all(
       Array.from({ length: 6 }, () => (application as TestApplication).query('select pg_sleep(0.3)')),
@@ -121,7 +121,7 @@ describeWithOwnServer('when another server becomes the primary', () => {
     expect(await countOn(old)).toBe(5);
   });
 
-  it('callbacks are stored there, if the old one is gone and DATABASE_URL has both', async () => {
+  it('stores callbacks on the new primary if the old is gone and DATABASE_URL has both', async () => {
     await startOn(`postgresql://postgres@127.0.0.1:${old.port},127.0.0.1:${next.port}/postgres`);
     expect(await callbacks(3)).toEqual([204, 204, 204]);
     await until('the standby to have followed', async () => (await countOn(next)) === 3);
@@ -146,14 +146,14 @@ describeWithOwnServer('when another server becomes the primary', () => {
     }
   }
 
-  it('a connection is to the server that can write, whatever the order of the hosts', async () => {
+  it('connects to the server that can write, whatever the order of the hosts', async () => {
     const query = '/postgres?target_session_attrs=read-write';
     const hosts = [`127.0.0.1:${next.port}`, `localhost:${old.port}`];
     expect(await connectTo(`postgresql://postgres@${hosts.join()}${query}`)).toBe(old.port);
     expect(await connectTo(`postgresql://postgres@${hosts.reverse().join()}${query}`)).toBe(old.port);
   });
 
-  it('a host that does not answer does not take all of the time', async () => {
+  it('leaves time for the other hosts if one does not answer', async () => {
     const silent = createServer().listen(0, '127.0.0.1');
     await once(silent, 'listening');
     const { port } = silent.address() as AddressInfo;
@@ -165,13 +165,13 @@ describeWithOwnServer('when another server becomes the primary', () => {
     }
   });
 
-  it('a standby is refused by its name, and taken with target_session_attrs=any', async () => {
+  it('refuses a standby by its name, and accepts it with target_session_attrs=any', async () => {
     const url = `postgresql://postgres@127.0.0.1:${next.port}/postgres`;
     await expect(connectTo(url)).rejects.toThrow(`127.0.0.1:${next.port} is a standby, which cannot write`);
     expect(await connectTo(`${url}?target_session_attrs=any`)).toBe(next.port);
   });
 
-  it('a server that is closed for writing is refused, and says by what', async () => {
+  it('refuses a server that is closed for writing, and says by what', async () => {
     await old.query('alter database postgres set default_transaction_read_only = on');
     const hosts = `127.0.0.1:${old.port},127.0.0.1:${next.port}`;
     const connecting = connectTo(`postgresql://postgres:s3cr3t@${hosts}/postgres`);

@@ -13,7 +13,7 @@ jest.setTimeout(120_000);
 
 const MOST = 2;
 
-/** As a firewall that forgets its connections: what they send vanishes, and new ones are good. */
+/** Acts like a firewall that forgets its connections: their packets vanish, and new connections work. */
 class ForgetfulLine {
   private readonly pairs = new Set<readonly [Socket, Socket]>();
 
@@ -57,7 +57,7 @@ class ForgetfulLine {
 }
 
 // The embedded database has one session for all connections.
-describeOnServer('a session that is given up', () => {
+describeOnServer('an abandoned session', () => {
   let database: DatabaseConnection;
   let line: ForgetfulLine;
   let pool: Pool;
@@ -98,7 +98,7 @@ describeOnServer('a session that is given up', () => {
     }
   }
 
-  it('is cancelled, and its place is free', async () => {
+  it('is canceled and frees its connection', async () => {
     const hanging = Array.from({ length: MOST }, () => pool.query('select pg_sleep(600)'));
     await until('them to hang', async () => (await pids()).length === MOST);
     const before = await pids();
@@ -107,7 +107,7 @@ describeOnServer('a session that is given up', () => {
     await until('them to be over', async () => !(await pids()).some((pid) => before.includes(pid)));
   });
 
-  it('is terminated, if it does not hear of it, and takes its place until then', async () => {
+  it('is terminated if it does not notice, and keeps its connection until then', async () => {
     await Promise.all(Array.from({ length: MOST }, () => pool.query('select pg_sleep(0.5)')));
     const before = await pids();
     expect(before).toHaveLength(MOST);
@@ -126,12 +126,12 @@ describeOnServer('a session that is given up', () => {
       60_000,
     );
     await answered;
-    // And the one that terminates it.
+    // Includes the session that terminates it.
     expect(most).toBeLessThanOrEqual(MOST + 1);
     await until('both to be over', async () => !(await pids()).some((pid) => before.includes(pid)), 60_000);
   });
 
-  it('takes its place for as long as nothing ends it', async () => {
+  it('keeps its connection until something ends it', async () => {
     const places = new ServerConnections(1);
     const giveBack = await places.take('server', 1_000);
     await expect(places.take('server', 100)).rejects.toThrow('timeout exceeded when trying to connect');

@@ -38,7 +38,7 @@ describeOnServer('a migration next to an open transaction of the application', (
     });
   }
 
-  /** As the application does all day. */
+  /** The application writes like this all day. */
   async function write(): Promise<number> {
     const start = Date.now();
     await execute(
@@ -49,7 +49,7 @@ describeOnServer('a migration next to an open transaction of the application', (
   }
 
   it.each(['update messages set status = status', 'lock table messages in row exclusive mode'])(
-    'that did "%s" waits, while the application writes, and then ends',
+    'waits after "%s" while the application writes, and then ends',
     async (statement) => {
       await transaction.query(statement);
       const migrating = migrate({ patienceMilliseconds: 90_000 });
@@ -57,14 +57,14 @@ describeOnServer('a migration next to an open transaction of the application', (
       expect(waitedFor[0]).toMatch(
         /^messages is locked by process \d+ \(application "rails", idle in transaction, since .* UTC\)$/,
       );
-      // A second for the lock, and what a busy machine takes.
+      // One second for the lock, and the delay of a busy machine.
       for (let writes = 0; writes < 10; writes += 1) expect(await write()).toBeLessThan(10_000);
       await transaction.query('commit');
       expect(await migrating).toEqual(migrations.map(({ name }) => name));
     },
   );
 
-  it('gives up in time, and says what to do', async () => {
+  it('gives up in time and says what to do', async () => {
     await transaction.query('lock table messages in row exclusive mode');
     await expect(migrate({ patienceMilliseconds: 500 })).rejects.toThrow(
       /^The database cannot be migrated: messages is locked by process (\d+) \(.*\)\.\nLet it end, or end it with "select pg_terminate_backend\(\1\)", and try again\.\nThat was \w+\. Those before/,

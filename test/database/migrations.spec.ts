@@ -29,7 +29,7 @@ describe('migrateDatabase', () => {
     const client = new Client(database.client);
     await client.connect();
     try {
-      // Without parameters a text may hold several statements, and has a result for each.
+      // Without parameters a query can hold several statements, and has a result for each.
       const result = await client.query<Row & object>(sql);
       return result.rows;
     } finally {
@@ -68,7 +68,7 @@ describe('migrateDatabase', () => {
     expect(await tables()).toEqual(before);
   });
 
-  it('goes on after create_message_events_table.sql was applied by hand, twice even', async () => {
+  it('works after create_message_events_table.sql was applied by hand, even twice', async () => {
     const sql = await readFile(sqlFile, 'utf8');
     await execute(sql);
     await execute(sql);
@@ -83,7 +83,7 @@ describe('migrateDatabase', () => {
     });
   });
 
-  it('can be taken back with the down of TypeORM, which leaves the tables of the application alone', async () => {
+  it('can be reverted with TypeORM, which keeps the tables of the application', async () => {
     await migrateDatabase(database);
     await withDataSource(database, async (dataSource) => {
       for (const migration of names) {
@@ -101,7 +101,7 @@ describe('migrateDatabase', () => {
     expect(await migrateDatabase(database)).toEqual(names);
   });
 
-  it('keeps what is applied when a migration fails, says which one that was, and goes on from there', async () => {
+  it('keeps the applied migrations if one fails, names that one, and continues from there', async () => {
     await execute('create table message_event_count_watermark (something_else integer)');
     const failed = 'CreateFollowerTables1795305600002';
     await expect(migrateDatabase(database)).rejects.toMatchObject({
@@ -115,14 +115,14 @@ describe('migrateDatabase', () => {
     expect(await migrateDatabase(database)).toEqual(names.slice(names.indexOf(failed)));
   });
 
-  it('is asked for by a service on a database that has nothing of it', async () => {
+  it('is required by a service on an empty database', async () => {
     await expect(TestApplication.start({ database })).rejects.toMatchObject({
       name: 'StartupError',
       message: `The database is not migrated: ${names.join(', ')}, the schema of the job queue are missing.\nRun: npm run migrate`,
     });
   });
 
-  it('is asked for by a service on a database that lacks one migration', async () => {
+  it('is required by a service on a database that lacks one migration', async () => {
     await migrateDatabase(database);
     await withDataSource(database, (dataSource) => dataSource.undoLastMigration());
     await expect(TestApplication.start({ database })).rejects.toMatchObject({
@@ -131,7 +131,7 @@ describe('migrateDatabase', () => {
     });
   });
 
-  it('is asked for by a service on a database that has the tables and no job queue', async () => {
+  it('is required by a service on a database that has the tables and no job queue', async () => {
     await withDataSource(database, (dataSource) => dataSource.runMigrations());
     await expect(TestApplication.start({ database })).rejects.toMatchObject({
       name: 'StartupError',
@@ -139,7 +139,8 @@ describe('migrateDatabase', () => {
     });
   });
 
-  // They need a server: the embedded database has one session, so its locks keep nobody out, and no psql connects to it.
+  // These tests need a server: the embedded database has one session, so its locks exclude no other, and psql cannot
+  // connect to it.
   if (process.env.TEST_DATABASE_URL !== undefined) {
     it('lets replicas that migrate at the same time take turns', async () => {
       const applied = await Promise.all(Array.from({ length: 4 }, () => migrateDatabase(database)));
@@ -147,7 +148,7 @@ describe('migrateDatabase', () => {
       expect(await withDataSource(database, (dataSource) => dataSource.showMigrations())).toBe(false);
     });
 
-    it('goes on after create_message_events_table.sql was applied with psql', async () => {
+    it('works after create_message_events_table.sql was applied with psql', async () => {
       const { connectionString = '' } = database.client;
       const options = ['-q', '-v', 'ON_ERROR_STOP=1', '-f', fileURLToPath(sqlFile)];
       const { stderr } = await promisify(execFile)('psql', [connectionString, ...options]);

@@ -61,7 +61,7 @@ describeWithPgBouncer(`a pooler before PostgreSQL (${withoutPgBouncer ?? 'PgBoun
         default_pool_size: 20,
         server_round_robin: roundRobin,
       });
-      // Each takes a session of its own, and all of them are idle then.
+      // Each takes its own session, and then all of them are idle.
       await others(8, 'select pg_sleep(0.3)');
       expect(await open(pooler as PgBouncer)).toBeInstanceOf(PreconditionError);
     },
@@ -77,12 +77,12 @@ describeWithPgBouncer(`a pooler before PostgreSQL (${withoutPgBouncer ?? 'PgBoun
     expect(error).toMatchObject({ problems: [{ check: 'pooling' }] });
   });
 
-  it.each([1, 2, 20])('is taken in session mode with a pool of %i', async (size) => {
+  it.each([1, 2, 20])('is accepted in session mode with a pool of %i', async (size) => {
     const connection = await open(await start({ pool_mode: 'session', default_pool_size: size }));
     expect(connection).toMatchObject({ embedded: false });
   });
 
-  it('is taken in session mode that resets nothing, where the mark of an earlier start is left', async () => {
+  it('is accepted in session mode that resets nothing, if the mark of an earlier start is left', async () => {
     const settings = { pool_mode: 'session', server_reset_query: '', default_pool_size: 5 };
     await start(settings);
     for (let times = 0; times < 3; times += 1) {
@@ -90,7 +90,7 @@ describeWithPgBouncer(`a pooler before PostgreSQL (${withoutPgBouncer ?? 'PgBoun
     }
   });
 
-  it('may be left out', async () => {
+  it('is optional', async () => {
     const env = { DATABASE_URL: database.client.connectionString, EMBEDDED_DATA_DIR: '' };
     expect(await openDatabase(env)).toMatchObject({ embedded: false });
   });

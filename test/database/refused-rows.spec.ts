@@ -7,7 +7,7 @@ import { type Problem, rowProblems } from '../../src/database/preconditions.js';
 import { createEmptyDatabase, createTestDatabase, describeOnServer } from '../support/test-database.js';
 import { APPLICATION_TABLES, execute } from './application-tables.js';
 
-/** The problems after a change that is undone, so that one database is enough. */
+/** The problems after a change that is rolled back, so that one database is enough. */
 async function problemsAfter(database: DatabaseConnection, change: string): Promise<readonly Problem[]> {
   const client = new Client(database.client);
   await client.connect();
@@ -31,7 +31,7 @@ async function problemsAfter(database: DatabaseConnection, change: string): Prom
 const REFUSE = `create function refuse() returns trigger language plpgsql as $$ begin
   if new.channel = 'sms' then raise exception 'no room for SMS'; end if; return new; end $$;`;
 
-describe('tables of an application that do not take what the service writes', () => {
+describe("an application's tables that refuse the rows of the service", () => {
   let database: DatabaseConnection;
 
   beforeAll(async () => {
@@ -169,7 +169,7 @@ describe('tables of an application that do not take what the service writes', ()
     expect(problem?.remedy).toContain(remedy);
   });
 
-  it('are named with all columns at once, and take the row after the remedy', async () => {
+  it('are named with all columns at once, and accept the row after the remedy', async () => {
     const change =
       'alter table messages alter id drop default, add tenant_id bigint not null, add updated_at timestamp not null';
     const problems = await problemsAfter(database, change);
@@ -182,7 +182,7 @@ describe('tables of an application that do not take what the service writes', ()
     expect(await problemsAfter(database, [change, ...remedies].join(';'))).toEqual([]);
   });
 
-  it('are left as they are: the row is rolled back, and so is what a trigger writes', async () => {
+  it('stay as they are: the row is rolled back, and so are the writes of a trigger', async () => {
     await execute(
       database,
       `create table audit (what text); create function note() returns trigger language plpgsql as
@@ -198,13 +198,13 @@ describe('tables of an application that do not take what the service writes', ()
     );
   });
 
-  it('are not blamed for a conversation that there is not yet', async () => {
+  it('are not blamed for a missing conversation', async () => {
     const change = 'alter table messages alter conversation_id set not null';
     expect(await problemsAfter(database, change)).toEqual([]);
     expect(await problemsAfter(database, `${change}; insert into conversations default values`)).toEqual([]);
   });
 
-  it('are well with an identity, more columns, and a trigger that fills what is required', async () => {
+  it('are well with an identity, more columns, and a trigger that fills required columns', async () => {
     const empty = await createEmptyDatabase();
     const withIdentity = APPLICATION_TABLES.replace(
       'bigserial primary key',
@@ -228,7 +228,7 @@ describe('tables of an application that do not take what the service writes', ()
   });
 });
 
-describeOnServer('tables of an application for a role of its own', () => {
+describeOnServer('tables of an application under a separate role', () => {
   const role = `rows_${randomUUID().replaceAll('-', '')}`;
   let database: DatabaseConnection;
   let asRole: DatabaseConnection;
@@ -251,7 +251,7 @@ describeOnServer('tables of an application for a role of its own', () => {
 
   const GRANT = `grant select, insert, update on messages to ${role}; grant select on conversations, companies to ${role}`;
 
-  it('are named where it may select only', async () => {
+  it('are named if the role can only select', async () => {
     const [problem] = await rowProblemsOf(asRole);
     expect(problem?.found).toContain('permission denied for table messages');
     expect(problem?.remedy).toContain('grant select, insert, update on messages');
@@ -260,7 +260,7 @@ describeOnServer('tables of an application for a role of its own', () => {
   });
 
   it.each(['messages', 'conversations', 'companies'])(
-    'are named where row-level security hides rows of %s, until a policy shows all of them',
+    'are named if row-level security hides rows of %s, until a policy shows all of them',
     async (table) => {
       await execute(
         database,
@@ -280,7 +280,7 @@ describeOnServer('tables of an application for a role of its own', () => {
     },
   );
 
-  it('are not waited for where somebody has them locked', async () => {
+  it('are skipped if another session has them locked', async () => {
     const client = await lockMessages(database);
     expect(await rowProblemsOf(database)).toEqual([]);
     await client.end();

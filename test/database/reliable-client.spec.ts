@@ -18,7 +18,7 @@ describeOnServer('a reliable connection', () => {
 
   function reliablePool(limits: ReliableClientConfig = {}): Pool {
     const preparedStatements = new Map([[PREPARED, 'double']]);
-    // pg-pool hands what it does not know to the client.
+    // pg-pool passes unknown settings to the client.
     return new Pool({
       ...{ ...database.client, ...limits, Client: ReliableClient, max: 1, preparedStatements },
     });
@@ -41,7 +41,7 @@ describeOnServer('a reliable connection', () => {
     await database.close();
   });
 
-  /** As TypeORM does it, and not `Pool.query`, which gives up a connection after any error. */
+  /** Queries like TypeORM, and not like `Pool.query`, which drops a connection after any error. */
   async function query<Row extends object>(text: string | QueryConfig, values?: unknown[]): Promise<Row[]> {
     const client = await pool.connect();
     try {
@@ -51,7 +51,7 @@ describeOnServer('a reliable connection', () => {
     }
   }
 
-  /** A statement with a limit of its own, in milliseconds, which node-postgres's types do not have. */
+  /** A statement with its own limit in milliseconds, which node-postgres's types lack. */
   function limited(text: string, milliseconds: number): QueryConfig {
     const statement: QueryConfig & { query_timeout: number } = { text, query_timeout: milliseconds };
     return statement;
@@ -66,7 +66,7 @@ describeOnServer('a reliable connection', () => {
     return row?.pid;
   }
 
-  it('prepares the statements that are named, once, and no other', async () => {
+  it('prepares each named statement once, and no other', async () => {
     expect([await doubled(1), await doubled(2), await doubled(3)]).toEqual([[2], [4], [6]]);
     await query('select $1::text', ['another']);
     const prepared = await query(
@@ -75,7 +75,7 @@ describeOnServer('a reliable connection', () => {
     expect(prepared).toEqual([{ name: 'double', statement: PREPARED, uses: '3' }]);
   });
 
-  it('tells what is wrong with a prepared statement, and goes on', async () => {
+  it('reports an error in a prepared statement, and goes on', async () => {
     const before = await session();
     await expect(doubled('three')).rejects.toMatchObject({ code: '22P02' });
     expect(await doubled(3)).toEqual([6]);
@@ -92,13 +92,13 @@ describeOnServer('a reliable connection', () => {
     ],
   ] as const;
 
-  it.each(CHANGES)('does without where a prepared statement %s', async (_, change, answer) => {
+  it.each(CHANGES)('runs without it if a prepared statement %s', async (_, change, answer) => {
     expect(await doubled(1)).toEqual([2]);
     await query(change);
     expect([await doubled(2), await doubled(2)]).toEqual([answer, answer]);
   });
 
-  it.each(CHANGES)('fails once in a transaction where a prepared statement %s', async (_, change, answer) => {
+  it.each(CHANGES)('fails once in a transaction if a prepared statement %s', async (_, change, answer) => {
     expect(await doubled(1)).toEqual([2]);
     await query(change);
     await query('begin');
@@ -109,7 +109,7 @@ describeOnServer('a reliable connection', () => {
     await query('commit');
   });
 
-  it('does without where a name is taken', async () => {
+  it('runs without a prepared statement if its name is taken', async () => {
     await query('prepare double as select 1');
     expect([await doubled(1), await doubled(2)]).toEqual([[2], [4]]);
   });
@@ -125,28 +125,28 @@ describeOnServer('a reliable connection', () => {
       pool = reliablePool({ query_timeout: 1_000 });
     });
 
-    // What is done after each test may take longer.
+    // The cleanup after each test can take longer.
     afterEach(async () => {
       await pool.end();
       pool = reliablePool();
     });
 
-    it('is given up where an answer does not come in time', async () => {
+    it('gives up if an answer does not come in time', async () => {
       const before = await session();
       await expect(query('select pg_sleep(4)')).rejects.toThrow('Query read timeout');
       expect(await session()).not.toBe(before);
     });
 
-    it('is given up during its first statement', async () => {
+    it('gives up during its first statement', async () => {
       await expect(query('select pg_sleep(4)')).rejects.toThrow('Query read timeout');
     });
 
-    it('is given up during a statement with a callback', async () => {
+    it('gives up during a statement with a callback', async () => {
       await pool.query('select 1');
       await expect(pool.query('select pg_sleep(4)')).rejects.toThrow('Query read timeout');
     });
 
-    it('is given up during a statement that is sent once more', async () => {
+    it('gives up during a repeated statement', async () => {
       expect(await doubled(1)).toEqual([2]);
       await query(
         `drop function double(integer);
@@ -156,7 +156,7 @@ describeOnServer('a reliable connection', () => {
       await expect(doubled(2)).rejects.toThrow('Query read timeout');
     });
 
-    it('is not used again where that was amid a transaction', async () => {
+    it('is not reused after it gives up inside a transaction', async () => {
       await query('create table kept (id integer)');
       await query('begin');
       await query('insert into kept values (1)');
@@ -164,7 +164,7 @@ describeOnServer('a reliable connection', () => {
       expect(await query('select id from kept')).toEqual([]);
     });
 
-    it('is given up after the limit that its URL has', async () => {
+    it('gives up after the limit of its URL', async () => {
       await pool.end();
       const url = new URL(database.client.connectionString ?? '');
       url.searchParams.set('query_timeout', '1000');
@@ -174,20 +174,20 @@ describeOnServer('a reliable connection', () => {
       expect(await session()).not.toBe(before);
     });
 
-    it('waits longer for a statement with a limit of its own, and not for the next one', async () => {
+    it('waits longer for a statement with its own limit, and not for the next one', async () => {
       const before = await session();
       await query(limited('select pg_sleep(2)', 20_000));
       expect(await session()).toBe(before);
       await expect(query('select pg_sleep(4)')).rejects.toThrow('Query read timeout');
     });
 
-    it('is given up after the limit that a statement has of its own', async () => {
+    it('gives up after the limit of a statement', async () => {
       const before = await session();
       await expect(query(limited('select pg_sleep(4)', 100))).rejects.toThrow('Query read timeout');
       expect(await session()).not.toBe(before);
     });
 
-    it('stays while nobody waits for an answer', async () => {
+    it('stays open while it waits for no answer', async () => {
       const before = await session();
       await delay(2_000);
       expect(await session()).toBe(before);

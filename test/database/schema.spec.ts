@@ -31,12 +31,12 @@ describe('the migrated schema', () => {
     return id;
   }
 
-  it('is what the entities say, index by index and constraint by constraint', async () => {
+  it('matches the entities, index by index and constraint by constraint', async () => {
     const { upQueries } = await dataSource.driver.createSchemaBuilder().log();
     expect(upQueries.map(({ query }) => query)).toEqual([]);
   });
 
-  it('differs from the entities where an index is missing', async () => {
+  it('differs from the entities if an index is missing', async () => {
     await dataSource.query('drop index message_events_failures_idx');
     const { upQueries } = await dataSource.driver.createSchemaBuilder().log();
     expect(upQueries).toHaveLength(1);
@@ -79,7 +79,7 @@ describe('the migrated schema', () => {
     ]);
   });
 
-  it('keeps one event for each status of a message', async () => {
+  it('allows one event for each status of a message', async () => {
     await addEvent({ messageSid: 'SMtwice' });
     await expect(addEvent({ messageSid: 'SMtwice' })).rejects.toMatchObject({
       constraint: 'message_events_message_sid_message_status_key',
@@ -87,7 +87,7 @@ describe('the migrated schema', () => {
     await addEvent({ messageSid: 'SMtwice', messageStatus: 'undelivered' });
   });
 
-  it('keeps the events of a message that is deleted', async () => {
+  it('keeps the events of a deleted message', async () => {
     const original = await seedMessage(dataSource);
     const sms = await seedMessage(dataSource);
     const id = await addEvent({

@@ -29,13 +29,13 @@ describe("the server's version", () => {
   it.each([
     [130_014, '13.14'],
     [90_624, '9.6.24'],
-  ])('is too old as %i, and is named', (versionNumber, version) => {
+  ])('is too old as %i, and the refusal names it', (versionNumber, version) => {
     expect(findOldVersion({ ...FACTS, versionNumber, version })?.found).toBe(
       `The server is PostgreSQL ${version}, and the service needs 14 or newer`,
     );
   });
 
-  it.each([140_000, 150_018, 180_006])('is well as %i', (versionNumber) => {
+  it.each([140_000, 150_018, 180_006])('is accepted as %i', (versionNumber) => {
     expect(findOldVersion({ ...FACTS, versionNumber })).toBeNull();
   });
 });
@@ -63,7 +63,7 @@ async function expectRefusal(url: string, check: string, ...texts: string[]): Pr
   for (const text of texts) expect(line).toContain(text);
 }
 
-describeOnServer('a database that the service cannot work on', () => {
+describeOnServer('an unsuitable database', () => {
   let server: DatabaseConnection;
 
   beforeAll(async () => {
@@ -90,13 +90,13 @@ describeOnServer('a database that the service cannot work on', () => {
     }
   }
 
-  it.each(['SQL_ASCII', 'LATIN1', 'WIN1252', 'EUC_JP'])('is one in %s', async (encoding) => {
+  it.each(['SQL_ASCII', 'LATIN1', 'WIN1252', 'EUC_JP'])('is encoded in %s', async (encoding) => {
     await withDatabase(`encoding '${encoding}' template template0 locale 'C'`, async (url) => {
       await expectRefusal(url, 'encoding', `encoded in ${encoding}`, "encoding 'UTF8' template template0");
     });
   });
 
-  it('is one whose transactions are read-only', async () => {
+  it('has read-only transactions', async () => {
     await withDatabase('', async (url, name) => {
       await execute(server, `alter database ${name} set default_transaction_read_only = on`);
       await expectRefusal(
@@ -126,7 +126,7 @@ describeOnServer('a database that the service cannot work on', () => {
     }
   });
 
-  it('is behind a URL with a schema that nobody takes notice of', async () => {
+  it('has a URL with a schema that is ignored', async () => {
     const url = `${server.client.connectionString ?? ''}?schema=app`;
     await expectRefusal(url, 'schema', 'DATABASE_URL has schema=app', 'options=-c%20search_path%3Dapp');
   });

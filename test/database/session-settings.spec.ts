@@ -10,7 +10,7 @@ import { execute } from './application-tables.js';
 
 jest.setTimeout(120_000);
 
-/** Each breaks something, or would, if it were left as it is. */
+/** Each setting would break something if the service kept it. */
 const HOSTILE = {
   client_encoding: 'LATIN1',
   datestyle: 'SQL, DMY',
@@ -35,7 +35,7 @@ const HOSTILE = {
   'plpgsql.extra_errors': 'all',
 } as const;
 
-describeOnServer('a session that has other settings than the service depends on', () => {
+describeOnServer('a session with settings that the service cannot use', () => {
   const role = `hostile_${randomUUID().replaceAll('-', '')}`;
   let database: DatabaseConnection;
   let application: TestApplication | undefined;
@@ -55,7 +55,7 @@ describeOnServer('a session that has other settings than the service depends on'
     return new URL(String(database.client.connectionString));
   }
 
-  /** @param where the settings are, as "alter …" has it. */
+  /** @param where the settings are, as in "alter …". */
   async function makeHostile(where: string, settings: Readonly<Record<string, string>>): Promise<void> {
     for (const [name, value] of Object.entries(settings)) {
       const values = name === 'datestyle' ? value : `'${value}'`;
@@ -70,7 +70,7 @@ describeOnServer('a session that has other settings than the service depends on'
     return application;
   }
 
-  /** From the callback to the SMS. */
+  /** The whole path from the callback to the SMS. */
   async function expectTheMainJob(service: TestApplication): Promise<void> {
     const body = 'Grüße 👋 – your order \\ has shipped';
     const { twilioSid } = await seedMessage(service.dataSource, { body });
@@ -85,7 +85,7 @@ describeOnServer('a session that has other settings than the service depends on'
     expect(Math.abs(Date.now() - Number(row?.created_at))).toBeLessThan(60_000);
   }
 
-  it('of its role: the whole path works', async () => {
+  it('overrides the settings of its role: the whole path works', async () => {
     await execute(database, `create role ${role} superuser login`);
     await makeHostile(`role ${role}`, { ...HOSTILE, default_transaction_read_only: 'on' });
     const service = await startAs(role);
@@ -94,7 +94,7 @@ describeOnServer('a session that has other settings than the service depends on'
     expect(await service.query('show timezone')).toEqual([{ TimeZone: HOSTILE.timezone }]);
   });
 
-  it('of its database: the whole path works', async () => {
+  it('overrides the settings of its database: the whole path works', async () => {
     await makeHostile(`database ${url().pathname.slice(1)}`, HOSTILE);
     await expectTheMainJob(await startAs(url().username));
   });
@@ -105,7 +105,7 @@ describeOnServer('a session that has other settings than the service depends on'
     expect(await service.query('show synchronous_commit')).toEqual([{ synchronous_commit: value }]);
   });
 
-  it('keeps where the role looks for tables', async () => {
+  it('keeps the search_path of the role', async () => {
     await execute(database, `create role ${role} superuser login; create schema elsewhere`);
     await makeHostile(`role ${role}`, { search_path: 'public' });
     await execute(database, `alter role ${role} set search_path = elsewhere, public`);
@@ -116,7 +116,7 @@ describeOnServer('a session that has other settings than the service depends on'
 
 const describeWithPgBouncer = withoutPgBouncer === undefined ? describe : describe.skip;
 
-describeWithPgBouncer('PgBouncer that keeps sessions, with no setting for the service', () => {
+describeWithPgBouncer('PgBouncer that keeps sessions, without settings for the service', () => {
   let pooler: PgBouncer;
   let database: DatabaseConnection;
   let application: TestApplication | undefined;
@@ -133,7 +133,7 @@ describeWithPgBouncer('PgBouncer that keeps sessions, with no setting for the se
     await database.close();
   });
 
-  it('the whole path works, and the settings are those of the service', async () => {
+  it('works along the whole path, with the settings of the service', async () => {
     application = await TestApplication.start({ database: postgresServer(pooler.url) });
     expect(await application.query('show statement_timeout')).toEqual([{ statement_timeout: '3s' }]);
     const { twilioSid } = await seedMessage(application.dataSource);

@@ -10,7 +10,7 @@ import { seedMessage } from '../support/seed.js';
 import { createEmptyDatabase, describeOnServer } from '../support/test-database.js';
 import { APPLICATION_TABLES, execute } from './application-tables.js';
 
-/** Nothing of the service's is there. */
+/** None of the service's tables exist. */
 async function expectUntouched(database: DatabaseConnection): Promise<void> {
   await execute(
     database,
@@ -22,7 +22,7 @@ async function expectUntouched(database: DatabaseConnection): Promise<void> {
   );
 }
 
-describe('tables of an application that the search_path does not lead to', () => {
+describe("an application's tables outside the search_path", () => {
   let database: DatabaseConnection;
 
   beforeEach(async () => {
@@ -50,7 +50,7 @@ describe('tables of an application that the search_path does not lead to', () =>
     await expect(migrating).rejects.toThrow('npm run migrate -- --new-tables');
     await expectUntouched(database);
     expect(await migrateDatabase(database, { newTables: true })).not.toEqual([]);
-    // From then on they are there, and nothing more is asked.
+    // From now on the tables exist, and nothing more is asked.
     expect(await migrateDatabase(database)).toEqual([]);
     expect(await rowProblemsOf(database)).toEqual([]);
   });
@@ -76,14 +76,14 @@ describe('tables of an application that the search_path does not lead to', () =>
       'create table messages (tenant_id int, id int, twilio_sid text unique, primary key (tenant_id, id))',
       'messages.id is not unique by itself',
     ],
-  ])('are named where messages is %s, before anything is created', async (_, tables, found) => {
+  ])('are named if messages is %s, before anything is created', async (_, tables, found) => {
     await execute(database, tables);
     await expect(migrateDatabase(database)).rejects.toThrow(found);
     await expect(migrateDatabase(database)).rejects.toThrow('docs/deploying.md#tables-of-the-services-own');
     await expectUntouched(database);
   });
 
-  it('may be a composite key where the id is unique, too, and views of conversations and companies', async () => {
+  it('can have a composite key if the id is unique too, and views of conversations and companies', async () => {
     await execute(database, APPLICATION_TABLES);
     await execute(
       database,
@@ -118,7 +118,7 @@ describeOnServer('a schema in DATABASE_URL', () => {
   const open = (DATABASE_URL: string) => openDatabase({ DATABASE_URL, EMBEDDED_DATA_DIR: '' });
 
   it.each(['schema', 'search_path', 'currentSchema', 'schema_search_path'])(
-    'is refused as %s, with what works instead',
+    'is refused as %s, with an alternative that works',
     async (name) => {
       const opening = open(url(`connect_timeout=5&${name}=App`));
       await expect(opening).rejects.toThrow(`DATABASE_URL has ${name}=App, of which node-postgres takes no`);
@@ -126,11 +126,11 @@ describeOnServer('a schema in DATABASE_URL', () => {
     },
   );
 
-  it("is taken where the service is there anyway, as with Prisma's default", async () => {
+  it("is accepted if it is the default schema, as in Prisma's URLs", async () => {
     expect(await open(url('schema=public'))).toMatchObject({ embedded: false });
   });
 
-  it('is refused where it is on the search_path and not there', async () => {
+  it('is refused if it is on the search_path and does not exist', async () => {
     await expect(open(url('options=-c%20search_path%3Dmissing'))).rejects.toThrow(
       'No schema of the search_path (missing) is there',
     );
@@ -171,7 +171,7 @@ describeOnServer('a schema in DATABASE_URL', () => {
     }
   });
 
-  it('may hold tables of the service’s own, into which those of the application are copied', async () => {
+  it('can hold the service’s own tables, into which those of the application are copied', async () => {
     await execute(
       database,
       `create table messages (tenant_id int, id bigint, twilio_sid text, body text, sent_at timestamptz not null default now(),
@@ -204,7 +204,7 @@ describeOnServer('a schema in DATABASE_URL', () => {
   });
 });
 
-/** As docs/deploying.md has it. */
+/** The statements of docs/deploying.md. */
 const COPY = `
 create function sms_fallback.copy_message() returns trigger language plpgsql
   security definer set search_path = sms_fallback, pg_temp as $$

@@ -10,7 +10,7 @@ import { endServices, requiredEnv, ServiceProcess } from '../support/service-pro
 import { describeOnServer } from '../support/test-database.js';
 import { until } from '../support/until.js';
 
-/** A server of its own with ssl = on, whose certificate an authority of ours has signed. */
+/** A separate server with ssl = on, whose certificate is signed by our own authority. */
 describeOnServer('TLS to the database', () => {
   let folder: string;
   let server: PostgresServer;
@@ -95,7 +95,7 @@ describeOnServer('TLS to the database', () => {
 
   const path = (name: string) => join(folder, name);
 
-  /** Files are copied to where the server's user may read them. */
+  /** Files are copied to a place that the server's user can read. */
   async function change(settings: Readonly<Record<string, string>>): Promise<void> {
     const client = new Client({ connectionString: server.url, ssl: false });
     await client.connect();
@@ -110,7 +110,7 @@ describeOnServer('TLS to the database', () => {
       await client.query(`alter system set ${name} = '${target}'`);
     }
     await client.query('select pg_reload_conf()');
-    // Reloading takes a moment; a new session has what is in force.
+    // A reload takes a moment, and a new session has the new settings.
     for (const [name, value] of Object.entries(settings)) await untilShown(name, value);
     await client.end();
   }
@@ -133,7 +133,7 @@ describeOnServer('TLS to the database', () => {
   const url = (query: string, host = 'localhost') =>
     `postgresql://postgres@${host}:${port}/postgres?${query}`;
 
-  /** @returns the reason of the refusal, or nothing. */
+  /** @returns the reason of the refusal, or undefined. */
   async function refusal(query: string, host?: string): Promise<string | undefined> {
     try {
       await openDatabase({ DATABASE_URL: url(query, host), EMBEDDED_DATA_DIR: '' });
@@ -155,7 +155,7 @@ describeOnServer('TLS to the database', () => {
     expect(await refusal(query.replace('CA', path('ca.crt')))).toBeUndefined();
   });
 
-  it('takes another host name with verify-ca only', async () => {
+  it('accepts another host name with verify-ca only', async () => {
     const ca = `sslrootcert=${path('ca.crt')}`;
     expect(await refusal(`uselibpqcompat=true&sslmode=verify-ca&${ca}`, '127.0.0.1')).toBeUndefined();
     expect(await refusal(`sslmode=verify-full&${ca}`, '127.0.0.1')).toMatch(
@@ -164,7 +164,7 @@ describeOnServer('TLS to the database', () => {
   });
 
   it.each(['sslmode=require', 'sslmode=verify-full', 'ssl=true', 'sslmode=verify-full&sslrootcert=OTHER'])(
-    'names an authority that is not known, with %s',
+    'names an unknown authority, with %s',
     async (query) => {
       expect(await refusal(query.replace('OTHER', path('other-ca.crt')))).toMatch(
         /certificate is (signed by an authority that is not known here|not signed by the authority of sslrootcert) \(.*sslmode=verify-full&sslrootcert=\/path/,
@@ -172,7 +172,7 @@ describeOnServer('TLS to the database', () => {
     },
   );
 
-  it('is named at the start of the service and by migrate, without a stack', async () => {
+  it('reports its problem at the start of the service and in migrate, without a stack', async () => {
     for (const [program, ...args] of [['main'], ['commands/main', 'migrate']] as const) {
       const env = { ...requiredEnv, DATABASE_URL: url('sslmode=verify-full') };
       const process = ServiceProcess.run(program, env, args);
@@ -207,7 +207,7 @@ describeOnServer('TLS to the database', () => {
     }
   });
 
-  it('names a self-signed certificate, and trusts it by itself', async () => {
+  it('names a self-signed certificate, and trusts it if it is configured', async () => {
     openssl(
       'req',
       '-x509',
@@ -236,7 +236,7 @@ describeOnServer('TLS to the database', () => {
     }
   });
 
-  it('names a client certificate that is missing, and one that is not known, and takes the right one', async () => {
+  it('names a missing client certificate and an unknown one, and accepts the right one', async () => {
     const hba = join(folder, 'server/cluster/pg_hba.conf');
     const before = await readFile(hba, 'utf8');
     await writeFile(
@@ -265,7 +265,7 @@ describeOnServer('TLS to the database', () => {
     }
   });
 
-  it('names a server that has none', async () => {
+  it('names a server without TLS', async () => {
     await change({ ssl: 'off' });
     try {
       expect(await refusal('sslmode=verify-full')).toMatch(/^The database has no TLS .*sslmode=disable/);

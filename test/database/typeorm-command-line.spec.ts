@@ -18,7 +18,7 @@ const names = migrations.map(({ name }) => name);
 
 type Env = Readonly<Record<string, string>>;
 
-/** What a developer uses to look at migrations and to make one: the real program, as `npx typeorm`. */
+/** The real program that a developer uses to view and generate migrations, as `npx typeorm`. */
 describe('TypeORM’s own command line', () => {
   let folder: string;
 
@@ -31,7 +31,7 @@ describe('TypeORM’s own command line', () => {
   async function typeorm(env: Env, command: string, ...args: string[]) {
     const child = spawn(process.execPath, [CLI, command, '-d', DATA_SOURCE, ...args], {
       cwd: folder,
-      // What node-postgres turns to where it is told nothing.
+      // node-postgres falls back to these without a setting.
       env: { PATH: process.env.PATH, NO_COLOR: '1', PGHOST: '127.0.0.1', PGPORT: '1', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -58,7 +58,7 @@ describe('TypeORM’s own command line', () => {
       code: 0,
       stdout: expect.stringContaining('No changes in database schema'),
     });
-    // Without --check, that there is nothing to generate is an error of the program's.
+    // Without --check, the program fails if there is nothing to generate.
     const generate = await typeorm(env, 'migration:generate', 'change');
     expect(generate).toMatchObject({
       code: 1,
@@ -71,7 +71,7 @@ describe('TypeORM’s own command line', () => {
     await expectShown(env, (index) => index < names.length - 1);
   }
 
-  it('shows, runs, checks and reverts migrations of the database of DATABASE_URL', async () => {
+  it('shows, runs, checks, and reverts migrations of the database of DATABASE_URL', async () => {
     const database = await DatabaseLine.open(await createEmptyDatabase());
     try {
       await expectAllToWork({ DATABASE_URL: database.url });
@@ -80,7 +80,8 @@ describe('TypeORM’s own command line', () => {
     }
   });
 
-  it('does so in the embedded database', () => expectAllToWork({ EMBEDDED_DATA_DIR: join(folder, 'data') }));
+  it('does the same in the embedded database', () =>
+    expectAllToWork({ EMBEDDED_DATA_DIR: join(folder, 'data') }));
 
   it('says what is wrong with DATABASE_URL, without a stack', async () => {
     const { code, stdout, stderr } = await typeorm({ DATABASE_URL: 'host/db' }, 'migration:show');

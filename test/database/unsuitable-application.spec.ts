@@ -4,7 +4,7 @@ import { migrateDatabase } from '../../src/database/migrate-database.js';
 import { createEmptyDatabase } from '../support/test-database.js';
 import { APPLICATION_TABLES, execute } from './application-tables.js';
 
-describe('the tables of an application that the service cannot work with', () => {
+describe('the tables of an unsuitable application', () => {
   let database: DatabaseConnection;
 
   beforeEach(async () => {
@@ -15,7 +15,7 @@ describe('the tables of an application that the service cannot work with', () =>
     await database.close();
   });
 
-  it('are refused by the migration where columns are missing, naming them', async () => {
+  it('are refused by the migration if columns are missing, and it names them', async () => {
     await execute(
       database,
       'create table messages (id bigserial primary key, twilio_sid text unique, text text)',
@@ -25,7 +25,7 @@ describe('the tables of an application that the service cannot work with', () =>
     );
   });
 
-  it('are refused by the migration where a text is of a type that cannot hold every value', async () => {
+  it('are refused by the migration if the type of a text cannot hold every value', async () => {
     await execute(database, "create type message_status as enum ('queued', 'sent', 'delivered')");
     await execute(database, APPLICATION_TABLES);
     await execute(database, 'alter table messages alter status type message_status using null');
@@ -36,7 +36,7 @@ describe('the tables of an application that the service cannot work with', () =>
     expect(await migrateDatabase(database)).not.toEqual([]);
   });
 
-  it('are refused by the migration where messages.twilio_sid is not unique', async () => {
+  it('are refused by the migration if messages.twilio_sid is not unique', async () => {
     const notUnique = APPLICATION_TABLES.replace('varchar(34) unique', 'varchar(34)');
     await execute(database, notUnique);
     await expect(migrateDatabase(database)).rejects.toThrow('messages.twilio_sid must be unique');
@@ -50,7 +50,7 @@ describe('the tables of an application that the service cannot work with', () =>
   const onServer = process.env.TEST_DATABASE_URL === undefined ? [] : ['citext'];
 
   it.each(['character(34)', ...onServer])(
-    'are refused by the migration where messages.twilio_sid is %s, whose index does not find text',
+    'are refused by the migration if messages.twilio_sid is %s, whose index does not find text',
     async (type) => {
       if (type === 'citext') await execute(database, 'create extension citext');
       await execute(database, APPLICATION_TABLES.replace('twilio_sid varchar(34)', `twilio_sid ${type}`));

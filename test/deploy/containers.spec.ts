@@ -28,7 +28,7 @@ const dockerfile = read('Dockerfile').replaceAll('\\\n', ' ').split('\n');
 const instructions = (name: string) =>
   dockerfile.filter((line) => line.startsWith(`${name} `)).map((line) => line.slice(name.length + 1));
 
-/** A tag that names a release, and no moving one such as `17` or `latest`. */
+/** A tag that names a release, not a moving one such as `17` or `latest`. */
 const PINNED = /:v?\d+\.\d+(\.\d+)?(-[a-z-]+)?$/;
 
 describe('the Dockerfile', () => {
@@ -40,7 +40,7 @@ describe('the Dockerfile', () => {
     expect(Number(/:(\d+)/.exec(images[0] ?? '')?.[1])).toBeGreaterThanOrEqual(20);
   });
 
-  it('copies files that there are, and that .dockerignore lets through', () => {
+  it('copies files that exist and that .dockerignore allows', () => {
     const letThrough = read('.dockerignore')
       .split('\n')
       .filter((line) => line.startsWith('!'))
@@ -52,7 +52,7 @@ describe('the Dockerfile', () => {
     expect(letThrough.toSorted()).toEqual([...new Set(copied)].toSorted());
   });
 
-  it('runs as nobody special, says how healthy it is, and starts a program that the build makes', () => {
+  it('runs as an ordinary user, has a health check, and starts a program that the build makes', () => {
     expect(instructions('USER')).toEqual(['node']);
     expect(instructions('HEALTHCHECK')[0]).toContain('/health/live');
     const command = JSON.parse(instructions('CMD')[0] ?? '[]') as string[];
@@ -73,7 +73,7 @@ describe('deploy/compose.yml', () => {
     for (const [, { image }] of pulled) expect(image).toMatch(PINNED);
   });
 
-  it('gives the service variables that it knows', () => {
+  it('sets only variables that the service knows', () => {
     for (const name of ['app', 'migrate']) {
       const variables = Object.keys(compose.services[name]?.environment ?? {});
       expect(variables).toContain('DATABASE_URL');
@@ -81,12 +81,12 @@ describe('deploy/compose.yml', () => {
     }
   });
 
-  it('asks for the variables of deploy/.env.example, and for no other', () => {
+  it('uses the variables of deploy/.env.example and no other', () => {
     const asked = new Set([...text.matchAll(/\$\{(\w+)[:}]/g)].map(([, name = '']) => name));
     expect(Object.keys(parseEnv(read('deploy/.env.example'))).toSorted()).toEqual([...asked].toSorted());
   });
 
-  it('mounts files and secrets that there are, and starts programs that the build makes', () => {
+  it('mounts files and secrets that exist, and starts programs that the build makes', () => {
     for (const [, { volumes = [], secrets = [], command }] of services) {
       for (const volume of volumes) {
         const [source = ''] = volume.split(':');
@@ -102,7 +102,7 @@ describe('deploy/compose.yml', () => {
     }
   });
 
-  it('has the key where Prometheus looks for it, and the data source that the dashboard asks', () => {
+  it('puts the key where Prometheus reads it, and defines the data source of the dashboard', () => {
     const prometheus = parse(read('deploy/prometheus/prometheus.yml')) as {
       scrape_configs: {
         authorization: { credentials_file: string };

@@ -26,7 +26,7 @@ const { panels } = JSON.parse(read('deploy/grafana/dashboards/whatsapp-sms-fallb
 };
 const runbook = read('docs/runbook.md');
 
-/** Names of series without what Prometheus adds to a histogram's. */
+/** Names of series without the suffixes that Prometheus adds to a histogram's. */
 function metricsIn(expression: string): string[] {
   const names = expression.match(/\b(?:whatsapp_sms_fallback|nodejs|process)_\w+/g) ?? [];
   return names.map((name) => name.replace(/_(bucket|sum|count)$/, ''));
@@ -57,7 +57,7 @@ describe('the monitoring in deploy/', () => {
     }
   });
 
-  it('asks in its alerts and panels for metrics that the service exposes', () => {
+  it('uses only metrics that the service exposes in its alerts and panels', () => {
     const expressions = [
       ...rules.map(({ expr }) => expr),
       ...panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)),
@@ -67,7 +67,7 @@ describe('the monitoring in deploy/', () => {
     expect(asked.filter((name) => !exposed.has(name))).toEqual([]);
   });
 
-  it('fires within two minutes of the first request to Twilio that fails', async () => {
+  it('fires within two minutes of the first failed request to Twilio', async () => {
     const rule = rules.find(({ alert }) => alert === 'TwilioOutage');
     const [, labels = '', metric = '', value] =
       /^max by \(([^)]*)\) \((\w+)\) == (\d+)$/.exec(rule?.expr ?? '') ?? [];
@@ -76,7 +76,7 @@ describe('the monitoring in deploy/', () => {
     };
     const seconds = (duration = '') => Number(/^(\d+)s$/.exec(duration)?.[1]);
     expect(rule?.for).toBe('0m');
-    // The service tells of it after a minute.
+    // The service exposes it after a minute.
     expect(60 + seconds(global.scrape_interval) + seconds(global.evaluation_interval)).toBeLessThan(120);
 
     const samples = async () => {

@@ -79,7 +79,7 @@ describeWithNginx('two replicas behind nginx', () => {
     return response.statusCode;
   }
 
-  it('share the callbacks, and lose none if one replica is killed under load', async () => {
+  it('share the callbacks and lose none if one replica is killed under load', async () => {
     const sids = Array.from({ length: CALLBACKS }, (_, index) => `SM${index.toString(16).padStart(32, '0')}`);
     const waiting = [...sids];
     const statuses: (number | undefined)[] = [];
@@ -124,7 +124,7 @@ async function startNginx(folder: string, port: number, replicas: readonly strin
   const file = join(folder, 'nginx.conf');
   await writeFile(
     file,
-    // As root, nginx would start its workers as a user who cannot enter the folder; otherwise it ignores the setting.
+    // As root, nginx would start its workers as a user who cannot enter the folder. Otherwise it ignores the setting.
     `daemon off;\nuser root;\npid ${folder}/nginx.pid;\n${config}`,
   );
   const child = spawn(NGINX ?? '', ['-p', folder, '-e', join(folder, 'error.log'), '-c', file], {

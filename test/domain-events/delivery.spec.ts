@@ -24,7 +24,7 @@ describe('a domain event', () => {
   const heard = (by: ParcelListener | ParcelStatistics, parcel: string) =>
     by.delivered.filter((event) => event.parcel === parcel);
 
-  it('of another module reaches every listener, as the plain JSON that was published', async () => {
+  it('of another module reaches every listener as the plain JSON that was published', async () => {
     const event = await parcels.deliver('everybody');
     await untilQueueIsEmpty(application);
     expect(heard(listener, 'everybody')).toEqual([event]);
@@ -73,7 +73,7 @@ describe('a domain event', () => {
     expect(heard(listener, 'rolled back')).toEqual([]);
   });
 
-  it('is delivered again, to every listener, until each has resolved (trap 12)', async () => {
+  it('is delivered again, to every listener, until each has resolved', async () => {
     statistics.answers.push(fail('first'), fail('second'));
     const event = await parcels.deliver('retried');
     await until('the job to wait for its retry', async () => {
@@ -87,7 +87,7 @@ describe('a domain event', () => {
     expect(heard(listener, 'retried')).toEqual([event, event, event]);
   });
 
-  it('is not delivered again while a listener is still at work, although another has rejected', async () => {
+  it('is not delivered again while a listener is still at work, even if another has rejected', async () => {
     let finish: () => void = () => undefined;
     const working = new Promise<void>((resolve) => (finish = resolve));
     let isOver = false;
@@ -112,7 +112,7 @@ describe('a domain event', () => {
     expect(heard(listener, 'overlapping')).toHaveLength(2);
   });
 
-  it('without a listener is not done: it stays in the queue with the reason (trap 12)', async () => {
+  it('stays in the queue with the reason if it has no listener', async () => {
     await parcels.lose('nobody cares');
     const job = await until('the job to have failed', async () => {
       const [lost] = await jobsOf(application, 'parcel.lost');
@@ -123,7 +123,7 @@ describe('a domain event', () => {
     await application.query(`select whatsapp_sms_fallback_queue.complete_jobs(array[$1::bigint])`, [job.id]);
   });
 
-  it('for later is not delivered before its time', async () => {
+  it('is not delivered before its time', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     await policyFailure(application, twilioSid.replace('SM', 'MM'));
     const job = await until('the next look at a missing message', async () => {

@@ -56,7 +56,7 @@ describe("an application's own graphile-worker in the same database", () => {
     await database.close();
   });
 
-  /** The default schema, by the migrations of graphile-worker itself. @param last the number of the last one. */
+  /** Creates the default schema with graphile-worker's own migrations. @param last the number of the last one. */
   async function installGraphileWorker(last: number): Promise<void> {
     await client.query(
       `create schema graphile_worker;
@@ -82,7 +82,7 @@ describe("an application's own graphile-worker in the same database", () => {
     await client.query('select graphile_worker.add_job($1, $2::json)', [task, JSON.stringify(payload)]);
   }
 
-  it('of an older version, with its jobs, stays as it is, and both work', async () => {
+  it('of an older version keeps its jobs and stays as it is, and both work', async () => {
     await installGraphileWorker(OLDER);
     await addJob('export_report', { report: 1 });
     await addJob('domain_event', { kind: 'of the application' });
@@ -92,13 +92,13 @@ describe("an application's own graphile-worker in the same database", () => {
     await application.app.get(Parcels).deliver('ours');
     await untilQueueIsEmpty(application);
     expect(application.app.get(ParcelListener).delivered).toMatchObject([{ parcel: 'ours' }]);
-    // Again, as with each update: by now the service has a table of migrations.
+    // Migrates again, as each update does: by now the service has a table of migrations.
     await migrateDatabase(database);
     expect(await state()).toEqual(before);
     await addJob('export_report', { report: 2 });
   });
 
-  it('of the same version keeps its jobs, which its own worker does', async () => {
+  it('of the same version keeps its jobs, and its own worker does them', async () => {
     await installGraphileWorker(SAME);
     await addJob('domain_event', { kind: 'of the application' });
     await migrateDatabase(database);
@@ -126,7 +126,7 @@ describe("an application's own graphile-worker in the same database", () => {
     await pool.end();
   });
 
-  it('gives up to the service only the jobs of an earlier version of it', async () => {
+  it('hands over only the jobs of an earlier version of the service', async () => {
     await migrateDatabase(database);
     await installGraphileWorker(SAME);
     const event = (parcel: string) => ({
@@ -154,14 +154,14 @@ describe("an application's own graphile-worker in the same database", () => {
     expect(parcels().sort()).toEqual(['left by a worker that died', 'waiting']);
     const left = () => client.query('select id::int from graphile_worker._private_jobs order by id');
     expect((await left()).rows).toEqual([{ id: 2 }, { id: 4 }, { id: 5 }]);
-    // A replica of the earlier version goes on until it is replaced.
+    // A replica of the earlier version runs until it is replaced.
     await addJob('domain_event', event('added later'));
     await until('a later job to be taken over', () => parcels().includes('added later'));
     expect((await left()).rows).toEqual([{ id: 2 }, { id: 4 }, { id: 5 }]);
     await untilQueueIsEmpty(application);
   });
 
-  it('gives up thousands of jobs, with what is known of each', async () => {
+  it('hands over thousands of jobs, with the details of each', async () => {
     await migrateDatabase(database);
     await installGraphileWorker(SAME);
     await client.query(
@@ -181,9 +181,9 @@ describe("an application's own graphile-worker in the same database", () => {
     expect(rows).toEqual([{ task_identifier: 'domain_event', attempts: 3, last_error: 'No', jobs: 2_500 }]);
   });
 
-  // The embedded database passes no notifications on, and has one role.
+  // The embedded database does not forward notifications, and has one role.
   if (process.env.TEST_DATABASE_URL !== undefined) {
-    it('hears nothing of our migrations, of which its worker would end, nor do we of its', async () => {
+    it('gets no notification of our migrations, which would end its worker, and we get none of its', async () => {
       const heard: Notification[] = [];
       client.on('notification', (notification) => heard.push(notification));
       await client.query('listen "worker:migrate"');
@@ -199,7 +199,7 @@ describe("an application's own graphile-worker in the same database", () => {
       expect(process.exitCode).not.toBe(57);
     });
 
-    it('of another role, which lets nobody see it, is left alone', async () => {
+    it('of another role, which hides it, is left alone', async () => {
       const role = `service_${randomUUID().replaceAll('-', '')}`;
       const url = new URL(database.client.connectionString ?? '');
       await installGraphileWorker(SAME);

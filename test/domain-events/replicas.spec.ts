@@ -26,7 +26,7 @@ describe('domain events with several processes on one database', () => {
     await database.close();
   });
 
-  it('a process with concurrency 0 publishes only, and has no worker that could be down', async () => {
+  it('let a process with concurrency 0 only publish, with no worker that could be down', async () => {
     await web.app.get(Parcels).deliver('published only');
     const worker = await TestApplication.start({ database, imports: [ParcelsModule] });
     try {
@@ -39,7 +39,7 @@ describe('domain events with several processes on one database', () => {
     }
   });
 
-  it('another process takes over what the first could not do before it ended', async () => {
+  it('let another process take over the unfinished work of the first', async () => {
     const { twilioSid } = await seedMessage(web.dataSource);
     await policyFailure(web, twilioSid);
     expect(await jobsOf(web, 'whatsapp.policy_failed')).toHaveLength(1);
@@ -52,7 +52,7 @@ describe('domain events with several processes on one database', () => {
     }
   });
 
-  it('a job whose worker died is freed and done by another process, not four hours later (trap 14)', async () => {
+  it('free the job of a dead worker for another process at once, not after four hours', async () => {
     await web.app.get(Parcels).deliver('left locked');
     await web.query(
       `update whatsapp_sms_fallback_queue._private_jobs

@@ -11,7 +11,7 @@ describe('a shutdown', () => {
   let database: DatabaseConnection;
   let application: TestApplication;
   let listener: ParcelListener;
-  /** Resolves once the dispatcher has been told to take no more events. */
+  /** Resolves once the dispatcher stops accepting events. */
   let untilStopped: () => Promise<unknown>;
 
   beforeAll(async () => {
@@ -65,7 +65,7 @@ describe('a shutdown', () => {
     const another = await TestApplication.start({ database, imports: [ParcelsModule] });
     try {
       await untilQueueIsEmpty(another);
-      // A look for events that was under way may still have found it; else it is for another process.
+      // A running look for events may still have found it. Otherwise another process gets it.
       const delivered = [...listener.delivered, ...another.app.get(ParcelListener).delivered];
       expect(delivered).toMatchObject([{ parcel: 'the last one' }, { parcel: 'published meanwhile' }]);
     } finally {
@@ -73,7 +73,7 @@ describe('a shutdown', () => {
     }
   });
 
-  it('does not wait for ever: what does not end in time is given back, and another process does it (trap 14)', async () => {
+  it('has a limit: it gives back an unfinished job, and another process does it', async () => {
     let end: () => void = () => undefined;
     await startWork('never finished', () => new Promise<void>((resolve) => (end = resolve)));
     await application.close();

@@ -6,8 +6,8 @@ import { TestApplication, WEBHOOK_URL } from '../support/application.js';
 import { minutesAgo } from '../support/minutes-ago.js';
 import { countEvents, countingOnDemand, forgetEvents } from './counting.js';
 
-/** Its events are older than what may be counted by then, and so is what they say of fallbacks. */
-describe('the history of the demo is counted completely', () => {
+/** Its events are older than the part that is already counted, and so are the times of its fallbacks. */
+describe('the backdated history of the demo', () => {
   let application: TestApplication;
   let companyId: string;
 
@@ -53,7 +53,7 @@ describe('the history of the demo is counted completely', () => {
     expect(counted).toEqual({ minutes: stored?.events, days: stored?.events });
   }
 
-  it('if newer events were counted before', async () => {
+  it('is counted completely if newer events were counted before', async () => {
     await application.query(
       `insert into message_events (message_sid, message_status, channel, account_sid, payload, created_at)
        values ('SMnewer', 'delivered', 'whatsapp', 'AC1', '{}', $1)`,
@@ -64,11 +64,11 @@ describe('the history of the demo is counted completely', () => {
     await expectAllCounted();
   });
 
-  it('if events are counted between any two of its statements, and all the time', async () => {
+  it('is counted completely if counting runs between any two of its statements', async () => {
     const { dataSource } = application;
     const query = dataSource.query.bind(dataSource);
     let isCounting = false;
-    // A statement of its own is followed by a round of counting; those of one transaction cannot be.
+    // A round of counting follows a statement outside a transaction, but not one inside.
     dataSource.query = async (...parameters: Parameters<typeof query>): Promise<never> => {
       const rows: unknown = await query(...parameters);
       if (!isCounting) {

@@ -9,7 +9,7 @@ function at(minute: number): Date {
   return new Date(BEGIN + minute * COUNT_UNITS.minute);
 }
 
-describe('the counts that cover a time', () => {
+describe('the count units that cover a range', () => {
   it('are whole days in the middle, then hours, and minutes at the ends', () => {
     const from = new Date('2026-03-01T22:58:00Z');
     const to = new Date('2026-03-04T01:02:00Z');
@@ -29,7 +29,7 @@ describe('the counts that cover a time', () => {
     expect(countedPeriods(from, to, 'minute')).toEqual([{ unit: 'minute', from, to }]);
   });
 
-  it('follow each other without a gap, begin and end with their unit, and are few', () => {
+  it('follow each other without a gap, align with their unit, and are few', () => {
     const minute = fc.integer({ min: 0, max: YEAR_IN_MINUTES });
     const largest = fc.constantFrom<CountUnit>('minute', 'hour', 'day');
     fc.assert(

@@ -27,7 +27,7 @@ interface Event {
   readonly code: string | null;
 }
 
-/** In three days, many of them in the first hours and at the same instants. */
+/** Spread over three days, many of them in the first hours and at the same instants. */
 const events = fc.array(
   fc.record<Event>({
     second: fc.oneof(fc.integer({ min: 36_000, max: 40_000 }), fc.integer({ min: 0, max: 259_199 })),
@@ -89,7 +89,7 @@ describe('the counts of events', () => {
     return rows.map((row) => ({ ...row, at: row.at.toISOString() }));
   }
 
-  /** Counting takes so long, as with an import of one instant. */
+  /** Counting takes this long, as after a bulk import with one timestamp. */
   async function withSlowCounting(seconds: number, use: () => Promise<void>): Promise<void> {
     await application.query(
       `create function be_slow() returns trigger language plpgsql as
@@ -105,7 +105,7 @@ describe('the counts of events', () => {
     }
   }
 
-  it('change no statistics, before, amid and after the counting', async () => {
+  it('do not change the statistics before, during, or after the counting', async () => {
     await fc.assert(
       fc.asyncProperty(events, async (sample) => {
         await forgetEvents(application);
@@ -138,7 +138,7 @@ describe('the counts of events', () => {
     await expectTrueStatistics();
   });
 
-  it('get on where more events than one transaction counts were stored at one instant', async () => {
+  it('advance if one instant has more events than one transaction counts', async () => {
     const event: Event = { second: 36_000, channel: 'sms', status: 'sent', code: null };
     await add(Array.from({ length: 400 }, () => event));
     await countEvents(application);
@@ -146,7 +146,7 @@ describe('the counts of events', () => {
     await expectTrueStatistics();
   });
 
-  it('get on where a step takes longer than the statement of a callback may, e.g. with an import of one instant', async () => {
+  it("advance if a step takes longer than the limit of a callback's statement, e.g. after a bulk import", async () => {
     await add([{ second: 36_000, channel: 'sms', status: 'sent', code: null }]);
     await withSlowCounting(4.5, async () => {
       await countEvents(application);
@@ -154,9 +154,9 @@ describe('the counts of events', () => {
     });
   });
 
-  // Nobody can cancel what the embedded database does: it does one thing after the other.
+  // A query in the embedded database cannot be canceled: it runs one query at a time.
   if (process.env.TEST_DATABASE_URL !== undefined) {
-    it('stop in the database too when they are cancelled amid a long step', async () => {
+    it('stop in the database too when they are canceled during a long step', async () => {
       await add([{ second: 36_000, channel: 'sms', status: 'sent', code: null }]);
       const sleeping = () =>
         application.query(
@@ -174,7 +174,7 @@ describe('the counts of events', () => {
     });
   }
 
-  it('leave the events of the last seconds for later, and statistics have them all the same', async () => {
+  it('leave the events of the last seconds for later, and statistics still include them', async () => {
     await application.query(
       `insert into message_events (message_sid, message_status, channel, account_sid, payload, created_at)
        values ('SMyoung', 'sent', 'sms', 'AC1', '{}', now() - interval '5 seconds'),
@@ -187,7 +187,7 @@ describe('the counts of events', () => {
     expect(body.events.reduce((sum, { count }) => sum + count, 0)).toBe(2);
   });
 
-  it('wait while there is nothing to count', async () => {
+  it('wait while no event is new', async () => {
     await countEvents(application);
     expect(await application.query('select counted_until::text from message_event_count_watermark')).toEqual([
       { counted_until: '-infinity' },
@@ -195,7 +195,7 @@ describe('the counts of events', () => {
   });
 });
 
-// The embedded database has one connection, so that nothing is under way beside what it does.
+// The embedded database has one connection, so nothing runs next to its current work.
 if (process.env.TEST_DATABASE_URL !== undefined) {
   describe('events that become visible in another order than they began', () => {
     let database: DatabaseConnection;
@@ -235,7 +235,7 @@ if (process.env.TEST_DATABASE_URL !== undefined) {
       expect(await total(application, 'day')).toBe(2);
     });
 
-    it('are not waited for by those that began before them', async () => {
+    it('do not delay earlier ones', async () => {
       await application.query(ADD_EVENT, ['SMearly']);
       await beginIn(database);
       await late.query(ADD_EVENT, ['SMlate']);
@@ -246,7 +246,7 @@ if (process.env.TEST_DATABASE_URL !== undefined) {
       expect(await total(application, 'day')).toBe(2);
     });
 
-    it('are not looked for in the transactions of another database', async () => {
+    it('do not wait for the transactions of another database', async () => {
       const other = await createTestDatabase();
       try {
         await beginIn(other);
@@ -260,7 +260,7 @@ if (process.env.TEST_DATABASE_URL !== undefined) {
       }
     });
 
-    it('are not waited for without an end', async () => {
+    it('do not delay the counting forever', async () => {
       const options = { settlingMilliseconds: 0, longestWaitMilliseconds: 0 };
       const impatient = new EventCountsStore(application.dataSource, options);
       await beginIn(database);
@@ -274,7 +274,7 @@ if (process.env.TEST_DATABASE_URL !== undefined) {
 const ADD_EVENT = `
 insert into message_events (message_sid, message_status, channel, account_sid, payload) values ($1, 'sent', 'sms', 'AC1', '{}')`;
 
-/** How many events are in the counts of this unit. */
+/** The number of events in the counts of this unit. */
 async function total(application: TestApplication, unit: 'minute' | 'day'): Promise<number> {
   const [row] = await application.query<{ total: number }>(
     'select coalesce(sum(events), 0)::int as total from message_event_counts where unit = $1',
@@ -284,7 +284,7 @@ async function total(application: TestApplication, unit: 'minute' | 'day'): Prom
 }
 
 describe('the counting of events', () => {
-  it('begins no other step after a stop', async () => {
+  it('begins no new step after a stop', async () => {
     const application = await TestApplication.start({
       override: countingOnDemand({ eventsInTransaction: 10 }),
     });
@@ -302,7 +302,7 @@ describe('the counting of events', () => {
     await application.close();
   });
 
-  it('goes on by itself, without a key for the API', async () => {
+  it('runs by itself, without a key for the API', async () => {
     const application = await TestApplication.start({
       override: countingOnDemand({ intervalMilliseconds: 10 }),
     });

@@ -9,7 +9,7 @@ import { randomMessageSid, seedMessage } from '../support/seed.js';
 import { minutesAgo } from '../support/minutes-ago.js';
 import { countEvents, countingOnDemand, forgetEvents } from './counting.js';
 
-describe('a fallback whose SMS was delivered', () => {
+describe('a fallback with a delivered SMS', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
@@ -44,7 +44,8 @@ describe('a fallback whose SMS was delivered', () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     await policyFailure(application, twilioSid);
     const fallback = await untilAllIsDone(application, twilioSid);
-    // As where it is reported later than Twilio's answer to the sending is stored; here it may be either way.
+    // Forces the order in which the report is stored after Twilio's answer to the sending. Here either order can
+    // happen.
     await application.query('update sms_fallbacks set sms_delivered_at = null where id = $1', [fallback.id]);
     expect(await delivered()).toBe(before + 1);
     await application.query(`update message_events set created_at = created_at - interval '5 minutes'`);
@@ -60,7 +61,7 @@ describe('a fallback whose SMS was delivered', () => {
     expect(await delivered()).toBe(before + 1);
   });
 
-  it('is known by the first of the events that tell so, whatever the other fallbacks', async () => {
+  it('is known by the first event that reports it, whatever the other fallbacks', async () => {
     const sids = [randomMessageSid(), randomMessageSid(), randomMessageSid()];
     const [one = '', other = '', none = ''] = sids;
     const before = await delivered();
@@ -87,7 +88,7 @@ describe('a fallback whose SMS was delivered', () => {
     expect(await delivered()).toBe(before + 2);
   });
 
-  it('is one where the answer to its sending was lost, and its delivery was counted before it was found', async () => {
+  it('is known if the answer to its sending was lost and its delivery was counted before it was found', async () => {
     const before = await delivered();
     const messageSid = randomMessageSid();
     const { twilioSid } = await seedFallback(application, {

@@ -8,7 +8,7 @@ import { type SeededMessage, seedMessage } from '../support/seed.js';
 import { minutesAgo } from '../support/minutes-ago.js';
 import { leaveBehind } from './leave-behind.js';
 
-describe('after a crash', () => {
+describe('after a crash, the fallback', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
@@ -47,20 +47,20 @@ describe('after a crash', () => {
     });
   }
 
-  it('between the event and the claim, the SMS is sent (trap 5)', async () => {
+  it('sends the SMS if the crash was between the event and the claim', async () => {
     const message = await seedMessage(application.dataSource);
     await publishPolicyFailed(message);
     await expectOneSms(message, 1);
   });
 
-  it('between the claim and the intent to send, the SMS is sent (trap 5)', async () => {
+  it('sends the SMS if the crash was between the claim and the intent to send', async () => {
     const message = await seedMessage(application.dataSource);
     await leaveBehind(application, message, { state: 'claimed' });
     await publishPolicyFailed(message);
     await expectOneSms(message, 1);
   });
 
-  it('between the intent and Twilio, the SMS is sent, because Twilio does not know it (trap 6)', async () => {
+  it('sends the SMS if the crash was between the intent and Twilio, which does not know it', async () => {
     const message = await seedMessage(application.dataSource);
     const left = { state: 'sending', attempts: 1, attemptStartedAt: minutesAgo(5) } as const;
     await leaveBehind(application, message, left);
@@ -69,7 +69,7 @@ describe('after a crash', () => {
     expect(smsFor(application, message.twilioSid)).toHaveLength(1);
   });
 
-  it('between Twilio and the record of it, the SMS is found and not sent again (trap 6)', async () => {
+  it('finds the SMS and does not send it again if the crash was before the record of it', async () => {
     const message = await seedMessage(application.dataSource);
     const left = { state: 'sending', attempts: 1, attemptStartedAt: minutesAgo(5) } as const;
     const id = await leaveBehind(application, message, left);
@@ -84,7 +84,7 @@ describe('after a crash', () => {
     expect(attemptsFor(application, message.twilioSid)).toEqual([]);
   });
 
-  it('between the record and the end of the job, the event comes again and changes nothing', async () => {
+  it('changes nothing when the event comes again after a crash at the end of the job', async () => {
     const message = await seedMessage(application.dataSource);
     await publishPolicyFailed(message);
     const { id } = await untilAllIsDone(application, message.twilioSid);
@@ -93,7 +93,7 @@ describe('after a crash', () => {
     expect(attemptsFor(application, message.twilioSid)).toHaveLength(1);
   });
 
-  it('another worker waits until the lock of the dead one has run out', async () => {
+  it('waits in another worker until the lock of the dead one expires', async () => {
     const message = await seedMessage(application.dataSource);
     const lockedUntil = new Date(Date.now() + 1_500);
     await leaveBehind(application, message, { state: 'claimed', lockedUntil });

@@ -27,8 +27,8 @@ import { leaveBehind } from './leave-behind.js';
 const REFUSED_FOR_NOW: Fault = { type: 'error', status: 429, code: 20429, retryAfterSeconds: 600 };
 const OPTED_OUT: Fault = { type: 'error', status: 400, code: 21610 };
 
-/** A second attempt with a certain answer says nothing about the first, which had none. */
-describe('an attempt without an answer, after a later one that had a certain answer,', () => {
+/** A second attempt with a definite answer says nothing about the first, which had none. */
+describe('an attempt without an answer, after a later one with a definite answer,', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
@@ -40,7 +40,7 @@ describe('an attempt without an answer, after a later one that had a certain ans
 
   afterAll(() => application.close());
 
-  /** The first attempt is accepted and not answered, and Twilio lists it nowhere; the second one has this answer. */
+  /** The first attempt is accepted and not answered, and Twilio does not list it. The second one has this answer. */
   async function attemptTwice(answer: Fault): Promise<string> {
     const { twilioSid } = await seedMessage(application.dataSource);
     application.twilio.failNext({ on: 'create', fault: { type: 'resetAfterAccepting' } });
@@ -50,7 +50,7 @@ describe('an attempt without an answer, after a later one that had a certain ans
     return twilioSid;
   }
 
-  /** The SMS of the first attempt reports itself after all. */
+  /** The SMS of the first attempt reports itself later. */
   async function reportFirst(messageSid: string): Promise<void> {
     const [sms] = smsFor(application, messageSid);
     const { statusCallback: url = '', sid = '', to = '', from = '' } = sms ?? {};
@@ -69,7 +69,7 @@ describe('an attempt without an answer, after a later one that had a certain ans
     expect(await expectOneSms(application, sid)).toMatchObject({ attempts: 2, unansweredAttempts: 0 });
   });
 
-  it('leaves the fallback in doubt where Twilio rejects it, until its callback tells that it was sent', async () => {
+  it('leaves the fallback in doubt if Twilio rejects it, until its callback reports that it was sent', async () => {
     const sid = await attemptTwice(OPTED_OUT);
     expect(await untilFallbackEnds(application, sid)).toMatchObject({
       state: 'failed',
@@ -85,7 +85,7 @@ describe('an attempt without an answer, after a later one that had a certain ans
   });
 });
 
-describe('a fallback that had to wait', () => {
+describe('a delayed fallback', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
@@ -101,7 +101,7 @@ describe('a fallback that had to wait', () => {
     return message.twilioSid;
   }
 
-  it('finds the SMS of any attempt that was not answered, not only of the last', async () => {
+  it('finds the SMS of any unanswered attempt, not only of the last', async () => {
     const message = await seedMessage(application.dataSource);
     const id = await leaveBehind(application, message, {
       state: 'uncertain',
@@ -131,7 +131,7 @@ describe('a fallback that had to wait', () => {
     expect(attemptsFor(application, sid)).toEqual([]);
   });
 
-  it('ends what was erased and then opened again, without an SMS', async () => {
+  it('ends an erased and reopened fallback without an SMS', async () => {
     const sid = await goOnWith({
       state: 'uncertain',
       attempts: 1,
@@ -147,7 +147,7 @@ describe('a fallback that had to wait', () => {
     expect(attemptsFor(application, sid)).toEqual([]);
   });
 
-  it('sends no SMS again that would come hours too late', async () => {
+  it('repeats no SMS that would come hours too late', async () => {
     const sid = await goOnWith({
       state: 'uncertain',
       attempts: 1,
@@ -163,7 +163,7 @@ describe('a fallback that had to wait', () => {
   });
 });
 
-describe('an SMS whose row the application’s messages cannot take at that time', () => {
+describe('an SMS whose row the application’s messages refuses for now', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
@@ -172,7 +172,7 @@ describe('an SMS whose row the application’s messages cannot take at that time
 
   afterAll(() => application.close());
 
-  it('is recorded as sent all the same, and gets its row once they take it', async () => {
+  it('is recorded as sent, and gets its row once the table accepts it', async () => {
     await application.query(
       `create function is_locked() returns trigger language plpgsql as $$
        begin raise exception 'somebody has it' using errcode = 'lock_not_available'; end $$`,
@@ -211,7 +211,7 @@ describe('an SMS that was accepted after another one for the same message', () =
 
   afterAll(() => application.close());
 
-  it('is told of in the log and in the fallback, which keeps the first', async () => {
+  it('is reported in the log and in the fallback, which keeps the first', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     await policyFailure(application, twilioSid);
     const fallback = await untilAllIsDone(application, twilioSid);

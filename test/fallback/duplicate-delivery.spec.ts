@@ -65,7 +65,7 @@ describe('a delivery by WhatsApp after its failure', () => {
     expect(linesOf(sid)).toHaveLength(1);
   });
 
-  it('is recorded from read where delivered never came', async () => {
+  it('is recorded from read if delivered never came', async () => {
     const sid = await fallBack();
     const readAt = await report(sid, 'read');
     await look();
@@ -73,7 +73,7 @@ describe('a delivery by WhatsApp after its failure', () => {
   });
 
   it.each(['delivered', 'read'])(
-    'that came as %s before the SMS was recorded is recorded too',
+    'is recorded too if it came as %s before the SMS was recorded',
     async (status) => {
       const { twilioSid } = await seedMessage(application.dataSource);
       application.twilio.failNext({ on: 'create', fault: { type: 'resetAfterAccepting' } });
@@ -103,11 +103,11 @@ describe('a delivery by WhatsApp after its failure', () => {
     await look();
     const fallback = await findFallback(application, sid);
     expect(fallback?.duplicateDeliveryAt !== null).toBe(isRecorded);
-    // Else it would be open, and be gone on with.
+    // Otherwise it would be open, and a job would continue it.
     await application.query(`update sms_fallbacks set state = 'sent' where original_message_sid = $1`, [sid]);
   });
 
-  it('is nothing to record while the message has only been sent', async () => {
+  it('is not recorded while the message has only been sent', async () => {
     const sid = await fallBack();
     await report(sid, 'sent');
     await look();

@@ -51,7 +51,7 @@ describe('one SMS for one message', () => {
     return event?.error_code;
   }
 
-  it('is sent when Twilio reports failed and later undelivered (trap 1)', async () => {
+  it('is sent when Twilio reports failed and later undelivered', async () => {
     const { twilioSid } = await seedMessage(first.dataSource);
     await policyFailure(first, twilioSid, { status: 'failed' });
     await untilAllIsDone(first, twilioSid);
@@ -59,7 +59,7 @@ describe('one SMS for one message', () => {
     await expectOneSms(twilioSid, 2);
   });
 
-  it('is sent when the status came without its ErrorCode at first, and again and again with it', async () => {
+  it('is sent when the status came without its ErrorCode at first, and repeatedly with it', async () => {
     const { twilioSid } = await seedMessage(first.dataSource);
     await reportUndelivered(twilioSid);
     const complete = () => policyFailure(first, twilioSid, { status: 'undelivered' });
@@ -74,7 +74,7 @@ describe('one SMS for one message', () => {
     );
   });
 
-  it('is not sent where the ErrorCode that comes later is none of policy, which is kept as well', async () => {
+  it('is not sent if the later ErrorCode is no policy code, which is stored as well', async () => {
     const { twilioSid } = await seedMessage(first.dataSource);
     await reportUndelivered(twilioSid);
     await policyFailure(first, twilioSid, { status: 'undelivered', errorCode: 63016 });
@@ -84,7 +84,7 @@ describe('one SMS for one message', () => {
     expect(smsFor(first, twilioSid)).toEqual([]);
   });
 
-  it('is sent when failed and undelivered arrive at once (trap 1)', async () => {
+  it('is sent when failed and undelivered arrive at once', async () => {
     const { twilioSid } = await seedMessage(first.dataSource);
     await Promise.all([
       policyFailure(first, twilioSid, { status: 'failed' }),
@@ -93,7 +93,7 @@ describe('one SMS for one message', () => {
     await expectOneSms(twilioSid, 2);
   });
 
-  it('is sent when failed and undelivered arrive at once on two replicas (trap 1)', async () => {
+  it('is sent when failed and undelivered arrive at once on two replicas', async () => {
     const { twilioSid } = await seedMessage(first.dataSource);
     await Promise.all([
       policyFailure(first, twilioSid, { status: 'failed' }),

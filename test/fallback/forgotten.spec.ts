@@ -17,7 +17,7 @@ import { seedMessage } from '../support/seed.js';
 import { until } from '../support/until.js';
 
 /** An asynchronous standby that is promoted lacks the primary's last transactions. */
-describe('a database that has forgotten the SMS of a fallback', () => {
+describe('a database that has lost the SMS of a fallback', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
@@ -30,7 +30,7 @@ describe('a database that has forgotten the SMS of a fallback', () => {
 
   afterAll(() => application.close());
 
-  /** A message that was sent so long ago, in the part of the log that the standby has. */
+  /** An old message, in the part of the log that the standby has. */
   async function sentMinutesAgo(minutes: number): Promise<string> {
     const { twilioSid } = await seedMessage(application.dataSource);
     await whatsappStatus(application, twilioSid, { status: 'sent' });
@@ -41,7 +41,7 @@ describe('a database that has forgotten the SMS of a fallback', () => {
     return twilioSid;
   }
 
-  /** What the lost transactions had written: all since the failure. */
+  /** Deletes what the lost transactions wrote: everything since the failure. */
   async function forget(messageSid: string): Promise<void> {
     const sids = [messageSid, ...smsFor(application, messageSid).map(({ sid }) => sid)];
     await application.query(
@@ -67,7 +67,7 @@ describe('a database that has forgotten the SMS of a fallback', () => {
     return untilAllIsDone(application, messageSid);
   }
 
-  it('finds it in Twilio’s list before it would send a second one', async () => {
+  it('finds it in Twilio’s list before it sends a second one', async () => {
     const sid = await sentMinutesAgo(5);
     const { smsMessageSid } = await fallBack(sid);
     await forget(sid);
@@ -79,7 +79,7 @@ describe('a database that has forgotten the SMS of a fallback', () => {
     expect(rows).toEqual([{ channel: 'sms' }]);
   });
 
-  it('finds it although its callbacks name a fallback that is no longer there', async () => {
+  it('finds it although its callbacks name a missing fallback', async () => {
     const sid = await sentMinutesAgo(5);
     const { smsMessageSid } = await fallBack(sid);
     await forget(sid);
@@ -96,7 +96,7 @@ describe('a database that has forgotten the SMS of a fallback', () => {
     expect(attemptsFor(application, sid)).toHaveLength(1);
   });
 
-  it('sends nothing while Twilio’s list cannot be had', async () => {
+  it('sends nothing while Twilio’s list is unavailable', async () => {
     const sid = await sentMinutesAgo(5);
     const { smsMessageSid } = await fallBack(sid);
     await forget(sid);
@@ -113,7 +113,7 @@ describe('a database that has forgotten the SMS of a fallback', () => {
     expect(attemptsFor(application, sid)).toHaveLength(1);
   });
 
-  it('sends what nobody has sent, also where the person has another SMS', async () => {
+  it('sends what was never sent, even if the person has another SMS', async () => {
     const first = await sentMinutesAgo(5);
     const sid = await sentMinutesAgo(5);
     application.twilio.addMessage({ to: recipientOf(sid), from: '+15550009999', body: 'Another text' });
@@ -124,7 +124,7 @@ describe('a database that has forgotten the SMS of a fallback', () => {
     expect(attemptsFor(application, sid)).toHaveLength(1);
   });
 
-  it('sends an SMS of its own if another fallback takes the one that was found, just before it is recorded', async () => {
+  it('sends its own SMS if another fallback takes the one that was found, just before it is recorded', async () => {
     const [taker, sid] = [await sentMinutesAgo(5), await sentMinutesAgo(5)];
     const alike = { to: recipientOf(sid), from: '+15550009999', body: 'The same text' };
     await application.query(

@@ -8,7 +8,7 @@ import { minutesAgo } from '../support/minutes-ago.js';
 import { randomMessageSid, type SeededMessage, seedMessage } from '../support/seed.js';
 import { leaveBehind } from './leave-behind.js';
 
-describe('a slow worker whose lock has run out', () => {
+describe('a slow worker whose lock has expired', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
@@ -40,14 +40,14 @@ describe('a slow worker whose lock has run out', () => {
   it.each([
     ['too little of it is left to wait for Twilio’s answer', `now() + interval '10 seconds'`],
     ['another worker has taken over', `now() + interval '59 seconds'`],
-  ])('may not send when %s', async (_, lockedUntil) => {
+  ])('cannot send when %s', async (_, lockedUntil) => {
     const { store, locked } = await lock(await seedMessage(application.dataSource));
     const [row] = await application.query<{ lock: string }>(
       `with changed as (update sms_fallbacks set locked_until = ${lockedUntil} where id = $1 returning locked_until)
        select locked_until::text as lock from changed`,
       [locked.id],
     );
-    // Only in the first case is the lock still its own.
+    // The worker still holds its lock only in the first case.
     const proof = lockedUntil.includes('10') ? { ...locked, lock: row?.lock ?? '' } : locked;
     await expect(store.beginSending(proof, sms)).rejects.toThrow(LockLostError);
     const [after] = await application.query('select state, attempts from sms_fallbacks where id = $1', [
@@ -56,7 +56,7 @@ describe('a slow worker whose lock has run out', () => {
     expect(after).toEqual({ state: 'claimed', attempts: 0 });
   });
 
-  it('may not end or postpone the fallback, and publishes nothing', async () => {
+  it('cannot end or postpone the fallback, and publishes nothing', async () => {
     const { store, locked } = await lock(await seedMessage(application.dataSource));
     await application.query(
       `update sms_fallbacks set locked_until = now() + interval '59 seconds' where id = $1`,
@@ -110,7 +110,7 @@ describe('a look at a fallback that cannot be locked', () => {
 
   afterAll(() => application.close());
 
-  /** When the jobs are due that a look has planned. */
+  /** The due times of the jobs that a look has scheduled. */
   async function jobsAfterLook(row: Parameters<typeof leaveBehind>[2]): Promise<Date[]> {
     const id = await leaveBehind(application, await seedMessage(application.dataSource), row);
     await application.app.get(FallbackService).attempt(id);
@@ -121,17 +121,17 @@ describe('a look at a fallback that cannot be locked', () => {
     return jobs.map(({ run_at }) => run_at);
   }
 
-  it('plans another one for when the lock of its worker has run out', async () => {
+  it('schedules another one for when the lock of its worker expires', async () => {
     const lockedUntil = minutesAgo(-1);
     expect(await jobsAfterLook({ state: 'claimed', lockedUntil })).toEqual([lockedUntil]);
   });
 
-  it('plans none where it is not due: its job waits already, and their number would never fall', async () => {
+  it('schedules none if it is not due: its job already waits, and the jobs would only multiply', async () => {
     const row = { state: 'claimed', lockedUntil: null, nextAttemptAt: minutesAgo(-60) } as const;
     expect(await jobsAfterLook(row)).toEqual([]);
   });
 
-  it('plans none where it is at an end', async () => {
+  it('schedules none if it has ended', async () => {
     expect(await jobsAfterLook({ state: 'skipped', reason: 'no_text', lockedUntil: null })).toEqual([]);
   });
 });

@@ -20,8 +20,8 @@ import { untilQueueIsEmpty } from '../support/job-queue.js';
 import { type SeededMessage, seedMessage } from '../support/seed.js';
 import { until } from '../support/until.js';
 
-/** SMS with the same text to the same number, of which Twilio’s list says no more than that. */
-describe('an SMS without an answer is not taken for', () => {
+/** SMS with the same text to the same number, which Twilio’s list does not tell apart. */
+describe('an SMS without an answer is not mistaken for', () => {
   let application: TestApplication;
   const options: FallbackModuleOptions = { settlingMilliseconds: 0 };
 
@@ -68,7 +68,7 @@ describe('an SMS without an answer is not taken for', () => {
     expect(smsFor(application, 'a2').map(({ sid }) => sid)).toEqual([fallback.smsMessageSid]);
   });
 
-  it('one of the application’s although it is its own, where the application copies all messages of its account', async () => {
+  it('an SMS of the application if it is its own, even if the application copies all messages of its account', async () => {
     const message = await fallBack('a6', { type: 'resetAfterAccepting' });
     await untilFallbackIs(application, message.twilioSid, 'uncertain');
     const [sms] = smsFor(application, 'a6');
@@ -105,8 +105,8 @@ describe('an SMS without an answer is not taken for', () => {
     expect(ends.map(({ smsMessageSid }) => smsMessageSid).toSorted()).toEqual(sids.toSorted());
   });
 
-  it('one that another fallback has taken by its looks, although a callback says whose it was', async () => {
-    // So long, it is looked for and not sent again.
+  it('an SMS that another fallback has matched, although a callback names its owner', async () => {
+    // During this time it is looked for and not sent again.
     options.settlingMilliseconds = Infinity;
     const lost = await fallBack('a5', { type: 'resetBeforeAccepting' });
     const { id: lostId } = await untilFallbackIs(application, lost.twilioSid, 'uncertain');

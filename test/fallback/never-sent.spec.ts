@@ -35,7 +35,7 @@ describe('an SMS that Twilio accepted and never sent', () => {
     return twilioSid;
   }
 
-  /** Waits until every report of Twilio has led to all that it leads to. */
+  /** Waits until every report of Twilio has had all its effects. */
   async function untilCalm(messageSid: string): Promise<SmsFallback> {
     await untilAllIsDone(application, messageSid);
     await application.twilio.settled();
@@ -44,7 +44,7 @@ describe('an SMS that Twilio accepted and never sent', () => {
     return untilAllIsDone(application, messageSid);
   }
 
-  it.each([30001, 30017, 30022, 30047, 30610])('is sent once more after %i (A7)', async (code) => {
+  it.each([30001, 30017, 30022, 30047, 30610])('is sent once more after %i', async (code) => {
     await start(sequence(neverSent(code), delivered));
     const sid = await fallBack();
     const fallback = await until('the second SMS', async () => {
@@ -59,7 +59,7 @@ describe('an SMS that Twilio accepted and never sent', () => {
     ]);
   });
 
-  it('is not sent a third time, and the fallback has failed (A7)', async () => {
+  it('is not sent a third time, and the fallback fails', async () => {
     await start(neverSent(30001));
     const sid = await fallBack();
     const fallback = await untilFallbackIs(application, sid, 'failed');
@@ -68,7 +68,7 @@ describe('an SMS that Twilio accepted and never sent', () => {
     expect(smsFor(application, sid)).toHaveLength(2);
   });
 
-  it('can be tried again by an operator, which is one more SMS (A7)', async () => {
+  it('can be retried by an operator, which sends one more SMS', async () => {
     await start(sequence(neverSent(30001), neverSent(30001), delivered));
     const sid = await fallBack();
     const { id } = await untilFallbackIs(application, sid, 'failed');
@@ -81,7 +81,7 @@ describe('an SMS that Twilio accepted and never sent', () => {
   });
 
   it.each([30003, 30005, 30007, 30008])(
-    'is not meant by %i, after which it may have arrived',
+    'is not assumed after %i, because the SMS may have arrived',
     async (code) => {
       await start(neverSent(code));
       const sid = await fallBack();
@@ -90,7 +90,7 @@ describe('an SMS that Twilio accepted and never sent', () => {
     },
   );
 
-  it('is sent once more where its report comes before the answer to its POST (A7)', async () => {
+  it('is sent once more if its report comes before the answer to its POST', async () => {
     await start(sequence(neverSent(30001), delivered));
     application.twilio.failNext({ on: 'create', fault: { type: 'answerAfterCallbacks' } });
     const sid = await fallBack();
@@ -99,7 +99,7 @@ describe('an SMS that Twilio accepted and never sent', () => {
     expect(smsFor(application, sid)).toHaveLength(2);
   });
 
-  it('is sent once more where the answer to its POST was lost (A7)', async () => {
+  it('is sent once more if the answer to its POST was lost', async () => {
     await start(sequence(neverSent(30001), delivered));
     application.twilio.failNext({ on: 'create', fault: { type: 'resetAfterAccepting' } });
     const sid = await fallBack();
@@ -108,14 +108,14 @@ describe('an SMS that Twilio accepted and never sent', () => {
     expect(smsFor(application, sid)).toHaveLength(2);
   });
 
-  it('is not sent again where it was delivered after all (A7)', async () => {
+  it('is not sent again if it was delivered in the end', async () => {
     await start(inOrder({ status: 'delivered' }, { status: 'failed', errorCode: 30001 }));
     const sid = await fallBack();
     expect(await untilCalm(sid)).toMatchObject({ state: 'sent', attempts: 1 });
     expect(smsFor(application, sid)).toHaveLength(1);
   });
 
-  it('is not sent again where its delivery is reported before the next attempt (A7)', async () => {
+  it('is not sent again if its delivery is reported before the next attempt', async () => {
     await start(neverSent(30001), 600_000);
     const sid = await fallBack();
     const reopened = await until('the fallback to be opened again', async () => {
@@ -143,7 +143,7 @@ describe('an SMS that Twilio accepted and never sent', () => {
     expect(smsFor(application, sid)).toHaveLength(1);
   });
 
-  it('is not sent again once the original is too old (A7)', async () => {
+  it('is not sent again once the original is too old', async () => {
     await start(inOrder());
     const sid = await fallBack();
     const { id, smsMessageSid } = await untilCalm(sid);
@@ -169,14 +169,14 @@ describe('an SMS that Twilio accepted and never sent', () => {
     expect(smsFor(application, sid)).toHaveLength(1);
   });
 
-  it('is sent from the default sender after 30034, which is the company’s number’s fault', async () => {
+  it('is sent from the default sender after 30034, which is the fault of the company’s number', async () => {
     await start(sequence(neverSent(30034), delivered));
     const sid = await fallBack();
     await until('the second SMS', async () => (await untilCalm(sid)).attempts === 2);
     expect(smsFor(application, sid).map(({ from }) => from)).toEqual(['+15550001111', '+15550009999']);
   });
 
-  it('is reported many times at once, and sent once more (A7)', async () => {
+  it('is sent once more even if many reports of it come at once', async () => {
     await start(sequence(inOrder(), delivered));
     const sid = await fallBack();
     const { id, smsMessageSid } = await untilCalm(sid);

@@ -11,7 +11,7 @@ function event(messageStatus: string, hour: number, more: Partial<Events[number]
 
 const failure = event('undelivered', 20);
 
-describe('when the original was sent', () => {
+describe('the time at which the original was sent', () => {
   const cases: [what: string, events: Events, twilio: number | null, stored: number | null, sent: number][] =
     [
       ['its first sent event, whatever else says', [event('sent', 10), event('sent', 12), failure], 5, 1, 10],
@@ -51,7 +51,7 @@ describe('when the original was sent', () => {
   });
 });
 
-describe('the time that is left', () => {
+describe('the remaining time', () => {
   it.each([
     [0, 14_400],
     [3, 3_600],
@@ -61,11 +61,11 @@ describe('the time that is left', () => {
     expect(secondsLeft(at(0), at(hours), {})).toBe(left);
   });
 
-  it('is counted down to whole seconds, so that the SMS is never kept for longer', () => {
+  it('is rounded down to whole seconds, so that the SMS is never kept for longer', () => {
     expect(secondsLeft(at(0), new Date(at(3).getTime() + 1), {})).toBe(3_599);
   });
 
-  it('bounds how long Twilio keeps the SMS, within what Twilio takes', () => {
+  it("bounds how long Twilio keeps the SMS, within Twilio's limits", () => {
     expect(validityPeriodSeconds(100, {})).toBe(100);
     expect(validityPeriodSeconds(100_000, {})).toBe(14_400);
     expect(validityPeriodSeconds(100, { validityPeriodSeconds: 60 })).toBe(60);

@@ -61,12 +61,12 @@ describe('the text of the SMS', () => {
     TEMPLATE,
   ];
 
-  it.each(unrendered)('is what Twilio rendered where messages.body is %s (A4)', async (body) => {
+  it.each(unrendered)('is what Twilio rendered if messages.body is %s', async (body) => {
     const [text] = await fallBack(body, 'Hi Ada, your order 4711 has shipped.');
     expect(text).toBe('Hi Ada, your order 4711 has shipped.');
   });
 
-  it.each(unrendered)('is missing where Twilio has no other than %s (A4)', async (body) => {
+  it.each(unrendered)('is missing if Twilio has only %s', async (body) => {
     for (const rendered of [null, '', body]) {
       const [text, fallback] = await fallBack(body, rendered);
       expect(text).toBeUndefined();
@@ -74,7 +74,7 @@ describe('the text of the SMS', () => {
     }
   });
 
-  it('has no marks that WhatsApp would have rendered (A10)', async () => {
+  it('has no marks that WhatsApp would have rendered', async () => {
     const [text, fallback] = await fallBack('*Reminder*: _tomorrow_ at ~10~ 11:00', null);
     expect(text).toBe('Reminder: tomorrow at 10 11:00');
     expect(fallback.body).toBe(text);
@@ -90,7 +90,7 @@ describe('the text of the SMS', () => {
     expect(fallback).toMatchObject({ encoding, segments, notCarriedOver: [] });
   });
 
-  it('gets the link of a button, and what it lacks is recorded (A11)', async () => {
+  it('gets the link of a button, and what it lacks is recorded', async () => {
     const { twilioSid } = await seedMessage(application.dataSource, { body: 'Tap the button to track it.' });
     await application.query(
       `update messages set content_sid = $2, content_variables = '{"2": "4711"}' where twilio_sid = $1`,
@@ -105,7 +105,7 @@ describe('the text of the SMS', () => {
     expect([...fallback.notCarriedOver].sort()).toEqual(['buttons', 'media']);
   });
 
-  it('lacks the link whose variables are not known, which is recorded (A11)', async () => {
+  it('lacks a link with unknown variables, which is recorded', async () => {
     const { twilioSid } = await seedMessage(application.dataSource, { body: 'Tap the button to track it.' });
     await application.query('update messages set content_sid = $2 where twilio_sid = $1', [
       twilioSid,
@@ -117,7 +117,7 @@ describe('the text of the SMS', () => {
     expect(fallback.notCarriedOver).toContain('buttons');
   });
 
-  it('is sent without the template where Twilio does not know it, which is recorded (A11)', async () => {
+  it('lacks the template if Twilio does not know it, which is recorded', async () => {
     const { twilioSid } = await seedMessage(application.dataSource, { body: 'Tap the button.' });
     await application.query('update messages set content_sid = $2 where twilio_sid = $1', [
       twilioSid,
@@ -128,7 +128,7 @@ describe('the text of the SMS', () => {
     expect(fallback).toMatchObject({ state: 'sent', notCarriedOver: ['template'] });
   });
 
-  it('lacks a picture that Twilio counts (A11)', async () => {
+  it('lacks a picture that Twilio counts', async () => {
     const { twilioSid } = await seedMessage(application.dataSource, { body: 'See the picture.' });
     application.twilio.addMessage({
       sid: twilioSid,

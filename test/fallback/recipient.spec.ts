@@ -23,7 +23,7 @@ describe('the recipient of the SMS', () => {
 
   afterAll(() => application.close());
 
-  /** A number and an ID that no other test has. */
+  /** A number and an ID that no other test uses. */
   function newPerson() {
     people += 1;
     const digits = String(people).padStart(4, '0');
@@ -56,14 +56,14 @@ describe('the recipient of the SMS', () => {
     ['a number with letters', 'whatsapp:+1555O1O7OO1'],
     ['a number in other digits', 'whatsapp:+١٥٥٥٠١٠٧٠٠١'],
     ['an unknown country', 'whatsapp:+9991234567890'],
-  ])('is never made up from %s (A1, A2)', async (_, to) => {
+  ])('is never made up from %s', async (_, to) => {
     const message = await seedMessage(application.dataSource);
     const [posted, fallback] = await fallBack(message, { to });
     expect(posted).toEqual([]);
     expect(fallback).toMatchObject({ state: 'skipped', reason: 'recipient_number_unknown', attempts: 0 });
   });
 
-  it('is the number that an earlier event of the account has next to the user ID (A1)', async () => {
+  it('is the number next to the user ID in an earlier event of the account', async () => {
     const { number, userId } = newPerson();
     const earlier = await seedMessage(application.dataSource);
     await whatsappStatus(application, earlier.twilioSid, {
@@ -80,7 +80,7 @@ describe('the recipient of the SMS', () => {
   it.each([
     ['ExternalUserId', 'US.1349120865530274ABC1'],
     ['ParentExternalUserId', 'US.ENT.1181579921288684ABC2'],
-  ])('is known by %s where the failure has a masked number (A1)', async (name, id) => {
+  ])('is known by %s if the failure has a masked number', async (name, id) => {
     const { number } = newPerson();
     const earlier = await seedMessage(application.dataSource);
     await whatsappStatus(application, earlier.twilioSid, {
@@ -96,7 +96,7 @@ describe('the recipient of the SMS', () => {
     expect(posted).toEqual([number]);
   });
 
-  it('is not the number that another account knows by the ID (A1)', async () => {
+  it('is not the number that another account has for the ID', async () => {
     const { number, userId } = newPerson();
     await application.query(
       `insert into message_events (message_sid, message_status, channel, to_number, user_id, account_sid, payload)
@@ -108,7 +108,7 @@ describe('the recipient of the SMS', () => {
     expect([posted, fallback.reason]).toEqual([[], 'recipient_number_unknown']);
   });
 
-  it('becomes known later, and then the fallback can be tried again (A1)', async () => {
+  it('becomes known later, and then the fallback can be retried', async () => {
     const { number, userId } = newPerson();
     const message = await seedMessage(application.dataSource);
     await fallBack(message, { to: `whatsapp:${userId}` });
@@ -129,7 +129,7 @@ describe('the recipient of the SMS', () => {
   });
 
   it.each(['whatsapp:+1555010XXXX', 'whatsapp:US.13491208655302749999', 'whatsapp:', ''])(
-    'is the number of an earlier event of the message where the failure has %j (A2)',
+    'is the number of an earlier event of the message if the failure has %j',
     async (to) => {
       const { number } = newPerson();
       const message = await seedMessage(application.dataSource);
@@ -140,7 +140,7 @@ describe('the recipient of the SMS', () => {
     },
   );
 
-  it('is the number that Twilio names, and not a masked one that Twilio names (A2)', async () => {
+  it('is the number that Twilio names, unless that is masked', async () => {
     const { number } = newPerson();
     const [known, masked] = [
       await seedMessage(application.dataSource),
@@ -153,7 +153,7 @@ describe('the recipient of the SMS', () => {
     expect([posted, fallback.reason]).toEqual([[], 'recipient_number_unknown']);
   });
 
-  it('is the number in the application’s row, where that has one (A1)', async () => {
+  it('is the number in the application’s row, if that has one', async () => {
     const { number, userId } = newPerson();
     const message = await seedMessage(application.dataSource);
     await application.query('alter table messages add column if not exists to_number text');
@@ -165,7 +165,7 @@ describe('the recipient of the SMS', () => {
     expect(posted).toEqual([number]);
   });
 
-  it('is a number also where a row without an answer has none, and is not sent again (A1)', async () => {
+  it('is a number even if a row without an answer has none, and is not sent again', async () => {
     const message = await seedMessage(application.dataSource);
     const before = application.twilio.requests.length;
     const id = await leaveBehind(application, message, {
@@ -188,7 +188,7 @@ describe('the recipient of the SMS', () => {
     ['Argentina’s 9, which SMS needs too', '+5491123456789', '+5491123456789'],
     ['Benin’s number of before 2024', '+22997123456', '+2290197123456'],
     ['a Brazilian landline, which has no ninth digit', '+551133334444', '+551133334444'],
-  ])('has the form that SMS needs: %s (A3)', async (_, whatsapp, sms) => {
+  ])('has the form that SMS needs: %s', async (_, whatsapp, sms) => {
     const message = await seedMessage(application.dataSource);
     const [posted] = await fallBack(message, { to: `whatsapp:${whatsapp}` });
     expect(posted).toEqual([sms]);

@@ -14,7 +14,7 @@ import {
 } from '../support/fallbacks.js';
 import { randomMessageSid, seedMessage } from '../support/seed.js';
 
-/** What status polling reports, which no callback's URL belongs to. */
+/** A report of status polling, which has no callback URL. */
 const POLLED_FAILURE = {
   messageStatus: 'undelivered',
   channel: 'whatsapp',
@@ -54,7 +54,7 @@ describe('the SMS at Twilio and in the tables', () => {
     expect(parameters).toMatchObject({
       StatusCallback: `${WEBHOOK_URL}?sms_fallback_id=${id}#rc=5&rp=all`,
     });
-    // What is left of the four hours since the original was sent.
+    // The rest of the four hours since the original was sent.
     const validity = Number(parameters?.['ValidityPeriod']);
     expect(validity).toBeLessThan(14_400);
     expect(validity).toBeGreaterThan(14_300);
@@ -93,7 +93,7 @@ describe('the SMS at Twilio and in the tables', () => {
     ]);
   });
 
-  it('is told of by the events of the original, too, where that is stored after its callbacks (trap 8)', async () => {
+  it('is linked from the events of the original too, even if that is stored after its callbacks', async () => {
     const messageSid = randomMessageSid();
     await policyFailure(application, messageSid);
     await untilFallbackIs(application, messageSid, 'claimed');
@@ -128,7 +128,7 @@ describe('the SMS at Twilio and in the tables', () => {
     ]);
   });
 
-  it('has the status and the events of callbacks that came before Twilio’s answer (trap 8)', async () => {
+  it('has the status and the events of callbacks that came before Twilio’s answer', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     application.twilio.failNext({ on: 'create', fault: { type: 'answerAfterCallbacks' } });
     await policyFailure(application, twilioSid);
@@ -141,7 +141,7 @@ describe('the SMS at Twilio and in the tables', () => {
     expect(events).toEqual([{ message_id: sms.id }, { message_id: sms.id }]);
   });
 
-  it('has them whatever the moment at which the callbacks come', async () => {
+  it('has them whenever the callbacks come', async () => {
     const originals = await Promise.all(
       Array.from({ length: 20 }, () => seedMessage(application.dataSource)),
     );
@@ -156,7 +156,7 @@ describe('the SMS at Twilio and in the tables', () => {
   });
 
   it.each([63049, 30005])(
-    'triggers nothing when it is undelivered with %i itself, and says so in messages (trap 10)',
+    'triggers no fallback of its own when it is undelivered with %i, and says so in messages',
     async (errorCode) => {
       const { twilioSid } = await seedMessage(application.dataSource);
       application.twilio.callbackPlan = inOrder({ status: 'sent' }, { status: 'undelivered', errorCode });
@@ -173,8 +173,8 @@ describe('the SMS at Twilio and in the tables', () => {
   );
 });
 
-describe('the SMS where no URL is configured', () => {
-  it('reports to the URL at which Twilio reported a failure, also for one that Twilio was asked for', async () => {
+describe('the SMS without a configured URL', () => {
+  it('reports to the URL at which Twilio reported a failure, also for a polled failure', async () => {
     const application = await TestApplication.start({
       override: withFallbackOptions({ statusCallbackUrl: undefined }),
     });

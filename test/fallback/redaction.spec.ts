@@ -11,14 +11,14 @@ import { seedMessage } from '../support/seed.js';
 
 const REDACTIONS = ['numbers', 'bodies', 'both'] as const;
 
-/** Whoever reads these numbers with their last four digits hidden sees that they differ. */
+/** These numbers still differ if their last four digits are hidden. */
 let recipients = 0;
 function newRecipient(): string {
   recipients += 1;
   return `+1555${String(recipients).padStart(3, '0')}7001`;
 }
 
-/** A13: Twilio’s list does not show whether the SMS was accepted, and a second SMS would be worse than none. */
+/** Twilio’s list does not show whether the SMS was accepted, and a second SMS would be worse than none. */
 describe.each([
   ['a number', {}],
   ['a Messaging Service', { messagingService: { accountSid: demoAccount.sid, sid: `MG${'7'.repeat(32)}` } }],
@@ -94,7 +94,7 @@ describe.each([
     expect(accepted(to).map(({ sid }) => sid)).toEqual([fallback.smsMessageSid]);
   });
 
-  it.each(REDACTIONS)('of %s is not taken for the SMS of another fallback', async (redaction) => {
+  it.each(REDACTIONS)('of %s is not mistaken for the SMS of another fallback', async (redaction) => {
     application.twilio.redaction = redaction;
     const to = newRecipient();
     const first = await seedMessage(application.dataSource);

@@ -10,7 +10,7 @@ import { createTestDatabase } from '../support/test-database.js';
 
 const NOT_TAKEN = 'The SMS was sent, and messages does not take its row';
 
-describe("the row of an SMS that the application's messages does not take", () => {
+describe("the row of an SMS that the application's messages refuses", () => {
   let application: TestApplication;
 
   beforeEach(async () => {
@@ -55,7 +55,7 @@ describe("the row of an SMS that the application's messages does not take", () =
       'drop function refuse cascade',
     ],
   ])(
-    'because of %s costs one warning, and comes once the table takes it',
+    'because of %s costs one warning, and is stored once the table accepts it',
     async (_, refuse, reason, accept) => {
       const originals = await Promise.all([1, 2, 3].map(() => seedMessage(application.dataSource)));
       for (const statement of splitStatements(refuse)) await application.query(statement);
@@ -90,8 +90,8 @@ describe("the row of an SMS that the application's messages does not take", () =
   );
 });
 
-describe("a service whose application's messages does not take its rows from the start", () => {
-  it('starts, says so with the remedy, and sends the SMS', async () => {
+describe("a service whose rows the application's messages refuses from the start", () => {
+  it('starts, logs the problem with the remedy, and sends the SMS', async () => {
     const database = await createTestDatabase();
     await execute(database, `alter table messages add constraint only_whatsapp check (channel = 'whatsapp')`);
     const application = await TestApplication.start({ database });
@@ -116,7 +116,7 @@ describe("a service whose application's messages does not take its rows from the
   });
 });
 
-/** None of them has a semicolon followed by a line's end within a function. */
+/** No statement has a semicolon at the end of a line within a function. */
 function splitStatements(sql: string): string[] {
   return sql.split(/;\s*(?=alter|create)/);
 }

@@ -53,8 +53,8 @@ const cases: [what: string, candidate: Partial<RetryCandidate>, decision: RetryD
   ['sending', { state: 'sending', reason: null, isLocked: true }, 'in_progress'],
 ];
 
-describe('trying a fallback again', () => {
-  it.each(cases)('that is %s', (_, candidate, decision) => {
+describe('a retry of a fallback', () => {
+  it.each(cases)('decides about one that is %s', (_, candidate, decision) => {
     expect(decideRetry({ ...failed, ...candidate })).toBe(decision);
   });
 });

@@ -18,7 +18,7 @@ describe('growingDelay', () => {
     expect(growingDelay(elapsed, 1_000, without)).toBe(expected);
   });
 
-  it('never shrinks with time, and stays between the shortest and a minute, but for the jitter', () => {
+  it('never shrinks with time, and stays between the shortest and a minute, except for the jitter', () => {
     fc.assert(
       fc.property(fc.nat(), fc.nat(), fc.integer({ min: 1, max: 60_000 }), (one, other, shortest) => {
         const [earlier, later] = [Math.min(one, other), Math.max(one, other)];
@@ -30,7 +30,7 @@ describe('growingDelay', () => {
     );
   });
 
-  it('has a jitter of a quarter, so that many that began together do not come together', () => {
+  it('has a jitter of a quarter, so that retries spread out', () => {
     fc.assert(
       fc.property(fc.nat(), anyRandom, (elapsed, random) => {
         const share = growingDelay(elapsed, 1_000, () => random) / growingDelay(elapsed, 1_000, without);
@@ -41,7 +41,7 @@ describe('growingDelay', () => {
     expect(new Set(Array.from({ length: 20 }, () => growingDelay(5_000, 1_000))).size).toBeGreaterThan(1);
   });
 
-  it('looks at something for five minutes about a dozen times', () => {
+  it('allows about a dozen looks in five minutes', () => {
     let looks = 0;
     for (let elapsed = 0; elapsed < 300_000; looks += 1) elapsed += growingDelay(elapsed, 1_000, without);
     expect(looks).toBeGreaterThanOrEqual(10);

@@ -25,7 +25,7 @@ async function fallBack(
   return smsFor(application, twilioSid)[0];
 }
 
-describe('whom the SMS is from', () => {
+describe('the sender of the SMS', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
@@ -40,14 +40,14 @@ describe('whom the SMS is from', () => {
   });
 
   it.each([null, '', ' '])(
-    'is TWILIO_PHONE_NUMBER_REMINDERS where the company’s number is %j',
+    'is TWILIO_PHONE_NUMBER_REMINDERS if the company’s number is %j',
     async (companyPhoneNumber) => {
       const sms = await fallBack(application, { companyPhoneNumber });
       expect(sms?.parameters).toMatchObject({ From: DEFAULT_FROM });
     },
   );
 
-  it('is TWILIO_PHONE_NUMBER_REMINDERS where the message has no conversation', async () => {
+  it('is TWILIO_PHONE_NUMBER_REMINDERS if the message has no conversation', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     await application.query('update messages set conversation_id = null where twilio_sid = $1', [twilioSid]);
     await policyFailure(application, twilioSid);
@@ -63,7 +63,7 @@ describe('whom the SMS is from', () => {
     expect(calls.filter(({ method }) => method === 'POST')).toHaveLength(1);
   });
 
-  it('is the same account that is asked for a template’s text', async () => {
+  it('is the account that requests a template’s text', async () => {
     const { twilioSid } = await seedMessage(application.dataSource, { body: null });
     application.twilio.addMessage({
       sid: twilioSid,
@@ -79,7 +79,7 @@ describe('whom the SMS is from', () => {
   });
 });
 
-describe('with TWILIO_MESSAGING_SERVICE_SID, the SMS', () => {
+describe('the SMS with TWILIO_MESSAGING_SERVICE_SID', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
@@ -91,7 +91,7 @@ describe('with TWILIO_MESSAGING_SERVICE_SID, the SMS', () => {
 
   afterAll(() => application.close());
 
-  it('of the main account is sent through the service and names no number', async () => {
+  it('of the main account goes through the service and names no number', async () => {
     const sms = await fallBack(application);
     expect(sms).toMatchObject({
       accountSid: demoAccount.sid,

@@ -30,7 +30,7 @@ describe('the sender of the SMS', () => {
   }
 
   it.each(['whatsapp:+15557770001', '+1 (555) 777-0001', '15557770001', ' tel:+1.555.777.0001 '])(
-    'is the company’s number written as %j (A8)',
+    'is the company’s number written as %j',
     async (stored) => {
       const [from, fallback] = await fallBack(stored);
       expect(from).toEqual([COMPANY]);
@@ -39,7 +39,7 @@ describe('the sender of the SMS', () => {
   );
 
   it.each(['EXAMPLE', '12345', 'whatsapp:US.13491208655302741918', '+1555777XXXX', '555 777 0001'])(
-    'is the default one where the company’s is %j, which is no phone number (A8)',
+    'is the default one if the company’s is %j, which is no phone number',
     async (stored) => {
       const [from] = await fallBack(stored);
       expect(from).toEqual([DEFAULT_FROM]);
@@ -47,7 +47,7 @@ describe('the sender of the SMS', () => {
   );
 
   it.each([21606, 21612, 21660, 21659, 21661, 21212, 21910])(
-    'is the default one, once, where Twilio refuses the company’s with %i (A9)',
+    'is the default one, once, if Twilio refuses the company’s with %i',
     async (code) => {
       application.twilio.refusedSenders.set(COMPANY, { code });
       const [from, fallback, sid] = await fallBack(COMPANY);
@@ -60,7 +60,7 @@ describe('the sender of the SMS', () => {
     },
   );
 
-  it('fails where neither can send, and both attempts are recorded (A9)', async () => {
+  it('fails if neither can send, and both attempts are recorded', async () => {
     application.twilio.refusedSenders.set(COMPANY, { code: 21606 });
     application.twilio.refusedSenders.set(DEFAULT_FROM, { code: 21612 });
     const [from, fallback] = await fallBack(COMPANY);
@@ -72,17 +72,14 @@ describe('the sender of the SMS', () => {
     ]);
   });
 
-  it.each([21610, 21211, 21614, 21408])(
-    'is not another one after %i, which is no fault of it',
-    async (code) => {
-      application.twilio.refusedSenders.set(COMPANY, { code });
-      const [from, fallback] = await fallBack(COMPANY);
-      expect(from).toEqual([COMPANY]);
-      expect(fallback).toMatchObject({ state: 'failed', lastErrorCode: String(code), earlierAttempts: [] });
-    },
-  );
+  it.each([21610, 21211, 21614, 21408])('stays the same after %i, which is not its fault', async (code) => {
+    application.twilio.refusedSenders.set(COMPANY, { code });
+    const [from, fallback] = await fallBack(COMPANY);
+    expect(from).toEqual([COMPANY]);
+    expect(fallback).toMatchObject({ state: 'failed', lastErrorCode: String(code), earlierAttempts: [] });
+  });
 
-  it('is tried once where the company’s number is the default one', async () => {
+  it('is tried once if the company’s number is the default one', async () => {
     application.twilio.refusedSenders.set(DEFAULT_FROM, { code: 21606 });
     const [from, fallback] = await fallBack(DEFAULT_FROM);
     expect(from).toEqual([DEFAULT_FROM]);

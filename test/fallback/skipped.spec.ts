@@ -12,7 +12,7 @@ import {
 import { randomMessageSid, seedMessage } from '../support/seed.js';
 import { until } from '../support/until.js';
 
-describe('a fallback without an SMS ends as skipped, with the reason', () => {
+describe('a fallback without an SMS', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
@@ -29,7 +29,7 @@ describe('a fallback without an SMS ends as skipped, with the reason', () => {
     expect(attemptsFor(application, messageSid)).toEqual([]);
   }
 
-  it('original_message_not_found, once the application had its time to store the message', async () => {
+  it('ends as original_message_not_found after the application had its time to store the message', async () => {
     const sid = randomMessageSid();
     await policyFailure(application, sid);
     await expectSkipped(sid, 'original_message_not_found');
@@ -37,39 +37,39 @@ describe('a fallback without an SMS ends as skipped, with the reason', () => {
     expect(fallback.updatedAt.getTime() - fallback.createdAt.getTime()).toBeGreaterThanOrEqual(500);
   });
 
-  it('conversation_without_company', async () => {
+  it('ends as conversation_without_company if the conversation has none', async () => {
     const { twilioSid } = await seedMessage(application.dataSource, { company: false });
     await policyFailure(application, twilioSid);
     await expectSkipped(twilioSid, 'conversation_without_company');
   });
 
-  it('no_sender_number, where the message has no conversation and there is no default sender', async () => {
+  it('ends as no_sender_number if the message has no conversation and there is no default sender', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     await application.query('update messages set conversation_id = null where twilio_sid = $1', [twilioSid]);
     await policyFailure(application, twilioSid);
     await expectSkipped(twilioSid, 'no_sender_number');
   });
 
-  it('no_sender_number, where neither the company nor the operator has one', async () => {
+  it('ends as no_sender_number if neither the company nor the operator has one', async () => {
     const { twilioSid } = await seedMessage(application.dataSource, { companyPhoneNumber: null });
     await policyFailure(application, twilioSid);
     await expectSkipped(twilioSid, 'no_sender_number');
   });
 
-  it('no_text, where neither messages nor Twilio has one', async () => {
+  it('ends as no_text if neither messages nor Twilio has one', async () => {
     const { twilioSid } = await seedMessage(application.dataSource, { body: null });
     application.twilio.addMessage({ sid: twilioSid, to: `whatsapp:${recipientOf(twilioSid)}`, body: ' ' });
     await policyFailure(application, twilioSid);
     await expectSkipped(twilioSid, 'no_text');
   });
 
-  it('no_text, where messages has none and Twilio does not know the message', async () => {
+  it('ends as no_text if messages has none and Twilio does not know the message', async () => {
     const { twilioSid } = await seedMessage(application.dataSource, { body: '' });
     await policyFailure(application, twilioSid);
     await expectSkipped(twilioSid, 'no_text');
   });
 
-  it('no_recipient, where neither the callback nor Twilio names one', async () => {
+  it('ends as no_recipient if neither the callback nor Twilio names one', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     await policyFailure(application, twilioSid, { without: ['To'] });
     await expectSkipped(twilioSid, 'no_recipient');
@@ -86,7 +86,7 @@ describe('an original message that is not stored yet', () => {
 
   afterAll(() => application.close());
 
-  it('is waited for with growing pauses, and its SMS is sent once it is there (trap 8)', async () => {
+  it('is looked for with growing pauses, and its SMS is sent once it is stored', async () => {
     const sid = randomMessageSid();
     await policyFailure(application, sid);
     const waiting = await until('two looks at the message', async () => {

@@ -113,7 +113,7 @@ describe('TwilioSmsSender', () => {
   });
 });
 
-describe('TwilioSmsSender, where message redaction hides numbers or texts,', () => {
+describe('TwilioSmsSender with message redaction of numbers or texts', () => {
   const lost = { ...sms, to: '+15550107001', body: 'Your appointment is tomorrow.' };
   const { to, from, body } = lost;
   const aMinuteAgo = () => new Date(Date.now() - 60_000);
@@ -145,7 +145,7 @@ describe('TwilioSmsSender, where message redaction hides numbers or texts,', () 
   const nothing = { accepted: [], possible: [], complete: true };
 
   it.each(['numbers', 'bodies', 'both'] as const)(
-    'takes no SMS for the one it looks for: %s',
+    'does not mistake another SMS for the one it looks for: %s',
     async (hidden) => {
       const { sid } = twilio.addMessage({ to, from, body });
       expect(await search()).toEqual({ ...nothing, accepted: [sid] });
@@ -154,7 +154,7 @@ describe('TwilioSmsSender, where message redaction hides numbers or texts,', () 
     },
   );
 
-  it('says that an SMS is possible whatever digits of its number are hidden, and however', async () => {
+  it('says that an SMS is possible whichever digits of its number are hidden', async () => {
     const digits = to.slice(1);
     const hidden = fc.record({
       plus: fc.constantFrom('+', ''),
@@ -193,7 +193,7 @@ describe('TwilioSmsSender, where message redaction hides numbers or texts,', () 
     expect(await search()).toEqual(nothing);
   });
 
-  it('compares the Messaging Service where that picks the sender', async () => {
+  it('compares the Messaging Service if that picks the sender', async () => {
     const [ours, another] = [`MG${'1'.repeat(32)}`, `MG${'2'.repeat(32)}`];
     const masked = { to: '+1555010XXXX', from: '+15550003333', body: '' };
     const { sid } = twilio.addMessage({ ...masked, messagingServiceSid: ours });
@@ -217,7 +217,7 @@ describe('TwilioSmsSender, where message redaction hides numbers or texts,', () 
 });
 
 describe('an SmsSender of another team', () => {
-  it('sends the SMS in Twilio’s place, and the tables say so all the same', async () => {
+  it('sends the SMS instead of Twilio, and the tables record it in the same way', async () => {
     const sender = new InMemorySmsSender();
     const application = await TestApplication.start({
       override: (builder) => builder.overrideProvider(SmsSender).useValue(sender),
@@ -235,7 +235,7 @@ describe('an SmsSender of another team', () => {
         attempts: 1,
         smsMessageSid: sender.accepted[0]?.result.messageSid,
       });
-      // Twilio is asked when the original was sent, and for nothing else.
+      // The service asks Twilio when the original was sent, and nothing else.
       expect(application.twilio.requests.filter(({ method }) => method !== 'GET')).toEqual([]);
     } finally {
       await application.close();

@@ -1,29 +1,29 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type AcceptedSms, asSearch, type Sms, type SmsSender } from '../../src/fallback/sms-sender.js';
 
-/** What the suite needs to know of, and to do to, the provider behind an SmsSender. */
+/** What the suite needs from the provider behind an SmsSender. */
 export interface SmsSenderHarness {
   readonly sender: SmsSender;
-  /** An SMS that the provider accepts, but for its text and recipient. */
+  /** An SMS that the provider accepts, without its text and recipient. */
   readonly sms: Omit<Sms, 'body' | 'to'>;
   /** The texts that the provider accepted for this recipient, the oldest first. */
   acceptedFor(to: string): readonly string[];
-  /** The provider refuses the next SMS for ever. */
+  /** The provider refuses the next SMS permanently. */
   rejectNext(): void;
-  /** The provider refuses the next SMS for now, e.g. because there were too many. */
+  /** The provider refuses the next SMS temporarily, e.g. because of a rate limit. */
   refuseNextForNow(): void;
   /** The provider accepts the next SMS, and its answer is lost. */
   loseNextAnswer(): void;
   /** The provider neither accepts nor answers the next SMS. */
   hangNext(): void;
-  /** The provider cannot be asked next what it accepted. */
+  /** The provider's next list request fails. */
   failNextLook(): void;
   /** From now on, the provider hides in its list what tells one SMS from another. */
   hideFromNow(): void;
   close(): Promise<void>;
 }
 
-/** What the fallback relies on: run it for every implementation of the port SmsSender. */
+/** The contract that the fallback relies on. Run it for every implementation of the port SmsSender. */
 export function smsSenderSuite(name: string, open: () => Promise<SmsSenderHarness>): void {
   describe(`${name} as an SmsSender`, () => {
     let harness: SmsSenderHarness;
@@ -42,14 +42,14 @@ export function smsSenderSuite(name: string, open: () => Promise<SmsSenderHarnes
 
     const aMinuteAgo = () => new Date(Date.now() - 60_000);
 
-    /** The SMS that are alike; nothing else is in doubt. */
+    /** The matching SMS. No other result is in doubt. */
     async function find(sms: Sms, since: Date): Promise<readonly AcceptedSms[]> {
       const { accepted, ...rest } = asSearch(await harness.sender.findAccepted(sms, since));
       expect(rest).toEqual({ possible: [], complete: true });
       return accepted;
     }
 
-    it('sends an SMS once, and tells its SID and status', async () => {
+    it('sends an SMS once and returns its SID and status', async () => {
       const sms = newSms();
       const result = await harness.sender.send(sms);
       expect(result.outcome).toBe('accepted');
@@ -59,13 +59,13 @@ export function smsSenderSuite(name: string, open: () => Promise<SmsSenderHarnes
       expect(harness.acceptedFor(sms.to)).toEqual([sms.body]);
     });
 
-    it('sends the text as it is, at its full length', async () => {
+    it('sends the text unchanged, at its full length', async () => {
       const sms = newSms('Grüße 👋\n'.padEnd(1_600, 'é'));
       expect(await harness.sender.send(sms)).toMatchObject({ outcome: 'accepted' });
       expect(harness.acceptedFor(sms.to)).toEqual([sms.body]);
     });
 
-    it('gives each SMS a SID of its own, even where two are alike', async () => {
+    it('gives each SMS its own SID, even if two are alike', async () => {
       const sms = newSms();
       const [first, second] = [await harness.sender.send(sms), await harness.sender.send(sms)];
       expect(first).toMatchObject({ outcome: 'accepted' });
@@ -74,7 +74,7 @@ export function smsSenderSuite(name: string, open: () => Promise<SmsSenderHarnes
       expect(harness.acceptedFor(sms.to)).toHaveLength(2);
     });
 
-    it('says rejected, with a code, only of an SMS that does not go out', async () => {
+    it('returns rejected, with a code, only for an SMS that is never sent', async () => {
       harness.rejectNext();
       const sms = newSms();
       const result = await harness.sender.send(sms);
@@ -83,7 +83,7 @@ export function smsSenderSuite(name: string, open: () => Promise<SmsSenderHarnes
       expect(await find(sms, aMinuteAgo())).toEqual([]);
     });
 
-    it('says not_processed of an SMS that may be sent again, and does not send it again by itself', async () => {
+    it('returns not_processed for an SMS that can be sent again, and does not resend it by itself', async () => {
       harness.refuseNextForNow();
       const sms = newSms();
       expect(await harness.sender.send(sms)).toMatchObject({ outcome: 'not_processed' });
@@ -92,7 +92,7 @@ export function smsSenderSuite(name: string, open: () => Promise<SmsSenderHarnes
       expect(harness.acceptedFor(sms.to)).toHaveLength(1);
     });
 
-    it('says ambiguous where the answer was lost, does not send again, and finds the SMS', async () => {
+    it('returns ambiguous if the answer was lost, does not resend, and finds the SMS', async () => {
       harness.loseNextAnswer();
       const sms = newSms();
       expect(await harness.sender.send(sms)).toMatchObject({ outcome: 'ambiguous' });
@@ -100,7 +100,7 @@ export function smsSenderSuite(name: string, open: () => Promise<SmsSenderHarnes
       expect(await find(sms, aMinuteAgo())).toMatchObject([{ outcome: 'accepted' }]);
     });
 
-    it('says ambiguous, within 15 seconds, where no answer comes', async () => {
+    it('returns ambiguous within 15 seconds if no answer comes', async () => {
       harness.hangNext();
       const sms = newSms();
       const began = Date.now();
@@ -109,7 +109,7 @@ export function smsSenderSuite(name: string, open: () => Promise<SmsSenderHarnes
       expect(await find(sms, aMinuteAgo())).toEqual([]);
     });
 
-    it('finds every SMS that is alike, with the SIDs that were told', async () => {
+    it('finds every matching SMS, with the SIDs that it returned', async () => {
       const sms = newSms();
       const sent = [await harness.sender.send(sms), await harness.sender.send(sms)];
       const sids = sent.map((result) => (result.outcome === 'accepted' ? result.messageSid : undefined));
@@ -126,14 +126,14 @@ export function smsSenderSuite(name: string, open: () => Promise<SmsSenderHarnes
       expect(await find(sms, later)).toEqual([]);
     });
 
-    it('rejects where it cannot find out, which is not the same as finding none', async () => {
+    it('rejects if it cannot look, which differs from finding none', async () => {
       const sms = newSms();
       harness.failNextLook();
       await expect(harness.sender.findAccepted(sms, aMinuteAgo())).rejects.toBeDefined();
       expect(await find(sms, aMinuteAgo())).toEqual([]);
     });
 
-    describe('whose provider hides what tells one SMS from another,', () => {
+    describe('with a provider that hides what tells one SMS from another', () => {
       beforeAll(() => {
         harness.hideFromNow();
       });
@@ -149,7 +149,7 @@ export function smsSenderSuite(name: string, open: () => Promise<SmsSenderHarnes
         expect(possible.length > 0 || !complete).toBe(true);
       });
 
-      it('finds none where what is shown differs, or from before', async () => {
+      it('finds none if the visible part differs or is from before', async () => {
         const sms = newSms();
         await harness.sender.send(sms);
         expect(await find({ ...sms, to: '+15559990000' }, aMinuteAgo())).toEqual([]);

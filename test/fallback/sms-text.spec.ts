@@ -10,7 +10,7 @@ import {
 } from '../../src/fallback/sms-text.js';
 
 const anyText = fc.string({ unit: 'grapheme', maxLength: 2_000, size: 'max' });
-/** Around the limit, where it matters whether the cut goes through an emoji. */
+/** Lengths around the limit, at which the cut can split an emoji. */
 const longText = fc
   .tuple(
     fc.nat({ max: 3 }),
@@ -28,7 +28,7 @@ describe('toSmsText', () => {
     );
   });
 
-  it('cuts a longer one to at most 1600 characters: its beginning, and …', () => {
+  it('cuts a longer one to at most 1600 characters: its beginning and …', () => {
     fc.assert(
       fc.property(longText, (text) => {
         fc.pre(text.length > MAXIMUM_SMS_LENGTH);
@@ -36,7 +36,7 @@ describe('toSmsText', () => {
         expect(sms.truncated).toBe(true);
         expect(sms.text.endsWith('…')).toBe(true);
         expect(text.startsWith(sms.text.slice(0, -1))).toBe(true);
-        // One less where the last place would hold half an emoji.
+        // One less if the last place would hold half an emoji.
         expect([1_599, 1_600]).toContain(sms.text.length);
       }),
     );
@@ -98,7 +98,7 @@ describe('isUnrendered', () => {
     '[{"type":"body","parameters":[]}]',
     '{"types":{"twilio/text":{"body":"Hi"}}}',
     JSON.stringify('{"1":"Ana"}'),
-    // Not JSON any more, but data all the same.
+    // No longer valid JSON, but still data.
     "{'1': 'Ana', '2': '42'}",
     '{"1"=>"Ana"}',
     '{"1":"Ana","2":"4',
@@ -141,7 +141,7 @@ describe('isUnrendered', () => {
     expect(isUnrendered(text)).toBe(false);
   });
 
-  it('finds a placeholder wherever it is, and the JSON of any variables', () => {
+  it('finds a placeholder anywhere, and the JSON of any variables', () => {
     const name = fc.stringMatching(/^[A-Za-z0-9_]{0,15}[A-Za-z0-9]$/);
     fc.assert(
       fc.property(
@@ -201,7 +201,7 @@ describe('withLinks', () => {
     expect(withLinks(text, links)).toBe(expected);
   });
 
-  it('appends a link that was in the part that is cut off', () => {
+  it('appends a link from the part that is cut off', () => {
     const text = `${'a '.repeat(800)}${link}`;
     const sms = withLinks(text, [link]);
     expect(sms).toMatch(/^(a )+a?…\nhttps:\/\/example\.com\/orders\/42$/);
@@ -213,7 +213,7 @@ describe('withLinks', () => {
     expect(withLinks(text, [])).toBe(toSmsText(text).text);
   });
 
-  it('keeps the whole within 1600, and never cuts a link', () => {
+  it('keeps the whole text within 1600, and never cuts a link', () => {
     const path = fc.string({ unit: fc.constantFrom('a', '7', '-', '/', '_'), maxLength: 900, size: 'max' });
     const links = fc.array(
       path.map((rest) => `https://example.com/x${rest}x`),
@@ -226,7 +226,7 @@ describe('withLinks', () => {
         expect(sms.length).toBeLessThanOrEqual(MAXIMUM_SMS_LENGTH);
         const beginning = sms.slice(0, sms.length - appended.join('\n').length - Math.sign(appended.length));
         expect(`Hi ${text}`.startsWith(beginning.replace(/…$/, ''))).toBe(true);
-        // There is room for these beside the 160 characters of text.
+        // These fit beside the 160 characters of text.
         if (all.join().length < 1_400) expect(appended).toEqual([...new Set(all)]);
       }),
     );

@@ -8,7 +8,7 @@ import { seedMessage } from '../support/seed.js';
 import { minutesAgo } from '../support/minutes-ago.js';
 import { leaveBehind } from './leave-behind.js';
 
-describe('an open fallback that no job goes on with', () => {
+describe('an open fallback without a job', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
@@ -46,7 +46,7 @@ describe('an open fallback that no job goes on with', () => {
     expect(await findFallback(application, twilioSid)).toMatchObject({ id, state: 'claimed' });
   });
 
-  it('is left to the worker that has it at this moment', async () => {
+  it('is left to the worker that has it', async () => {
     const { twilioSid } = await leave({
       state: 'sending',
       attemptStartedAt: minutesAgo(11),
@@ -58,7 +58,7 @@ describe('an open fallback that no job goes on with', () => {
     expect(smsFor(application, twilioSid)).toEqual([]);
   });
 
-  it('is taken up more and more rarely, the older it is', async () => {
+  it('is taken up less and less often as it ages', async () => {
     const { twilioSid } = await leave({
       state: 'claimed',
       createdAt: minutesAgo(180),

@@ -14,7 +14,10 @@ const phone = { type: 'PHONE_NUMBER', title: 'Call us', phone: '+15550001111' };
 const reply = { type: 'QUICK_REPLY', title: 'Yes', id: 'yes' };
 const copyCode = { type: 'COPY_CODE', copy_code_text: 'Copy' };
 
-/** Answers of the Content API, as in https://github.com/TwilioDevEd/api-snippets/tree/master/messaging/content-templates. */
+/**
+ * Answers of the Content API, from
+ * https://github.com/TwilioDevEd/api-snippets/tree/master/messaging/content-templates.
+ */
 const TEMPLATES: readonly (readonly [string, types: unknown, links: string[], notCarriedOver: string[]])[] = [
   ['a text', { 'twilio/text': { body: 'Hi {{1}}' } }, [], []],
   [
@@ -159,7 +162,7 @@ describe('partsOf', () => {
     expect(partsOf(types, VARIABLES)).toEqual({ links, notCarriedOver });
   });
 
-  it('takes any JSON, and gives web addresses without placeholders only', () => {
+  it('accepts any JSON, and returns only web addresses without placeholders', () => {
     const action = fc.record(
       {
         type: fc.constantFrom('URL', 'PHONE_NUMBER'),
@@ -183,7 +186,7 @@ describe('partsOf', () => {
   });
 
   it.each(['{{2}}', 'x{{constructor}}', '', '%7B%7B1%7D%7D'])(
-    'does not take the value %j for a path',
+    'does not use the value %j as a path',
     (value) => {
       const types = { 'twilio/call-to-action': { actions: [url('https://example.com/{{1}}')] } };
       expect(partsOf(types, { '1': value, '2': 'b' })).toEqual({ links: [], notCarriedOver: ['buttons'] });
@@ -232,7 +235,7 @@ describe('TemplateContent', () => {
     server.close();
   });
 
-  it('asks the Content API as the account, and fills links from the message, never from the samples', async () => {
+  it('calls the Content API as the account, and fills links from the message, never from the samples', async () => {
     const actions = [url('https://example.com/{{2}}'), url('https://example.com/{{7}}')];
     const template = {
       sid: contentSid,
@@ -262,7 +265,7 @@ describe('TemplateContent', () => {
     await expect(find()).resolves.toEqual({ links: [], notCarriedOver: ['template'] });
   });
 
-  it('does not ask for what is not a ContentSid', async () => {
+  it('does not ask for anything but a ContentSid', async () => {
     await expect(find(baseUrl, accountSid, '../Messages')).resolves.toEqual({
       links: [],
       notCarriedOver: ['template'],
@@ -283,7 +286,7 @@ describe('TemplateContent', () => {
     expect(classifySendError(error)).toMatchObject({ code });
   });
 
-  it('throws if Twilio cannot be reached', async () => {
+  it('throws if Twilio is unreachable', async () => {
     const error: unknown = await find('http://127.0.0.1:1').catch((reason: unknown) => reason);
     expect(classifySendError(error)).toMatchObject({ outcome: 'not_processed', code: 'ECONNREFUSED' });
   });

@@ -5,7 +5,7 @@ import { TestApplication } from '../support/application.js';
 import { policyFailure, recipientOf, smsFor, untilAllIsDone, whatsappStatus } from '../support/fallbacks.js';
 import { randomMessageSid, seedMessage } from '../support/seed.js';
 
-describe('what the SMS says, and to whom', () => {
+describe('the text and the recipient of the SMS', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
@@ -30,7 +30,7 @@ describe('what the SMS says, and to whom', () => {
     return [smsFor(application, messageSid)[0], fallback];
   }
 
-  it('says what messages.body says, without asking Twilio once the sending was reported', async () => {
+  it('are those of messages, without a request to Twilio once the sending was reported', async () => {
     const { twilioSid } = await seedMessage(application.dataSource, { body: 'Grüße 👋\nsee you at 10' });
     knownToTwilio(twilioSid, 'Something else');
     await whatsappStatus(application, twilioSid, { status: 'sent' });
@@ -41,7 +41,7 @@ describe('what the SMS says, and to whom', () => {
   });
 
   it.each([null, '', '  \n'])(
-    'says what Twilio rendered where messages.body is %j, as it is for a template',
+    'include what Twilio rendered if messages.body is %j, as it is for a template',
     async (body) => {
       const { twilioSid } = await seedMessage(application.dataSource, { body });
       knownToTwilio(twilioSid, 'Hello Ada, your table is booked.');
@@ -50,7 +50,7 @@ describe('what the SMS says, and to whom', () => {
     },
   );
 
-  it('asks Twilio for the rendered text again where it could not be had at first', async () => {
+  it('include the rendered text on a later try if Twilio was unavailable at first', async () => {
     const { twilioSid } = await seedMessage(application.dataSource, { body: null });
     knownToTwilio(twilioSid, 'Hello Ada, your table is booked.');
     application.twilio.failNext({ on: 'fetch', fault: { type: 'error', status: 503, code: 20503 } });
@@ -60,21 +60,21 @@ describe('what the SMS says, and to whom', () => {
     expect(fetches(twilioSid)).toBe(2);
   });
 
-  it('sends a text of 1600 characters whole', async () => {
+  it('include a text of 1600 characters whole', async () => {
     const { twilioSid } = await seedMessage(application.dataSource, { body: 'a'.repeat(1600) });
     const [sms, fallback] = await fallBack(twilioSid);
     expect(sms?.body).toBe('a'.repeat(1600));
     expect(fallback.truncated).toBe(false);
   });
 
-  it('cuts a longer text to 1600 characters with … and records that', async () => {
+  it('include a longer text cut to 1600 characters with …, which is recorded', async () => {
     const { twilioSid } = await seedMessage(application.dataSource, { body: 'a'.repeat(1601) });
     const [sms, fallback] = await fallBack(twilioSid);
     expect(sms?.body).toBe(`${'a'.repeat(1599)}…`);
     expect(fallback).toMatchObject({ truncated: true, body: sms?.body });
   });
 
-  it('cuts a longer text that Twilio rendered, and splits no emoji', async () => {
+  it('include a cut text that Twilio rendered, without a split emoji', async () => {
     const { twilioSid } = await seedMessage(application.dataSource, { body: '' });
     knownToTwilio(twilioSid, '👋'.repeat(900));
     const [sms, fallback] = await fallBack(twilioSid);
@@ -82,14 +82,14 @@ describe('what the SMS says, and to whom', () => {
     expect(fallback.truncated).toBe(true);
   });
 
-  it('goes to the original recipient without whatsapp:', async () => {
+  it('include the original recipient without whatsapp:', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     const [sms, fallback] = await fallBack(twilioSid);
     expect(sms?.parameters['To']).toBe(recipientOf(twilioSid));
     expect(fallback.toNumber).toBe(recipientOf(twilioSid));
   });
 
-  it('goes to the recipient that Twilio names when asked, where the callback left out To', async () => {
+  it('include the recipient that Twilio returns if the callback left out To', async () => {
     const sid = randomMessageSid();
     const message = await seedMessage(application.dataSource, { twilioSid: sid });
     knownToTwilio(sid, 'Something else');

@@ -60,31 +60,31 @@ describe('the age of the original', () => {
     expect(attemptsFor(application, messageSid)).toEqual([]);
   }
 
-  /** Seconds that Twilio may keep the SMS. */
+  /** The seconds that Twilio can keep the SMS. */
   function validity(messageSid: string): number {
     return Number(attemptsFor(application, messageSid)[0]?.parameters['ValidityPeriod']);
   }
 
-  it('is measured from messages.created_at where nothing else says when it was sent (A5)', async () => {
+  it('counts from messages.created_at if no other source has the time', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     await storedAt(twilioSid, hoursAgo(20));
     expectTooLate(await fallBack(twilioSid), twilioSid);
   });
 
-  it('is measured from Twilio’s date where no sending was reported, whenever the row was stored (A5)', async () => {
+  it('counts from Twilio’s date if no sending was reported, whenever the row was stored', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     sentByTwilioAt(twilioSid, hoursAgo(20));
     expectTooLate(await fallBack(twilioSid), twilioSid);
   });
 
-  it('is measured from its first sent event, whatever Twilio and the row say (A5)', async () => {
+  it('counts from its first sent event, whatever Twilio and the row say', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     sentByTwilioAt(twilioSid, hoursAgo(1));
     await reportedAt(twilioSid, 'sent', hoursAgo(5));
     expectTooLate(await fallBack(twilioSid), twilioSid);
   });
 
-  it('is that of a scheduled message’s sending, not of its row (A5)', async () => {
+  it('is that of a scheduled message’s sending, not of its row', async () => {
     const [known, unknown] = [
       await seedMessage(application.dataSource),
       await seedMessage(application.dataSource),
@@ -94,14 +94,14 @@ describe('the age of the original', () => {
     expect(await fallBack(known.twilioSid)).toMatchObject({ state: 'sent' });
     expect(validity(known.twilioSid)).toBeLessThanOrEqual(3 * 3_600);
     expect(validity(known.twilioSid)).toBeGreaterThan(3 * 3_600 - 120);
-    // Twilio does not know it: that it was scheduled is all that is known.
+    // Twilio does not know it: the only known fact is that it was scheduled.
     await reportedAt(unknown.twilioSid, 'scheduled', hoursAgo(71));
     expect(await fallBack(unknown.twilioSid)).toMatchObject({ state: 'sent' });
   });
 
-  it('is that of the failure at the least, after an outage of any length (A5)', async () => {
+  it('is at least that of the failure, after an outage of any length', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
-    // The failure was stored two days ago; only now it is one of policy, or there is a worker again.
+    // The failure was stored two days ago. Only now its code counts as policy, or a worker runs again.
     await reportedAt(twilioSid, 'undelivered', hoursAgo(48));
     await policyFailure(application, twilioSid);
     expectTooLate(await untilAllIsDone(application, twilioSid), twilioSid);
@@ -115,7 +115,7 @@ describe('the age of the original', () => {
     expect(validity(twilioSid)).toBeGreaterThan(1_680);
   });
 
-  it('is not too great for an operator who says so', async () => {
+  it('is ignored if an operator asks for that', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     await storedAt(twilioSid, hoursAgo(20));
     const { id } = await fallBack(twilioSid);
@@ -140,8 +140,8 @@ describe('the age of the original', () => {
   });
 });
 
-describe('a failure that Twilio was asked for', () => {
-  it('is too old where Twilio says that the original was sent long ago (A5)', async () => {
+describe('a polled failure', () => {
+  it('is too old if Twilio says that the original was sent long ago', async () => {
     const application = await TestApplication.start({ env: { STATUS_POLL_AFTER_MINUTES: '10' } });
     try {
       const { twilioSid: sid } = await seedMessage(application.dataSource);
@@ -174,7 +174,7 @@ describe('a message that WhatsApp has delivered meanwhile', () => {
 
   afterAll(() => application.close());
 
-  it.each(['delivered', 'read'])('has no SMS where %s is stored before its row is (A6)', async (status) => {
+  it.each(['delivered', 'read'])('has no SMS if %s is stored before its row is', async (status) => {
     const sid = randomMessageSid();
     await policyFailure(application, sid);
     await untilFallbackIs(application, sid, 'claimed');
@@ -185,7 +185,7 @@ describe('a message that WhatsApp has delivered meanwhile', () => {
     expect(smsFor(application, sid)).toEqual([]);
   });
 
-  it('has no SMS where Twilio says so when it is asked (A6)', async () => {
+  it('has no SMS if Twilio reports it delivered on request', async () => {
     const { twilioSid } = await seedMessage(application.dataSource, { body: null });
     application.twilio.addMessage({
       sid: twilioSid,
@@ -198,7 +198,7 @@ describe('a message that WhatsApp has delivered meanwhile', () => {
     expect(fallback).toMatchObject({ state: 'skipped', reason: 'delivered_meanwhile' });
   });
 
-  it('has no SMS where the delivery is stored while Twilio is asked about it (A6)', async () => {
+  it('has no SMS if the delivery is stored during the request to Twilio', async () => {
     const { twilioSid } = await seedMessage(application.dataSource, { body: null });
     application.twilio.addMessage({
       sid: twilioSid,
@@ -222,7 +222,7 @@ describe('a message that WhatsApp has delivered meanwhile', () => {
 });
 
 describe('FALLBACK_HOLD_SECONDS', () => {
-  it('gives WhatsApp the time to deliver late, and then the SMS is sent (A6)', async () => {
+  it('gives WhatsApp the time to deliver late, and then the SMS is sent', async () => {
     const application = await TestApplication.start({ env: { FALLBACK_HOLD_SECONDS: '600' } });
     try {
       const [late, never] = [
@@ -275,7 +275,7 @@ describe('FALLBACK_DUPLICATE_WINDOW_SECONDS', () => {
     }
   }
 
-  it('lets one SMS of two with the same text for the same person go, and names the other (A12)', async () => {
+  it('sends one of two SMS with the same text for the same person, and names the other', async () => {
     const { ended, sms } = await twoAlike({ FALLBACK_DUPLICATE_WINDOW_SECONDS: '60' }, ['Hello', 'Hello']);
     expect(sms).toHaveLength(1);
     const sent = ended.find(({ state }) => state === 'sent');
@@ -283,12 +283,12 @@ describe('FALLBACK_DUPLICATE_WINDOW_SECONDS', () => {
     expect(skipped).toMatchObject({ reason: 'duplicate_of', duplicateOf: sent?.id, attempts: 0 });
   });
 
-  it('lets both go where their texts differ', async () => {
+  it('sends both if their texts differ', async () => {
     const { sms } = await twoAlike({ FALLBACK_DUPLICATE_WINDOW_SECONDS: '60' }, ['Hello', 'Hello again']);
     expect(sms).toHaveLength(2);
   });
 
-  it('lets both go where it is not set', async () => {
+  it('sends both if it is not set', async () => {
     const { sms } = await twoAlike({}, ['Hello', 'Hello']);
     expect(sms).toHaveLength(2);
   });

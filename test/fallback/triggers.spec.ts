@@ -6,7 +6,7 @@ import { findFallback, policyFailure, recipientOf, smsFor, untilAllIsDone } from
 import { untilQueueIsEmpty } from '../support/job-queue.js';
 import { randomMessageSid, seedMessage } from '../support/seed.js';
 
-describe('what triggers a fallback', () => {
+describe('the trigger of a fallback', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
@@ -16,7 +16,7 @@ describe('what triggers a fallback', () => {
   afterAll(() => application.close());
 
   it.each(['failed', 'undelivered'])(
-    'a WhatsApp message that is %s with 63049 becomes one SMS with its text (trap 2)',
+    'is a WhatsApp message that is %s with 63049, and its SMS has the same text',
     async (status) => {
       const message = await seedMessage(application.dataSource);
       await policyFailure(application, message.twilioSid, { status });
@@ -38,14 +38,14 @@ describe('what triggers a fallback', () => {
     ['failed on Messenger', { status: 'failed', extra: { To: 'messenger:1234', From: 'messenger:5678' } }],
   ];
 
-  it.each(harmless)('a message that is %s triggers nothing', async (_, overrides) => {
+  it.each(harmless)('is not a message that is %s', async (_, overrides) => {
     const message = await seedMessage(application.dataSource);
     await policyFailure(application, message.twilioSid, overrides);
     // The policy failure of another message goes the whole way, so this one's callback was handled before.
     await expectNothingSent(message.twilioSid);
   });
 
-  it('an SMS that is undelivered with 63049 triggers nothing', async () => {
+  it('is not an SMS that is undelivered with 63049', async () => {
     const message = await seedMessage(application.dataSource);
     const { status } = await application.twilio.sendCallback({
       url: WEBHOOK_URL,

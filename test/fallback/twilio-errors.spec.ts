@@ -14,7 +14,7 @@ import {
 import { seedMessage } from '../support/seed.js';
 import { until } from '../support/until.js';
 
-describe('an SMS that Twilio does not take', () => {
+describe('an SMS that Twilio refuses', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
@@ -24,7 +24,7 @@ describe('an SMS that Twilio does not take', () => {
   afterAll(() => application.close());
 
   it.each([21211, 21408, 21610, 21614, 21617])(
-    'is not sent again, and the fallback has failed with its code: %i',
+    'is not sent again, and the fallback fails with its code: %i',
     async (code) => {
       const { twilioSid } = await seedMessage(application.dataSource);
       const fault = { type: 'error', status: 400, code, message: `Refused with ${code}` } as const;
@@ -43,7 +43,7 @@ describe('an SMS that Twilio does not take', () => {
     },
   );
 
-  it('for now is sent again after the time that Twilio’s Retry-After asks for', async () => {
+  it('is sent again after the time in Twilio’s Retry-After', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     const fault = { type: 'error', status: 429, code: 20429, retryAfterSeconds: 90 } as const;
     application.twilio.failNext({ on: 'create', fault });
@@ -67,7 +67,7 @@ describe('an SMS that Twilio does not take', () => {
     { status: 400, code: 21611 },
     { status: 400, code: 30001 },
     { status: 401, code: 20003 },
-  ])('for now, with HTTP $status and code $code, is sent again', async (error) => {
+  ])('is sent again after HTTP $status and code $code', async (error) => {
     const { twilioSid } = await seedMessage(application.dataSource);
     let isRefusing = true;
     const fault = { type: 'error', ...error } as const;
@@ -95,7 +95,7 @@ describe('an SMS that Twilio does not take', () => {
   }
 });
 
-describe('while Twilio is out of reach, an SMS', () => {
+describe('an SMS while Twilio is unreachable', () => {
   it('is tried again until Twilio is back, and sent once', async () => {
     const gone = await TwilioSimulator.start();
     const { baseUrl } = gone;

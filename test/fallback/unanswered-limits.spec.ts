@@ -26,7 +26,7 @@ describe('an SMS that Twilio never answers and never lists', () => {
 
   afterAll(() => application.close());
 
-  it('has failed when Twilio could not be asked for so long, and is not sent again', async () => {
+  it('fails after Twilio was unavailable for so long, and is not sent again', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     application.twilio.failNext({ on: 'create', fault: { type: 'resetAfterAccepting' } });
     const fault = { type: 'error', status: 500, code: 20500 } as const;
@@ -49,7 +49,7 @@ describe('an SMS that Twilio never answers and never lists', () => {
   });
 });
 
-describe('an SMS that Twilio refuses now and then, and now and then does not answer', () => {
+describe('an SMS that Twilio sometimes refuses and sometimes does not answer', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
@@ -61,7 +61,7 @@ describe('an SMS that Twilio refuses now and then, and now and then does not ans
 
   afterAll(() => application.close());
 
-  it('is sent five times at the most without an answer', async () => {
+  it('is sent at most five times without an answer', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     application.twilio.failNext({ on: 'create', times: 5, fault: { type: 'resetBeforeAccepting' } });
     await policyFailure(application, twilioSid);
@@ -75,7 +75,7 @@ describe('an SMS that Twilio refuses now and then, and now and then does not ans
     expect(attemptsFor(application, twilioSid)).toHaveLength(5);
   });
 
-  it('is sent more than five times in all: a refusal is an answer', async () => {
+  it('is sent more than five times in all, because a refusal is an answer', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     const unanswered = { type: 'resetBeforeAccepting' } as const;
     const refused = { type: 'error', status: 429, code: 20429 } as const;

@@ -63,7 +63,7 @@ describe('an SMS whose sending Twilio did not answer', () => {
     ).length;
   }
 
-  /** Lets one more look take place now, and waits until it has ended without a finding. */
+  /** Starts one more look now, and waits until it has ended without a finding. */
   async function lookInVain(messageSid: string): Promise<void> {
     const { id } = await until('the last look to end', async () => {
       const fallback = await findFallback(application, messageSid);
@@ -90,7 +90,7 @@ describe('an SMS whose sending Twilio did not answer', () => {
     expect(sms).toMatchObject({ twilioSid: fallback.smsMessageSid, channel: 'sms' });
   }
 
-  it.each(accepted)('is recognized by its own callback, after $type (traps 6 and 7)', async (fault) => {
+  it.each(accepted)('is recognized by its own callback and not sent again after $type', async (fault) => {
     application.twilio.listDelayMilliseconds = Infinity;
     const messageSid = await fallBack(fault);
     // Twilio's list never shows it.
@@ -107,7 +107,7 @@ describe('an SMS whose sending Twilio did not answer', () => {
     expect(looksFor(messageSid)).toBeGreaterThan(0);
   });
 
-  it('is not sent again while Twilio’s list cannot be had, however long that is', async () => {
+  it('is not sent again while Twilio’s list is unavailable, however long that is', async () => {
     application.twilio.callbackPlan = silent;
     let isAway = true;
     const fault = { type: 'error', status: 500, code: 20500 } as const;
@@ -126,7 +126,7 @@ describe('an SMS whose sending Twilio did not answer', () => {
   });
 
   it.each(notAccepted)(
-    'is sent again after $type, once the settling time has shown that it was not accepted (trap 7)',
+    'is sent again after $type only once the settling time shows that it was not accepted',
     async (fault) => {
       const messageSid = await fallBack(fault);
       await lookInVain(messageSid);

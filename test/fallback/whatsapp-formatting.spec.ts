@@ -37,7 +37,7 @@ const RENDERED: readonly (readonly [text: string, plain: string])[] = [
   ['> * item', '- item'],
   ['* a *', '- a *'],
   ['*> quote*', 'quote'],
-  // Links lose the marks around them only.
+  // Links lose only the marks around them.
   ['*https://example.com/x_y*', 'https://example.com/x_y'],
   ['_More: https://example.com/terms_', 'More: https://example.com/terms'],
   ['*Pay at https://example.com/x*.', 'Pay at https://example.com/x.'],
@@ -52,7 +52,7 @@ const RENDERED: readonly (readonly [text: string, plain: string])[] = [
 const UNCHANGED: readonly string[] = [
   '',
   'Plain text.',
-  // Not next to a word, or inside one.
+  // Marks that are not next to a word, or are inside one.
   '5 * 3 * 2',
   '2*3*4',
   'snake_case_name',
@@ -91,7 +91,7 @@ const UNCHANGED: readonly string[] = [
   '_foo_@example.com',
   'first_last_@example.com',
   '@handle_name_ and @_handle_',
-  // Code that is not closed, or has nothing in it.
+  // Code that is not closed or is empty.
   '`',
   '``',
   '```',
@@ -142,8 +142,8 @@ describe('withoutFormatting', () => {
   const code = fc.constantFrom('`', '```', '`*x*`', '``');
   const withCode = textOf(fc.oneof(piece, code));
 
-  // Where a mark before a link is gone, the link may no longer be one: `*a*_www.*/*_`.
-  it('changes nothing the second time, unless there is code or a link', () => {
+  // Without the mark before it, a link may no longer be one: `*a*_www.*/*_`.
+  it('changes nothing the second time, unless the text has code or a link', () => {
     fc.assert(
       fc.property(textOf(pieceWithoutLinks), (text) => {
         const once = withoutFormatting(text);
@@ -153,7 +153,7 @@ describe('withoutFormatting', () => {
     );
   });
 
-  /** What is left of a text without the characters of another that has them in the same order. */
+  /** The rest of a text without the characters of another, which it contains in the same order. */
   function removed(text: string, plain: string): string {
     let rest = '';
     let at = 0;

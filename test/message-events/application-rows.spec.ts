@@ -15,7 +15,7 @@ function eventRow() {
   return { ...event, channel: 'whatsapp', account_sid: 'AC1', payload: {}, source: 'callback' };
 }
 
-/** With a value for each column. */
+/** An event with a value for each column. */
 function fullReport(messageSid: string): MessageStatusReport {
   return {
     ...{ messageSid, messageStatus: 'undelivered', channel: 'sms', accountSid: 'AC1', source: 'poll' },
@@ -45,7 +45,7 @@ describe("the application's row of a message that gets a callback", () => {
     expect((await postCallback(application, { parameters })).status).toBe(204);
   }
 
-  /** As the value of a connection that has just been made. */
+  /** Resets the value to that of a new connection. */
   async function settings(): Promise<Record<string, string>> {
     const rows = await application.query<{ name: string; setting: string }>(
       'select name, current_setting(name) as setting from unnest($1::text[]) as names (name)',
@@ -68,7 +68,7 @@ describe("the application's row of a message that gets a callback", () => {
     }
   }
 
-  /** It is in the log, and its message's row does not follow. */
+  /** The event is in the log, and its message's row does not follow. */
   async function expectEventWhereTriggerDoes(statement: string): Promise<void> {
     await whereTriggerDoes(statement, async () => {
       const { twilioSid } = await seedMessage(application.dataSource);
@@ -83,11 +83,11 @@ describe("the application's row of a message that gets a callback", () => {
     ['an exception', `raise exception 'no'`],
     ['a failed assertion', 'assert false'],
     ['a division by zero', 'perform 1 / 0'],
-  ])('undoes nothing of the log where its trigger ends with %s', async (_, statement) => {
+  ])('cannot undo the log if its trigger ends with %s', async (_, statement) => {
     await expectEventWhereTriggerDoes(statement);
   });
 
-  it('undoes nothing of the log where it cannot be looked for, and follows once it can', async () => {
+  it('cannot undo the log if the lookup fails, and follows once that works', async () => {
     const { twilioSid, id } = await seedMessage(application.dataSource);
     const links = () =>
       application.query('select message_id from message_events where message_sid = $1', [twilioSid]);
@@ -143,7 +143,7 @@ describe("the application's row of a message that gets a callback", () => {
     });
   });
 
-  it('is tied to its event, and its neighbour in the group to none, where that has no row', async () => {
+  it('is linked to its event, and its neighbor in the group to none if that has no row', async () => {
     const { twilioSid, id } = await seedMessage(application.dataSource);
     const reports = [fullReport(twilioSid), fullReport(randomMessageSid())];
     const stored = await application.app.get(MessageEventsStore).record(reports, () => false);
@@ -157,7 +157,7 @@ describe("the application's row of a message that gets a callback", () => {
     expect(links).toEqual([{ message_id: id }, { message_id: null }]);
   });
 
-  it('does not decide on what is kept of an event: each column is, where it is, where not, and where it is refused', async () => {
+  it('does not decide what is kept of an event: each column is, whether the row exists, is missing, or is refused', async () => {
     const store = application.app.get(MessageEventsStore);
     const unknownSid = randomMessageSid();
     const { twilioSid: knownSid } = await seedMessage(application.dataSource);
@@ -177,10 +177,10 @@ describe("the application's row of a message that gets a callback", () => {
     expect(Object.values(first?.kept ?? {})).not.toContain(null);
   });
 
-  // The embedded database serves one transaction at a time, so that none can look at what another one has replaced, and has
+  // The embedded database serves one transaction at a time, so none can see what another one has replaced, and it has
   // no limit on a statement.
   if (process.env.TEST_DATABASE_URL !== undefined) {
-    it('is asked for by a statement that a connection prepares once', async () => {
+    it('is looked up by a statement that a connection prepares once', async () => {
       await application.dataSource.transaction(async (manager) => {
         const uses = `select name, generic_plans + custom_plans as uses from pg_prepared_statements`;
         const [before] = await manager.query<{ uses: string }[]>(uses);
@@ -191,11 +191,11 @@ describe("the application's row of a message that gets a callback", () => {
       });
     });
 
-    it('undoes nothing of the log where its triggers take longer than a statement may', async () => {
+    it('cannot undo the log if its triggers take longer than the limit of a statement', async () => {
       await expectEventWhereTriggerDoes('perform pg_sleep(60)');
     });
 
-    it('is locked and updated by one and the same transaction, so that it needs no multixact', async () => {
+    it('is locked and updated by one transaction, so that it needs no multixact', async () => {
       const { twilioSid, id } = await seedMessage(application.dataSource);
       const reader = application.dataSource.createQueryRunner();
       await reader.startTransaction('REPEATABLE READ');
@@ -210,7 +210,7 @@ describe("the application's row of a message that gets a callback", () => {
           [id],
         );
         expect(current?.status).toBe('sent');
-        // Where several transactions had a part in it, xmax would be the number of a multixact.
+        // If several transactions had locked it, xmax would be the number of a multixact.
         expect(replaced).toEqual({ status: 'queued', xmax: current?.xmin });
       } finally {
         await reader.rollbackTransaction();

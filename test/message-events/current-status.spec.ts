@@ -15,7 +15,7 @@ function messageLinkPostponed(messageSid: string) {
   return { id: randomUUID(), occurredAt: new Date().toISOString(), messageSid };
 }
 
-/** What the callback of a fallback's SMS says. */
+/** The parameters of a callback of a fallback's SMS. */
 function smsReport(messageSid: string): MessageStatusReport {
   return {
     ...{ messageSid, messageStatus: 'delivered', channel: 'sms', toNumber: null, fromNumber: null },
@@ -67,14 +67,14 @@ describe("a message's row", () => {
     ['undelivered', ['undelivered', 'failed'], 'accepted'],
     ['sent', ['sent'], "the application's own word"],
     ['delivered', ['sent'], 'delivered'],
-  ])('has the status %s after the callbacks %j, where it was %s', async (status, statuses, before) => {
+  ])('has the status %s after the callbacks %j, if it was %s', async (status, statuses, before) => {
     const { twilioSid } = await seedMessage(application.dataSource, { status: before });
     await report(twilioSid, ...statuses);
     expect(await statusOf(twilioSid)).toBe(status);
   });
 
   it.each(['sent', null, "the application's own word"])(
-    'keeps its status %s when a status comes that is not known',
+    'keeps its status %s when an unknown status comes',
     async (before) => {
       const { twilioSid } = await seedMessage(application.dataSource, { status: before });
       await report(twilioSid, 'teleported');
@@ -82,7 +82,7 @@ describe("a message's row", () => {
     },
   );
 
-  it('has the same status in the end, whatever the order of the callbacks (trap 9)', async () => {
+  it('ends with the same status, whatever the order of the callbacks', async () => {
     const order = fc.shuffledSubarray([...STATUSES_BY_RANK, 'teleported'], { minLength: 3, maxLength: 6 });
     const together = fc.boolean();
     await fc.assert(
@@ -97,7 +97,7 @@ describe("a message's row", () => {
     );
   });
 
-  it('is named by its events, and no other row is touched', async () => {
+  it('is named by its events, and no other row changes', async () => {
     const [message, other] = [
       await seedMessage(application.dataSource),
       await seedMessage(application.dataSource),
@@ -110,7 +110,7 @@ describe("a message's row", () => {
     expect(await statusOf(other.twilioSid)).toBe('queued');
   });
 
-  it('is tied to the events that were there before it by linkMessage, and gets their status', async () => {
+  it('is linked by linkMessage to the events that came before it, and gets their status', async () => {
     const twilioSid = randomMessageSid();
     await report(twilioSid, 'delivered', 'sent', 'teleported');
     expect(await linksOf(twilioSid)).toEqual(Array(3).fill({ message_id: null }));
@@ -120,7 +120,7 @@ describe("a message's row", () => {
     expect(await statusOf(twilioSid)).toBe('delivered');
   });
 
-  it('keeps a higher status when linkMessage finds a lower one, and linkMessage may be repeated', async () => {
+  it('keeps a higher status when linkMessage finds a lower one, and linkMessage can be repeated', async () => {
     const twilioSid = randomMessageSid();
     await report(twilioSid, 'sent');
     await seedMessage(application.dataSource, { twilioSid, status: 'read' });
@@ -130,7 +130,7 @@ describe("a message's row", () => {
     expect(await statusOf(twilioSid)).toBe('read');
   });
 
-  it('may be deleted; its events stay', async () => {
+  it('can be deleted, and its events stay', async () => {
     const { twilioSid, id } = await seedMessage(application.dataSource);
     await report(twilioSid, 'sent');
     await application.query('delete from messages where id = $1', [id]);
@@ -146,7 +146,7 @@ describe("a message's row", () => {
   it.each([
     ['trigger', 'create trigger refuse_status before'],
     ['deferred trigger', 'create constraint trigger refuse_status after'],
-  ])('is nothing that the log depends on: what a %s refuses is stored all the same', async (kind, create) => {
+  ])('cannot affect the log: what a %s refuses is still stored', async (kind, create) => {
     const { twilioSid } = await seedMessage(application.dataSource);
     await application.query(
       `create function refuse_status() returns trigger language plpgsql as
@@ -162,7 +162,7 @@ describe("a message's row", () => {
       expect(await statusOf(twilioSid)).toBe('queued');
       await application.app.get(MessageLinks).onPostponed(messageLinkPostponed(twilioSid));
       await application.app.get(MessageLinks).onPostponed(messageLinkPostponed(twilioSid));
-      // One line for the reason, and no job that fails.
+      // One line gives the reason, and no job fails.
       expect(warningsOf('messages does not take its status')).toMatchObject([
         [{ error: 'the application refuses delivered' }],
       ]);
@@ -177,9 +177,9 @@ describe("a message's row", () => {
     });
   });
 
-  // The embedded database serves one transaction at a time: there nothing can be locked by another one.
+  // The embedded database serves one transaction at a time, so no other one can hold a lock.
   if (process.env.TEST_DATABASE_URL !== undefined) {
-    it('holds up no callback while the application has it locked, and follows once it is free', async () => {
+    it('delays no callback while the application has it locked, and follows once it is free', async () => {
       const locked = await seedMessage(application.dataSource);
       const free = await seedMessage(application.dataSource);
       const owner = application.dataSource.createQueryRunner();
@@ -200,7 +200,7 @@ describe("a message's row", () => {
       });
     });
 
-    it("of a fallback's SMS follows an event that was being stored when it was added itself", async () => {
+    it("of a fallback's SMS follows an event that was being stored during its insert", async () => {
       await application.query(
         `create function wait_for_test() returns trigger language plpgsql as
            $$ begin perform pg_advisory_xact_lock(4711); return new; end $$`,
@@ -230,7 +230,7 @@ describe("a message's row", () => {
     it.each([
       ['is locked for a while', 'before'],
       ['is locked for a while, and the row is added meanwhile', 'while'],
-    ])('follows, and no callback is lost, where the whole table %s', async (_, added) => {
+    ])('follows, and no callback is lost, if the whole table %s', async (_, added) => {
       const twilioSid = randomMessageSid();
       if (added === 'before') await seedMessage(application.dataSource, { twilioSid });
       const owner = application.dataSource.createQueryRunner();
@@ -253,7 +253,7 @@ describe("a message's row", () => {
       });
     });
 
-    it('has its callbacks answered 503 where the whole table is locked for longer than a statement may take', async () => {
+    it("costs its callbacks a 503 if the whole table is locked for longer than a statement's limit", async () => {
       const { twilioSid } = await seedMessage(application.dataSource);
       const owner = application.dataSource.createQueryRunner();
       await owner.startTransaction();

@@ -42,7 +42,7 @@ describe('GroupCommit', () => {
     });
   }
 
-  /** The commit that is under way; each of the earlier ones has ended. */
+  /** The current commit. Each of the earlier ones has ended. */
   async function commitUnderWay(number: number): Promise<OpenCommit> {
     for (let turns = 0; turns < 20 && commits.length < number; turns += 1) await Promise.resolve();
     const commit = commits[number - 1];
@@ -66,7 +66,7 @@ describe('GroupCommit', () => {
     expect(await Promise.all(added)).toEqual(['a kept', 'b kept', 'c kept']);
   });
 
-  it('tells an item nothing before the commit that holds it has ended', async () => {
+  it('resolves an item only after the commit that holds it has ended', async () => {
     const told: string[] = [];
     const [first, second] = ['a', 'b'].map(async (item) => told.push(await group.add(item)));
     (await commitUnderWay(1)).succeed();
@@ -85,7 +85,7 @@ describe('GroupCommit', () => {
     expect(commits.map(({ items }) => items.length)).toEqual([1, 3, 2]);
   });
 
-  it('fails the item whose fault it is, and keeps its neighbours', async () => {
+  it('fails the item that is at fault and keeps its neighbors', async () => {
     const added = ['a', 'b', 'bad', 'c'].map((item) => group.add(item));
     const outcomes = Promise.allSettled(added);
     (await commitUnderWay(1)).succeed();
@@ -102,7 +102,7 @@ describe('GroupCommit', () => {
     ]);
   });
 
-  it('tries no further item by itself once the connection has broken, and fails all of them', async () => {
+  it('tries no further item alone once the connection has broken, and fails all of them', async () => {
     const outcomes = Promise.allSettled(['a', 'b', 'c', 'd', 'e'].map((item) => group.add(item)));
     (await commitUnderWay(1)).succeed();
     (await commitUnderWay(2)).fail(new ItemsFault('one of three'));
@@ -117,7 +117,7 @@ describe('GroupCommit', () => {
     expect(commits).toHaveLength(4);
   });
 
-  it('fails every item of a commit where it is no fault of an item, without another try', async () => {
+  it('fails every item of a commit if no item is at fault, without another try', async () => {
     const [first, ...others] = ['a', 'b', 'c'].map((item) => group.add(item));
     const outcomes = Promise.allSettled(others);
     (await commitUnderWay(1)).succeed();
@@ -128,14 +128,14 @@ describe('GroupCommit', () => {
     expect(commits).toHaveLength(2);
   });
 
-  it('fails those that wait, too, where the connection broke: they would only wait for the same', async () => {
+  it('fails the waiting items too if the connection broke, because they would fail the same way', async () => {
     const outcomes = Promise.allSettled(['a', 'b', 'c', 'd', 'e'].map((item) => group.add(item)));
     (await commitUnderWay(1)).fail(new Error('the connection broke'));
     expect(await outcomes).toMatchObject(Array(5).fill({ reason: { message: 'the connection broke' } }));
     expect(commits).toHaveLength(1);
   });
 
-  it('goes on after a commit that failed', async () => {
+  it('continues after a failed commit', async () => {
     const failed = group.add('a');
     (await commitUnderWay(1)).fail(new Error('the connection broke'));
     await expect(failed).rejects.toThrow('the connection broke');
@@ -144,7 +144,7 @@ describe('GroupCommit', () => {
     expect(await next).toBe('b kept');
   });
 
-  it('rejects an item at once while the maximum waits, and takes others afterwards', async () => {
+  it('rejects an item at once while the maximum waits, and accepts others afterwards', async () => {
     const added = ['a', 'b', 'c', 'd', 'e', 'f'].map((item) => group.add(item));
     await expect(group.add('g')).rejects.toThrow(GroupCommitFullError);
     (await commitUnderWay(1)).succeed();
@@ -156,7 +156,7 @@ describe('GroupCommit', () => {
     expect(await later).toBe('h kept');
   });
 
-  it('commits the items of one turn of the event loop together where it is told to wait for its end', async () => {
+  it("commits the items of one turn of the event loop together if it waits for the turn's end", async () => {
     group = createGroup({ beforeCommit: nextTurn });
     const added = ['a', 'b', 'c', 'd'].map((item) => group.add(item));
     expect(commits).toEqual([]);
@@ -172,7 +172,7 @@ describe('GroupCommit', () => {
     expect(await Promise.all(added)).toEqual(['a kept', 'b kept', 'c kept', 'd kept']);
   });
 
-  it('rejects an item that the commit returned no result for', async () => {
+  it('rejects an item if the commit returns no result for it', async () => {
     const added = group.add('a');
     (await commitUnderWay(1)).succeed([]);
     await expect(added).rejects.toThrow('no result');

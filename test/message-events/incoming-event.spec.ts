@@ -30,7 +30,7 @@ describe('the ids of events that are stored together', () => {
     expect([...ids].sort()).toEqual(ids);
   });
 
-  it('carry the time at which they were made', () => {
+  it('carry the time of their creation', () => {
     const before = Date.now();
     const [event] = incomingEvents(reports(1));
     const time = parseInt(String(event?.id).replaceAll('-', '').slice(0, 12), 16);
@@ -38,12 +38,12 @@ describe('the ids of events that are stored together', () => {
     expect(time).toBeLessThanOrEqual(Date.now());
   });
 
-  it('are never the same twice, also of groups that are made in one millisecond', () => {
+  it('never repeat, not even among groups of one millisecond', () => {
     const ids = Array.from({ length: 400 }, () => incomingEvents(reports(25)).map(({ id }) => id)).flat();
     expect(new Set(ids).size).toBe(10_000);
   });
 
-  it('are none for no report', () => {
+  it('are an empty list without reports', () => {
     expect(incomingEvents([])).toEqual([]);
   });
 });

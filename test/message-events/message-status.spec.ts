@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { STATUSES_BY_RANK, statusRank } from '../../src/message-events/message-status.js';
 
-/** Twilio's OpenAPI document api_v2010, message_enum_status. */
+/** The statuses in Twilio's OpenAPI document api_v2010, message_enum_status. */
 const TWILIO_STATUSES = [
   'queued',
   'sending',
@@ -22,7 +22,7 @@ const TWILIO_STATUSES = [
 const known = fc.constantFrom(...TWILIO_STATUSES);
 const arrivals = fc.uniqueArray(known, { minLength: 1 });
 
-/** What `messages.status` becomes as statuses arrive one by one. */
+/** The value of `messages.status` after statuses arrive one by one. */
 function afterArrival(statuses: readonly string[]): string | undefined {
   return statuses.reduce<string | undefined>(
     (current, next) => (current !== undefined && statusRank(next) <= statusRank(current) ? current : next),
@@ -31,19 +31,19 @@ function afterArrival(statuses: readonly string[]): string | undefined {
 }
 
 describe('the rank of a status', () => {
-  it('is given to each of the 13 statuses of Twilio, and no two have the same', () => {
+  it('exists for each of the 13 statuses of Twilio, and no two share one', () => {
     expect([...STATUSES_BY_RANK].sort()).toEqual([...TWILIO_STATUSES].sort());
     expect(new Set(TWILIO_STATUSES.map(statusRank)).size).toBe(13);
     expect(Math.min(...TWILIO_STATUSES.map(statusRank))).toBe(1);
   });
 
-  it('is 0 for a status that is not known', () => {
+  it('is 0 for an unknown status', () => {
     expect(statusRank('teleported')).toBe(0);
     expect(statusRank('')).toBe(0);
     expect(statusRank('SENT')).toBe(0);
   });
 
-  it('follows the way of a message', () => {
+  it('follows the life of a message', () => {
     for (const way of [
       ['accepted', 'queued', 'sending', 'sent', 'delivered', 'read'],
       ['scheduled', 'canceled'],

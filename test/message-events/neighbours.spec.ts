@@ -53,7 +53,7 @@ describe('reports that are committed together', () => {
     ['an id that is none', { smsFallbackId: 'not-a-uuid' }],
     ['a column left out', { channel: undefined }],
     ['a number that is too long for the index', { toNumber: randomBytes(3_000).toString('hex') }],
-  ])('are all kept but the one that PostgreSQL refuses, with %s (trap 13)', async (_, fault) => {
+  ])('are all kept except one that PostgreSQL refuses, with %s', async (_, fault) => {
     const bad = report(fault);
     const good = Array.from({ length: 8 }, () => report());
     const outcomes = await Promise.allSettled(
@@ -75,7 +75,7 @@ describe('reports that are committed together', () => {
     expect(recorded).toEqual(reports.map(({ messageSid }) => ({ id: ids.get(messageSid), repeated: false })));
   });
 
-  it('get the id of the first where they repeat one another, and one of them is new', async () => {
+  it('get the id of the first if they repeat one another, and one of them is new', async () => {
     const one = report();
     const recorded = await Promise.all(
       [report(), one, one, report(), one].map((each) => service.record(each)),
@@ -86,7 +86,7 @@ describe('reports that are committed together', () => {
     expect(repeats.filter((each) => each?.repeated === false)).toHaveLength(1);
   });
 
-  it('leave the highest of the statuses that they have for one message', async () => {
+  it('keep the highest status of one message', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     const statuses = ['queued', 'read', 'sent', 'teleported', 'delivered'];
     await Promise.all(
@@ -97,7 +97,7 @@ describe('reports that are committed together', () => {
     );
   });
 
-  it("let each message's row follow but the one that the application refuses", async () => {
+  it("let each message's row follow except the one that the application refuses", async () => {
     const refused = await seedMessage(application.dataSource);
     const others = await Promise.all(Array.from({ length: 4 }, () => seedMessage(application.dataSource)));
     await application.query(
@@ -128,7 +128,7 @@ describe('reports that are committed together', () => {
     expect(await rowsOf(reports)).toHaveLength(5);
   });
 
-  it('are refused without harm where too many wait', async () => {
+  it('are refused without harm if too many wait', async () => {
     const reports = Array.from({ length: 10_400 }, () => report());
     const outcomes = await Promise.allSettled(reports.map((each) => service.record(each)));
     const refused = reports.filter((_, index) => outcomes[index]?.status === 'rejected');

@@ -66,7 +66,7 @@ describe('two replicas on one database', () => {
     return Promise.all(replicas.flatMap(send));
   }
 
-  it.each([1, 2])('make one row of 50 callbacks at once at %i of them', async (receiving) => {
+  it.each([1, 2])('make one row from 50 callbacks at once at %i of them', async (receiving) => {
     const parameters = statusParameters();
     const answers = await Promise.all(
       replicas
@@ -91,7 +91,7 @@ describe('two replicas on one database', () => {
     expect(first).toHaveLength(1);
   });
 
-  it('make one row of a policy failure that both get, and one domain event', async () => {
+  it('make one row and one domain event from a policy failure that both get', async () => {
     const parameters = statusParameters({
       MessageStatus: 'undelivered',
       ErrorCode: '63049',
@@ -114,7 +114,7 @@ describe('two replicas on one database', () => {
     expect(deliveredEventIds).toEqual([events[0]?.id]);
   });
 
-  it('keep every callback of messages that they both get callbacks of, in any order', async () => {
+  it('keep every callback of messages that they share, in any order', async () => {
     const statuses = ['queued', 'sending', 'sent', 'delivered', 'read'];
     const messages = await Promise.all(
       Array.from({ length: 40 }, () => seedMessage(anyReplica().dataSource)),

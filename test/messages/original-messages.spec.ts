@@ -29,7 +29,7 @@ originalMessagesSuite('TypeOrmOriginalMessages', async () => {
   };
 });
 
-/** An application that keeps its messages in no table of ours. */
+/** An application that keeps its messages outside our tables. */
 class InMemoryOriginalMessages extends OriginalMessages {
   private readonly messages = new Map<string, OriginalMessage>();
 
@@ -60,7 +60,7 @@ originalMessagesSuite('InMemoryOriginalMessages', () => {
 });
 
 describe('an OriginalMessages of another team', () => {
-  it('is asked in the place of the tables, and the SMS says what it knows', async () => {
+  it('replaces the tables, and the SMS has its text', async () => {
     const tickets = new InMemoryOriginalMessages();
 
     @Module({

@@ -9,7 +9,7 @@ export interface StoredMessage {
   readonly company: { readonly phoneNumber: string | null } | null;
 }
 
-/** What the suite needs of the application behind an OriginalMessages. */
+/** What the suite needs from the application behind an OriginalMessages. */
 export interface OriginalMessagesHarness {
   readonly originalMessages: OriginalMessages;
   /** Stores a WhatsApp message as the application does. */
@@ -17,7 +17,7 @@ export interface OriginalMessagesHarness {
   close(): Promise<void>;
 }
 
-/** What the fallback relies on: run it for every implementation of the port OriginalMessages. */
+/** The contract that the fallback relies on. Run it for every implementation of the port OriginalMessages. */
 export function originalMessagesSuite(name: string, open: () => Promise<OriginalMessagesHarness>): void {
   describe(`${name} as an OriginalMessages`, () => {
     let harness: OriginalMessagesHarness;
@@ -34,7 +34,7 @@ export function originalMessagesSuite(name: string, open: () => Promise<Original
       return harness.originalMessages.findByTwilioSid(twilioSid);
     }
 
-    it('finds nothing until the message is stored, and then finds it (trap 8)', async () => {
+    it('finds nothing until the message is stored, and then finds it', async () => {
       const twilioSid = newSid();
       expect(await harness.originalMessages.findByTwilioSid(twilioSid)).toBeNull();
       await harness.store({ twilioSid, body: 'Late', company: { phoneNumber: null } });
@@ -49,21 +49,21 @@ export function originalMessagesSuite(name: string, open: () => Promise<Original
       expect(await Promise.all(found)).toMatchObject([{ body: 'One' }, { body: 'Other' }]);
     });
 
-    it('tells the text exactly as it was stored', async () => {
+    it('returns the text exactly as it was stored', async () => {
       expect(await find({ body: ' Grüße 👋\n' })).toMatchObject({ body: ' Grüße 👋\n' });
     });
 
-    it('tells of an empty text that it is empty, as of a template that Twilio renders', async () => {
+    it('returns an empty text as empty, as of a template that Twilio renders', async () => {
       expect((await find({ body: null }))?.body ?? '').toBe('');
       expect((await find({ body: '' }))?.body ?? '').toBe('');
     });
 
-    it('tells the company’s number, or that it has none', async () => {
+    it('returns the company’s number, or that it has none', async () => {
       expect((await find({}))?.company).toMatchObject({ phoneNumber: '+15550001111' });
       expect((await find({ company: { phoneNumber: null } }))?.company).toMatchObject({ phoneNumber: null });
     });
 
-    it('tells that there is no company', async () => {
+    it('reports a missing company', async () => {
       expect(await find({ company: null })).toMatchObject({ company: null });
     });
   });

@@ -5,7 +5,7 @@ import { numberForms, parseSender, parseStoredNumber, smsNumber } from '../../sr
 
 const E164 = /^\+[1-9][0-9]{6,14}$/;
 
-/** Whatever Twilio, an application or a stranger may write as an address. */
+/** Anything that Twilio, an application, or a stranger can write as an address. */
 const address = fc.oneof(
   fc.string({ unit: 'binary' }),
   fc
@@ -16,7 +16,7 @@ const address = fc.oneof(
   fc.stringMatching(/^(whatsapp:)?\+(1|44|49|52|521|54|549|55|229)[0-9]{3,12}$/),
 );
 
-/** Numbers of the countries in which WhatsApp has a form of its own, and of others. */
+/** Numbers of the countries for which WhatsApp has its own form, and of others. */
 const number = fc.oneof(
   fc.stringMatching(/^\+52(1)?[2-9][0-9]{9}$/),
   fc.stringMatching(/^\+55[1-9][1-9](9)?[6-9][0-9]{7}$/),
@@ -26,20 +26,20 @@ const number = fc.oneof(
 );
 
 describe('an address', () => {
-  it('gives an SMS nothing but E.164 to be sent to, whatever it is', () => {
+  it('gives an SMS only an E.164 recipient, whatever the address is', () => {
     fc.assert(
       fc.property(address, (text) => {
         const parsed = parseAddress(text);
         const to = parsed.kind === 'phone' && parsed.text !== null ? smsNumber(parsed.text) : null;
         expect(to ?? '+15550107001').toMatch(E164);
-        // What is sent to has the digits of a number that was written as one.
+        // The recipient has the digits of a number that was written as one.
         if (to !== null) expect(text).toMatch(/\+[1-9][0-9]{6,14}$/);
       }),
       { numRuns: 2_000 },
     );
   });
 
-  it('gives an SMS nothing but E.164 to be sent from, whatever the application stores', () => {
+  it('gives an SMS only an E.164 sender, whatever the application stores', () => {
     fc.assert(
       fc.property(address, (text) => {
         expect(parseSender(text) ?? '+15550107001').toMatch(E164);
@@ -83,7 +83,7 @@ describe('an address', () => {
 });
 
 describe('the forms of a number', () => {
-  it('are found from each other', () => {
+  it('lead to each other', () => {
     fc.assert(
       fc.property(number, (written) => {
         const forms = numberForms(written);
@@ -93,7 +93,7 @@ describe('the forms of a number', () => {
     );
   });
 
-  it('have one among them that SMS needs, which is its own', () => {
+  it('include the one that SMS needs, which is its own', () => {
     fc.assert(
       fc.property(number, (written) => {
         const forms = numberForms(written);
@@ -112,13 +112,13 @@ describe('a person’s number as an application stores it', () => {
     ['whatsapp:+5215512345678', '+5215512345678'],
     ['tel:+55 (31) 8888-7777', '+553188887777'],
     ['0049 170 1234567', '+491701234567'],
-  ])('is in %j', (text, number) => {
+  ])('is found in %j', (text, number) => {
     expect(parseStoredNumber(text)).toBe(number);
   });
 
   // Each could be a number of another country.
   it.each(['(51) 98765-4321', '34987654321', '13800138000', '15557770001', 'messenger:491701234567'])(
-    'is not in %j, which does not name its country',
+    'is not found in %j, which lacks its country',
     (text) => {
       expect(parseStoredNumber(text)).toBeNull();
     },
@@ -134,7 +134,7 @@ describe('a sender as an application stores it', () => {
     '0015557770001',
     '15557770001',
     'WhatsApp: +1 555 777 0001',
-  ])('is the number in %j (A8)', (text) => {
+  ])('is the number in %j', (text) => {
     expect(parseSender(text)).toBe('+15557770001');
   });
 
@@ -149,7 +149,7 @@ describe('a sender as an application stores it', () => {
     'whatsapp:US.13491208655',
     '+1555777XXXX',
     'n/a',
-  ])('is no number in %j', (text) => {
+  ])('has no number in %j', (text) => {
     expect(parseSender(text)).toBeNull();
   });
 });

@@ -31,7 +31,7 @@ describe('a telephone number', () => {
     'SM0123456789abcdef0123456789abcdef',
     '+49170x1234567',
     'https://example.com/491701234567',
-  ])('is none in %j', (text) => {
+  ])('is not found in %j', (text) => {
     expect(parsePhoneNumber(text)).toBeNull();
   });
 });

@@ -26,7 +26,7 @@ describe('the API without ADMIN_API_KEYS', () => {
     await application.close();
   });
 
-  it.each(ROUTES)('answers 404 at %s as where there is nothing', async (route) => {
+  it.each(ROUTES)('answers 404 at %s, as at an unknown route', async (route) => {
     const answer = await callApi(application, route);
     const nothing = await callApi(application, '/api/v1/nothing');
     expect(answer).toMatchObject({ status: 404, body: { ...nothing.body, message: `Cannot GET ${route}` } });
@@ -59,11 +59,11 @@ describe('the API with ADMIN_API_KEYS', () => {
   });
 
   describe.each(ROUTES)('at %s', (route) => {
-    it.each([ADMIN_KEY, OTHER_ADMIN_KEY])('lets in each of the keys', async (key) => {
+    it.each([ADMIN_KEY, OTHER_ADMIN_KEY])('accepts each of the keys', async (key) => {
       expect((await callApi(application, route, { authorization: `Bearer ${key}` })).status).toBe(200);
     });
 
-    it('has the headers that let nothing run and nothing be framed', async () => {
+    it('sends headers that forbid scripts and frames', async () => {
       const { headers } = await callApi(application, route);
       const policy = headers.get('content-security-policy') ?? '';
       expect(policy).toContain("default-src 'none'");
@@ -75,7 +75,7 @@ describe('the API with ADMIN_API_KEYS', () => {
     });
   });
 
-  it('lets nothing run in an answer with data, and no cache keep it, whatever the route', async () => {
+  it('forbids scripts and caching in an answer with data, whatever the route', async () => {
     const { body } = await callApi<{ paths: Record<string, object> }>(application, '/api/docs-json');
     const routes = Object.entries(body.paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => ({ path, method: method === 'get' ? 'GET' : 'POST' }) as const),
@@ -91,7 +91,7 @@ describe('the API with ADMIN_API_KEYS', () => {
     }
   });
 
-  it('takes the key as a password only where a browser has to ask for it', async () => {
+  it('accepts the key as a password only at the page for browsers', async () => {
     const authorization = `Basic ${Buffer.from(`anybody:${ADMIN_KEY}`).toString('base64')}`;
     expect((await callApi(application, '/api/docs', { authorization })).status).toBe(200);
     expect((await callApi(application, '/api/v1/rejected-callbacks', { authorization })).status).toBe(401);
@@ -132,7 +132,7 @@ describe('a request without a valid key', () => {
     expect(answer.text).not.toContain('stack');
   });
 
-  it('is answered 429 once there were too many, and not logged any more, while a valid key is let in', async () => {
+  it('is answered 429 after too many, and no longer logged, while a valid key is accepted', async () => {
     const refused = { authorization: 'Bearer guess' };
     for (let sent = wrong.length; sent < LIMIT; sent += 1) {
       expect((await callApi(application, '/api/docs-json', refused)).status).toBe(401);
@@ -146,7 +146,7 @@ describe('a request without a valid key', () => {
     expect((await callApi(application, '/api/v1/rejected-callbacks')).status).toBe(200);
   });
 
-  it('leaves a line with the reason in the log, and no key in any', () => {
+  it('logs the reason, and no key in any line', () => {
     expect(application.logs.lines).toContainEqual({
       level: 'warn',
       message: 'A request to the API was refused',

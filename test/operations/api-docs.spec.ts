@@ -50,7 +50,7 @@ describe('the description of the API', () => {
     expect(JSON.stringify(search?.requestBody)).toMatch(/"properties":\{.*"number":/);
   });
 
-  it('is a page whose scripts and styles are served by the service itself', async () => {
+  it('is a page whose scripts and styles come from the service itself', async () => {
     const { text, headers } = await callApi(application, '/api/docs');
     expect(headers.get('content-type')).toContain('text/html');
     const scripts = [...text.matchAll(/<script([^>]*)>([^<]*)</g)];

@@ -7,8 +7,8 @@ import { until } from '../support/until.js';
 import { postCallback, statusParameters } from '../webhooks/post-callback.js';
 import { ADMIN_KEY, callApi, withAdminKeys } from './api.js';
 
-// The embedded database serves one transaction at a time: there nothing can be locked by another one.
-describeOnServer("operators' calls that take long", () => {
+// The embedded database serves one transaction at a time, so no other one can hold a lock.
+describeOnServer("operators' slow calls", () => {
   let application: TestApplication;
 
   beforeAll(async () => {
@@ -19,7 +19,7 @@ describeOnServer("operators' calls that take long", () => {
     await application.close();
   });
 
-  /** While `use` runs, whoever asks for statistics waits, until the database gives up. */
+  /** While `use` runs, requests for statistics wait until the database gives up. */
   async function whileStatisticsAreLocked(use: () => Promise<void>): Promise<void> {
     const owner = application.dataSource.createQueryRunner();
     await owner.startTransaction();
@@ -54,7 +54,7 @@ describeOnServer("operators' calls that take long", () => {
     expect(answers.at(-1)?.status).toBe(200);
   });
 
-  it('are answered 503 with Retry-After where a hundred wait already', async () => {
+  it('are answered 503 with Retry-After if a hundred already wait', async () => {
     const statistics: ReturnType<typeof callApi>[] = [];
     await whileStatisticsAreLocked(async () => {
       for (let calls = 0; calls < 120; calls += 1) statistics.push(callApi(application, '/api/v1/stats'));
@@ -70,7 +70,7 @@ describeOnServer("operators' calls that take long", () => {
   });
 });
 
-describe('searches whose bodies do not come', () => {
+describe('searches with slow bodies', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
@@ -81,7 +81,7 @@ describe('searches whose bodies do not come', () => {
     await application.close();
   });
 
-  /** The service has seen its head, and told the client to go on. The rest of its body has yet to come. */
+  /** The service has seen its head and told the client to continue. The rest of its body has yet to come. */
   async function beginSearch() {
     const body = JSON.stringify({ number: '+15557654321' });
     const search = request(`${application.origin}/api/v1/message-events/search`, {
@@ -99,7 +99,7 @@ describe('searches whose bodies do not come', () => {
     return { search, rest: body.slice(10) };
   }
 
-  it('keep nobody else waiting, and are answered once they have come', async () => {
+  it('delay no other request, and are answered once they have come', async () => {
     const begun = await Promise.all(Array.from({ length: 8 }, beginSearch));
     expect((await callApi(application, '/api/v1/message-events')).status).toBe(200);
     const answered = begun.map(({ search }) => once(search, 'response'));

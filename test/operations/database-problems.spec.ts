@@ -4,7 +4,7 @@ import { callApi, withAdminKeys } from './api.js';
 
 const NUMBER = '+15557654321';
 
-describe('the API where the database refuses a statement', () => {
+describe('the API when the database refuses a statement', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
@@ -25,12 +25,12 @@ describe('the API where the database refuses a statement', () => {
     expect((await callApi(application, route)).status).toBe(400);
   });
 
-  it('answers 400 to one in a search', async () => {
+  it('answers 400 to such a text in a search', async () => {
     const search = { method: 'POST', body: { messageSid: 'SM\0' } } as const;
     expect((await callApi(application, '/api/v1/message-events/search', search)).status).toBe(400);
   });
 
-  it('logs why, and not the number that was looked for', async () => {
+  it('logs why, without the number of the search', async () => {
     await application.query('alter table message_events rename to message_events_elsewhere');
     try {
       const search = { method: 'POST', body: { number: NUMBER } } as const;

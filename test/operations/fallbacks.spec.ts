@@ -45,7 +45,7 @@ describe('the fallbacks', () => {
   const indexesOf = ({ items }: FallbackPage) =>
     items.map(({ originalMessageSid }) => sids.indexOf(originalMessageSid));
 
-  it('are listed by state, reason, number and time, the newest first', async () => {
+  it('are listed by state, reason, number, and time, the newest first', async () => {
     expect(indexesOf(await list(''))).toEqual([4, 3, 2, 1, 0]);
     expect(indexesOf(await list('state=sent'))).toEqual([4, 0]);
     expect(indexesOf(await list('state=skipped&reason=no_text'))).toEqual([1]);
@@ -55,7 +55,7 @@ describe('the fallbacks', () => {
     expect(indexesOf(await list(`to=${from}`))).toEqual([2, 1, 0]);
   });
 
-  it('are those only that are overdue where that is asked for', async () => {
+  it('are only the overdue ones if the filter asks for that', async () => {
     const due = {
       state: 'claimed',
       reason: 'twilio_unavailable',
@@ -84,7 +84,7 @@ describe('the fallbacks', () => {
     expect(seen).toEqual([4, 3, 2, 1, 0]);
   });
 
-  it('are shown with what their state means, and with masked numbers and texts', async () => {
+  it('are shown with the meaning of their state, and with masked numbers and texts', async () => {
     const sid = sids[3] ?? '';
     const answer = await callApi(application, `${ROUTE}/${sid}`);
     expect(answer).toMatchObject({
@@ -144,7 +144,7 @@ describe('the fallbacks', () => {
       expect(answer.text).toContain('a number with its country, e.g. +15551234567, or a WhatsApp user ID');
     });
 
-    it('are shown with what was tried before, what was left out, and how large the SMS is', async () => {
+    it('are shown with earlier attempts, what was left out, and the size of the SMS', async () => {
       const { items } = await list(`number=${USER_ID}`);
       expect(items).toMatchObject([
         {
@@ -173,17 +173,17 @@ describe('the fallbacks', () => {
     });
   });
 
-  it('are answered 404 where there is none', async () => {
+  it('are answered 404 if none matches', async () => {
     expect((await callApi(application, `${ROUTE}/SMnone`)).status).toBe(404);
     expect((await callApi(application, `${ROUTE}/SMnone/retry`, { method: 'POST' })).status).toBe(404);
   });
 
-  it('answer 400 to a state that there is not', async () => {
+  it('answer 400 to an unknown state', async () => {
     expect((await callApi(application, `${ROUTE}?state=lost`)).status).toBe(400);
   });
 });
 
-describe('trying a fallback again', () => {
+describe('a retry of a fallback', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
@@ -214,7 +214,7 @@ describe('trying a fallback again', () => {
     expect(smsFor(application, twilioSid)).toHaveLength(1);
   });
 
-  it('sends what is too late only if that is asked for', async () => {
+  it('sends an SMS that is too late only on request', async () => {
     const row = { state: 'skipped', reason: 'too_late', originalSentAt: minutesAgo(300) } as const;
     const { twilioSid } = await seedFallback(application, row);
     expect((await retry(twilioSid)).body).toMatchObject({ decision: 'too_late' });
@@ -233,7 +233,7 @@ describe('trying a fallback again', () => {
   it.each([
     ['21610', 'opted_out', 'opted out of SMS, which is final'],
     ['21614', 'recipient_rejected', 'cannot receive SMS'],
-  ])('is refused after %s, however it is asked for', async (lastErrorCode, decision, meaning) => {
+  ])('is refused after %s, whatever the request says', async (lastErrorCode, decision, meaning) => {
     const row = { state: 'failed', reason: 'rejected_by_twilio', attempts: 1, lastErrorCode } as const;
     const { twilioSid } = await seedFallback(application, { ...row, createdAt: minutesAgo(30) });
     for (const query of ['', '?ignoreAge=true']) {
@@ -248,7 +248,7 @@ describe('trying a fallback again', () => {
     expect(smsFor(application, twilioSid)).toEqual([]);
   });
 
-  it('keeps the name of the key in the row and in the log, and no key', async () => {
+  it('records the name of the key in the row and in the log, and no key', async () => {
     const { twilioSid } = await seedFallback(application, {
       ...{ state: 'skipped', reason: 'no_sender_number', createdAt: minutesAgo(30) },
     });

@@ -85,7 +85,7 @@ describe('the journey of a message', () => {
     expect(fallback).toMatchObject({ status: 200, body: { originalMessageSid: twilioSid } });
   });
 
-  it('has the events in the order in which they came about, not in the one in which they came', async () => {
+  it('has the events in the order in which they happened, not in which they arrived', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     for (const status of ['read', 'sent', 'queued', 'delivered']) await report(twilioSid, status);
     const journey = await journeyOf(twilioSid);
@@ -99,7 +99,7 @@ describe('the journey of a message', () => {
     });
   });
 
-  it('says why there is no SMS', async () => {
+  it('says why no SMS was sent', async () => {
     const { twilioSid } = await seedMessage(application.dataSource, { company: false });
     await policyFailure(application, twilioSid);
     await untilAllIsDone(application, twilioSid);
@@ -190,7 +190,7 @@ describe('the journey of a message', () => {
     });
   });
 
-  it('is of the message for which a fallback was claimed, by the id of that', async () => {
+  it('opens by the id of the fallback that was claimed for the message', async () => {
     const { twilioSid, fallbackId } = await seedFallback(application, {
       state: 'skipped',
       reason: 'no_text',
@@ -199,7 +199,7 @@ describe('the journey of a message', () => {
     expect((await callApi(application, `/api/v1/messages/${randomUUID()}`)).status).toBe(404);
   });
 
-  it('of an SMS that was never sent says what became of the one after it', async () => {
+  it('of an SMS that was never sent shows the outcome of the one after it', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     const { callbackPlan } = application.twilio;
     application.twilio.callbackPlan = sequence(neverSent(30001), callbackPlan);
@@ -225,7 +225,7 @@ describe('the journey of a message', () => {
     });
   });
 
-  it('masks the telephone numbers unless whole ones are asked for', async () => {
+  it('masks the telephone numbers unless whole ones are requested', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     await report(twilioSid, 'delivered');
     const number = recipientOf(twilioSid);
@@ -233,7 +233,7 @@ describe('the journey of a message', () => {
     expect((await journeyOf(twilioSid, '?numbers=true')).events[0]?.to).toBe(number);
   });
 
-  it('is known of a message that is stored and of which nothing was reported', async () => {
+  it('exists for a stored message without reports', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     expect(await journeyOf(twilioSid)).toMatchObject({
       events: [],
@@ -242,7 +242,7 @@ describe('the journey of a message', () => {
     });
   });
 
-  it('is answered 404 for a message that nobody knows', async () => {
+  it('is answered 404 for an unknown message', async () => {
     const answer = await callApi(application, '/api/v1/messages/SMunknown');
     expect(answer).toMatchObject({
       status: 404,

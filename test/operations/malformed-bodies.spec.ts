@@ -3,13 +3,13 @@ import { inspect } from 'node:util';
 import { TestApplication } from '../support/application.js';
 import { ADMIN_KEY, withAdminKeys } from './api.js';
 
-/** Of no test's valid request, in the forms that a body can have them in. */
+/** A value that no test's valid request has, in each form that a body can have it in. */
 const NUMBER = '5557654321';
 
 const JSON_TYPE = 'application/json';
 const FORM = 'application/x-www-form-urlencoded';
 
-/** Bodies that no parser or schema takes, each with a number. */
+/** Bodies that every parser or schema refuses, each with a number. */
 const BODIES: [string, string, Record<string, string>?][] = [
   [JSON_TYPE, `{"number":"+1${NUMBER}"`],
   [JSON_TYPE, `+1${NUMBER}`],
@@ -72,7 +72,7 @@ describe.each(ROUTES)('a body that is refused at %s', (route) => {
     const text = await answer.text();
     expect(answer.status).toBeLessThan(500);
     expect(text).not.toContain(NUMBER);
-    // With what an error carries, which a logger may print.
+    // Includes the properties of an error, which a logger may print.
     const logged = inspect(
       spies.map(({ mock }) => mock.calls),
       { depth: 10, showHidden: true },

@@ -99,7 +99,7 @@ describe('the list of events', () => {
     expect(sidsOf(await list(query))).toEqual(expected);
   });
 
-  it('finds those of a company', async () => {
+  it('finds the events of a company', async () => {
     expect(sidsOf(await list(`company=${companyId}`))).toEqual(['SMread']);
     expect(sidsOf(await list('company=00000000-0000-4000-8000-000000000000'))).toEqual([]);
   });
@@ -119,7 +119,7 @@ describe('the list of events', () => {
     },
   );
 
-  it('goes on among events of the same microsecond', async () => {
+  it('continues among events of the same microsecond', async () => {
     await application.query(
       `insert into message_events (message_sid, message_status, channel, account_sid, payload, created_at)
        select 'SMsame' || n, 'sent', 'messenger', 'AC1', '{}', '2026-01-01T00:00:00.123456Z' from generate_series(1, 5) n`,
@@ -136,12 +136,12 @@ describe('the list of events', () => {
     expect(seen.toSorted()).toEqual(['SMsame1', 'SMsame2', 'SMsame3', 'SMsame4', 'SMsame5']);
   });
 
-  it('masks the telephone numbers unless whole ones are asked for', async () => {
+  it('masks the telephone numbers unless whole ones are requested', async () => {
     expect((await list('messageSid=SMlate')).items[0]?.to).toBe('+*********5678');
     expect((await list('messageSid=SMlate&numbers=true')).items[0]?.to).toBe('+4915112345678');
   });
 
-  it('is searched by a number in the body, too, which no proxy logs', async () => {
+  it('can be searched by a number in the body too, which no proxy logs', async () => {
     const search = (body: unknown) =>
       callApi<EventPage>(application, `${ROUTE}/search`, { method: 'POST', body });
     const all = await search({ number: '+1 (555) 765-4321', limit: 100 });
@@ -155,7 +155,7 @@ describe('the list of events', () => {
     expect([...sidsOf(first.body), ...sidsOf(second.body)]).toEqual(sidsOf(all.body).slice(0, 2));
   });
 
-  it('logs who asked a search for whole numbers', async () => {
+  it('logs who searched for whole numbers', async () => {
     const before = application.logs.messages().length;
     const body = { messageSid: 'SMlate', numbers: true };
     const answer = await callApi<EventPage>(application, `${ROUTE}/search`, { method: 'POST', body });
@@ -258,7 +258,7 @@ describe('the search for a person', () => {
     }
   });
 
-  it('masks the ID as it does numbers', async () => {
+  it('masks the ID like a number', async () => {
     const target = `${ROUTE}?messageSid=SMid`;
     const userIdOf = async (query: string) =>
       (await callApi<{ items: { userId: string }[] }>(application, target + query)).body.items[0]?.userId;
@@ -267,7 +267,7 @@ describe('the search for a person', () => {
   });
 
   it.each(['nobody', '0170 1234567', 'US.', 'us.1349', 'US.1349-1', 'SM0123', 'x'.repeat(161)])(
-    'answers 400 to %j, in the query and in the body, and says what it can be asked for',
+    'answers 400 to %j, in the query and in the body, and says what it accepts',
     async (number) => {
       const listed = await callApi(application, `${ROUTE}?number=${encodeURIComponent(number)}`);
       const body = { number };

@@ -51,7 +51,7 @@ describe('the metrics', () => {
     expect(text).toMatch(/^nodejs_eventloop_lag_p99_seconds /m);
   });
 
-  it('count the callbacks by channel, status and result, and strange statuses as others', async () => {
+  it('count the callbacks by channel, status, and result, and unknown statuses as others', async () => {
     const parameters = statusParameters({ MessageStatus: 'sent' });
     await postCallback(application, { parameters });
     await postCallback(application, { parameters });
@@ -69,7 +69,7 @@ describe('the metrics', () => {
     expect(samples.commit_events_sum).toBe(3);
   });
 
-  it('tell how long requests took, by route and never by path', async () => {
+  it('measure requests by route and never by path', async () => {
     await callApi(application, '/api/v1/messages/SMnobody');
     await callApi(application, '/wp-login.php');
     const samples = await samplesOf(application);
@@ -81,7 +81,7 @@ describe('the metrics', () => {
     expect(JSON.stringify(samples)).not.toMatch(/SMnobody|wp-login/);
   });
 
-  it('count the fallbacks by state and reason, and tell the time from the callback to the SMS', async () => {
+  it('count the fallbacks by state and reason, and measure the time from the callback to the SMS', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     const homeless = await seedMessage(application.dataSource, { company: false });
     await policyFailure(application, twilioSid);
@@ -98,7 +98,7 @@ describe('the metrics', () => {
     expect(samples.callback_to_sms_seconds_sum).toBeGreaterThan(0);
   });
 
-  it('tell what is open, what is overdue, and what waits in the queue', async () => {
+  it('report what is open, what is overdue, and what waits in the queue', async () => {
     const nextAttemptAt = minutesAgo(20);
     await seedFallback(application, {
       state: 'claimed',
@@ -123,7 +123,7 @@ describe('the metrics', () => {
     });
   });
 
-  it('tell how old the oldest event is that is not counted', async () => {
+  it('report the age of the oldest event that is not counted', async () => {
     await application.query(
       `insert into message_events (message_sid, message_status, channel, account_sid, payload, created_at)
        values ('SMold', 'sent', 'sms', 'AC1', '{}', now() - interval '20 minutes')`,
@@ -134,7 +134,7 @@ describe('the metrics', () => {
     expect((await samplesOf(application)).oldest_uncounted_event_age_seconds).toBeLessThan(600);
   });
 
-  it('still tell of the process while the database is away', async () => {
+  it('still report on the process while the database is unreachable', async () => {
     line.cut();
     expect((await postCallback(application)).status).toBe(503);
     expect(await samplesOf(application)).toMatchObject({

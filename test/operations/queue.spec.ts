@@ -55,7 +55,7 @@ describe('the queue without a worker', () => {
     });
   });
 
-  it('has the policy failures that wait, and tells for how long and that they are overdue', async () => {
+  it('has the waiting policy failures, with their waiting time and that they are overdue', async () => {
     await policyFailure(application, randomMessageSid());
     expect(await queue()).toMatchObject({ waiting: 1, overdue: 0, exhausted: 0 });
     await ageJobs(application, 1);
@@ -68,7 +68,7 @@ describe('the queue without a worker', () => {
     expect(oldestAgeSeconds).toBeLessThan(240);
   });
 
-  it('takes what a worker has at this moment for no waiting, and what a dead one had for overdue', async () => {
+  it("does not count a job in a worker's hands as waiting, and counts a dead worker's job as overdue", async () => {
     await ageJobs(application, 10);
     await changeJobs(`locked_by = 'a worker', locked_at = now() - interval '10 seconds'`);
     expect(await queue()).toMatchObject({ waiting: 0, overdue: 0 });
@@ -76,7 +76,7 @@ describe('the queue without a worker', () => {
     expect(await queue()).toMatchObject({ waiting: 2, overdue: 2 });
   });
 
-  it('has the jobs that are out of attempts apart', async () => {
+  it('lists the jobs without attempts left apart', async () => {
     await changeJobs('attempts = max_attempts, locked_by = null, locked_at = null');
     expect(await queue()).toEqual({
       ...{ waiting: 0, overdue: 0, oldestAgeSeconds: 0, exhausted: 2 },
@@ -84,12 +84,12 @@ describe('the queue without a worker', () => {
     });
   });
 
-  describe('a fallback is overdue', () => {
+  describe('an overdue fallback', () => {
     afterEach(async () => {
       await application.query('delete from sms_fallbacks');
     });
 
-    /** Everything that shows it has the same rule. */
+    /** Every view of it uses the same rule. */
     async function overdue(): Promise<number> {
       const { overdueFallbacks } = await queue();
       const { text } = await callApi(application, '/metrics');
@@ -111,7 +111,7 @@ describe('the queue without a worker', () => {
         'that was tried again on purpose',
         { ...claimed, createdAt: minutesAgo(60), retriedAt: minutesAgo(20) },
       ],
-    ] as const)('by its age: one %s', async (_, row) => {
+    ] as const)('is overdue by its age: one %s', async (_, row) => {
       await seedFallback(application, { createdAt: minutesAgo(20), ...row });
       expect(await overdue()).toBe(1);
     });
@@ -122,7 +122,7 @@ describe('the queue without a worker', () => {
       ['whose hold has just ended', { ...claimed, dueSince: minutesAgo(5) }],
       ['that was tried again just now', { ...claimed, retriedAt: minutesAgo(5) }],
       ['that has ended', { ...claimed, state: 'failed', reason: 'twilio_unavailable' }],
-    ] as const)('by its age, and not one %s', async (_, row) => {
+    ] as const)('is overdue by its age, and not one %s', async (_, row) => {
       await seedFallback(application, { createdAt: minutesAgo(60), ...row });
       expect(await overdue()).toBe(0);
     });

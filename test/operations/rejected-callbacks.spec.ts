@@ -44,7 +44,7 @@ describe('the list of rejected callbacks', () => {
     });
   });
 
-  it('shows whole numbers to who asks for them, and logs who asked', async () => {
+  it('shows whole numbers on request, and logs who asked', async () => {
     const { body } = await callApi<RejectedPage>(application, `${ROUTE}?numbers=true&limit=1`);
     expect(body.items[0]?.payload.To).toBe('whatsapp:+15557654324');
     expect(application.logs.lines.at(-1)).toEqual({

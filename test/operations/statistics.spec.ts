@@ -8,7 +8,7 @@ import { callApi, withAdminKeys } from './api.js';
 const ROUTE = '/api/v1/stats';
 const DAY = 'from=2026-03-01T00:00:00Z&to=2026-03-02T00:00:00Z';
 
-describe('the statistics of a time', () => {
+describe('the statistics of a range', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
@@ -81,7 +81,7 @@ describe('the statistics of a time', () => {
     ]);
   });
 
-  it('tell the funnel from the policy failures to the SMS that arrived, and where the others went', async () => {
+  it('have the funnel from the policy failures to the delivered SMS, and the other outcomes', async () => {
     const { body } = await callApi(application, `${ROUTE}?${DAY}&bucket=day`);
     expect(body.funnel).toEqual({
       policyFailures: 8,
@@ -117,7 +117,7 @@ describe('the statistics of a time', () => {
     ]);
   });
 
-  it('tell what the error codes mean', async () => {
+  it('explain the error codes', async () => {
     const { body } = await callApi<{ items: { code: string; meaning: string }[] }>(
       application,
       '/api/v1/error-codes',
@@ -126,12 +126,12 @@ describe('the statistics of a time', () => {
     expect(body.items.every(({ code, meaning }) => /^\d{5}$/.test(code) && meaning.endsWith('.'))).toBe(true);
   });
 
-  it('tell how long it took from the callback to the SMS', async () => {
+  it('have the time from the callback to the SMS', async () => {
     const { body } = await callApi(application, `${ROUTE}?${DAY}&bucket=day`);
     expect(body.timeToSms).toEqual({ p50: 4, p95: 5.8, longest: 6 });
   });
 
-  it('are those of the last day in hours where nothing is asked for', async () => {
+  it('cover the last day in hours by default', async () => {
     const { status, body } = await callApi(application, ROUTE);
     expect(status).toBe(200);
     expect(body.bucket).toBe('hour');
@@ -139,7 +139,7 @@ describe('the statistics of a time', () => {
     expect(Date.now() - Date.parse(String(body.to))).toBeLessThan(60_000);
   });
 
-  it('are those of whole minutes, which the answer names', async () => {
+  it('cover whole minutes, which the answer names', async () => {
     const time = 'from=2026-03-01T10:05:59.999Z&to=2026-03-01T10:55:00.001Z';
     const { body } = await callApi<{ events: { count: number }[] }>(application, `${ROUTE}?${time}`);
     expect(body).toMatchObject({ from: '2026-03-01T10:05:00.000Z', to: '2026-03-01T10:56:00.000Z' });

@@ -75,7 +75,7 @@ describe('the fallbacks whose SMS was sent and not delivered', () => {
     await addEvent(delivered.sms, 'delivered', at);
     await addEvent(undelivered.sms, 'undelivered', at, '30005');
     await addEvent(unreported.sms, 'sent', at);
-    // The original's own failure is why there is an SMS.
+    // The original's own failure is the reason for the SMS.
     await addEvent(unreported.original, 'undelivered', at, '63049');
     await countEvents(application);
     const page = await list();
@@ -90,13 +90,13 @@ describe('the fallbacks whose SMS was sent and not delivered', () => {
     expect(originalsOf(await list(`&to=${minutesAgo(45).toISOString()}`))).toEqual([failed.original]);
   });
 
-  it('are none any more once the SMS is delivered, whichever is reported first', async () => {
+  it('leave the list once the SMS is delivered, whichever is reported first', async () => {
     const [one, other] = [await seedSent(60), await seedSent(50)];
     await addEvent(one.sms, 'failed', minutesAgo(40), '30008');
     await addEvent(other.sms, 'delivered', minutesAgo(40));
     await countEvents(application);
     expect(originalsOf(await list())).toEqual([one.original]);
-    // As if it had been counted then.
+    // The event looks as if it had been counted then.
     await application.query('update message_event_count_watermark set counted_until = $1', [minutesAgo(35)]);
     await addEvent(one.sms, 'delivered', minutesAgo(30));
     await addEvent(other.sms, 'undelivered', minutesAgo(30), '30005');
@@ -104,7 +104,7 @@ describe('the fallbacks whose SMS was sent and not delivered', () => {
     expect(originalsOf(await list())).toEqual([]);
   });
 
-  it('keep the first report where both are counted at once', async () => {
+  it('keep the first report if both are counted at once', async () => {
     const { sms } = await seedSent(60);
     const first = minutesAgo(40);
     await addEvent(sms, 'failed', first, '30008');
@@ -115,7 +115,7 @@ describe('the fallbacks whose SMS was sent and not delivered', () => {
     ]);
   });
 
-  it('are known where the answer to the sending was lost, and the failure was counted before', async () => {
+  it('are known if the answer to the sending was lost and the failure was counted before', async () => {
     const sms = randomMessageSid();
     const { twilioSid } = await seedFallback(application, {
       state: 'uncertain',

@@ -4,7 +4,7 @@ import { ADMIN_KEY, withAdminKeys } from './api.js';
 
 const LIMIT = 10;
 
-describe('wrong keys behind a proxy that tells the addresses', () => {
+describe('wrong keys behind a proxy that forwards the addresses', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
@@ -24,14 +24,14 @@ describe('wrong keys behind a proxy that tells the addresses', () => {
     return status;
   }
 
-  it('are limited for a network of IPv6 as for one address, whatever its other half is', async () => {
+  it('are limited for an IPv6 network as for one address, whatever its other half is', async () => {
     for (let sent = 1; sent <= LIMIT; sent += 1) expect(await statusFrom(`2001:db8:1:2::${sent}`)).toBe(401);
     expect(await statusFrom('2001:db8:1:2:3:4:5:6')).toBe(429);
     expect(await statusFrom('2001:db8:1:3::1')).toBe(401);
     expect(await statusFrom('192.0.2.1')).toBe(401);
   });
 
-  it('lock nobody out who has the right one, from the same address', async () => {
+  it('never block a valid key from the same address', async () => {
     expect(await statusFrom('2001:db8:1:2::1', ADMIN_KEY)).toBe(200);
     expect(await statusFrom('2001:db8:1:2::1')).toBe(429);
   });

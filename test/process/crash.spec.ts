@@ -28,7 +28,7 @@ describe('a service on an embedded database in a folder', () => {
     await database.remove();
   });
 
-  /** Sends callbacks, 20 at a time, until no answer comes any more. @returns the SIDs that were acknowledged. */
+  /** Sends callbacks, 20 at a time, until answers stop. @returns the SIDs that were acknowledged. */
   function sendUntilItIsKilled(): { acknowledged: Set<string>; ended: Promise<unknown> } {
     const acknowledged = new Set<string>();
     let next = 0;
@@ -50,7 +50,7 @@ describe('a service on an embedded database in a folder', () => {
     return { acknowledged, ended: Promise.allSettled(Array.from({ length: 20 }, send)) };
   }
 
-  it('keeps every callback that it acknowledged before it was killed, and starts again in the same folder', async () => {
+  it('keeps every callback that it acknowledged before it was killed, and restarts in the same folder', async () => {
     const { acknowledged, ended } = sendUntilItIsKilled();
     await until('callbacks to be acknowledged', () => acknowledged.size >= ACKNOWLEDGED_AT_LEAST);
     service.signal('SIGKILL');

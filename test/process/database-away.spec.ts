@@ -59,9 +59,9 @@ describeOnServer('a service whose database goes away while a job is at work', ()
     });
   }
 
-  it('says so in its log and nowhere else, without a stack, and works again when it is back', async () => {
+  it('reports it in its log and nowhere else, without a stack, and recovers by itself', async () => {
     await untilReady();
-    // Twilio does not answer, so that the job is at work when the database is gone, and ends before it is back.
+    // Twilio does not answer, so the job is running when the database goes away, and ends before it is back.
     twilio.failNext({ on: 'create', fault: { type: 'hangBeforeAccepting' } });
     await reportPolicyFailure();
     await until('the job to be at work', () => twilio.requests.some(({ method }) => method === 'POST'));

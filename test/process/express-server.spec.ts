@@ -8,14 +8,14 @@ import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PreparedExpressAdapter } from '../../src/process/express-server.js';
 
-/** More than what the buffers of a connection hold. */
+/** More than the buffers of a connection hold. */
 const LENGTH = 20_000_000;
 
 @Controller()
 class LongAnswer {
   @Get()
   async answer(): Promise<string> {
-    // The server begins to close meanwhile.
+    // The server starts to close meanwhile.
     await delay(300);
     return 'x'.repeat(LENGTH);
   }
@@ -48,7 +48,7 @@ describe('the HTTP server', () => {
   it.each([
     [900, 900, /all of it/],
     [20_000, 999, /^$/],
-  ])('takes a body in %i pieces of a byte for %i of them', async (chunks, taken, expected) => {
+  ])('is sent %i one-byte pieces of a body and reads %i', async (chunks, taken, expected) => {
     const module = await Test.createTestingModule({ imports: [CountingModule] }).compile();
     const options = { bodyParser: false };
     const app = module.createNestApplication<NestExpressApplication>(new PreparedExpressAdapter(), options);

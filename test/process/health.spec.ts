@@ -56,7 +56,7 @@ describe('the health of the service', () => {
     });
   });
 
-  it('is live and not ready while the database is away, says why, and is ready again by itself', async () => {
+  it('is live and not ready while the database is unreachable, says why, and recovers by itself', async () => {
     database.cut();
     const answer = await untilNotReady();
     expect(answer.body).toEqual({
@@ -70,7 +70,7 @@ describe('the health of the service', () => {
     expect((await untilReady()).body).toEqual({ status: 'ok', database: 'up', worker: 'up' });
   });
 
-  it('is not ready where the database accepts everything and answers nothing', async () => {
+  it('is not ready if the database accepts everything and answers nothing', async () => {
     database.hold();
     const started = Date.now();
     expect((await untilNotReady()).body).toMatchObject({ database: 'down' });
@@ -78,7 +78,7 @@ describe('the health of the service', () => {
     database.cut();
   });
 
-  it('makes one commit of one row for all who ask within a second', async () => {
+  it('makes one commit of one row for all requests within a second', async () => {
     await application.query('create table heartbeats (at timestamptz not null default now())');
     await application.query(
       `create function note_heartbeat() returns trigger language plpgsql as
@@ -95,7 +95,7 @@ describe('the health of the service', () => {
     const [row] = await application.query<{ commits: number }>(
       'select count(*)::int as commits from heartbeats',
     );
-    // The answer to the last question of beforeEach may still have been good.
+    // The last answer in beforeEach may still have been good.
     expect(row?.commits).toBeLessThanOrEqual(1 + Math.ceil(seconds));
   });
 
@@ -125,7 +125,7 @@ describe('the health of the service', () => {
     const [before] = await application.query('select count(*)::int as events from message_events');
     await application.query(accept);
     await untilReady();
-    // What was rehearsed is taken back.
+    // The rehearsed write is rolled back.
     expect(await application.query('select count(*)::int as events from message_events')).toEqual([before]);
     expect((await post()).status).toBe(204);
   });
@@ -144,7 +144,7 @@ describe('the health of the service', () => {
   });
 
   it('is not ready while the disk is full for callbacks, although a tiny commit succeeds', async () => {
-    // What PostgreSQL says when a table cannot grow.
+    // PostgreSQL's message when a table cannot grow.
     await application.query(
       `create function refuse_growth() returns trigger language plpgsql as
          $$ begin raise exception 'No space left on device' using errcode = '53100'; end $$`,
@@ -159,7 +159,7 @@ describe('the health of the service', () => {
     expect((await postCallback(application)).status).toBe(503);
     const { body } = await untilNotReady();
     expect(body).toMatchObject({ database: 'down', reason: "The database's disk is full." });
-    // Also when no callback has failed for a while.
+    // This also holds when no callback has failed for a while.
     await delay(6_000);
     expect(await health('ready')).toMatchObject({ status: 503, body: { database: 'down' } });
     await application.query('drop function refuse_growth cascade');
@@ -169,9 +169,9 @@ describe('the health of the service', () => {
     expect(heartbeat).toEqual({ padding: null });
   });
 
-  // The embedded database cannot refuse connections of its own accord.
+  // The embedded database cannot refuse connections by itself.
   if (process.env.TEST_DATABASE_URL !== undefined) {
-    it('is ready again by itself after the server has ended every connection and refused new ones', async () => {
+    it('recovers by itself after the server has ended every connection and refused new ones', async () => {
       const admin = new Client(process.env.TEST_DATABASE_URL);
       await admin.connect();
       const name = new URL(database.url).pathname.slice(1);
@@ -198,7 +198,7 @@ describe('the health of the service', () => {
       await admin.end();
     });
 
-    it('is not ready while the application has its own tables locked so that no event can be stored', async () => {
+    it('is not ready while the application locks its own tables so that no event can be stored', async () => {
       const client = new Client(database.url);
       await client.connect();
       await client.query('begin; lock table messages, conversations, companies in access exclusive mode');

@@ -9,7 +9,7 @@ import { createServiceDatabase, type ServiceDatabase } from '../support/service-
 import { endServices, type ServiceEnv, ServiceProcess } from '../support/service-process.js';
 import { until } from '../support/until.js';
 
-/** What the operator is promised for a process that dies with a job in its hands. */
+/** The documented limit for a process that dies while it runs a job. */
 const RECOVERY_MILLISECONDS = 60_000;
 
 jest.setTimeout(2 * RECOVERY_MILLISECONDS);
@@ -35,7 +35,7 @@ describe('a service that is killed while it sends an SMS', () => {
     await database.remove();
   });
 
-  /** Kills the service while its request to send the SMS is under way. */
+  /** Kills the service during its request to send the SMS. */
   async function killWhileSending(fault: Fault): Promise<void> {
     const { twilioSid } = await database.use((dataSource) => seedMessage(dataSource));
     service = await ServiceProcess.start(env);
@@ -64,7 +64,7 @@ describe('a service that is killed while it sends an SMS', () => {
     expect(twilio.messages).toHaveLength(1);
   }
 
-  it('is followed by one SMS within a minute when it starts again', async () => {
+  it('sends one SMS within a minute when it starts again', async () => {
     await killWhileSending({ type: 'hangBeforeAccepting' });
     const killedAt = Date.now();
     await expectOneSms(await ServiceProcess.start(env), killedAt);
@@ -72,9 +72,9 @@ describe('a service that is killed while it sends an SMS', () => {
 
   // The embedded database serves one process.
   if (process.env.TEST_DATABASE_URL !== undefined) {
-    it('is followed within a minute by another replica, which finds the SMS that Twilio has accepted', async () => {
+    it('is replaced within a minute by another replica, which finds the SMS that Twilio has accepted', async () => {
       const other = await ServiceProcess.start({ ...env, LOG_LEVEL: 'log' });
-      // The job that is killed has to be the first one's.
+      // The killed job has to belong to the first process.
       other.signal('SIGSTOP');
       await killWhileSending({ type: 'hangAfterAccepting' });
       other.signal('SIGCONT');

@@ -5,7 +5,7 @@ import { compiled } from '../support/compiled.js';
 
 const MODULE = compiled('src/process/line-buffer.js').href;
 
-/** What a process prints that writes through a LineBuffer on its standard output, a pipe. */
+/** The output of a process that writes through a LineBuffer to its standard output, a pipe. */
 function outputOf(work: string): { stdout: string; status: number | null } {
   const program = `
     const { LineBuffer } = await import(${JSON.stringify(MODULE)});
@@ -32,7 +32,7 @@ describe('LineBuffer', () => {
     expect(stdout).toBe(`a\nb\nc\n${JSON.stringify(['a\nb\n', 'c\n'])}\n`);
   });
 
-  it('writes no more at once than it is told to, and cuts no line', () => {
+  it('writes no more at once than its limit, and cuts no line', () => {
     const { stdout } = outputOf(`
       const chunks = [];
       const shared = new LineBuffer({ write: (text) => chunks.push(text) }, 10);

@@ -5,7 +5,7 @@ import { compiled } from '../support/compiled.js';
 
 const MODULE = compiled('src/process/logger.js').href;
 
-/** The lines of a process that logs with a logger, without their time and their process. */
+/** The lines that a process logs with a logger, without their time and process. */
 function linesOf(logger: string, calls: string): unknown[] {
   const program = `
     const { ConsoleLogger, Logger } = await import('@nestjs/common');
@@ -81,7 +81,7 @@ describe('the log in production', () => {
     expect(lines.length).toBeGreaterThan(0);
   });
 
-  it('has no lines of a level that is not wanted', () => {
+  it('omits lines below the level', () => {
     const calls = `
       const quiet = createLogger({ LOG_LEVEL: 'warn', NODE_ENV: 'production' });
       Logger.overrideLogger(quiet);

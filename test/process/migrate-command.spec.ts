@@ -34,7 +34,7 @@ describe('npm run migrate', () => {
     await database.close();
   });
 
-  it('needs DATABASE_URL only, says what it did, and does nothing the second time', async () => {
+  it('needs only DATABASE_URL, says what it did, and does nothing the second time', async () => {
     const env = { DATABASE_URL: database.url };
     const { host, pathname } = new URL(database.url);
     const named = `Database: PostgreSQL at ${host}, database ${pathname.slice(1)}`;
@@ -50,7 +50,7 @@ describe('npm run migrate', () => {
     });
   });
 
-  it('says that it is the embedded database, and why', async () => {
+  it('names the embedded database and the reason', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'whatsapp-sms-fallback-data-'));
     const { code, stdout } = await migrate({ EMBEDDED_DATA_DIR: folder });
     expect(code).toBe(0);
@@ -68,14 +68,14 @@ describe('npm run migrate', () => {
     );
   });
 
-  // The embedded database has one user, who may do everything.
+  // The embedded database has one user, with every right.
   if (process.env.TEST_DATABASE_URL !== undefined) {
-    it('says what the user of DATABASE_URL may not do, and ends', async () => {
+    it('names the missing rights of the user of DATABASE_URL, and ends', async () => {
       const url = new URL(String(empty.client.connectionString));
       const role = `restricted_${randomUUID().replaceAll('-', '')}`;
       await execute(empty, `create role ${role} login`);
       try {
-        // The schema of the job queue may be made, tables in `public` may not.
+        // This user can create the schema of the job queue, but no tables in `public`.
         await execute(empty, `grant create on database ${url.pathname.slice(1)} to ${role}`);
         url.username = role;
         const { code, stderr } = await migrate({ DATABASE_URL: url.href });
@@ -90,13 +90,13 @@ describe('npm run migrate', () => {
     });
   }
 
-  it('says that nobody listens at DATABASE_URL', async () => {
+  it('says that nothing listens at DATABASE_URL', async () => {
     const { code, stderr } = await migrate({ DATABASE_URL: 'postgresql://user:s3cr3t@localhost:1/db' });
     expect(code).toBe(1);
     expect(stderr).toMatch(/^✖ The database cannot be reached: connect ECONNREFUSED .*\n$/);
   });
 
-  it('says what the tables of an application lack', async () => {
+  it('names what the tables of an application lack', async () => {
     await execute(empty, APPLICATION_TABLES.replace('varchar(34) unique', 'varchar(34)'));
     const { code, stderr } = await migrate({ DATABASE_URL: database.url });
     expect(code).toBe(1);

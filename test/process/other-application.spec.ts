@@ -27,7 +27,7 @@ class Alerts {
   }
 }
 
-/** An application of another team, which has its own configuration. */
+/** An application of another team, with its own configuration. */
 function applicationOn(database: DatabaseConnection) {
   const domainEvents = DomainEventsModule.forRoot({
     connection: database.client,
@@ -81,7 +81,7 @@ describe('an application of another team', () => {
     await database.close();
   });
 
-  it('has the feature modules with plain options and not one variable of the environment', async () => {
+  it('uses the feature modules with plain options and no environment variable', async () => {
     const app = await NestFactory.create(applicationOn(database), { logger: false, abortOnError: false });
     await app.init();
     const { id } = await app.get(MessageEventsService, { strict: false }).record({

@@ -9,7 +9,7 @@ import { createServiceDatabase, type ServiceDatabase } from '../support/service-
 import { endServices, requiredEnv, type ServiceEnv, ServiceProcess } from '../support/service-process.js';
 import { createEmptyDatabase } from '../support/test-database.js';
 
-/** The whole of what the process says before it ends with code 1. */
+/** The complete output of a process that ends with code 1. */
 async function refusal(env: ServiceEnv): Promise<string> {
   const service = ServiceProcess.run('main', { PORT: '0', ...requiredEnv, ...env });
   const exit = await service.ended;
@@ -22,7 +22,7 @@ async function refusal(env: ServiceEnv): Promise<string> {
 afterEach(endServices);
 
 describe('the service refuses to start', () => {
-  it('without an account and its token, whatever else is set (trap 11)', async () => {
+  it('without an account and its token, whatever else is set, so that verification is never off', async () => {
     const text = await refusal({ TWILIO_ACCOUNT_SID: undefined, TWILIO_AUTH_TOKEN: ' ', NODE_ENV: 'test' });
     expect(text).toBe(
       '✖ The environment is not complete:\n' +
@@ -41,7 +41,7 @@ describe('the service refuses to start', () => {
     expect(text.match(/^ {2}[A-Z_]+/gm)).toEqual(['  TWILIO_SUBACCOUNTS', '  DATABASE_URL', '  LOG_LEVEL']);
   });
 
-  it('where nobody listens at DATABASE_URL', async () => {
+  it('if nothing listens at DATABASE_URL', async () => {
     expect(await refusal({ DATABASE_URL: 'postgresql://user:s3cr3t@127.0.0.1:1/app' })).toBe(
       '✖ The database cannot be reached: connect ECONNREFUSED 127.0.0.1:1. Is it running, and is DATABASE_URL right?\n',
     );
@@ -78,7 +78,7 @@ describe('the service refuses to start with a database server', () => {
       'The database refuses DATABASE_URL: password authentication failed for user "user"',
     ],
   ])('that %s', async (_, reason, message) => {
-    // PostgreSQL's ErrorResponse: 'E', its length, fields of a letter and a text, and an end.
+    // PostgreSQL's ErrorResponse: 'E', its length, fields of a letter and a text, and a terminator.
     const fields = ['SFATAL', 'VFATAL', ...reason, ''];
     const text = Buffer.from(fields.join('\0') + '\0');
     const length = Buffer.alloc(4);
@@ -89,7 +89,7 @@ describe('the service refuses to start with a database server', () => {
     expect(await refusal({ DATABASE_URL: url() })).toBe(`✖ ${message}\n`);
   });
 
-  // The embedded database knows one database and one user, and takes any name for them.
+  // The embedded database has one database and one user, and accepts any name for them.
   if (process.env.TEST_DATABASE_URL !== undefined) {
     it('that has no such database', async () => {
       const missing = new URL(process.env.TEST_DATABASE_URL ?? '');
@@ -123,7 +123,7 @@ describe('the service refuses to start with a folder', () => {
     await rm(folder, { recursive: true });
   });
 
-  it('that cannot be made, and names it', async () => {
+  it('that it cannot create, and names it', async () => {
     const file = join(folder, 'file');
     await writeFile(file, '');
     const EMBEDDED_DATA_DIR = join(file, 'data');
@@ -133,7 +133,7 @@ describe('the service refuses to start with a folder', () => {
     );
   });
 
-  // Everything is allowed to root.
+  // Root ignores file permissions.
   (process.getuid?.() === 0 ? it.skip : it)('that is not writable', async () => {
     await chmod(folder, 0o500);
     for (const EMBEDDED_DATA_DIR of [folder, join(folder, 'data')]) {
@@ -171,7 +171,7 @@ describe('the service refuses to start at an address', () => {
     );
   });
 
-  it('whose name nobody knows', async () => {
+  it('whose name cannot be resolved', async () => {
     expect(await refusal({ ...database.env, HOST: 'nowhere.invalid' })).toMatch(
       /^✖ The service cannot listen there: getaddrinfo (ENOTFOUND|EAI_AGAIN) nowhere\.invalid\. See HOST and PORT\.\n$/,
     );

@@ -33,7 +33,7 @@ describe('a service that is stopped while it sends an SMS', () => {
   async function untilItSends(fault: Fault): Promise<void> {
     twilio.failNext({ on: 'create', fault });
     twilio.failNext({ on: 'fetch', times: Infinity, fault: { type: 'hangBeforeAccepting' } });
-    // With its sending reported, Twilio need not be asked for its date.
+    // Its sending is reported, so the service need not ask Twilio for its date.
     for (const step of [{ status: 'sent' }, { status: 'undelivered', errorCode: 63049 }]) {
       const answer = await twilio.sendCallback({
         url: WEBHOOK_URL,
@@ -94,7 +94,7 @@ describe('a service that is stopped while it sends an SMS', () => {
     expect(await left()).toMatchObject({ states: [{ state: 'sending' }], jobs: [{ locked: false }] });
   });
 
-  it('ends in time, with code 0, where the answer does not come, and leaves the job to the next process', async () => {
+  it('ends in time, with code 0, if no answer comes, and leaves the job to the next process', async () => {
     await untilItSends({ type: 'hangBeforeAccepting' });
     const before = Date.now();
     service.signal('SIGTERM');

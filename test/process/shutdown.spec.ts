@@ -7,7 +7,7 @@ import { randomMessageSid } from '../support/seed.js';
 import { createServiceDatabase, type ServiceDatabase } from '../support/service-database.js';
 import { endServices, ServiceProcess } from '../support/service-process.js';
 
-/** Milliseconds: what `docker stop` waits. */
+/** The milliseconds that `docker stop` waits. */
 const LIMIT = 10_000;
 
 describe('a service that is stopped', () => {
@@ -26,7 +26,7 @@ describe('a service that is stopped', () => {
   });
 
   it.each(['SIGTERM', 'SIGINT'] as const)(
-    'by %s takes no new request, finishes the one in flight, and ends with code 0',
+    'by %s accepts no new request, finishes the one in flight, and ends with code 0',
     async (signal) => {
       const messageSid = randomMessageSid();
       const signed = callback(messageSid);
@@ -47,7 +47,7 @@ describe('a service that is stopped', () => {
     },
   );
 
-  it('does not wait for connections that are open and idle', async () => {
+  it('does not wait for open and idle connections', async () => {
     const agent = new Agent({ keepAlive: true });
     const outgoing = get(`${service.origin}/health/live`, { agent });
     const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
@@ -60,7 +60,7 @@ describe('a service that is stopped', () => {
     agent.destroy();
   });
 
-  it('does not wait for a connection whose answer was still to come', async () => {
+  it('does not wait for a connection whose answer is outstanding', async () => {
     const agent = new Agent({ keepAlive: true });
     const signed = callback(randomMessageSid());
     const outgoing = await begin(service, signed, agent);
@@ -80,7 +80,7 @@ describe('a service that is stopped', () => {
     const { hostname, port } = new URL(service.origin);
     const connection = connect(Number(port), hostname);
     await once(connection, 'connect');
-    // The service has accepted what came before.
+    // The service has accepted the earlier requests.
     await fetch(`${service.origin}/health/live`);
     const before = Date.now();
     service.signal('SIGTERM');

@@ -52,9 +52,9 @@ describe('a service that starts', () => {
     expect(await response.json()).toEqual({ status: 'ok', database: 'up', worker: 'up' });
   });
 
-  it('says what is configured, and shows no token, no password and no telephone number', async () => {
+  it('logs its configuration without tokens, passwords, or telephone numbers', async () => {
     const url = new URL(database.env.DATABASE_URL ?? 'postgresql://localhost');
-    // Servers that trust their clients, such as those of tests, take any password.
+    // Servers that trust their clients, such as those of tests, accept any password.
     if (url.password === '') url.password = 's3cr3t-password';
     await start({
       ...(database.env.DATABASE_URL !== undefined && { DATABASE_URL: url.toString() }),
@@ -82,7 +82,7 @@ describe('a service that starts', () => {
     }
   });
 
-  it('logs JSON in production, and with it the way of each callback up to its event', async () => {
+  it('logs JSON in production, including the path of each callback to its event', async () => {
     await start();
     await report('SMjson');
     await until('the callback to be logged', () =>
@@ -109,11 +109,11 @@ describe('a service that starts', () => {
     expect(service.stderr).toBe('');
   });
 
-  it('logs the levels that LOG_LEVEL asks for', async () => {
+  it('logs the levels of LOG_LEVEL', async () => {
     await start({ LOG_LEVEL: 'debug' });
     await until('a line of debugging', () => service.lines.some(({ level }) => level === 'debug'));
     await endServices();
-    // Without PUBLIC_BASE_URL the configuration deserves a warning.
+    // Without PUBLIC_BASE_URL the service logs a warning.
     const env = { ...requiredEnv, ...database.env, PORT: '0', NODE_ENV: 'production', LOG_LEVEL: 'warn' };
     const quiet = ServiceProcess.run('main', env);
     await until('the warning', () => quiet.output.includes('Neither PUBLIC_BASE_URL nor TRUST_PROXY is set'));
@@ -126,7 +126,7 @@ describe('a service that starts', () => {
 describe('a service on the embedded database', () => {
   afterEach(endServices);
 
-  it('creates it, says so, and logs nothing that is not JSON', async () => {
+  it('creates it, says so, and logs only JSON', async () => {
     const database = await createInFolder();
     const service = await ServiceProcess.start(database.env);
     expect(service.lines).toContainEqual(

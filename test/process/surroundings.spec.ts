@@ -6,7 +6,9 @@ import { createServiceDatabase, type ServiceDatabase } from '../support/service-
 import { endServices, ServiceProcess } from '../support/service-process.js';
 import { until } from '../support/until.js';
 
-/** What graphile-worker takes for its own, by the place or the name alone. Each of them would end it or lead it astray. */
+/**
+ * Files and variables that graphile-worker reads because of their place or name. Each would stop or misconfigure it.
+ */
 const FILES = {
   crontab: '17 * * * * root cd / && run-parts --report /etc/cron.hourly',
   '.graphile-workerrc.json': '{ "schema": ',
@@ -21,7 +23,7 @@ const VARIABLES = {
   NO_LOG_SUCCESS: '1',
 };
 
-describe('a service among files and variables that graphile-worker would read', () => {
+describe('a service next to files and variables that graphile-worker would read', () => {
   let database: ServiceDatabase;
   let folder: string;
 
@@ -37,7 +39,7 @@ describe('a service among files and variables that graphile-worker would read', 
   });
 
   it.each(Object.entries(FILES))(
-    'has a worker that works beside a file named %s',
+    'has a worker that works next to a file named %s',
     async (name, content) => {
       await writeFile(join(folder, name), content);
       const service = await ServiceProcess.start({ ...database.env, ...VARIABLES }, folder);

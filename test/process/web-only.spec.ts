@@ -8,7 +8,7 @@ import { endServices, type ServiceEnv, ServiceProcess } from '../support/service
 import { describeOnServer } from '../support/test-database.js';
 import { until } from '../support/until.js';
 
-/** Periodic work is due for both at once: an event to delete, which is counted already. */
+/** Periodic work is due for both at once: an event to delete, which is already counted. */
 const OLD_EVENT = `
   insert into message_events (id, message_sid, message_status, channel, account_sid, payload, created_at)
   values (gen_random_uuid(), 'SMold', 'sent', 'sms', 'AC1', '{}', now() - interval '10 days')`;
@@ -38,7 +38,7 @@ describeOnServer('a replica with WORKER_CONCURRENCY=0', () => {
     return database.use((dataSource) => dataSource.query<Row[]>(sql));
   }
 
-  it('takes callbacks, and leaves the SMS and what is periodic to one with a worker', async () => {
+  it('accepts callbacks, and leaves the SMS and the periodic work to a replica with a worker', async () => {
     const { twilioSid } = await database.use((dataSource) => seedMessage(dataSource));
     await rows(OLD_EVENT);
     await rows(`update message_event_count_watermark set counted_until = now() - interval '1 day'`);

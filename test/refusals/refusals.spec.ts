@@ -20,7 +20,7 @@ describe('refusals of more addresses than are counted apart', () => {
     expect(await isLimited('192.0.2.2')).toBe(false);
   });
 
-  it('are counted for each of them while there are few, and of IPv6 for each network', async () => {
+  it('are counted for each address while they are few, and for each IPv6 network', async () => {
     const refusals = new Refusals({ limitPerMinute: 1, message });
     const addresses = ['192.0.2.1', '192.0.2.2', '2001:db8::1', '2001:db8:0:1::1'];
     for (const address of addresses) expect(await refusals.count(address)).toBeNull();

@@ -8,8 +8,8 @@ import { until } from '../support/until.js';
 import { postCallback, statusParameters } from '../webhooks/post-callback.js';
 
 /**
- * node-postgres goes on with a connection whose answer came too late. One that was in the middle of a transaction then
- * took in the next callbacks as well: they were answered 204, and never committed.
+ * node-postgres reuses a connection after a late answer. If the connection was inside a transaction, it ran the next
+ * callbacks in it too: they were answered 204 and never committed.
  */
 describe('a connection whose answers stop in the middle of a transaction', () => {
   let database: DatabaseConnection;
@@ -28,7 +28,7 @@ describe('a connection whose answers stop in the middle of a transaction', () =>
     await line.close();
   });
 
-  /** As another connection sees it: what is committed, and nothing else. */
+  /** Counts what another connection sees: only committed rows. */
   async function committed(): Promise<string[]> {
     const client = new Client(database.client);
     await client.connect();
@@ -40,7 +40,7 @@ describe('a connection whose answers stop in the middle of a transaction', () =>
     }
   }
 
-  it('takes in no callback after that which is answered 204 and not stored', async () => {
+  it('accepts no later callback, which would be answered 204 and not stored', async () => {
     expect((await postCallback(application)).status).toBe(204);
     line.hold();
     // A policy failure is written in a transaction of several statements.

@@ -13,8 +13,8 @@ import { until } from '../support/until.js';
 jest.setTimeout(120_000);
 
 /**
- * Reported: with a synchronous standby that does not answer, each COMMIT waits for ever, statement_timeout or not. All
- * callbacks were answered 503, and /health/ready said that the database is up.
+ * Reported: with a synchronous standby that does not answer, each COMMIT waits forever, despite statement_timeout.
+ * All callbacks were answered 503, and /health/ready reported the database as up.
  */
 describeOnServer('a service on a server whose commits hang', () => {
   let folder: string;
@@ -64,7 +64,7 @@ describeOnServer('a service on a server whose commits hang', () => {
     return rows[0]?.count ?? 0;
   }
 
-  it('is not ready, however many ask, leaves no connection behind, and is ready again by itself', async () => {
+  it('is not ready, however many ask, leaves no connection behind, and recovers by itself', async () => {
     await untilStatus(200);
     await letCommitsHang(true);
     expect(await untilStatus(503)).toMatchObject({

@@ -5,8 +5,8 @@ import { TestApplication } from '../support/application.js';
 type Connected = (error: Error | undefined, client: PoolClient | undefined, release: () => void) => void;
 
 /**
- * Found by `npm run chaos`: a connection that PostgreSQL ends when the pool has just handed it over, and TypeORM does not
- * listen yet, ended the process by an error that nobody handled.
+ * Found by `npm run chaos`: PostgreSQL ended a connection just after the pool handed it over and before TypeORM
+ * listened to it. The unhandled error ended the process.
  */
 describe('a connection that breaks when the pool hands it over', () => {
   let application: TestApplication;
@@ -17,7 +17,7 @@ describe('a connection that breaks when the pool hands it over', () => {
 
   afterAll(() => application.close());
 
-  /** The pool of TypeORM, whose next connection breaks at that moment. */
+  /** TypeORM's pool, whose next connection breaks at that moment. */
   function breakNextConnection(): void {
     const { master: pool } = application.dataSource.driver as unknown as { master: Pool };
     const connect = pool.connect.bind(pool) as (connected: Connected) => void;
@@ -30,7 +30,7 @@ describe('a connection that breaks when the pool hands it over', () => {
     }) as Pool['connect'];
   }
 
-  it('is no error of the process, and the next one works', async () => {
+  it('does not crash the process, and the next one works', async () => {
     breakNextConnection();
     await application.query('select 1').catch(() => undefined);
     expect(await application.query('select 1 as one')).toEqual([{ one: 1 }]);

@@ -10,8 +10,8 @@ jest.setTimeout(180_000);
 const MOST = mostConnections({ WORKER_CONCURRENCY: 10 });
 
 /**
- * Each commit that was given up left its session waiting for the standby, and the pool replaced the connection, until the
- * server had no connection left for anybody.
+ * Each abandoned commit left its session waiting for the standby. The pool replaced the connection, until the server
+ * had none left.
  */
 describeWithOwnServer('commits that hang', () => {
   let server: OwnPostgres;
@@ -28,7 +28,7 @@ describeWithOwnServer('commits that hang', () => {
     await server.close();
   });
 
-  /** As the server counts, and with a connection of the application's own. */
+  /** The server's count, on the application's own connection. */
   async function sessions(): Promise<number> {
     const [row] = await server.query<{ count: number }>(
       `select count(*)::int from pg_stat_activity where backend_type = 'client backend' and application_name <> 'test'`,
@@ -43,7 +43,7 @@ describeWithOwnServer('commits that hang', () => {
     );
   }
 
-  it('take no more sessions than are documented, and lose and double nothing', async () => {
+  it('take no more sessions than documented, and lose and duplicate nothing', async () => {
     await server.query('create table others (id integer)');
     await server.set('synchronous_standby_names', 'nobody');
     let most = 0;
@@ -52,7 +52,7 @@ describeWithOwnServer('commits that hang', () => {
       const callbacks = reports
         .slice(round * 20, round * 20 + 20)
         .map((parameters) => postCallback(application, { parameters }));
-      // What else the service writes, by all of its connections at once.
+      // The other writes of the service, on all of its connections at once.
       const others = Array.from({ length: 8 }, () =>
         application.query('insert into others values (1)').catch(() => undefined),
       );

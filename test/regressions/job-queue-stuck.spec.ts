@@ -5,10 +5,10 @@ import { TestApplication } from '../support/application.js';
 import { until } from '../support/until.js';
 
 /**
- * Found by `npm run chaos`: when the database goes away while several jobs fail, graphile-worker 0.17.3 begins to shut
- * down and never ends, because it counts its unfinished writes wrong. The process lived and delivered nothing more.
+ * Found by `npm run chaos`: when the database goes away while several jobs fail, graphile-worker 0.17.3 miscounts its
+ * unfinished writes, begins to shut down, and never ends. The process stayed up and delivered nothing more.
  */
-describe('a job queue that cannot write that jobs have failed', () => {
+describe('a job queue that cannot record the failure of jobs', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
@@ -36,7 +36,7 @@ describe('a job queue that cannot write that jobs have failed', () => {
     const parcels = application.app.get(Parcels);
     const listener = application.app.get(ParcelListener);
     await refuseFailures();
-    // The second write fails when the shutdown has begun, which the third job keeps from being over at once.
+    // The second write fails during the shutdown, which the third job keeps open.
     const answer = async (milliseconds: number, error: Error | null): Promise<void> => {
       await delay(milliseconds);
       if (error !== null) throw error;

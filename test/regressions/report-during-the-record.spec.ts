@@ -12,7 +12,7 @@ import { until } from '../support/until.js';
 
 const LOCK = 30_001;
 
-/** Where a statement times out amid all this, the fallback is taken up again when its worker's lock has run out. */
+/** If a statement times out here, the fallback is taken up again when its worker's lock expires. */
 const RECOVERY_MILLISECONDS = 90_000;
 
 jest.setTimeout(2 * RECOVERY_MILLISECONDS);
@@ -27,7 +27,7 @@ describeOnServer('a report that an SMS was never sent, while the SMS is being re
     application = await TestApplication.start({
       database,
       simulator: { callbackPlan: sequence(silent, delivered) },
-      // The rounds would find it after a minute.
+      // The periodic rounds would find it after a minute.
       override: withFallbackOptions({ resendDelayMilliseconds: 0, intervalMilliseconds: 0 }),
     });
     holder = new Client(database.client);

@@ -7,10 +7,10 @@ import { postCallback, statusParameters } from '../webhooks/post-callback.js';
 type Connected = (error: Error | undefined, client: PoolClient | undefined, release: () => void) => void;
 
 /**
- * After a failover, connections led to the old server, which could only read. Each failed a callback, went back into the pool,
- * and failed the next one, for up to minutes.
+ * After a failover, connections led to the old server, which could only read. Each failed a callback, returned to the
+ * pool, and failed the next one, for up to minutes.
  */
-describeOnServer('a server that becomes read-only when a connection was just handed over', () => {
+describeOnServer('a service whose server becomes read-only just after a connection is handed over', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
@@ -23,7 +23,7 @@ describeOnServer('a server that becomes read-only when a connection was just han
     return (application.dataSource.driver as unknown as { master: Pool }).master;
   }
 
-  /** Between the pool and whoever has asked it for a connection. */
+  /** Runs between the pool and the code that asked it for a connection. */
   function whenHandedOver(change: (client: PoolClient) => Promise<unknown>): void {
     const master = pool();
     const connect = master.connect.bind(master) as (connected: Connected) => void;
@@ -56,11 +56,11 @@ describeOnServer('a server that becomes read-only when a connection was just han
       statusParameters({ MessageStatus: 'failed', ErrorCode: '63049', To: 'whatsapp:+15557654321' }),
   };
 
-  it.each(Object.entries(reports))('stores %s by another connection', async (_, parameters) => {
+  it.each(Object.entries(reports))('still stores %s, by another connection', async (_, parameters) => {
     const before = await sessions();
     whenHandedOver((client) => client.query('set default_transaction_read_only = on'));
     expect((await postCallback(application, { parameters: parameters() })).status).toBe(204);
-    // The idle ones are to the same server: they are not used again either.
+    // The idle connections go to the same server, so they are not reused either.
     expect((await sessions()).filter((pid) => before.includes(pid))).toEqual([]);
     const [stored] = await application.query<{ count: number }>('select count(*)::int from message_events');
     expect(stored?.count).toBeGreaterThan(0);

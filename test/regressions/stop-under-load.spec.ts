@@ -5,7 +5,7 @@ import { endServices, ServiceProcess } from '../support/service-process.js';
 
 const CONNECTIONS = 20;
 
-/** What is left of docker's 10 s would be taken by the limits of src/process/shutdown-limit.ts. */
+/** The limits of src/process/shutdown-limit.ts would take the rest of docker's 10 s. */
 const LIMIT_MILLISECONDS = 5_000;
 
 /** Found by `npm run chaos`: Node's server stays open while the client of a connection always has one more request. */
@@ -24,7 +24,7 @@ describe('a stop by SIGTERM while a proxy keeps its connections busy', () => {
     await database.remove();
   });
 
-  /** @returns false where the connection was refused or broken. */
+  /** @returns false if the connection was refused or broken. */
   function request(url: string): Promise<boolean> {
     return new Promise((resolve) => {
       get(url, { agent }, (answer) => {

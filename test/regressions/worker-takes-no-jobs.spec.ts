@@ -15,11 +15,11 @@ const WORKS_AGAIN = 'The job queue works again';
 jest.setTimeout(90_000);
 
 /**
- * Reported: somebody held a lock on graphile-worker's table of tasks while the service started. graphile-worker 0.17.3 keeps
- * the promise that was rejected then (src/taskIdentifiers.ts), and takes no job until it is started again: callbacks were
- * answered 204, no SMS was sent, readiness said `worker: up`, and nothing was logged.
+ * Reported: another session held a lock on graphile-worker's table of tasks while the service started.
+ * graphile-worker 0.17.3 keeps the promise that was rejected then (src/taskIdentifiers.ts), and takes no job until it
+ * is restarted: callbacks were answered 204, no SMS was sent, readiness said `worker: up`, and nothing was logged.
  *
- * Whatever keeps a worker from taking jobs: it is down, an error says why, and it is started again until it works.
+ * For every such cause, the worker is reported down, an error says why, and it is restarted until it works.
  */
 describe('a worker that takes no jobs', () => {
   let database: DatabaseConnection;
@@ -59,7 +59,7 @@ describe('a worker that takes no jobs', () => {
     return until('the log to say so', () => application?.logs.lines.find(isStop), 40_000);
   }
 
-  /** By a connection of its own: the service's may be part of the fault. */
+  /** Uses its own connection, because the service's connection may be part of the fault. */
   async function deliver(parcel: string): Promise<void> {
     await withDataSource(database, async ({ manager }) => {
       await application?.app.get(Parcels).deliver(parcel, manager);
@@ -82,7 +82,7 @@ describe('a worker that takes no jobs', () => {
     expect((await health()).body).toMatchObject({ worker: 'up' });
   }
 
-  it('because of an error that graphile-worker keeps is down, says why, and goes on once it is gone', async () => {
+  it('because of an error that graphile-worker keeps is down, says why, and recovers once it is gone', async () => {
     await withDataSource(database, async (dataSource) => {
       await dataSource.query(
         `create function refuse_task() returns trigger language plpgsql as
@@ -105,10 +105,10 @@ describe('a worker that takes no jobs', () => {
     await expectOneErrorAndOneRecovery();
   });
 
-  it('although it finds no fault is started again when jobs are due', async () => {
+  it('without an error is restarted when jobs are due', async () => {
     await start();
     await untilWorker('up');
-    // It knows the task by another id by now, as after a restored backup.
+    // The task has another id by now, as after a restored backup.
     await application?.query(`update whatsapp_sms_fallback_queue._private_tasks set id = default`);
     await deliver('of another id');
     expect(JSON.stringify((await untilStopped()).fields)).toContain('although jobs are due');
@@ -116,7 +116,7 @@ describe('a worker that takes no jobs', () => {
     await expectOneErrorAndOneRecovery();
   });
 
-  it('because its runner has ended without an error is started again (graphile/worker#635)', async () => {
+  it('because its runner has ended without an error is restarted (graphile/worker#635)', async () => {
     await start();
     await untilWorker('up');
     const { worker } = application?.app.get(DomainEventDispatcher) as {
@@ -129,7 +129,7 @@ describe('a worker that takes no jobs', () => {
     await expectOneErrorAndOneRecovery();
   });
 
-  // They need a server: the embedded database has one session, and neither locks nor roles for others.
+  // These tests need a server: the embedded database has one session, and neither locks nor roles for others.
   if (process.env.TEST_DATABASE_URL !== undefined) {
     const server = process.env.TEST_DATABASE_URL;
 
@@ -147,7 +147,7 @@ describe('a worker that takes no jobs', () => {
     }
 
     it.each(['_private_tasks', '_private_jobs', 'migrations'])(
-      'because somebody has locked %s while it starts takes them when the lock is gone',
+      'because another session has locked %s at its start takes them when the lock is gone',
       async (table) => {
         await withClient(database.client.connectionString ?? '', async (client) => {
           await client.query('begin');
@@ -163,7 +163,7 @@ describe('a worker that takes no jobs', () => {
       },
     );
 
-    it('because the server is read-only takes them when it is no longer', async () => {
+    it('because the server is read-only takes them once it is writable', async () => {
       const name = new URL(database.client.connectionString ?? '').pathname.slice(1);
       await start();
       await untilWorker('up');
@@ -174,7 +174,7 @@ describe('a worker that takes no jobs', () => {
         ]);
         expect(JSON.stringify((await untilStopped()).fields)).toContain('read-only');
         expect(await health()).toMatchObject({ status: 503, body: { database: 'down', worker: 'down' } });
-        // Its connections stay as they are: those that it has begun in the meantime are read-only for ever.
+        // Connections that were opened in the meantime stay read-only.
         await admin.query(`alter database ${name} reset default_transaction_read_only`);
       });
       await deliver('after the read-only time');
@@ -182,7 +182,7 @@ describe('a worker that takes no jobs', () => {
       await expectOneErrorAndOneRecovery();
     });
 
-    it('because its role has too few connections takes them when it has more', async () => {
+    it('because its role has too few connections takes them once it has more', async () => {
       const role = `worker_${randomUUID().replaceAll('-', '')}`;
       const url = new URL(database.client.connectionString ?? '');
       await withClient(url.toString(), async (owner) => {

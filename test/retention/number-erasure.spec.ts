@@ -46,7 +46,7 @@ describeOnServer('the erasure of a number', () => {
       `insert into rejected_callbacks (payload, reason)
        select jsonb_build_object('To', $1::text), 'a reason' from generate_series(1, 2500)`,
     ],
-  ])('leaves nothing in %s, although others are deleting rows meanwhile', async (table, left, insert) => {
+  ])('leaves nothing in %s, although others delete rows meanwhile', async (table, left, insert) => {
     await dataSource.query(insert, [NUMBER]);
     const retention = dataSource.createQueryRunner();
     await retention.startTransaction();

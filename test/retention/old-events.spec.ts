@@ -65,7 +65,7 @@ describe('events that are older than RETENTION_DAYS', () => {
     expect(await sids()).toEqual(['SMyoung']);
   });
 
-  it('stay until they are counted, and are in the statistics for ever', async () => {
+  it('stay until they are counted, and remain in the statistics', async () => {
     const month = `from=${daysAgo(60).toISOString()}&to=${daysAgo(0).toISOString()}&bucket=day`;
     const statistics = async () => (await callApi(application, `/api/v1/stats?${month}`)).body;
     await addEvent('SMold', 30.1, { errorCode: '63049' });
@@ -79,7 +79,7 @@ describe('events that are older than RETENTION_DAYS', () => {
     expect(before).toMatchObject({ events: [{ errorCode: '63049', count: 1 }, { count: 1 }] });
   });
 
-  it('stay while a fallback needs them that is not at an end, and go once it is', async () => {
+  it('stay while an open fallback needs them, and go once it has ended', async () => {
     const nextAttemptAt = minutesAgo(-60);
     const open = await seedFallback(
       application,
@@ -134,7 +134,7 @@ describe('RETENTION_DAYS', () => {
     return application.query<{ count: string }>('select count(*) from message_events');
   }
 
-  it('deletes of its own accord where it is set', async () => {
+  it('deletes by itself if it is set', async () => {
     const application = await startWithOldEvent({ RETENTION_DAYS: '7' });
     const round = application.app.get(OldEvents, { strict: false });
     await countEvents(application);
@@ -143,7 +143,7 @@ describe('RETENTION_DAYS', () => {
     await application.close();
   });
 
-  it('keeps everything where it is not set', async () => {
+  it('keeps everything if it is not set', async () => {
     const application = await startWithOldEvent({});
     await countEvents(application);
     await application.app.get(OldEvents, { strict: false }).runOnce();

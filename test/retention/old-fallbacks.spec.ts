@@ -63,7 +63,7 @@ describe('fallbacks that are older than RETENTION_DAYS', () => {
     return true;
   }
 
-  it('lose the number and the text at whichever end they are, and keep all else', async () => {
+  it('lose the number and the text in every final state, and keep everything else', async () => {
     const sids = [
       await seed(sent()),
       await seed(rejected),
@@ -86,7 +86,7 @@ describe('fallbacks that are older than RETENTION_DAYS', () => {
     expect(await statistics()).toEqual(counted);
   });
 
-  it('keep them while they are younger, or were tried again of late', async () => {
+  it('keep them while they are younger, or were retried recently', async () => {
     const sids = [
       await seed({ ...sent(), createdAt: young, updatedAt: young }),
       await seed({ ...rejected, retriedAt: young, updatedAt: young }),
@@ -113,7 +113,7 @@ describe('fallbacks that are older than RETENTION_DAYS', () => {
     expect(await application.query('select from sms_fallbacks where erased_at is null')).toEqual([]);
   });
 
-  it('still keep a second SMS from being sent, whatever is reported of the original', async () => {
+  it('still prevent a second SMS, whatever is reported of the original', async () => {
     const sid = await seed(sent());
     await runOnce();
     await policyFailure(application, sid);
@@ -122,7 +122,7 @@ describe('fallbacks that are older than RETENTION_DAYS', () => {
     expect(await isErased(sid)).toBe(true);
   });
 
-  it('are not tried again, because nobody could find out whether their SMS went', async () => {
+  it('are not retried, because the outcome of their SMS can no longer be checked', async () => {
     const sid = await seed({ state: 'failed', reason: 'no_answer_from_twilio', unansweredAttempts: 1 });
     await runOnce();
     const answer = await callApi(application, `/api/v1/fallbacks/${sid}/retry`, { method: 'POST' });
@@ -130,7 +130,7 @@ describe('fallbacks that are older than RETENTION_DAYS', () => {
     expect(await findFallback(application, sid)).toMatchObject({ state: 'failed' });
   });
 
-  it('are not taken up again when their SMS reports itself after all', async () => {
+  it('are not reopened when their SMS reports itself later', async () => {
     const sid = await seed({ state: 'failed', reason: 'no_answer_from_twilio' });
     await runOnce();
     await application.query(
@@ -154,7 +154,7 @@ describe('fallbacks that are older than RETENTION_DAYS', () => {
 });
 
 describe('RETENTION_DAYS', () => {
-  it('erases nothing where it is not set', async () => {
+  it('erases nothing if it is not set', async () => {
     const application = await TestApplication.start();
     const { twilioSid } = await seedFallback(application, {
       state: 'skipped',

@@ -83,7 +83,7 @@ describe('The addresses of POST Messages', () => {
       expect(await create({ to, from: 'whatsapp:+14155238886' })).toMatchObject({ to });
     });
 
-    it('decides about the magic numbers only once it is read', async () => {
+    it('decides about the magic numbers only after it is parsed', async () => {
       await expectRefusal({ to: '+1 500 555 0004' }, 400, 21610);
     });
   });

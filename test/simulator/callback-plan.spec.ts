@@ -35,7 +35,7 @@ describe('The callbacks of a message', () => {
   const create = (more: { to?: string; messagingServiceSid?: string; statusCallback?: string } = {}) =>
     clientOf(simulator).messages.create({ ...sms, statusCallback: receiver.url, ...more });
 
-  it('are sent and delivered unless told otherwise, signed, with the SID of the message', async () => {
+  it('are sent and delivered by default, signed, with the SID of the message', async () => {
     const { sid } = await create({ statusCallback: `${receiver.url}?fallback=1#rc=5&rp=all` });
     await simulator.settled();
     expect(receiver.statuses).toEqual(['sent', 'delivered']);
@@ -61,7 +61,7 @@ describe('The callbacks of a message', () => {
     });
   });
 
-  it('are not sent for a message without a StatusCallback, whose status goes on all the same', async () => {
+  it('are not sent for a message without a StatusCallback, whose status still changes', async () => {
     const { sid } = await clientOf(simulator).messages.create(sms);
     await simulator.settled();
     expect(simulator.callbacks).toEqual([]);
@@ -87,7 +87,7 @@ describe('The callbacks of a message', () => {
     });
   });
 
-  it('can come in the wrong order, which the message itself does not', async () => {
+  it('can come in the wrong order, unlike the statuses of the message itself', async () => {
     simulator.callbackPlan = reversed(failing);
     const { sid } = await create();
     await simulator.settled();
@@ -110,7 +110,7 @@ describe('The callbacks of a message', () => {
     expect(other).not.toEqual(first);
   });
 
-  it('can be repeated, each with an idempotency token of its own', async () => {
+  it('can be repeated, each with its own idempotency token', async () => {
     simulator.callbackPlan = repeated(failing, 3);
     await create();
     await simulator.settled();
@@ -118,7 +118,7 @@ describe('The callbacks of a message', () => {
     expect(new Set(simulator.callbacks.map(({ idempotencyToken }) => idempotencyToken)).size).toBe(6);
   });
 
-  it('can be dropped, which Twilio does not know', async () => {
+  it('can be dropped, which Twilio does not notice', async () => {
     simulator.callbackPlan = dropped(delivered, ({ status }) => status === 'delivered');
     const { sid } = await create();
     await simulator.settled();
@@ -139,7 +139,7 @@ describe('The callbacks of a message', () => {
     expect(receiver.statuses).toEqual(['failed', 'failed', 'failed']);
   });
 
-  it('wait for the answer to the one before', async () => {
+  it('wait for the answer to the previous one', async () => {
     const order: string[] = [];
     receiver.beforeAnswer = () => {
       order.push(String(receiver.statuses.at(-1)));
@@ -153,7 +153,7 @@ describe('The callbacks of a message', () => {
     expect(order).toEqual(['sent', 'sent answered', 'delivered', 'delivered answered']);
   });
 
-  it('come in their time', async () => {
+  it('come at their planned times', async () => {
     simulator.callbackPlan = paced(delivered, 30);
     await create();
     await simulator.settled();
@@ -161,7 +161,7 @@ describe('The callbacks of a message', () => {
     expect(Number(arrived) - Number(sent)).toBeGreaterThanOrEqual(25);
   });
 
-  it('go on after one that nobody answered', async () => {
+  it('continue after one without an answer', async () => {
     receiver.nextAnswers.push('reset', 500);
     await create();
     await simulator.settled();
@@ -171,7 +171,7 @@ describe('The callbacks of a message', () => {
     ]);
   });
 
-  it('that are still pending end when the simulator is closed', async () => {
+  it('end when the simulator is closed, if they are pending', async () => {
     simulator.callbackPlan = inOrder({ status: 'sent', delayMilliseconds: 3_600_000 });
     await create();
     await simulator.close();
@@ -179,7 +179,7 @@ describe('The callbacks of a message', () => {
     expect(simulator.callbacks).toEqual([]);
   });
 
-  it('tell of a WhatsApp message that was not created through the API', async () => {
+  it('describe a WhatsApp message that was not created through the API', async () => {
     const { sid } = simulator.sendWhatsapp({
       ...whatsapp,
       statusCallback: receiver.url,
@@ -197,7 +197,7 @@ describe('The callbacks of a message', () => {
   it.each([
     [{}, ['failed']],
     [{ messagingServiceSid: `MG${'1'.repeat(32)}` }, ['queued', 'failed']],
-  ])('can tell that the message %j was accepted and never sent', async (service, statuses) => {
+  ])('can report that the message %j was accepted and never sent', async (service, statuses) => {
     simulator.callbackPlan = neverSent(30001);
     const { sid } = await create(service);
     await simulator.settled();
@@ -219,7 +219,7 @@ describe('The callbacks of a message', () => {
     expect(first && simulator.callbackPlan(first)).toMatchObject([{ status: 'failed' }]);
   });
 
-  it('are told of as they happen, as are requests and messages', async () => {
+  it('are reported as they happen, as are requests and messages', async () => {
     const story: string[] = [];
     simulator.on('request', ({ method, path }) => story.push(`${method} ${path.split('/').at(-1) ?? ''}`));
     simulator.on('message', ({ to, body }) => story.push(`message to ${to}: ${body}`));
@@ -236,7 +236,7 @@ describe('The callbacks of a message', () => {
     ]);
   });
 
-  it('can be none', async () => {
+  it('can be absent', async () => {
     simulator.callbackPlan = silent;
     const { sid } = await create();
     await simulator.settled();

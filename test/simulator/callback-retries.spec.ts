@@ -9,7 +9,7 @@ const parameters = whatsappStatusParameters({
   to: '+15550123456',
   from: '+14155238886',
 });
-/** A port on which nothing listens: 1 is reserved, and needs a privileged process. */
+/** A port without a listener: 1 is reserved and needs a privileged process. */
 const nobody = 'http://127.0.0.1:1/callbacks';
 
 describe('Retries of a callback', () => {
@@ -64,7 +64,7 @@ describe('Retries of a callback', () => {
     },
   );
 
-  it('end with the number asked for', async () => {
+  it('end with the configured number', async () => {
     receiver.nextAnswers.push(500, 500, 500);
     await expect(send('#rc=2&rp=all')).resolves.toMatchObject({ status: 500 });
     expect(receiver.received).toHaveLength(3);
@@ -79,7 +79,7 @@ describe('Retries of a callback', () => {
     ]);
   });
 
-  it('end with the time for the whole', async () => {
+  it('end with the total time limit', async () => {
     receiver.nextAnswers.push('hang', 'hang', 'hang', 'hang', 'hang');
     await expect(send('#rc=5&rp=all&rt=100&tt=250')).rejects.toMatchObject({ failure: 'rt' });
     expect(receiver.received.length).toBeLessThanOrEqual(3);

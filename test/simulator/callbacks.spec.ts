@@ -57,7 +57,7 @@ describe('A callback of the simulator', () => {
     expect(isSigned(received, receiver.url)).toBe(false);
   });
 
-  it('keeps the query exactly as it is written, and leaves the fragment out of request and signature', async () => {
+  it('keeps the query exactly as written, and omits the fragment from request and signature', async () => {
     const query = "?b=2&a=O'Brien&a=%7Eone+two&empty=&q=%C3%A9|x";
     await simulator.sendCallback({ url: `${publicUrl}${query}#rc=5&rp=all`, parameters: failed });
     expect(onlyReceived().target).toBe(`/callbacks${query}`);
@@ -134,7 +134,7 @@ describe('A callback of the simulator', () => {
       expect(unknown && signatureSettings(unknown)).toBe(`key=${sharedKey.id},algorithm=HMAC_SHA512`);
     });
 
-    it('is so for every callback while the account has a Rule for it, unless another token is named', async () => {
+    it('is the form of every callback while the account has a Rule for it, unless another token is named', async () => {
       simulator.sharedKey = sharedKey;
       simulator.sendWhatsapp({
         to: 'whatsapp:+15550123456',
@@ -167,7 +167,7 @@ describe('A callback of the simulator', () => {
     expect(isSigned(onlyReceived(), publicUrl)).toBe(false);
   });
 
-  it('is remembered with its answer, and told of', async () => {
+  it('is remembered with its answer, and reported', async () => {
     const told: unknown[] = [];
     simulator.once('callback', (callback) => told.push(callback));
     receiver.nextAnswers.push(403);
@@ -220,7 +220,7 @@ describe('The parameters of a callback', () => {
     });
   });
 
-  it('can be more, others or fewer than usual', () => {
+  it('can be more, different, or fewer than usual', () => {
     const extra = { EventType: 'READ', ApiVersion: '2038-01-19' };
     const callback = {
       messageSid,

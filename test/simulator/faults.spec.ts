@@ -101,7 +101,7 @@ describe('Faults of the simulator', () => {
     await expect(messages(failing.sid).fetch()).resolves.toMatchObject({ sid: failing.sid });
   });
 
-  it('takes faults of the same operation in the order in which they were named', async () => {
+  it('uses faults of the same operation in the order in which they were named', async () => {
     simulator.failNext({ on: 'create', fault: { type: 'error', status: 500, code: 20500 } });
     simulator.failNext({ on: 'create', fault: { type: 'error', status: 503, code: 20503 } });
     await expect(create()).rejects.toMatchObject({ status: 500 });

@@ -15,7 +15,7 @@ const content = {
   variables: { '1': 'Ada' },
 };
 
-describe('What the API of the simulator answers', () => {
+describe('An answer of the API of the simulator', () => {
   let simulator: TwilioSimulator;
 
   beforeAll(async () => {
@@ -34,7 +34,7 @@ describe('What the API of the simulator answers', () => {
       ['bodies', { to: '+15550107001', body: '' }],
       ['both', { to: '+1555010XXXX', body: '' }],
     ] as const)(
-      'of %s hides what it is set to hide, in one message and in the list',
+      'of %s hides the configured parts, in one message and in the list',
       async (redaction, shown) => {
         simulator.redaction = redaction;
         const { sid } = await clientOf(simulator).messages.create(sms);
@@ -72,7 +72,7 @@ describe('What the API of the simulator answers', () => {
     const dateCreated = new Date('2026-03-01T10:00:00Z');
     const dateSent = new Date('2026-03-01T20:00:00Z');
 
-    it('has the dates that were given, of WhatsApp too', async () => {
+    it('has the given dates, for WhatsApp too', async () => {
       const added = simulator.addMessage({ ...sms, dateCreated, dateSent });
       const whatsapp = simulator.sendWhatsapp({
         to: 'whatsapp:+15550107001',
@@ -87,7 +87,7 @@ describe('What the API of the simulator answers', () => {
       }
     });
 
-    it('was not created after it was sent', async () => {
+    it('has a creation date no later than its sending', async () => {
       const { sid } = simulator.addMessage({ ...sms, dateSent });
       expect(await clientOf(simulator).messages(sid).fetch()).toMatchObject({
         dateCreated: dateSent,

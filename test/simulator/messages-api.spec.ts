@@ -18,7 +18,7 @@ describe('The Messages API of the simulator, through the Twilio library', () => 
   afterAll(() => simulator.close());
 
   describe('create', () => {
-    it('accepts a message, remembers everything it was sent, and answers as Twilio does', async () => {
+    it('accepts a message, remembers all its parameters, and answers as Twilio does', async () => {
       const created = await clientOf(simulator).messages.create({
         ...sms,
         statusCallback: 'https://hooks.example.com/callbacks?fallback=1#rc=5&rp=all',
@@ -116,12 +116,12 @@ describe('The Messages API of the simulator, through the Twilio library', () => 
   });
 
   describe('fetch', () => {
-    it('gives a message that was created', async () => {
+    it('returns a message that was created', async () => {
       const { sid } = await clientOf(simulator).messages.create(sms);
       expect(await clientOf(simulator).messages(sid).fetch()).toMatchObject({ sid, ...sms });
     });
 
-    it('gives the rendered text of a message that was sent earlier', async () => {
+    it('returns the rendered text of a message that was sent earlier', async () => {
       const original = simulator.addMessage({
         accountSid: demoAccount.sid,
         sid: 'SM00000000000000000000000000000003',
@@ -161,7 +161,7 @@ describe('The Messages API of the simulator, through the Twilio library', () => 
         dateCreated: dateSent,
       });
 
-    it('gives every message over several pages, newest first', async () => {
+    it('returns every message over several pages, newest first', async () => {
       const added = Array.from({ length: 7 }, (_, index) =>
         addSent(sms.to, new Date(Date.UTC(2026, 0, 1, 0, index))),
       );
@@ -171,7 +171,7 @@ describe('The Messages API of the simulator, through the Twilio library', () => 
       expect(simulator.requests.at(-1)?.parameters).toMatchObject({ PageSize: '3', Page: '2' });
     });
 
-    it('does not repeat a message where another one comes between two pages', async () => {
+    it('does not repeat a message if another one arrives between two pages', async () => {
       const [oldest, middle, newest] = [1, 2, 3].map((hour) =>
         addSent(sms.to, new Date(Date.UTC(2026, 0, 1, hour))),
       );
@@ -182,7 +182,7 @@ describe('The Messages API of the simulator, through the Twilio library', () => 
       expect(second?.instances.map(({ sid }) => sid)).toEqual([oldest?.sid]);
     });
 
-    it('has pages of 50 unless asked, and of 1000 at the most', async () => {
+    it('has pages of 50 by default, and of 1000 at most', async () => {
       for (let index = 0; index < 1001; index += 1) addSent(sms.to, new Date(Date.UTC(2026, 0, 1)));
       const { messages } = clientOf(simulator);
       expect((await messages.page()).instances).toHaveLength(50);
@@ -210,21 +210,21 @@ describe('The Messages API of the simulator, through the Twilio library', () => 
         addSent('+5', undefined);
       });
 
-      it('finds those of a day', async () => {
+      it('finds the messages of a day', async () => {
         expect(await sidsOf({ dateSent: at('02T00:00:00') })).toEqual(['+2', '+3']);
       });
-      it('finds those from a second on, that second included', async () => {
+      it('finds the messages from a second on, that second included', async () => {
         expect(await sidsOf({ dateSentAfter: at('02T12:00:00') })).toEqual(['+2', '+3', '+4']);
         expect(await sidsOf({ dateSentAfter: at('02T12:00:01') })).toEqual(['+3', '+4']);
       });
-      it('finds those up to a second, that second included', async () => {
+      it('finds the messages up to a second, that second included', async () => {
         expect(await sidsOf({ dateSentBefore: at('02T12:00:00') })).toEqual(['+1', '+2']);
       });
-      it('finds those between two times', async () => {
+      it('finds the messages between two times', async () => {
         const filter = { dateSentAfter: at('02T00:00:00'), dateSentBefore: at('02T13:00:00') };
         expect(await sidsOf(filter)).toEqual(['+2']);
       });
-      it('takes a bare date for the whole day, and refuses what is no date', async () => {
+      it('takes a bare date for the whole day, and refuses an invalid date', async () => {
         const path = `/2010-04-01/Accounts/${demoAccount.sid}/Messages.json`;
         const authorization = `Basic ${btoa(`${demoAccount.sid}:${demoAccount.authToken}`)}`;
         const get = (query: string) =>
@@ -239,7 +239,7 @@ describe('The Messages API of the simulator, through the Twilio library', () => 
       });
     });
 
-    it('shows a message only after the delay that was asked for', async () => {
+    it('shows a message only after the configured delay', async () => {
       simulator.listDelayMilliseconds = Infinity;
       const { sid } = await clientOf(simulator).messages.create(sms);
       expect(await clientOf(simulator).messages.list()).toEqual([]);

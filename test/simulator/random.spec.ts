@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { inRandomOrder, randomNumbers } from '../../simulator/random.js';
 
 describe('a random order', () => {
-  it('has each item once, and leaves the list as it was', () => {
+  it('has each item once and does not change the list', () => {
     const items = ['a', 'b', 'c', 'd'];
     expect(inRandomOrder(items, randomNumbers(1)).sort()).toEqual(items);
     expect(items).toEqual(['a', 'b', 'c', 'd']);
@@ -18,7 +18,7 @@ describe('a random order', () => {
     expect(orders(1)).not.toEqual(orders(2));
   });
 
-  it('is any order as often as any other, so that nobody mostly follows the same one', () => {
+  it('gives every order the same chance, so that no item mostly follows the same one', () => {
     const random = randomNumbers(1);
     const times = new Map<string, number>();
     for (let round = 0; round < 6_000; round += 1) {

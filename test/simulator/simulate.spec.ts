@@ -26,7 +26,7 @@ describe('npm run simulate', () => {
   };
   const aimed = (...args: string[]) => ['--url', receiver.url, ...args];
 
-  it('sends one signed WhatsApp callback and says what was answered', async () => {
+  it('sends one signed WhatsApp callback and prints the answer', async () => {
     const args = [
       '--status',
       'failed',
@@ -56,7 +56,7 @@ describe('npm run simulate', () => {
     expect(output).toContain('204 No Content');
   });
 
-  it('sends an SMS callback as often as asked', async () => {
+  it('sends an SMS callback as often as requested', async () => {
     const { exitCode } = await run(
       aimed('--status', 'delivered', '--channel', 'sms', '--to', '+15551230000', '--repeat', '3'),
     );
@@ -85,7 +85,7 @@ describe('npm run simulate', () => {
     ]);
   });
 
-  it('signs as the demo account where nobody names another', async () => {
+  it('signs as the demo account by default', async () => {
     const { output } = await run(aimed('--status', 'sent'), {});
     expect(receiver.received.map((received) => isSigned(received, receiver.url))).toEqual([true]);
     expect(output).toContain(`${demoAccount.sid} (the demo account)`);
@@ -116,7 +116,7 @@ describe('npm run simulate', () => {
     expect(receiver.received).toHaveLength(1);
   });
 
-  it('says so where nothing listens', async () => {
+  it('says so if nothing listens', async () => {
     const { exitCode, output } = await run(['--status', 'sent'], { ...environment, PORT: '1' });
     expect(exitCode).toBe(1);
     expect(output).toContain('Nothing listens at http://localhost:1. Is the service running?');

@@ -6,7 +6,7 @@ import { untilQueueIsEmpty } from '../support/job-queue.js';
 import { randomMessageSid, seedMessage } from '../support/seed.js';
 import { asked, pass, POLICY_FAILURE, runOnce, sendWhatsapp, sourcesOf, waiting } from './polling.js';
 
-/** The real application on a real database; only Twilio is fake. */
+/** The real application on a real database. Only Twilio is fake. */
 describe('a callback that never came', () => {
   let application: TestApplication;
 
@@ -23,7 +23,7 @@ describe('a callback that never came', () => {
   }
 
   it.each(['undelivered', 'failed'])(
-    'of the status %s with 63049 leads to one SMS all the same: Twilio does not send it again (trap 4)',
+    'of the status %s with 63049 still leads to one SMS, although Twilio does not send it again',
     async (status) => {
       const sid = await seedAndSend({ status: 'sent' }, { ...POLICY_FAILURE, status, dropped: true });
       await pass(application, 10);
@@ -45,7 +45,7 @@ describe('a callback that never came', () => {
     expect(sms?.statusCallback).toContain(`/message-status?sms_fallback_id=${id}#`);
   });
 
-  it('is in the log as an event with every column, and without the text', async () => {
+  it('is in the log as an event with every column and without the text', async () => {
     const sid = await seedAndSend({ status: 'sent' }, { ...POLICY_FAILURE, dropped: true });
     await pass(application, 10);
     await runOnce(application);
@@ -68,7 +68,7 @@ describe('a callback that never came', () => {
     expect(row).toEqual({ status: 'undelivered' });
   });
 
-  it('makes one event and one SMS with the same status when it comes after all', async () => {
+  it('makes one event and one SMS with the same status when it comes later', async () => {
     const sid = await seedAndSend({ status: 'sent' }, { ...POLICY_FAILURE, dropped: true });
     await pass(application, 10);
     await Promise.all([runOnce(application), policyFailure(application, sid)]);
@@ -88,7 +88,7 @@ describe('a callback that never came', () => {
     expect(smsFor(application, sid)).toHaveLength(1);
   });
 
-  it('is found out for a row of messages that nothing was ever reported about', async () => {
+  it('is found for a row of messages without any report', async () => {
     const sid = await seedAndSend({ status: 'sent', dropped: true }, { ...POLICY_FAILURE, dropped: true });
     expect(await sourcesOf(application, sid)).toEqual({});
     await pass(application, 10);
@@ -98,7 +98,7 @@ describe('a callback that never came', () => {
     expect(smsFor(application, sid)).toHaveLength(1);
   });
 
-  it('is found out where the application knows of the failure and this service does not', async () => {
+  it('is found if the application knows of the failure and this service does not', async () => {
     const { twilioSid } = await seedMessage(application.dataSource, { status: 'failed' });
     await sendWhatsapp(application, [{ ...POLICY_FAILURE, dropped: true }], twilioSid);
     await pass(application, 10);
@@ -107,7 +107,7 @@ describe('a callback that never came', () => {
     expect(smsFor(application, twilioSid)).toHaveLength(1);
   });
 
-  it('is no reason to leave a message alone that was stored after the last callback: it follows its events', async () => {
+  it('does not hold back a message that was stored after the last callback: it follows its events', async () => {
     const sid = randomMessageSid();
     await sendWhatsapp(application, [{ status: 'failed', errorCode: 63016 }], sid);
     const { id } = await seedMessage(application.dataSource, { twilioSid: sid });

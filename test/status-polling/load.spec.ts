@@ -46,7 +46,7 @@ describe('the load on Twilio and the database', () => {
     expect(requests()).toEqual(Array(130).fill(2));
   });
 
-  it('is five requests at a time', async () => {
+  it('is at most five requests at a time', async () => {
     const timeout = 3_000;
     const application = await start({ override: withTwilioTimeout(timeout) });
     await sent(application, 12);
@@ -55,12 +55,12 @@ describe('the load on Twilio and the database', () => {
     const times = asked(application).map((time) => time.getTime());
     expect(times).toHaveLength(12);
     for (const [index, time] of times.slice(5).entries()) {
-      // The clocks of a request's timeout and of its arrival are two.
+      // The timeout of a request and its arrival use two clocks.
       expect(time - (times[index] ?? 0)).toBeGreaterThan(timeout / 2);
     }
   });
 
-  it('is one batch at a look while Twilio does not answer, and nothing is forgotten', async () => {
+  it('is one batch per look while Twilio does not answer, and nothing is forgotten', async () => {
     const application = await start();
     const sids = await sent(application, 120);
     application.twilio.failNext({ on: 'fetch', times: Infinity, fault: { type: 'resetBeforeAccepting' } });
@@ -76,7 +76,7 @@ describe('the load on Twilio and the database', () => {
     expect(await waiting(application)).toEqual([]);
   });
 
-  it('is one batch then however many events there are to look through, and all of those are', async () => {
+  it('is one batch per look for any number of events, and all of them are read', async () => {
     const application = await start();
     await application.query(
       `insert into message_events (message_sid, message_status, channel, account_sid, payload)
@@ -90,7 +90,7 @@ describe('the load on Twilio and the database', () => {
     expect(await waiting(application)).toHaveLength(7000);
   });
 
-  it('is no look for rows of messages that are not there', async () => {
+  it('includes no look for rows of messages that do not exist', async () => {
     const application = await start();
     const [withRow = '', withoutRow = ''] = await sent(application, 2);
     await seedMessage(application.dataSource, { twilioSid: withRow });
@@ -99,7 +99,7 @@ describe('the load on Twilio and the database', () => {
     expect(unlinked).not.toContain(withoutRow);
   });
 
-  it('pauses for as long as Twilio asks with a 429, and goes on then', async () => {
+  it("pauses for as long as Twilio's 429 asks, and then continues", async () => {
     const application = await start();
     const sids = await sent(application, 20);
     const fault = { type: 'error', status: 429, code: 20429, retryAfterSeconds: 1 } as const;
@@ -125,7 +125,7 @@ describe('the load on Twilio and the database', () => {
     expect((next?.getTime() ?? 0) - (limited?.getTime() ?? 0)).toBeGreaterThanOrEqual(1_000);
   });
 
-  it('is bounded where thousands of events were added in one transaction, and none is missed', async () => {
+  it('is bounded if one transaction adds thousands of events, and none is missed', async () => {
     const application = await start();
     await application.query(
       `insert into message_events (message_sid, message_status, channel, account_sid, payload)
@@ -140,7 +140,7 @@ describe('the load on Twilio and the database', () => {
     );
     await pass(application, 10);
     await runOnce(application);
-    // 9 of the events; of the 9 rows with the channel, those that a multiple of three made have no SID.
+    // 9 of the events match. 9 rows have the channel, and every third of them has no SID.
     expect(lines(application, 'The account of a message is not configured')).toHaveLength(9);
     expect(lines(application, 'Twilio does not know a message')).toHaveLength(6);
     expect(await waiting(application)).toEqual([]);

@@ -19,7 +19,7 @@ describe('a message without a final status', () => {
 
   afterAll(() => application.close());
 
-  it('is asked about after ten minutes, and not before', async () => {
+  it('is polled after ten minutes, and not before', async () => {
     const { sid } = await sendWhatsapp(application, [{ status: 'sent' }]);
     await pass(application, 9);
     await runOnce(application);
@@ -30,7 +30,7 @@ describe('a message without a final status', () => {
     expect(asked(application, sid)).toHaveLength(1);
   });
 
-  it('is asked about with gaps that double, for a day, and then forgotten', async () => {
+  it('is polled with gaps that double, for a day, and then forgotten', async () => {
     const { sid } = await sendWhatsapp(application, [{ status: 'sent' }]);
     const minutesOfPolls: number[] = [];
     for (let minute = 10; minute <= 27 * 60; minute += 10) {
@@ -60,7 +60,7 @@ describe('a message without a final status', () => {
   });
 
   it.each(['delivered', 'read', 'failed', 'undelivered', 'canceled', 'received'])(
-    'is not asked about once it has the status %s, wherever that came between',
+    'is no longer polled after the status %s, whenever that came',
     async (status) => {
       const early = await sendWhatsapp(application, [{ status: 'sent' }, { status }]);
       const late = await sendWhatsapp(application, [{ status: 'sent' }]);
@@ -76,7 +76,7 @@ describe('a message without a final status', () => {
     },
   );
 
-  it('is asked about while its status is one that is not known yet', async () => {
+  it('is polled while its status is unknown to the service', async () => {
     const { sid } = await sendWhatsapp(application, [{ status: 'teleporting' }]);
     await pass(application, 10);
     await runOnce(application);
@@ -84,7 +84,7 @@ describe('a message without a final status', () => {
     expect(await waiting(application)).toEqual([sid]);
   });
 
-  it('is forgotten when Twilio does not know it', async () => {
+  it('is forgotten if Twilio does not know it', async () => {
     const { sid } = await sendWhatsapp(application, [{ status: 'sent' }]);
     application.twilio.failNext({ on: 'fetch', fault: { type: 'error', status: 404, code: 20404 } });
     await pass(application, 10);
@@ -96,7 +96,7 @@ describe('a message without a final status', () => {
     ]);
   });
 
-  it('is forgotten when its account is not configured any more', async () => {
+  it('is forgotten once its account is no longer configured', async () => {
     const sid = randomMessageSid();
     await application.query(
       `insert into message_events (id, message_sid, message_status, channel, account_sid, payload)
@@ -113,7 +113,7 @@ describe('a message without a final status', () => {
   it.each([
     ['an error', { type: 'error', status: 500, code: 20500 }],
     ['a reset', { type: 'resetBeforeAccepting' }],
-  ] as const)('is asked about again after the next gap when Twilio answers with %s', async (_, fault) => {
+  ] as const)('is polled again after the next gap when Twilio answers with %s', async (_, fault) => {
     const { sid } = await sendWhatsapp(application, [
       { status: 'sent' },
       { ...POLICY_FAILURE, dropped: true },
@@ -128,7 +128,7 @@ describe('a message without a final status', () => {
     expect(await waiting(application)).toEqual([]);
   });
 
-  it('is asked about as the account that its callbacks named', async () => {
+  it('is polled as the account that its callbacks named', async () => {
     const { sid } = await sendWhatsapp(application, [{ status: 'sent' }]);
     await pass(application, 10);
     await runOnce(application);

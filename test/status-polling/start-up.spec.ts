@@ -17,7 +17,7 @@ const UNINDEXED =
 
 const FAILING = 'Statuses cannot be asked for now';
 
-describe('the start after a time away', () => {
+describe('the start after a downtime', () => {
   let database: DatabaseConnection;
   let application: TestApplication;
 
@@ -31,7 +31,7 @@ describe('the start after a time away', () => {
     await database.close();
   });
 
-  /** Starts anew, with a Twilio for whom the message has come this far in the meantime. */
+  /** Starts again, with a Twilio that has this status for the message by now. */
   async function startAgain(sid: string, env: Record<string, string>): Promise<void> {
     await application.close();
     application = await TestApplication.start({ database, env });
@@ -39,7 +39,7 @@ describe('the start after a time away', () => {
     application.twilio.addMessage({ sid, to, from: 'whatsapp:+15550001111', ...POLICY_FAILURE });
   }
 
-  it('closes the gap at once: what Meta refused while nobody listened gets its SMS', async () => {
+  it('closes the gap at once: messages that Meta refused in the meantime get their SMS', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     await sendWhatsapp(application, [{ status: 'sent' }], twilioSid);
     const unheardOf = await seedMessage(application.dataSource);
@@ -66,7 +66,7 @@ describe('the start after a time away', () => {
     }
   });
 
-  it('leaves alone what is older than a day: an SMS that late is worse than none', async () => {
+  it('skips messages older than a day, because an SMS that late is worse than none', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     await sendWhatsapp(application, [{ status: 'sent' }], twilioSid);
     await pass(application, 25 * 60);
@@ -75,7 +75,7 @@ describe('the start after a time away', () => {
     expect(asked(application)).toEqual([]);
   });
 
-  it('asks about no message of the time before the service was installed', async () => {
+  it('polls no message from before the installation of the service', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     await application.query(
       `update messages set created_at = now() - interval '1 hour' where twilio_sid = $1`,
@@ -85,7 +85,7 @@ describe('the start after a time away', () => {
     expect(asked(application)).toEqual([]);
   });
 
-  it('asks without the rows of an application’s table that has no index, and says so once', async () => {
+  it('polls without the rows of an application’s table that has no index, and says so once', async () => {
     await application.query('drop index messages_created_at_idx');
     const { twilioSid } = await seedMessage(application.dataSource);
     const { sid } = await sendWhatsapp(application, [{ status: 'sent' }]);
@@ -100,7 +100,7 @@ describe('the start after a time away', () => {
     expect(asked(application, twilioSid)).toHaveLength(1);
   });
 
-  it('ends promptly in the middle of a question that Twilio does not answer, and asks it later', async () => {
+  it('ends promptly during a request that Twilio does not answer, and repeats it later', async () => {
     const { sid } = await sendWhatsapp(application, [{ status: 'sent' }]);
     await pass(application, 10);
     const { twilio } = application;
@@ -118,7 +118,7 @@ describe('the start after a time away', () => {
     expect(asked(application, sid)).toHaveLength(2);
   });
 
-  it('goes on by itself after its table was away, and says so once', async () => {
+  it('recovers by itself after its table was missing, and says so once', async () => {
     await application.close();
     const options: StatusPollingModuleOptions = { accountSid: demoAccount.sid, intervalMilliseconds: 10 };
     application = await TestApplication.start({

@@ -22,17 +22,17 @@ export const WEBHOOK_PATH = '/api/webhooks/twilio/message-status';
 export const WEBHOOK_URL = PUBLIC_BASE_URL + WEBHOOK_PATH;
 
 export interface ApplicationOptions {
-  /** Variables that differ from the usual ones; `undefined` removes one. */
+  /** Variables that differ from the usual ones. `undefined` removes one. */
   env?: Readonly<Record<string, string | undefined>>;
   /** More modules, as another team would add them. */
   imports?: ModuleMetadata['imports'];
-  /** A database to share between applications; its owner closes it. */
+  /** A database that applications share. Its owner closes it. */
   database?: DatabaseConnection;
   simulator?: SimulatorOptions;
   override?: (builder: TestingModuleBuilder) => TestingModuleBuilder;
 }
 
-/** The real AppModule on a real database and a real port, with the fake Twilio at the far side of the network. */
+/** The real AppModule on a real database and a real port, with a fake Twilio on the network. */
 export class TestApplication {
   private constructor(
     readonly app: NestExpressApplication,
@@ -97,7 +97,7 @@ async function createApplication(
       TWILIO_PHONE_NUMBER_REMINDERS: '+15550009999',
       TWILIO_API_BASE_URL: twilio.baseUrl,
       PUBLIC_BASE_URL,
-      // Rounds are run by the specs that are about them.
+      // The specs of periodic work run its rounds themselves.
       STATUS_POLL_AFTER_MINUTES: '0',
       ...options.env,
     },

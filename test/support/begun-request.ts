@@ -7,7 +7,7 @@ import { PUBLIC_BASE_URL, WEBHOOK_PATH, WEBHOOK_URL } from './application.js';
 import type { ServiceProcess } from './service-process.js';
 import { until } from './until.js';
 
-/** A signed callback that the message was sent. */
+/** A signed callback with the status sent. */
 export function callback(messageSid: string): SignedRequest {
   return signRequest({
     url: WEBHOOK_URL,
@@ -21,7 +21,7 @@ export function callback(messageSid: string): SignedRequest {
   });
 }
 
-/** The service has seen the request, whose body has yet to come: it has told the client to go on. */
+/** The service has told the client to continue, so it has seen the request. The body has yet to come. */
 export async function begin(
   service: ServiceProcess,
   { headers, body }: SignedRequest,

@@ -7,7 +7,7 @@ export interface CollectedLine {
   readonly fields: readonly unknown[];
 }
 
-/** Keeps what the service logs, for a test to look at. */
+/** Collects the service's log lines for assertions. */
 export class CollectedLogs implements LoggerService {
   readonly lines: CollectedLine[] = [];
 

@@ -1,4 +1,4 @@
-/** The URL of a compiled file, e.g. `src/main.js`. @throws if dist/ is not what the sources say. */
+/** The URL of a compiled file, e.g. `src/main.js`. @throws if dist/ is out of date. */
 export function compiled(file: string): URL {
   const state = process.env.TEST_DIST ?? 'not checked: global-setup.mjs has not run';
   if (state !== 'new')

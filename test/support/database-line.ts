@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 
-/** A way over TCP to a database, that can be cut, held and mended: what an outage looks like to the service. */
+/** A TCP proxy to a database that can cut, hold, and restore connections. To the service it looks like an outage. */
 export class DatabaseLine implements DatabaseConnection {
   readonly embedded: boolean;
   private readonly near = new Set<Socket>();
@@ -42,19 +42,19 @@ export class DatabaseLine implements DatabaseConnection {
     this.end();
   }
 
-  /** The database goes on, but nothing that it answers arrives. */
+  /** Holds the database's answers back while the database continues. */
   hold(): void {
     this.state = 'held';
     for (const socket of this.far) socket.pause();
   }
 
-  /** What was held arrives, on the same connections. */
+  /** Delivers the held answers on the same connections. */
   resume(): void {
     this.state = 'open';
     for (const socket of this.far) socket.resume();
   }
 
-  /** New connections are good. Those that were held end. */
+  /** Lets new connections work, and ends the held ones. */
   mend(): void {
     if (this.state === 'held') this.end();
     this.state = 'open';

@@ -26,8 +26,8 @@ export const DEFAULT_FROM = '+15550009999';
 type Override = (builder: TestingModuleBuilder) => TestingModuleBuilder;
 
 /**
- * The fallback's options, with what AppModule would have made of the usual environment. A spec that keeps `options` can
- * change a time while the application runs, and so let it pass, instead of waiting for it.
+ * The fallback's options, as AppModule makes them from the usual environment. A spec that keeps `options` can change
+ * a time while the application runs instead of waiting for it.
  */
 export function withFallbackOptions(options: FallbackModuleOptions): Override {
   const usual = { defaultFrom: DEFAULT_FROM, statusCallbackUrl: WEBHOOK_URL };
@@ -36,12 +36,12 @@ export function withFallbackOptions(options: FallbackModuleOptions): Override {
 }
 
 /**
- * A time-out that only a request without an answer meets. With a shorter one, a busy machine decides which requests are
- * answered.
+ * A timeout that only a request without an answer reaches. With a shorter one, a busy machine decides which requests
+ * are answered.
  */
 export const TWILIO_TIMEOUT_MILLISECONDS = 3_000;
 
-/** Calls to Twilio time out as soon as this. */
+/** The timeout of calls to Twilio. */
 export function withTwilioTimeout(timeoutMilliseconds = TWILIO_TIMEOUT_MILLISECONDS): Override {
   return (builder) =>
     builder.overrideProvider(TWILIO_OPTIONS).useFactory({
@@ -54,7 +54,7 @@ export function withTwilioTimeout(timeoutMilliseconds = TWILIO_TIMEOUT_MILLISECO
     });
 }
 
-/** A telephone number of its own for each message, so that a test sees which SMS were meant for it. */
+/** A different telephone number for each message, so that a test can attribute each SMS. */
 export function recipientOf(messageSid: string): string {
   return `+1555${String(Number.parseInt(messageSid.slice(-10), 16) % 10 ** 7).padStart(7, '0')}`;
 }
@@ -64,14 +64,14 @@ export function smsFor(application: TestApplication, messageSid: string): Simula
   return application.twilio.messages.filter(({ to }) => to === recipientOf(messageSid));
 }
 
-/** Every attempt to send an SMS to the recipient of this message, whatever became of it. */
+/** Every attempt to send an SMS to the recipient of this message, whatever its outcome. */
 export function attemptsFor(application: TestApplication, messageSid: string): ApiRequest[] {
   return application.twilio.requests.filter(
     ({ method, parameters }) => method === 'POST' && parameters['To'] === recipientOf(messageSid),
   );
 }
 
-/** Twilio's signed callback that the message was not delivered, because of Meta's policy. Answered with 204. */
+/** Sends Twilio's signed callback that Meta's policy prevented the delivery, and expects 204. */
 export async function policyFailure(
   application: TestApplication,
   messageSid: string,
@@ -80,7 +80,7 @@ export async function policyFailure(
   await whatsappStatus(application, messageSid, { status: 'undelivered', errorCode: 63049, ...overrides });
 }
 
-/** Twilio's signed callback of a status of a WhatsApp message. Answered with 204. */
+/** Sends Twilio's signed callback for a status of a WhatsApp message, and expects 204. */
 export async function whatsappStatus(
   application: TestApplication,
   messageSid: string,
@@ -118,7 +118,7 @@ export function untilFallbackEnds(application: TestApplication, messageSid: stri
   return untilFallbackIs(application, messageSid, 'sent', 'skipped', 'failed');
 }
 
-/** Waits until nothing more can happen: the fallback is at an end, no job is left, and Twilio has called back. */
+/** Waits until nothing more can happen: the fallback has ended, no job is left, and Twilio has called back. */
 export async function untilAllIsDone(application: TestApplication, messageSid: string): Promise<SmsFallback> {
   await untilFallbackEnds(application, messageSid);
   await untilQueueIsEmpty(application);
@@ -128,7 +128,7 @@ export async function untilAllIsDone(application: TestApplication, messageSid: s
   return fallback;
 }
 
-/** The SMS for this message was sent once, and the row and Twilio agree about it. */
+/** Expects that the SMS for this message was sent once, and that the row and Twilio agree. */
 export async function expectOneSms(application: TestApplication, messageSid: string): Promise<SmsFallback> {
   const fallback = await untilAllIsDone(application, messageSid);
   expect(fallback).toMatchObject({ state: 'sent', reason: null, lockedUntil: null });
@@ -136,7 +136,7 @@ export async function expectOneSms(application: TestApplication, messageSid: str
   return fallback;
 }
 
-/** Publishes that an attempt is due, as a worker's look at the clock would after the wait. */
+/** Publishes that an attempt is due, as the worker does after the wait. */
 export async function attemptNow(application: TestApplication, smsFallbackId: string): Promise<void> {
   await application.query('update sms_fallbacks set next_attempt_at = now() where id = $1', [smsFallbackId]);
   await application.app

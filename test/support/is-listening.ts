@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 
-/** Whether something accepts connections to this port of this computer. */
+/** Returns whether a process on this computer listens on this port. */
 export function isListening(port: number): Promise<boolean> {
   return new Promise((done) => {
     const socket = connect(port, '127.0.0.1');

@@ -7,7 +7,7 @@ import {
 import type { TestApplication } from './application.js';
 import { until } from './until.js';
 
-/** A job as it is in the queue. */
+/** A row of the job queue. */
 export interface QueuedJob {
   id: string;
   name: string;
@@ -27,7 +27,7 @@ export function jobsOf(application: TestApplication, name: string): Promise<Queu
   );
 }
 
-/** The jobs that wait are made due, as if their time had come. */
+/** Makes the waiting jobs due now. */
 export async function runWaitingJobs(application: TestApplication): Promise<void> {
   await application.query(
     `select whatsapp_sms_fallback_queue.reschedule_jobs(array_agg(id), run_at => now())
@@ -35,7 +35,7 @@ export async function runWaitingJobs(application: TestApplication): Promise<void
   );
 }
 
-/** As if the jobs of the queue had become due so many minutes ago. */
+/** Backdates the due time of the jobs by this many minutes. */
 export async function ageJobs(application: TestApplication, minutes: number): Promise<void> {
   await application.query(
     `update whatsapp_sms_fallback_queue._private_jobs set run_at = now() - $1 * interval '1 minute'`,
@@ -43,7 +43,7 @@ export async function ageJobs(application: TestApplication, minutes: number): Pr
   );
 }
 
-/** Waits until every job is done; those that wait for a time are run at once. */
+/** Waits until every job is done. Scheduled jobs run at once. */
 export async function untilQueueIsEmpty(application: TestApplication): Promise<void> {
   await until('the queue to be empty', async () => {
     await runWaitingJobs(application);
@@ -54,7 +54,7 @@ export async function untilQueueIsEmpty(application: TestApplication): Promise<v
   });
 }
 
-/** The options of the domain events, with what AppModule makes of this database. */
+/** The options of the domain events, as AppModule makes them for this database. */
 export function withDomainEventsOptions(
   database: DatabaseConnection,
   options: Partial<DomainEventsModuleOptions>,

@@ -21,10 +21,13 @@ interface User {
 const programs = findPrograms();
 const user = findUser();
 
-/** For what needs a server's own configuration, or a standby. Needs PostgreSQL's programs (TEST_POSTGRES_BIN, pg_config). */
+/**
+ * For tests that need their own server configuration or a standby. Needs PostgreSQL's programs (TEST_POSTGRES_BIN,
+ * pg_config).
+ */
 export const describeWithOwnServer = programs === undefined || user === undefined ? describe.skip : describe;
 
-/** A PostgreSQL server of a test's own, on 127.0.0.1. */
+/** A PostgreSQL server for one test, on 127.0.0.1. */
 export class OwnPostgres {
   private isRunning = false;
 
@@ -76,7 +79,7 @@ export class OwnPostgres {
     this.isRunning = true;
   }
 
-  /** As a crash would: no client is told. */
+  /** Stops like a crash, without notice to clients. */
   async stopAtOnce(): Promise<void> {
     this.isRunning = false;
     await this.execute('pg_ctl', '-D', this.data, '-m', 'immediate', '-w', 'stop');
@@ -96,7 +99,7 @@ export class OwnPostgres {
     await this.query('select pg_reload_conf()');
   }
 
-  /** One statement on a connection of its own. */
+  /** Runs one statement on its own connection. */
   async query<Row extends object>(sql: string): Promise<Row[]> {
     const client = new Client({ connectionString: this.url, application_name: 'test' });
     client.on('error', () => undefined);

@@ -10,7 +10,7 @@ import { until } from './until.js';
 
 const PROGRAM = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer', '/opt/homebrew/bin/pgbouncer'].find(existsSync);
 
-/** Why no pooler can be tried here; undefined where one can. */
+/** The reason why PgBouncer cannot run here, or undefined if it can. */
 export const withoutPgBouncer =
   process.env.TEST_DATABASE_URL === undefined
     ? 'no TEST_DATABASE_URL'
@@ -18,13 +18,16 @@ export const withoutPgBouncer =
       ? 'PgBouncer is not installed'
       : undefined;
 
-/** PgBouncer's own settings. There is none for the service. */
+/** PgBouncer's own settings. The service needs none. */
 export type PgBouncerSettings = Readonly<Record<string, string | number>>;
 
-/** A PgBouncer in front of the server of `TEST_DATABASE_URL`. It refuses to run as root, so root runs it as `postgres`. */
+/**
+ * A PgBouncer in front of the server of `TEST_DATABASE_URL`. It refuses to run as root, so root runs it as
+ * `postgres`.
+ */
 export class PgBouncer {
   private constructor(
-    /** Of the database that it was started for. */
+    /** The URL of the database behind it. */
     readonly url: string,
     readonly close: () => Promise<void>,
   ) {}

@@ -7,19 +7,19 @@ import { createDataFolder, createTestDatabase } from './test-database.js';
 
 /** A migrated database for processes of the service. */
 export interface ServiceDatabase {
-  /** What tells a process where it is. */
+  /** The variables that lead a process to it. */
   readonly env: Readonly<Record<string, string>>;
-  /** Works on it from here; where it is embedded, only while no process has it open. */
+  /** Runs work on it from the test. If it is embedded, no process may have it open. */
   use<Result>(work: (dataSource: DataSource) => Promise<Result>): Promise<Result>;
   remove(): Promise<void>;
 }
 
-/** On the server of `TEST_DATABASE_URL`, or embedded where that is not set. */
+/** Creates it on the server of `TEST_DATABASE_URL`, or embedded if that is not set. */
 export async function createServiceDatabase(): Promise<ServiceDatabase> {
   return process.env.TEST_DATABASE_URL === undefined ? createInFolder() : createOnServer();
 }
 
-/** An embedded one in a temporary folder. */
+/** Creates an embedded one in a temporary folder. */
 export async function createInFolder(): Promise<ServiceDatabase> {
   const folder = await createDataFolder('migrated');
   return {
@@ -45,7 +45,7 @@ async function createOnServer(): Promise<ServiceDatabase> {
   };
 }
 
-/** A data source on the database, while the work goes on. */
+/** Opens a data source on the database for the time of the work. */
 export async function withDataSource<Result>(
   connection: DatabaseConnection,
   work: (dataSource: DataSource) => Promise<Result>,

@@ -14,17 +14,17 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** What the service cannot start without, but the database. */
+/** The required variables of the service, except the database. */
 export const requiredEnv = {
   TWILIO_ACCOUNT_SID: demoAccount.sid,
   TWILIO_AUTH_TOKEN: demoAccount.authToken,
 };
 
-/** A process of the compiled service (`npm run build`), with the variables that it is given and no others. */
+/** A process of the compiled service (`npm run build`), with only the given variables. */
 export class ServiceProcess {
   stdout = '';
   stderr = '';
-  /** How it ended, and when its output is complete. */
+  /** Resolves with its exit once its output is complete. */
   readonly ended: Promise<Exit>;
   private exit: Exit | undefined;
 
@@ -47,7 +47,7 @@ export class ServiceProcess {
   ): ServiceProcess {
     const file = fileURLToPath(compiled(`src/${program}.js`));
     const child = spawn(process.execPath, [file, ...args], {
-      // Not this folder, whose .env is the developer's.
+      // Avoids this folder, because its .env belongs to the developer.
       cwd: folder,
       env: { PATH: process.env.PATH, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -55,7 +55,7 @@ export class ServiceProcess {
     return new ServiceProcess(child);
   }
 
-  /** A service that listens on a free port and logs JSON. @param folder its working directory. */
+  /** Starts a service that listens on a free port and logs JSON. @param folder its working directory. */
   static async start(env: ServiceEnv, folder?: string): Promise<ServiceProcess> {
     const usual = { ...requiredEnv, PUBLIC_BASE_URL, NODE_ENV: 'production', HOST: '127.0.0.1', PORT: '0' };
     const service = ServiceProcess.run('main', { ...usual, ...env }, [], folder);
@@ -110,7 +110,7 @@ export class ServiceProcess {
 
 const running = new Set<ServiceProcess>();
 
-/** Ends what a test has left running. */
+/** Stops the processes that a test left running. */
 export async function endServices(): Promise<void> {
   for (const service of running) {
     service.signal('SIGKILL');

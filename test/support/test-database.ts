@@ -13,18 +13,18 @@ import { migrateDatabase } from '../../src/database/migrate-database.js';
 
 type Template = 'empty' | 'migrated';
 
-/** For what the embedded database cannot do: it serves one process, and one transaction at a time. */
+/** For tests that the embedded database cannot run: it serves one process, and one transaction at a time. */
 export const describeOnServer = process.env.TEST_DATABASE_URL === undefined ? describe.skip : describe;
 
 /**
- * Creates a database that is not migrated: on the PostgreSQL server of `TEST_DATABASE_URL`, or embedded if that is not set.
- * `close()` removes it.
+ * Creates a database that is not migrated: on the PostgreSQL server of `TEST_DATABASE_URL`, or embedded if that is
+ * not set. `close()` removes it.
  */
 export async function createEmptyDatabase(): Promise<DatabaseConnection> {
   return create('empty');
 }
 
-/** Creates a migrated database, in the same place. */
+/** Creates a migrated database in the same place. */
 export async function createTestDatabase(): Promise<DatabaseConnection> {
   return create('migrated');
 }
@@ -34,7 +34,7 @@ async function create(template: Template): Promise<DatabaseConnection> {
   return serverUrl === undefined ? createEmbedded(template) : createOnServer(serverUrl, template);
 }
 
-/** Of the databases that specs of one worker have one after the other, see kept-databases.mjs. */
+/** The databases that specs of one worker reuse in turn, see kept-databases.mjs. */
 declare const keptDatabases: {
   takeIdleFolder(): string | null;
   keepDatabaseOf(folder: string): void;
@@ -73,15 +73,15 @@ export async function createDataFolder(template: Template): Promise<string> {
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const CACHE = join(root, 'node_modules/.cache/whatsapp-sms-fallback');
 
-/** What the templates depend on. */
+/** The inputs of the templates. */
 const SOURCES = ['migrations', 'src/database', 'src/domain-events'];
 const LOCK_FILE = 'package-lock.json';
 
 const OUTDATED_MILLISECONDS = 24 * 60 * 60_000;
 
 /**
- * Makes the folders that each embedded database is copied from, unless an earlier run has made them from the same sources.
- * PostgreSQL's initdb and the migrations take several times as long as a copy.
+ * Creates the folders that each embedded database is copied from, unless an earlier run made them from the same
+ * sources. PostgreSQL's initdb and the migrations take several times as long as a copy.
  */
 async function embeddedTemplates(): Promise<string> {
   const folder = join(CACHE, await digestOfSources());
@@ -110,7 +110,9 @@ async function makeTemplates(folder: string): Promise<void> {
   await database.close();
 }
 
-/** Copies what is in a folder. There are a thousand small files, for which Node's own `cp` takes ten times as long. */
+/**
+ * Copies the contents of a folder. It has a thousand small files, for which Node's own `cp` takes ten times as long.
+ */
 async function copyFolder(from: string, to: string): Promise<void> {
   await promisify(execFile)('cp', ['-R', `${from}/.`, to]);
 }
@@ -149,10 +151,13 @@ async function createOnServer(serverUrl: string, template: Template): Promise<Da
   };
 }
 
-/** Any number that nothing else on the server uses as an advisory lock. */
+/** Any number that the server uses for no other advisory lock. */
 const TEMPLATE_LOCK = 630_490_064;
 
-/** The migrated database that this run copies; the first worker makes it, and test/support/global-teardown.mjs drops it. */
+/**
+ * The migrated database that this run copies. The first worker creates it, and test/support/global-teardown.mjs drops
+ * it.
+ */
 async function templateOnServer(serverUrl: string, template: Template): Promise<string> {
   const name = process.env.TEST_TEMPLATE_DATABASE;
   if (name === undefined) throw new Error('TEST_TEMPLATE_DATABASE is not set: global-setup.mjs has not run');

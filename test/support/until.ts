@@ -3,8 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 const POLL_MILLISECONDS = 10;
 
 /**
- * Waits for a condition: resolves with the first value of `look` that is neither false, null nor undefined.
- * @param limit after which the wait has failed, in milliseconds; a bound for a hang, not a measurement.
+ * Waits for a condition: resolves with the first value of `look` that is neither false, null, nor undefined.
+ * @param limit the milliseconds after which the wait fails; a bound for a hang, not a measurement.
  */
 export async function until<Value>(
   what: string,

@@ -4,7 +4,7 @@ import { ApiRequestClient } from '../../src/twilio/api-request-client.js';
 import { until } from '../support/until.js';
 
 describe('the client of Twilio’s API', () => {
-  /** Takes connections, and never answers. */
+  /** Accepts connections, and never answers. */
   const silent = createServer((socket) => {
     sockets.push(socket);
     socket.on('error', () => undefined);

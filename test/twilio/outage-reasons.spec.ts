@@ -12,7 +12,7 @@ function answer(status: number, code?: number, options: Partial<Answer> = {}): A
   return { status, body, isOfOneItem: false, retryAfterSeconds: null, ...options };
 }
 
-describe('what an answer of Twilio says about the account', () => {
+describe('an answer of Twilio', () => {
   it.each([
     [401, 20003, 'bad_token'],
     [401, undefined, 'bad_token'],
@@ -30,13 +30,13 @@ describe('what an answer of Twilio says about the account', () => {
     [503, 20429, 'unreachable'],
     [504, undefined, 'unreachable'],
     [408, undefined, 'unreachable'],
-    // Something else answers in Twilio's place.
+    // Another server answers instead of Twilio.
     [200, undefined, 'unreachable'],
     [302, undefined, 'unreachable'],
     [403, undefined, 'unreachable'],
     [404, undefined, 'unreachable'],
     [407, undefined, 'unreachable'],
-  ])('HTTP %i with code %p is %s', (status, code, reason) => {
+  ])('with HTTP %i and code %p is %s', (status, code, reason) => {
     expect(failureOfAnswer(answer(status, code))).toMatchObject({
       reason,
       code: code === undefined ? `HTTP ${status}` : String(code),
@@ -50,21 +50,24 @@ describe('what an answer of Twilio says about the account', () => {
     [400, 21611],
     [429, 21611],
     [422, 60200],
-  ])('HTTP %i with code %i is about one message: Twilio takes the account’s requests', (status, code) => {
-    expect(failureOfAnswer(answer(status, code))).toBeNull();
-  });
+  ])(
+    'with HTTP %i and code %i is about one message: Twilio accepts the account’s requests',
+    (status, code) => {
+      expect(failureOfAnswer(answer(status, code))).toBeNull();
+    },
+  );
 
-  it('a message that is not known may be one of an account that is not known: that tells nothing', () => {
+  it('about an unknown message says nothing, because its account may be unknown', () => {
     expect(failureOfAnswer(answer(404, 20404, { isOfOneItem: true }))).toBeUndefined();
     expect(failureOfAnswer(answer(403, 20403))).toBeUndefined();
   });
 
-  it('a Messaging Service that is not known says nothing against the account', () => {
+  it('about an unknown Messaging Service says nothing against the account', () => {
     const body = { code: 20404, message: 'The requested resource /Services/MG1 was not found' };
     expect(failureOfAnswer(answer(404, 20404, { body }))).toBeNull();
   });
 
-  it('keeps what Twilio asks to wait', () => {
+  it('keeps the wait that Twilio asks for', () => {
     expect(failureOfAnswer(answer(429, 20429, { retryAfterSeconds: 90 }))).toMatchObject({
       retryAfterSeconds: 90,
     });
@@ -80,13 +83,13 @@ describe('a request without an answer', () => {
     'ECONNABORTED',
     'ETIMEDOUT',
     'CERT_HAS_EXPIRED',
-  ])('says that Twilio is out of reach: %s', (code) => {
+  ])('says that Twilio is unreachable: %s', (code) => {
     const error = Object.assign(new Error(code), { code });
     expect(failureOfError(error)).toMatchObject({ reason: 'unreachable', code });
   });
 
   it.each([new TypeError('?'), 'a string', undefined])(
-    'of this program’s own fault says nothing: %p',
+    'from this program’s own fault says nothing: %p',
     (error) => {
       expect(failureOfError(error)).toBeUndefined();
     },

@@ -29,13 +29,13 @@ function lines({ logs }: Lines, message: string) {
   return logs.lines.filter((line) => line.message === message);
 }
 
-/** The fallback goes on at once, however long its next gap would be. */
+/** Makes the fallback continue at once, however long its next gap would be. */
 async function hurry(application: TestApplication, messageSid: string): Promise<void> {
   const fallback = await findFallback(application, messageSid);
   if (fallback !== null) await attemptNow(application, fallback.id);
 }
 
-describe('while requests to Twilio fail', () => {
+describe('a failure of requests to Twilio', () => {
   let application: TestApplication;
   let fault: RequestFault | null = null;
   let failing: string = demoAccount.sid;
@@ -86,7 +86,7 @@ describe('while requests to Twilio fail', () => {
     ['a broken connection', { type: 'resetBeforeAccepting' }, 'unreachable', 'ECONNRESET'],
   ];
 
-  it.each(kinds)('because of %s, that is reported until it is over', async (_, cause, reason, errorCode) => {
+  it.each(kinds)('because of %s is reported until it is over', async (_, cause, reason, errorCode) => {
     fail(cause);
     const { twilioSid } = await seedMessage(application.dataSource);
     const before = new Date();
@@ -115,7 +115,7 @@ describe('while requests to Twilio fail', () => {
         },
       ],
     });
-    // Callbacks must still be taken, so the balancer must not be told otherwise.
+    // The service must still accept callbacks, so the balancer must keep it.
     expect((await callApi(application, '/health/ready')).status).toBe(200);
 
     fault = null;
@@ -134,7 +134,7 @@ describe('while requests to Twilio fail', () => {
     ]);
   });
 
-  it('of a subaccount only, the others are not part of it, and their SMS are sent', async () => {
+  it('of a subaccount only does not affect the others, and their SMS are sent', async () => {
     fail({ type: 'error', status: 401, code: 20003 }, SUBACCOUNT);
     const [own, others] = [
       await seedMessage(application.dataSource),
@@ -154,7 +154,7 @@ describe('while requests to Twilio fail', () => {
     await untilUp(application);
   });
 
-  it('of one kind only, those that succeed do not hide it', async () => {
+  it('of one kind only is not hidden by those that succeed', async () => {
     const when = () => fault !== null;
     fault = { type: 'error', status: 403, code: 20005 };
     application.twilio.failNext({ on: 'create', times: Infinity, fault, when });
@@ -180,7 +180,7 @@ describe('while requests to Twilio fail', () => {
     await runOnce(application);
   }
 
-  it('for one message once, that is no outage', async () => {
+  it('for one message once is no outage', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     application.twilio.failNext({ on: 'create', fault: { type: 'error', status: 429, code: 20429 } });
     await policyFailure(application, twilioSid);
@@ -195,7 +195,7 @@ describe('while requests to Twilio fail', () => {
   it.each([
     ['at once', false],
     ['with the next round, where one is under way', true],
-  ])('and that is written long after the next success, it is over %s', async (_, isInRound) => {
+  ])('that is written long after the next success is over %s', async (_, isInRound) => {
     const outages = new TwilioOutages(application.dataSource, {});
     const query = application.dataSource.query.bind(application.dataSource);
     const statements = jest
@@ -204,7 +204,7 @@ describe('while requests to Twilio fail', () => {
         if (/insert into twilio_failures/.test(sql)) {
           await (isInRound ? outages.findFailing() : outages.list());
           outages.observe(SUBACCOUNT, 'send', null);
-          // The fault: by the database's clock the failure is as much later than the success.
+          // This reproduces the fault: by the database's clock the failure is that much later than the success.
           await delay(200);
         }
         return query(sql, ...rest);
@@ -229,7 +229,7 @@ values ($1, 'send', 'rate_limited', '20429', now() - interval '1 hour', now() - 
       },
     ],
     ['is needed', () => undefined],
-  ])('for one message once, that is no outage however late the next request %s', async (_, next) => {
+  ])('for one message once is no outage however late the next request %s', async (_, next) => {
     const outages = new TwilioOutages(application.dataSource, {});
     await application.query(LONG_AGO, [SUBACCOUNT]);
     await outages.findFailing();
@@ -239,7 +239,7 @@ values ($1, 'send', 'rate_limited', '20429', now() - interval '1 hour', now() - 
     expect(await application.query('select from twilio_failures')).toEqual([]);
   });
 
-  it('for a moment, and nothing asks again, the service does, and that is no outage', async () => {
+  it('for a moment is no outage: the service asks again by itself', async () => {
     const { twilioSid } = await seedMessage(application.dataSource, { status: 'sent' });
     await sendWhatsapp(application, [{ status: 'sent' }], twilioSid);
     application.twilio.failNext({ on: 'fetch', fault: { type: 'error', status: 503, code: 20503 } });
@@ -251,7 +251,7 @@ values ($1, 'send', 'rate_limited', '20429', now() - interval '1 hour', now() - 
     expect(lines(application, BEGINS)).toEqual([]);
   });
 
-  it('because one sender’s queue is full, or a message is refused, that is none', async () => {
+  it('because one sender’s queue is full, or a message is refused, is no outage', async () => {
     for (const code of [21611, 21610]) {
       const { twilioSid } = await seedMessage(application.dataSource);
       application.twilio.failNext({ on: 'create', fault: { type: 'error', status: 400, code } });
@@ -261,7 +261,7 @@ values ($1, 'send', 'rate_limited', '20429', now() - interval '1 hour', now() - 
     expect(await application.query('select from twilio_failures')).toEqual([]);
   });
 
-  it('with a long Retry-After, one answer is enough', async () => {
+  it('with a long Retry-After needs only one answer', async () => {
     fail({ type: 'error', status: 429, code: 20429, retryAfterSeconds: 3_600 });
     const { twilioSid } = await seedMessage(application.dataSource);
     await policyFailure(application, twilioSid);
@@ -275,22 +275,19 @@ values ($1, 'send', 'rate_limited', '20429', now() - interval '1 hour', now() - 
   it.each([
     ['bad_token', { type: 'error', status: 401, code: 20003 }],
     ['unknown_account', { type: 'error', status: 404, code: 20404 }],
-  ] as const)(
-    'for polls only, with nothing to be sent, that is the same outage: %s',
-    async (reason, cause) => {
-      await application.query('delete from message_polls');
-      const { twilioSid } = await seedMessage(application.dataSource, { status: 'sent' });
-      await sendWhatsapp(application, [{ status: 'sent' }], twilioSid);
-      fail(cause);
-      await pass(application, 10);
-      await runOnce(application);
-      expect(await untilDown(application)).toMatchObject([{ reason, operations: ['read'], waiting: 0 }]);
-      // The message is not taken for one that Twilio does not know.
-      expect(await waiting(application)).toContain(twilioSid);
-      fault = null;
-      await untilUp(application);
-    },
-  );
+  ] as const)('of polls only, with nothing to send, is the same outage: %s', async (reason, cause) => {
+    await application.query('delete from message_polls');
+    const { twilioSid } = await seedMessage(application.dataSource, { status: 'sent' });
+    await sendWhatsapp(application, [{ status: 'sent' }], twilioSid);
+    fail(cause);
+    await pass(application, 10);
+    await runOnce(application);
+    expect(await untilDown(application)).toMatchObject([{ reason, operations: ['read'], waiting: 0 }]);
+    // The message is not mistaken for one that Twilio does not know.
+    expect(await waiting(application)).toContain(twilioSid);
+    fault = null;
+    await untilUp(application);
+  });
 });
 
 describe('an outage of Twilio', () => {
@@ -325,7 +322,7 @@ describe('an outage of Twilio', () => {
     await application.close();
   }
 
-  it('keeps its start through a restart, which ends it where its cause is removed', async () => {
+  it('keeps its start through a restart, and ends once its cause is removed', async () => {
     const closed = { TWILIO_API_BASE_URL: 'http://127.0.0.1:1' };
     const first = await start(closed);
     const { twilioSid } = await seedMessage(first.dataSource);
@@ -347,7 +344,7 @@ describe('an outage of Twilio', () => {
     expect(lines(third, ENDS)).toHaveLength(1);
   });
 
-  it('with a token that only signatures are checked with, is known to a replica that sends nothing', async () => {
+  it('with a token that only checks signatures is known to a replica that sends nothing', async () => {
     const worker = await start({
       TWILIO_AUTH_TOKEN: 'rotated',
       TWILIO_AUTH_TOKEN_SECONDARY: demoAccount.authToken,
@@ -362,12 +359,12 @@ describe('an outage of Twilio', () => {
     expect(await untilDown(web)).toMatchObject([{ reason: 'bad_token', waiting: 1 }]);
     expect(await outageSamples(web)).toHaveLength(1);
     expect(await twilioStatus(web)).toEqual(await twilioStatus(worker));
-    // Nest has one logger for both, and only one of them tells.
+    // Nest has one logger for both, and only one of them logs it.
     await until('the outage in the log', () => lines(web, BEGINS).length > 0);
     expect(lines(web, BEGINS)).toHaveLength(1);
   });
 
-  it('is one of an account that is not configured any more, for which an SMS waits', async () => {
+  it('includes an account that is no longer configured, for which an SMS waits', async () => {
     const before = await start({ TWILIO_SUBACCOUNTS: `${SUBACCOUNT}:a-token` }, (builder) =>
       withOutages()(withDomainEventsOptions(database, { concurrency: 0 })(builder)),
     );
@@ -380,7 +377,7 @@ describe('an outage of Twilio', () => {
     ]);
   });
 
-  it('is named where an SMS came too late because of it', async () => {
+  it('is named if an SMS came too late because of it', async () => {
     const application = await start();
     await application.query(
       `insert into twilio_failures (account_sid, operation, reason, error_code, failing_since, last_failed_at, failures, ended_at)
@@ -399,7 +396,7 @@ describe('an outage of Twilio', () => {
     expect(body.meaning).toContain('Part of that time Twilio could not be used');
   });
 
-  it('that took longer than the SMS may wait leaves the last error to the operator', async () => {
+  it('that lasts longer than the SMS can wait leaves the last error to the operator', async () => {
     const application = await start({
       TWILIO_AUTH_TOKEN: 'rotated',
       TWILIO_AUTH_TOKEN_SECONDARY: demoAccount.authToken,

@@ -45,7 +45,7 @@ describe('classifySendError', () => {
   });
 
   it.each([403, 404, 405, 407])(
-    'HTTP %i without a code of Twilio’s is a proxy’s, so nothing was processed',
+    'HTTP %i without a Twilio code comes from a proxy, so nothing was processed',
     (status) => {
       expect(classifySendError(answer(status))).toMatchObject({
         outcome: 'not_processed',
@@ -62,16 +62,22 @@ describe('classifySendError', () => {
     });
   });
 
-  it.each([500, 502, 503, 504, 408, 302])('HTTP %i is ambiguous (trap 7)', (status) => {
-    expect(classifySendError(answer(status, 20500))).toMatchObject({ outcome: 'ambiguous', code: '20500' });
-    expect(classifySendError(answer(status))).toMatchObject({ outcome: 'ambiguous', code: `HTTP ${status}` });
-  });
+  it.each([500, 502, 503, 504, 408, 302])(
+    'HTTP %i is ambiguous, so the SMS is not simply sent again',
+    (status) => {
+      expect(classifySendError(answer(status, 20500))).toMatchObject({ outcome: 'ambiguous', code: '20500' });
+      expect(classifySendError(answer(status))).toMatchObject({
+        outcome: 'ambiguous',
+        code: `HTTP ${status}`,
+      });
+    },
+  );
 
-  it('HTTP 503 is ambiguous although its code is a retryable one', () => {
+  it('HTTP 503 is ambiguous even if its code is a retryable one', () => {
     expect(classifySendError(answer(503, 20429))).toMatchObject({ outcome: 'ambiguous' });
   });
 
-  it('a 429 keeps what Twilio asks to wait', () => {
+  it('a 429 keeps the wait that Twilio asks for', () => {
     expect(classifySendError(new TwilioRateLimitedError(7))).toMatchObject({
       outcome: 'not_processed',
       code: '20429',
@@ -97,20 +103,20 @@ describe('classifySendError', () => {
   });
 
   it.each(['ECONNRESET', 'ECONNABORTED', 'ETIMEDOUT', 'EPIPE', 'ERR_BAD_RESPONSE', 'SOMETHING_NEW'])(
-    '%s is ambiguous: the SMS may have gone (trap 7)',
+    '%s is ambiguous: the SMS may have been sent',
     (code) => {
       expect(classifySendError(networkError(code))).toMatchObject({ outcome: 'ambiguous', code });
     },
   );
 
   it.each([new Error('?'), 'a string', undefined, null, { code: 'ECONNREFUSED' }])(
-    'what is not known is ambiguous: %p',
+    'an unknown error is ambiguous: %p',
     (error) => {
       expect(classifySendError(error)).toMatchObject({ outcome: 'ambiguous', code: 'UNKNOWN' });
     },
   );
 
-  it('an account that is not configured any more is waited for: the operator can add it', () => {
+  it('an account that is no longer configured is waited for: the operator can add it', () => {
     expect(classifySendError(new UnknownTwilioAccountError('AC1'))).toMatchObject({
       outcome: 'not_processed',
       code: 'UNKNOWN_ACCOUNT',

@@ -72,7 +72,7 @@ describe('the answers of the webhook', () => {
       { parameters: statusParameters({ AccountSid: [demoAccount.sid, demoAccount.sid] }) },
     ],
     ['is empty', { body: '' }],
-  ])('are 403 where the request %s', async (_, refused: CallbackPost) => {
+  ])('are 403 if the request %s', async (_, refused: CallbackPost) => {
     const post = { parameters: statusParameters(), ...refused };
     const answer = await postCallback(application, post);
     expect(answer.status).toBe(403);
@@ -81,7 +81,7 @@ describe('the answers of the webhook', () => {
   });
 
   it.each([`${WEBHOOK_PATH}/`, WEBHOOK_PATH.toUpperCase()])(
-    'are 204 at %s too, which Express takes for the same route',
+    'are 204 at %s too, which is the same route for Express',
     async (target) => {
       expect((await postCallback(application, { target })).status).toBe(204);
     },
@@ -111,7 +111,7 @@ describe('the answers of the webhook', () => {
       expect(await eventsOf(parameters.MessageSid)).toEqual([]);
     });
 
-    it('are the same in chunks, whose length nobody announced', async () => {
+    it('are the same for chunks of unannounced length', async () => {
       const parameters = parametersOfSize(limit);
       expect((await postInChunks(parameters)).status).toBe(204);
       expect(await eventsOf(parameters.MessageSid)).toHaveLength(1);
@@ -146,12 +146,12 @@ describe('the answers of the webhook', () => {
     errorBody(answer);
   });
 
-  it('are 204 for a body in the encoding that is none', async () => {
+  it('are 204 for a body with the encoding identity', async () => {
     const headers = { 'Content-Encoding': 'identity' };
     expect((await postCallback(application, { headers })).status).toBe(204);
   });
 
-  it('are no error of the service where the request is to blame', async () => {
+  it('are not a service error if the request is at fault', async () => {
     const before = application.logs.lines.length;
     await postInChunks(statusParameters({ Body: 'x'.repeat(70_000) }));
     await postCallback(application, { body: 'x'.repeat(70_000) });

@@ -5,7 +5,7 @@ import { until } from '../support/until.js';
 import { DatabaseLine } from '../support/database-line.js';
 import { errorBody, postCallback, statusParameters } from './post-callback.js';
 
-describe('while the database is away, the webhook', () => {
+describe('the webhook, while the database is unreachable,', () => {
   let line: DatabaseLine;
   let application: TestApplication;
 
@@ -34,7 +34,7 @@ describe('while the database is away, the webhook', () => {
     ]);
   }
 
-  it('answers 503 with Retry-After, and stores the same callback once the database is back (trap 3)', async () => {
+  it('answers 503 with Retry-After, not 2xx, and stores the same callback once the database is back', async () => {
     await untilStored();
     line.cut();
     const parameters = statusParameters();
@@ -58,7 +58,7 @@ describe('while the database is away, the webhook', () => {
     expect(answer.headers['retry-after']).toBe('5');
   });
 
-  it('answers none of a hundred callbacks with 2xx, and says so in one line a second at most', async () => {
+  it('answers none of a hundred callbacks with 2xx, and logs at most one line a second', async () => {
     await untilStored();
     line.cut();
     const before = application.logs.lines.length;
@@ -71,12 +71,12 @@ describe('while the database is away, the webhook', () => {
     expect(complaints.length).toBeLessThanOrEqual(1 + Math.ceil((Date.now() - began) / 1000));
   });
 
-  it('still refuses what is not signed', async () => {
+  it('still refuses unsigned requests', async () => {
     line.cut();
     expect((await postCallback(application, { signature: null })).status).toBe(403);
   });
 
-  it('answers 503 well before Twilio gives up where the commit is not confirmed (trap 3)', async () => {
+  it('answers 503 well before Twilio gives up if the commit is not confirmed', async () => {
     await untilStored();
     line.hold();
     const parameters = statusParameters();

@@ -36,7 +36,7 @@ describe('the event log', () => {
     expect(await stored(parameters)).toMatchObject({ message_status: status, payload: parameters });
   });
 
-  it('keeps what a WhatsApp callback says in columns, and every parameter in the payload', async () => {
+  it('stores the fields of a WhatsApp callback in columns, and every parameter in the payload', async () => {
     const parameters = whatsappStatusParameters({
       ...callback,
       messageSid: randomMessageSid(),
@@ -64,7 +64,7 @@ describe('the event log', () => {
     expect(Math.abs(Date.now() - (row.created_at as Date).getTime())).toBeLessThan(60_000);
   });
 
-  it('keeps what an SMS callback says', async () => {
+  it('stores the fields of an SMS callback', async () => {
     const messageSid = randomMessageSid();
     const parameters = smsStatusParameters({
       ...callback,
@@ -100,7 +100,7 @@ describe('the event log', () => {
     ['rcs', { From: '+1555', ChannelPrefix: 'RCS' }],
     ['sms', { From: '+1555' }],
     ['sms', {}],
-  ])('has the channel %s where To is missing and the rest is %j', async (channel, rest: FormParameters) => {
+  ])('has the channel %s if To is missing and the rest is %j', async (channel, rest: FormParameters) => {
     const { AccountSid, MessageSid, MessageStatus } = statusParameters();
     const parameters = { AccountSid, MessageSid, MessageStatus, ...rest } as FormParameters;
     const row = await stored(parameters);
@@ -108,12 +108,12 @@ describe('the event log', () => {
     expect(row.payload).toEqual(parameters);
   });
 
-  it.each(['failed', 'delivered'])('goes by MessageStatus=%s where EventType says READ', async (status) => {
+  it.each(['failed', 'delivered'])('uses MessageStatus=%s even if EventType says READ', async (status) => {
     const parameters = statusParameters({ MessageStatus: status, SmsStatus: 'read', EventType: 'READ' });
     expect(await stored(parameters)).toMatchObject({ message_status: status });
   });
 
-  it('keeps two statuses of one message as two events, and one status of two messages too', async () => {
+  it('stores two statuses of one message as two events, and one status of two messages too', async () => {
     const sids = [randomMessageSid(), randomMessageSid()];
     for (const MessageSid of sids) {
       for (const MessageStatus of ['failed', 'undelivered']) {
@@ -124,13 +124,13 @@ describe('the event log', () => {
     expect(rows).toHaveLength(4);
   });
 
-  it('keeps the first of two callbacks that differ in other parameters only', async () => {
+  it('stores the first of two callbacks that differ in other parameters only', async () => {
     const first = statusParameters({ Attempt: '1' });
     await postCallback(application, { parameters: { ...first } });
     expect(await stored({ ...first, Attempt: '2' })).toMatchObject({ payload: { Attempt: '1' } });
   });
 
-  it('takes the error code of a JSON callback as a number too', async () => {
+  it('accepts the error code of a JSON callback as a number too', async () => {
     const parameters = statusParameters();
     await postCallback(application, jsonCallback({ ...parameters, ErrorCode: 30003 }));
     expect(await stored(parameters)).toMatchObject({ error_code: '30003', payload: { ErrorCode: 30003 } });

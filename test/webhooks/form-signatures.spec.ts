@@ -33,7 +33,7 @@ describe('the signature of a form', () => {
     ['names that objects have anyway', { constructor: 'c', toString: 't', hasOwnProperty: 'h', length: '7' }],
     ['names that look like indices', { 10: 'ten', 9: 'nine', 1: 'one' }],
     ['an empty name', { '': 'nameless' }],
-  ])('holds with %s, and the payload has them as they were', async (_, extra) => {
+  ])('holds with %s, and the payload keeps them unchanged', async (_, extra) => {
     const parameters = statusParameters(extra);
     expect(await accepted({ parameters })).toEqual(parameters);
   });
@@ -48,7 +48,7 @@ describe('the signature of a form', () => {
     expect(Object.getPrototypeOf({})).toBe(Object.prototype);
   });
 
-  it('holds with 500 parameters, and is not looked at with more, repeated names included', async () => {
+  it('holds with 500 parameters, and is not checked with more, repeated names included', async () => {
     const named = (count: number) =>
       Object.fromEntries(Array.from({ length: count }, (_, index) => [`p${index}`, `${index}`]));
     const usual = Object.keys(statusParameters()).length;
@@ -65,7 +65,7 @@ describe('the signature of a form', () => {
   it.each(['%zz', '%', 'a%ffb', '%C3%28', '%00'])('holds with the value %s', async (value) => {
     const parameters = statusParameters();
     const body = `${new URLSearchParams(parameters as Record<string, string>).toString()}&Odd=${value}`;
-    // Bytes that are no UTF-8 are signed as the replacement character, as far as the library can tell.
+    // Bytes that are not UTF-8 are signed as the replacement character, as far as the library can tell.
     const text = Buffer.from(unescapeBytes(value)).toString('utf8');
     const payload = await accepted({ parameters: { ...parameters, Odd: text }, body });
     expect(payload.Odd).toBe(text.replaceAll('\0', '\uFFFD'));
@@ -97,7 +97,7 @@ describe('the signature of a form', () => {
     expect(answer.status).toBe(status);
   });
 
-  it('does not cover the fragment of the URL, which asks Twilio for retries', async () => {
+  it('excludes the fragment of the URL, which asks Twilio for retries', async () => {
     const answer = await application.twilio.sendCallback({
       url: `${WEBHOOK_URL}?tenant=7#rc=5&rp=all`,
       parameters: statusParameters(),
@@ -116,7 +116,7 @@ describe('the signature of a form', () => {
   });
 });
 
-/** The bytes of a percent-encoded text; what is no escape stands for itself. */
+/** The bytes of a percent-encoded text. A character outside an escape stands for itself. */
 function unescapeBytes(text: string): number[] {
   const parts = text.match(/%[0-9a-f]{2}|[^]/gi) ?? [];
   return parts.map((part) => (part.length === 3 ? Number.parseInt(part.slice(1), 16) : part.charCodeAt(0)));

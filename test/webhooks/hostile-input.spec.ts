@@ -9,7 +9,10 @@ import { postCallback, statusParameters } from './post-callback.js';
 
 const REPLACED = '\uFFFD';
 
-/** 30 KB that PostgreSQL cannot compress, as it would a repeated letter before it says that it is too long for an index. */
+/**
+ * 30 KB that PostgreSQL cannot compress. It would compress a repeated letter before it checks the length for an
+ * index.
+ */
 const LONG = randomBytes(22_500).toString('base64url');
 
 describe('a signed callback with text that PostgreSQL cannot hold', () => {
@@ -40,7 +43,7 @@ describe('a signed callback with text that PostgreSQL cannot hold', () => {
     });
   });
 
-  it('is stored where the NUL is in what becomes a column or the key', async () => {
+  it('is stored if the NUL is in a column or the key', async () => {
     const sid = randomMessageSid();
     const parameters = statusParameters({
       MessageSid: `${sid}\0`,
@@ -58,7 +61,7 @@ describe('a signed callback with text that PostgreSQL cannot hold', () => {
     ]);
   });
 
-  it('is stored with U+FFFD for raw bytes that are no UTF-8', async () => {
+  it('is stored with U+FFFD for raw bytes that are not UTF-8', async () => {
     const parameters = statusParameters();
     const odd = Buffer.from([0x61, 0xff, 0xc3, 0x28, 0x00, 0x62]);
     const body = Buffer.concat([Buffer.from(`${formatForm(parameters)}&Odd=`), odd]);
@@ -77,7 +80,7 @@ describe('a signed callback with text that PostgreSQL cannot hold', () => {
     ['a number with many digits', '1e300', 1e300],
     ['a name called __proto__', '{"__proto__":{"x":1}}', JSON.parse('{"__proto__":{"x":1}}')],
     ['50 levels', `${'['.repeat(50)}${']'.repeat(50)}`, JSON.parse(`${'['.repeat(50)}${']'.repeat(50)}`)],
-  ])('is stored where a JSON body has %s', async (_, json, value: unknown) => {
+  ])('is stored if a JSON body has %s', async (_, json, value: unknown) => {
     const parameters = statusParameters();
     const body = JSON.stringify(parameters).replace(/}$/, `,"Odd":${json}}`);
     expect((await postCallback(application, jsonTextCallback(body))).status).toBe(204);
@@ -93,7 +96,7 @@ describe('a signed callback with text that PostgreSQL cannot hold', () => {
     ['-2.5E-400', `-0.${'0'.repeat(399)}25`],
     ['1.50'],
     ['0.0'],
-    // What jsonb cannot hold stays as text.
+    // Text that jsonb cannot hold stays text.
     ['-0', '"-0"'],
     ['-0.0', '"-0.0"'],
     ['1e999999', '"1e999999"'],
@@ -106,7 +109,7 @@ describe('a signed callback with text that PostgreSQL cannot hold', () => {
     ['"\\u0000007"', `"${REPLACED}007"`],
     ['["\\u00001e400",1e400]', `["${REPLACED}1e400", 1${'0'.repeat(400)}]`],
     ['"12345678901234567890123 \\"1.50\\" {[,:"'],
-  ])('is stored as it was sent where a JSON body has %s', async (json, stored = json) => {
+  ])('is stored as it was sent if a JSON body has %s', async (json, stored = json) => {
     const parameters = statusParameters();
     const body = JSON.stringify(parameters).replace(/}$/, `,"Odd" : ${json} }`);
     expect((await postCallback(application, jsonTextCallback(body))).status).toBe(204);

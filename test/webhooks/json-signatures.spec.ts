@@ -29,7 +29,7 @@ describe('the signature of a JSON callback', () => {
     expect(await payloadOf(parameters.MessageSid)).toEqual(json);
   });
 
-  it('holds as the simulator makes it, with other parameters in the query', async () => {
+  it("holds for the simulator's callbacks, with other parameters in the query", async () => {
     const parameters = statusParameters();
     const url = `${WEBHOOK_URL}?tenant=7`;
     expect((await application.twilio.sendCallback({ url, parameters, format: 'json' })).status).toBe(204);
@@ -46,14 +46,14 @@ describe('the signature of a JSON callback', () => {
     expect((await postCallback(application, jsonTextCallback(body))).status).toBe(204);
   });
 
-  it('fails where the body is another', async () => {
+  it('fails if the body differs', async () => {
     const { body } = jsonCallback(statusParameters());
     const callback = jsonCallback(statusParameters(), { body });
     expect((await postCallback(application, callback)).status).toBe(403);
   });
 
   it.each(['', '?bodySHA256=', '?bodySHA256=0', '?other=1'])(
-    'fails where the URL has no hash of the body: %j',
+    'fails if the URL has no hash of the body: %j',
     async (query) => {
       const target = WEBHOOK_PATH + query;
       const callback = jsonCallback(statusParameters(), { target, signedUrl: PUBLIC_BASE_URL + target });
@@ -61,7 +61,7 @@ describe('the signature of a JSON callback', () => {
     },
   );
 
-  it('fails where the hash was added to a URL that was signed without it', async () => {
+  it('fails if the hash was added to a URL that was signed without it', async () => {
     const callback = jsonCallback(statusParameters(), { signedUrl: WEBHOOK_URL });
     expect((await postCallback(application, callback)).status).toBe(403);
   });
@@ -73,7 +73,7 @@ describe('the signature of a JSON callback', () => {
     },
   );
 
-  it('is not met by a form whose URL was signed as a JSON callback', async () => {
+  it('does not hold for a form whose URL was signed as a JSON callback', async () => {
     const parameters = statusParameters();
     const body = new URLSearchParams(parameters as Record<string, string>).toString();
     const callback = jsonTextCallback(body, { contentType: 'application/x-www-form-urlencoded' });

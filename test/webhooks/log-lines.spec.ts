@@ -21,7 +21,7 @@ describe('the log of the webhook', () => {
     await application.close();
   });
 
-  /** What is logged at the default level while something is done. */
+  /** The log lines of an action at the default level. */
   async function loggedDuring(work: () => Promise<unknown>): Promise<CollectedLine[]> {
     const before = application.logs.lines.length;
     await work();
@@ -55,12 +55,12 @@ describe('the log of the webhook', () => {
     ]);
   });
 
-  it('tells that a callback came and was refused', async () => {
+  it('has a line for a callback that was refused', async () => {
     const lines = await loggedDuring(() => postCallback(application, { signature: null }));
     expect(messagesOf(lines)).toEqual([RECEIVED, '⛔ [WEBHOOK] Request refused']);
   });
 
-  it('tells that a callback was rejected', async () => {
+  it('has a line for a callback that was rejected', async () => {
     const parameters = statusParameters({ MessageStatus: '' });
     const lines = await loggedDuring(() => postCallback(application, { parameters }));
     expect(messagesOf(lines)).toEqual([
@@ -70,7 +70,7 @@ describe('the log of the webhook', () => {
     ]);
   });
 
-  it('has no token, no text and no whole phone number in any line, from the callback to the SMS', async () => {
+  it('has no token, no text, and no whole phone number in any line, from the callback to the SMS', async () => {
     const [to, from, text] = ['+15557654321', '+15550001111', 'Your private appointment'];
     const { twilioSid } = await seedMessage(application.dataSource, { body: text, companyPhoneNumber: from });
     for (const status of ['sent', 'undelivered', '']) {

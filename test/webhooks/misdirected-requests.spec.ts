@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { readContent } from '../../src/webhooks/callback-parameters.js';
 import { misdirectedRequest } from '../../src/webhooks/misdirected-requests.js';
 
-/** Names and values that other requests of Twilio's are recognized by. */
+/** Names and values that identify other requests of Twilio. */
 const name = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 20 }),
   fc.constantFrom(
@@ -23,7 +23,7 @@ const known = fc.constantFrom(
 );
 const parameters = fc.dictionary(name, fc.oneof(known, fc.jsonValue({ maxDepth: 2 })), { maxKeys: 12 });
 
-describe('what belongs at another URL', () => {
+describe('a request that belongs at another URL', () => {
   it('is never a body with MessageSid and MessageStatus', () => {
     let recognized = 0;
     fc.assert(
@@ -54,7 +54,7 @@ describe('what belongs at another URL', () => {
     );
   });
 
-  it('is not said of a body that merely lacks something', () => {
+  it('is not a body that merely lacks something', () => {
     for (const body of [
       '',
       'MessageSid=SM1',

@@ -43,7 +43,7 @@ const conversationMessage = {
   Body: 'Hello',
 };
 
-/** What Twilio posts elsewhere, what it is called here, and where it belongs. */
+/** Twilio's other requests, their names here, and the URLs where they belong. */
 const forms: [string, string, FormParameters][] = [
   ['an inbound message', '"A message comes in"', inboundMessage],
   ['an inbound message', '"A message comes in"', { ...inboundMessage, SmsStatus: 'receiving' }],
@@ -173,7 +173,7 @@ describe('a request of Twilio that belongs at another URL', () => {
     expect(await rejectedCount()).toBe(kept);
   }
 
-  it.each(forms)('is %s, kept and answered 400 with %j: %j', async (name, where, parameters) => {
+  it.each(forms)('is %s, stored and answered 400 with %j: %j', async (name, where, parameters) => {
     await expectKeptAs(name, where, { parameters }, parameters);
     await expectKeptAs(name, where, jsonCallback(parameters), parameters);
   });
@@ -184,7 +184,7 @@ describe('a request of Twilio that belongs at another URL', () => {
     await expectRefusedAs(name, where, { parameters: { ...parameters, AccountSid: 'ACunknown' } });
   });
 
-  it('names it even while its address gets 429', async () => {
+  it('is named even while its address gets 429', async () => {
     const post = { parameters: inboundMessage, signature: 'forged', from: nextAddress() };
     for (let sent = 0; sent < 10; sent += 1) await postCallback(application, post);
     const answer = await postCallback(application, post);
@@ -219,7 +219,7 @@ describe('a request of Twilio that belongs at another URL', () => {
       ['one event that is not in an array', cloudEvent({ accountSid: SUBACCOUNT }), SUBACCOUNT_TOKEN],
     ];
 
-    it.each(deliveries)('is kept and answered 400 if it names %s', async (_, body, token) => {
+    it.each(deliveries)('is stored and answered 400 if it names %s', async (_, body, token) => {
       const payload = Array.isArray(body) ? { body } : body;
       await expectKeptAs(name, where, jsonCallback(body, { token }), payload);
     });
@@ -238,7 +238,7 @@ describe('a request of Twilio that belongs at another URL', () => {
       await expectRefusedAs(name, where, jsonCallback(sub));
     });
 
-    it('is kept as text if it is nested very deep', async () => {
+    it('is stored as text if it is nested very deep', async () => {
       const deep = `${'['.repeat(1_000)}${']'.repeat(1_000)}`;
       const body = JSON.stringify([cloudEvent({ accountSid: demoAccount.sid })]).replace('"EZ1"', deep);
       const answer = await postCallback(application, jsonTextCallback(body));
@@ -255,14 +255,14 @@ describe('a request of Twilio that belongs at another URL', () => {
       ['has status callbacks', [{ ...account, MessageSid: 'SM1', MessageStatus: 'sent' }]],
       ['has events too late in it', [...Array<number>(5_000).fill(1), cloudEvent({})]],
       ['has something else', [1, 'two', null, [], { specversion: 1, type: {} }]],
-    ])('is not what a signed array is that %s', async (_, body) => {
+    ])('is not an array that %s', async (_, body) => {
       const answer = await postCallback(application, jsonCallback(body));
       expect(answer.status).toBe(403);
       expect(errorBody(answer).message).toBe(NOT_SIGNED);
     });
   });
 
-  it('leaves a status callback what it is, whatever else it carries', async () => {
+  it('leaves a status callback as it is, whatever else it carries', async () => {
     for (const [, , parameters] of forms) {
       const callback = statusParameters();
       const { MessageSid, MessageStatus } = callback;
@@ -285,7 +285,7 @@ describe('a request to the webhook by another method', () => {
   });
 
   it.each(['GET', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'HEAD'])(
-    'is answered 405 that says what to do, signed or not: %s',
+    'is answered 405 with a remedy, signed or not: %s',
     async (method) => {
       for (const post of [{}, { signature: null, contentType: null, body: '' }]) {
         const answer = await postCallback(application, { ...post, method, target: `${WEBHOOK_PATH}?a=b` });
@@ -299,7 +299,7 @@ describe('a request to the webhook by another method', () => {
     },
   );
 
-  it('is in the log with its method, without the query', async () => {
+  it('is in the log with its method and without the query', async () => {
     const from = nextAddress();
     await postCallback(application, { method: 'GET', from, target: `${WEBHOOK_PATH}?Body=secret` });
     const line = application.logs.lines.find(({ fields }) => JSON.stringify(fields).includes(`"${from}"`));

@@ -60,7 +60,7 @@ describe('the origin that signatures are checked against', () => {
     { PUBLIC_BASE_URL: 'https://gate.example.com:8443/' },
     'with a port in PUBLIC_BASE_URL',
     () => {
-      it('is taken with the port or without it, as Twilio signs either', async () => {
+      it('is accepted with or without the port, because Twilio signs either', async () => {
         expect(await statusOf('https://gate.example.com:8443')).toBe(204);
         expect(await statusOf('https://gate.example.com')).toBe(204);
         expect(await statusOf('https://gate.example.com:443')).toBe(403);
@@ -74,7 +74,7 @@ describe('the origin that signatures are checked against', () => {
       expect(await statusOf(application.origin, forwarded)).toBe(403);
     });
 
-    it('is the Host header with the forwarded scheme where no host is forwarded', async () => {
+    it('is the Host header with the forwarded scheme if no host is forwarded', async () => {
       const headers = { 'X-Forwarded-Proto': 'https', Host: 'host.example.com:8443' };
       expect(await statusOf('https://host.example.com:8443', headers)).toBe(204);
     });
@@ -119,7 +119,7 @@ describe('the origin that signatures are checked against', () => {
   });
 
   inEnvironment({ PUBLIC_BASE_URL: undefined }, 'with neither', () => {
-    it('is the one that the request names itself', async () => {
+    it('is the one in the request itself', async () => {
       expect(await statusOf(application.origin)).toBe(204);
       expect(await statusOf('http://host.example.com', { Host: 'host.example.com' })).toBe(204);
     });
@@ -130,14 +130,14 @@ describe('the origin that signatures are checked against', () => {
     });
 
     it.each(['a b', 'host:port', '[::1', 'höst', '%', '@', 'host:99999999'])(
-      'is refused where the Host header is malformed: %s',
+      'is refused if the Host header is malformed: %s',
       async (host) => {
         expect([400, 403]).toContain(await statusOf('https://public.example.com', { Host: host }));
       },
     );
 
     it.each(['POST http://[ HTTP/1.1\r\nHost: x', 'POST //// HTTP/1.1\r\nHost: x'])(
-      'is no fault of the service where the target is malformed: %j',
+      'causes no service error if the target is malformed: %j',
       async (head) => {
         expect(await rawStatus(`${head}\r\nContent-Length: 0`)).toBeLessThan(500);
       },

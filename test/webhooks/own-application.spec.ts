@@ -40,7 +40,7 @@ import { errorBody, nextAddress, postCallback, statusParameters } from './post-c
 
 const exceptions: HttpException[] = [];
 
-/** Sees whatever Nest's own filter would. */
+/** Catches everything that Nest's own filter would. */
 @Catch(HttpException)
 class CollectingFilter implements ExceptionFilter<HttpException> {
   catch(exception: HttpException, host: ArgumentsHost): void {
@@ -49,7 +49,7 @@ class CollectingFilter implements ExceptionFilter<HttpException> {
   }
 }
 
-/** Is done when the client has gone. */
+/** Resolves when the client has gone. */
 class PatientGuard implements CanActivate {
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const request = context.switchToHttp().getRequest<Request>();
@@ -58,7 +58,7 @@ class PatientGuard implements CanActivate {
   }
 }
 
-/** Another callback of Twilio's that the team takes. That the guard stands before it twice does no harm. */
+/** Another Twilio callback that the team accepts. The guard runs twice here, which does no harm. */
 @Controller('inbound')
 @UseGuards(TwilioSignatureGuard)
 @UseFilters(CollectingFilter)
@@ -108,7 +108,7 @@ describe('the webhook in an application of another team', () => {
 
   beforeAll(async () => {
     database = await createTestDatabase();
-    // TypeORM warns of the second default data source in this process; the first is the AppModule's.
+    // TypeORM warns of the second default data source in this process. The first is the AppModule's.
     Logger.overrideLogger(false);
     module = teamModule(database);
   });
@@ -157,7 +157,7 @@ describe('the webhook in an application of another team', () => {
     expect((await postCallback(own)).status).toBe(404);
   });
 
-  it('says what is missing where the body was parsed without rawBody', async () => {
+  it('says what is missing if the body was parsed without rawBody', async () => {
     const own = await start({});
     const answer = await postCallback(own);
     expect(answer.status).toBe(500);
@@ -165,7 +165,7 @@ describe('the webhook in an application of another team', () => {
   });
 
   it.each([{ bodyParser: false }, { rawBody: true }])(
-    'lends its guard to another controller, which reads the body where nobody has: %j',
+    'lends its guard to another controller, which reads an unread body: %j',
     async (options) => {
       const own = await start(options);
       const parameters = statusParameters({ Body: 'STOP' });
@@ -176,7 +176,7 @@ describe('the webhook in an application of another team', () => {
     },
   );
 
-  it('never says that an inbound message belongs elsewhere to a controller that takes it', async () => {
+  it('does not call an inbound message misdirected in a controller that accepts it', async () => {
     const own = await start({ bodyParser: false });
     const parameters = statusParameters({ Body: 'STOP', NumMedia: '0', SmsStatus: 'received' });
     Reflect.deleteProperty(parameters, 'MessageStatus');
@@ -188,7 +188,7 @@ describe('the webhook in an application of another team', () => {
     ]);
   });
 
-  it('tells the filters of another controller what Express refuses', async () => {
+  it("reports Express's refusals to the filters of another controller", async () => {
     const own = await start({ bodyParser: false });
     exceptions.length = 0;
     const headers = { 'Content-Encoding': 'gzip' };
@@ -198,7 +198,7 @@ describe('the webhook in an application of another team', () => {
   });
 
   it.each(['inbound', 'patient'])(
-    'ends a request whose client has gone before its body had come: %s',
+    'ends a request whose client has gone before its body arrived: %s',
     async (path) => {
       const { origin } = await start({ bodyParser: false });
       exceptions.length = 0;

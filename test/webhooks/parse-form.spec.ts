@@ -4,8 +4,8 @@ import { parse } from 'node:querystring';
 import { parseForm } from '../../src/webhooks/parse-form.js';
 
 /**
- * What a form is made of, in any order: names, separators, escapes whole and broken, and any other ASCII. Everything else
- * is escaped in a form, and Node's takes what is not for bytes where a broken escape stands beside it.
+ * The parts of a form, in any order: names, separators, whole and broken escapes, and any other ASCII. A form escapes
+ * everything else, and Node's parser decodes unescaped characters as bytes next to a broken escape.
  */
 const piece = fc.oneof(
   fc.constantFrom(

@@ -4,7 +4,7 @@ import { errorBody, nextAddress, postCallback } from './post-callback.js';
 
 const LIMIT = 10;
 
-describe('an address that sends requests without a valid signature again and again', () => {
+describe('an address that repeatedly sends requests without a valid signature', () => {
   let application: TestApplication;
   let from: string;
 
@@ -54,7 +54,7 @@ describe('an address that sends requests without a valid signature again and aga
     expect(application.logs.messages()).toEqual(before);
   });
 
-  it('still gets 204 for what Twilio signed, and its forgeries still get 429 (trap 15)', async () => {
+  it('still gets 204 for what Twilio signs, so Twilio itself is never throttled, and 429 for forgeries', async () => {
     await refused(LIMIT + 1);
     const signed = await Promise.all(Array.from({ length: 30 }, () => postCallback(application, { from })));
     expect(signed.map(({ status }) => status)).toEqual(Array(30).fill(204));

@@ -68,7 +68,7 @@ describe('a signed callback that cannot be an event', () => {
       { AccountSid: demoAccount.sid },
       ['MessageSid must be given once', 'MessageStatus must be given once'],
     ],
-  ])('is answered 400 and kept with the reason where %s', async (_, parameters, reasons) => {
+  ])('is answered 400 and stored with the reason if %s', async (_, parameters, reasons) => {
     const answer = await postCallback(application, { parameters });
     expect(answer.status).toBe(400);
     expect(errorBody(answer)).toEqual({ statusCode: 400, error: 'Bad Request', message: reasons });
@@ -89,14 +89,14 @@ describe('a signed callback that cannot be an event', () => {
     expect((await postCallback(application, { parameters })).status).toBe(204);
   });
 
-  it('is answered 400 where a JSON body has a MessageSid that is no text', async () => {
+  it('is answered 400 if a JSON body has a MessageSid that is not text', async () => {
     const json = { AccountSid: demoAccount.sid, MessageSid: 7, MessageStatus: { sent: true } };
     const answer = await postCallback(application, jsonCallback(json));
     expect(answer.status).toBe(400);
     expect((await newestRejected()).payload).toEqual(json);
   });
 
-  it('is answered 400 and kept as text where a JSON body is nested very deep', async () => {
+  it('is answered 400 and stored as text if a JSON body is nested very deep', async () => {
     const depth = 10_000;
     const body = `{"AccountSid":"${demoAccount.sid}","a":${'['.repeat(depth)}${']'.repeat(depth)}}`;
     const answer = await postCallback(application, jsonTextCallback(body));

@@ -60,7 +60,7 @@ describe('a callback that is signed with a shared key', () => {
     return (await postCallback(application, post)).status;
   }
 
-  /** The reason in the log for a request that must be refused and must not say why. */
+  /** The reason in the log for a request that must be refused without an explanation. */
   async function reasonOf(post: CallbackPost): Promise<unknown> {
     const from = nextAddress();
     const answer = await postCallback(application, { ...post, from });
@@ -224,7 +224,7 @@ describe('a callback that is signed with a shared key', () => {
   });
 });
 
-describe('a callback that names a shared key where none is configured', () => {
+describe('a callback that names a shared key while none is configured', () => {
   it('is refused, and the log says which variable to set', async () => {
     const application = await TestApplication.start();
     const { status } = await postCallback(application, sharedKeyPost(OLD));

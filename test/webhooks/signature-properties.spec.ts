@@ -8,7 +8,7 @@ import { randomMessageSid } from '../support/seed.js';
 import { jsonTextCallback } from './json-callback.js';
 import { postCallback } from './post-callback.js';
 
-/** Any text that can be sent: every code point, NUL and the unassigned ones too. */
+/** Any text that can be sent: every code point, including NUL and unassigned ones. */
 const text = fc.string({ unit: 'binary', maxLength: 40 });
 const name = fc.oneof(
   text,
@@ -28,7 +28,7 @@ const values = fc.oneof(
   { weight: 1, arbitrary: fc.array(text, { minLength: 2 }) },
 );
 
-/** Parameters of the configured account; often complete, never with anything left to guess. */
+/** Parameters of the configured account, often complete and never ambiguous. */
 const parameters = fc
   .tuple(fc.array(fc.tuple(name, values), { maxLength: 12 }), fc.boolean())
   .map(([pairs, isComplete]) => {
@@ -37,11 +37,11 @@ const parameters = fc
     return Object.assign(given, { AccountSid: demoAccount.sid });
   });
 
-/** Any characters that may stand in a request line, but the one that ends a query. */
+/** Any characters that a request line can hold, except the one that ends a query. */
 const visible = fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code));
 const query = fc.string({ unit: visible.filter((character) => character !== '#'), maxLength: 60 });
 
-/** Text in which no character is an escape or part of one, so that each stands for itself alone. */
+/** Text in which no character is an escape or part of one, so that each stands for itself. */
 const plain = fc.string({
   unit: fc.constantFrom('a', 'b', 'm', 'x', 'y', 'z'),
   minLength: 1,
@@ -87,7 +87,7 @@ describe('a signature as Twilio makes it', () => {
     );
   });
 
-  it('is refused where one character of the body is another', async () => {
+  it('is refused if one character of the body differs', async () => {
     await fc.assert(
       fc.asyncProperty(parameters, plain, fc.nat(), async (given, value, position) => {
         const signed = { ...given, Unique: value };
@@ -98,7 +98,7 @@ describe('a signature as Twilio makes it', () => {
     );
   });
 
-  it('is refused where one character of a JSON body is another', async () => {
+  it('is refused if one character of a JSON body differs', async () => {
     await fc.assert(
       fc.asyncProperty(plain, fc.nat(), async (value, position) => {
         const json = { AccountSid: demoAccount.sid, MessageSid: randomMessageSid(), MessageStatus: 'sent' };
@@ -110,7 +110,7 @@ describe('a signature as Twilio makes it', () => {
     );
   });
 
-  it('is refused where one character of the query is another', async () => {
+  it('is refused if one character of the query differs', async () => {
     await fc.assert(
       fc.asyncProperty(parameters, query, plain, fc.nat(), async (given, search, value, position) => {
         const urlWith = (end: string) => `${WEBHOOK_PATH}?${search}&end=${end}`;
@@ -121,7 +121,7 @@ describe('a signature as Twilio makes it', () => {
     );
   });
 
-  it('is refused where a character of it is another, is missing or is added', async () => {
+  it('is refused if one of its characters differs, is missing, or is added', async () => {
     const spoil = fc.constantFrom('change', 'cut', 'extend');
     await fc.assert(
       fc.asyncProperty(parameters, spoil, fc.nat(), async (given, how, position) => {

@@ -42,7 +42,7 @@ describe('the token that a callback is verified with', () => {
     ['the secondary one of the main account', demoAccount.sid, SECONDARY],
     ["a subaccount's own", FIRST, tokens[FIRST]],
     ["another subaccount's own", SECOND, tokens[SECOND]],
-  ])('may be %s', async (_, accountSid, token) => {
+  ])('can be %s', async (_, accountSid, token) => {
     expect(await isAccepted(accountSid, token)).toBe(true);
   });
 
@@ -52,7 +52,7 @@ describe('the token that a callback is verified with', () => {
     ["the main account's, for a subaccount", FIRST, demoAccount.authToken],
     ["the main account's secondary one, for a subaccount", FIRST, SECONDARY],
     ["the main account's, for an account that is not configured", UNKNOWN, demoAccount.authToken],
-  ])('must not be %s', async (_, accountSid, token) => {
+  ])('cannot be %s', async (_, accountSid, token) => {
     expect(await isAccepted(accountSid, token)).toBe(false);
   });
 

@@ -14,7 +14,7 @@ import { isSignature, namesHashOf, signedText, signingSecret } from '../../src/w
 
 const SECRETS = ['first', 'second'] as const;
 
-/** URLs with all that the library treats apart: ports, users, IPv6, and queries that are written anew. */
+/** URLs with everything that the library treats differently: ports, users, IPv6, and rewritten queries. */
 const url = fc
   .tuple(
     fc.constantFrom('https://', 'http://', 'HTTPS://'),
@@ -98,11 +98,11 @@ describe('the check of a signature', () => {
     `${'A'.repeat(28)}=`,
     `${'-'.repeat(27)}=`,
     `${'A'.repeat(43)}=`,
-  ])('is not made for what cannot be a signature: %j', (signature) => {
+  ])('is skipped for what cannot be a signature: %j', (signature) => {
     expect(isSignature({ signature, algorithm: 'HMAC_SHA1' })).toBe(false);
   });
 
-  it('sorts and joins the parameters once, whatever there is to try', () => {
+  it('sorts and joins the parameters once, however many candidates there are', () => {
     let reads = 0;
     const given = new Proxy(
       { b: '2', a: ['y', 'x', 'y'] },
@@ -149,7 +149,7 @@ describe('a form that is not verified yet', () => {
     expect(thrown).toBe(1);
   });
 
-  it('is unescaped as decodeURIComponent does it where that is possible', () => {
+  it('is unescaped as decodeURIComponent does if that is possible', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), (text) => {
         expect(unescapeAnything(encodeURIComponent(text))).toBe(text);

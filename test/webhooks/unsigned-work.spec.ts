@@ -92,7 +92,7 @@ describe('requests without a valid signature', () => {
     expect(await statusOf([...head, FORGED, 'Content-Encoding: gzip', '', ''].join('\r\n'))).toBe(415);
   });
 
-  it('are stopped where a body comes in too many pieces, announced or not', async () => {
+  it('are stopped if a body comes in too many pieces, announced or not', async () => {
     const chunked = [
       `POST ${WEBHOOK_PATH} HTTP/1.1`,
       'Host: x',
@@ -106,7 +106,7 @@ describe('requests without a valid signature', () => {
     expect(await statusOf(chunked.join('\r\n'), '1\r\na\r\n'.repeat(500), '0\r\n\r\n')).toBe(403);
   });
 
-  it('close their connection if there is more to come than it is worth to read', async () => {
+  it('close their connection if the rest is too large to read', async () => {
     const socket = open();
     let text = '';
     socket.on('data', (data: Buffer) => {
@@ -131,7 +131,7 @@ describe('requests without a valid signature', () => {
     expect(parsed).not.toContain(body);
   });
 
-  it('delay large valid ones at most: those are all answered 204 amid large forgeries', async () => {
+  it('delay large valid ones at most: those are all answered 204 among large forgeries', async () => {
     const forgeries = Array.from({ length: 40 }, () => statusOf(HOSTILE[1]?.[1] ?? ''));
     const large = Array.from({ length: 5 }, () => statusParameters({ Body: 'x'.repeat(60_000) }));
     const answers = await Promise.all(large.map((parameters) => postCallback(application, { parameters })));
@@ -139,7 +139,7 @@ describe('requests without a valid signature', () => {
     expect(new Set(await Promise.all(forgeries))).toEqual(new Set([403]));
   });
 
-  it('do not keep small signed ones waiting that come in chunks, as a proxy may send them', async () => {
+  it('do not delay small signed ones that come in chunks, as a proxy may send them', async () => {
     const checkLarge = jest
       .spyOn(application.app.get(UnsignedWork), 'checkLarge')
       .mockResolvedValue('too_many');
@@ -154,14 +154,14 @@ describe('requests without a valid signature', () => {
     expect(large).toMatchObject({ status: 503, headers: { 'retry-after': '5' } });
   });
 
-  it('have the same answers as ever', async () => {
+  it('have the same answers as before', async () => {
     const answer = await postCallback(application, { signature: `${'A'.repeat(27)}=` });
     expect(errorBody(answer).message).toBe('The request is not signed by a configured Twilio account');
   });
 });
 
 describe('the checks of large requests', () => {
-  it('are made one after the other, in the order in which they came, and end with those that fail', async () => {
+  it('run one after the other, in the order of arrival, and end with those that fail', async () => {
     const work = new UnsignedWork();
     const order: number[] = [];
     const checks = Array.from({ length: 20 }, (_, index) =>
@@ -177,7 +177,7 @@ describe('the checks of large requests', () => {
     expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(4);
   });
 
-  it('wait in bounded number', async () => {
+  it('have a bounded queue', async () => {
     const work = new UnsignedWork();
     const checks = Array.from({ length: 510 }, () => work.checkLarge(() => ({ fault: null })));
     const results = await Promise.all(checks);
