@@ -6,7 +6,7 @@ import { currentBucket } from './ranges.js';
 
 const EACH = { minute: 'minute', hour: 'hour', day: 'day (UTC)' } as const;
 
-/** The chart draws itself into `#course-chart`. */
+/** CourseChart draws into `#course-chart`. */
 export function courseView(statistics: Statistics): TemplateResult {
   const { bucket, course, funnel } = statistics;
   const summary = `Lines by ${EACH[bucket]}: ${count(funnel.policyFailures)} refused by WhatsApp and due for an SMS, ${count(funnel.smsSent)} SMS sent, ${count(funnel.smsDelivered)} delivered. The last ${EACH[bucket]} is not over. The table after it has the figures.`;

@@ -30,7 +30,7 @@ function steps({ policyFailures, smsSent, smsDelivered }: Funnel): TemplateResul
   `;
 }
 
-/** The bar is a drawing with attributes: a style in the markup is what the page's policy forbids. */
+/** The bar is an SVG with attributes, because the page's content security policy forbids inline styles. */
 function step(name: string, label: string, value: number, whole: number): TemplateResult {
   return html`
     <li class="step ${name}">

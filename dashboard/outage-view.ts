@@ -2,7 +2,7 @@ import { html, nothing, type TemplateResult } from './vendor/lit-html.js';
 import type { Outage } from './answers.js';
 import { count, moment } from './format.js';
 
-/** Above everything else: while Twilio cannot be used, no SMS is sent. */
+/** Shown above everything else: without Twilio, no SMS is sent. */
 export function outageView(outages: readonly Outage[]): TemplateResult | typeof nothing {
   if (outages.length === 0) return nothing;
   return html`
@@ -25,7 +25,7 @@ export function outageView(outages: readonly Outage[]): TemplateResult | typeof 
   `;
 }
 
-/** What a person who does not look is told; nothing while it stays as it was. */
+/** The text for screen readers; empty while nothing changes. */
 export function outageAnnouncement(before: readonly Outage[], now: readonly Outage[]): string {
   if (now.length === 0) return before.length === 0 ? '' : 'Twilio can be used again';
   const isKnown = ({ accountSid, reason }: Outage) =>

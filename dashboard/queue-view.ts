@@ -2,7 +2,7 @@ import { html, nothing, type TemplateResult } from './vendor/lit-html.js';
 import type { Queue } from './answers.js';
 import { count, duration } from './format.js';
 
-/** Whether somebody has to look at the queue; that a job waits for a moment is its nature. */
+/** Whether the queue needs attention; a short wait is normal. */
 export function isQueueStuck({ overdue, exhausted }: Queue): boolean {
   return overdue > 0 || exhausted > 0;
 }

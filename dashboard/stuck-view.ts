@@ -9,12 +9,12 @@ import type { Loaded } from './overview.js';
 import { isQueueStuck, queueView } from './queue-view.js';
 import { undeliveredView } from './undelivered-view.js';
 
-/** @param options `ignoreAge`: however old the WhatsApp message is. */
+/** @param options `ignoreAge`: send however old the WhatsApp message is. */
 export type Retry = (fallback: Fallback, options: { readonly ignoreAge: boolean }) => void;
 
 export interface StuckActions {
   readonly retried: ReadonlyMap<string, string>;
-  /** The ids of fallbacks that are too late to be tried again as they are. */
+  /** The ids of fallbacks that are too old for a plain retry. */
   readonly tooLate: ReadonlySet<string>;
   readonly retry: Retry;
   readonly meanings: Meanings;
@@ -56,7 +56,7 @@ function group(
   });
 }
 
-/** It stays when the card goes, because the fallback is under way again. */
+/** The result stays when the card disappears because the fallback is under way again. */
 function retriedView(retried: StuckActions['retried']): TemplateResult | typeof nothing {
   if (retried.size === 0) return nothing;
   return html`
@@ -74,7 +74,7 @@ function retriedView(retried: StuckActions['retried']): TemplateResult | typeof 
   `;
 }
 
-/** Of a fallback that can be tried again: not after an opt-out, for one. */
+/** Buttons for a fallback that can be retried, which it cannot after an opt-out, for example. */
 function retryButtons(fallback: Fallback, tooLate: ReadonlySet<string>, retry: Retry): TemplateResult {
   const isTooLate = fallback.reason === 'too_late' || tooLate.has(fallback.id);
   return html`

@@ -4,18 +4,18 @@ import { loadEnvFile } from './config/load-env-file.js';
 import { exitWithError } from './process/startup-error.js';
 
 try {
-  // Most starts have no arguments, and load nothing for them.
+  // Most starts have no arguments, so the parser is loaded only if there are some.
   if (process.argv.length > 2) process.exit(await answerArguments());
   loadEnvFile();
   const env = parseEnv(process.env, envSchema);
-  // Loaded only now, so that a wrong variable is reported at once.
+  // Loaded last, so that a wrong variable is reported at once.
   const { serve } = await import('./serve.js');
   await serve(env);
 } catch (error) {
   exitWithError(error);
 }
 
-/** The service takes no arguments but --help. @returns the exit code. */
+/** Answers command-line arguments; the service accepts --help only. @returns the exit code. */
 async function answerArguments(): Promise<number> {
   const [{ Command }, { execute }] = await Promise.all([
     import('commander'),

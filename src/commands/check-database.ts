@@ -14,8 +14,8 @@ import { type Finding, ill, well } from './finding.js';
 import { counted } from './table.js';
 
 /**
- * Whether the database answers and is migrated, and whether somebody works on the queue in it.
- * @param connections how many the service has at the most.
+ * Checks that the database answers and is migrated, and that its queue is worked on.
+ * @param connections the maximum number of the service's connections.
  * @param further checks that need the migrated database.
  */
 export async function* checkDatabase(
@@ -63,7 +63,7 @@ export async function* checkDatabase(
   }
 }
 
-/** `reserved_connections` is there since PostgreSQL 16; -1 is no limit. */
+/** `reserved_connections` exists since PostgreSQL 16; -1 means no limit. */
 const CONNECTIONS = `
 select 'the server' as limited,
        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
@@ -76,7 +76,7 @@ select 'the database', datconnlimit, format('alter database %I connection limit 
 select 'the role', rolconnlimit, format('alter role %I connection limit -1', rolname)
   from pg_roles where rolname = session_user and rolconnlimit >= 0`;
 
-/** Whether there are enough of them, were it alone with this replica. */
+/** Checks that there are enough connections for this replica alone. */
 async function* checkConnections(dataSource: DataSource, needed: number): AsyncGenerator<Finding> {
   const limits =
     await dataSource.query<{ limited: string; available: number; remedy: string }[]>(CONNECTIONS);
@@ -107,7 +107,7 @@ async function* checkQueue(dataSource: DataSource): AsyncGenerator<Finding> {
   }
 }
 
-/** Whether SMS wait for too long, and what the service has found out about Twilio. */
+/** Checks for overdue SMS and for outages of Twilio that the service recorded. */
 async function* checkFallbacks(dataSource: DataSource): AsyncGenerator<Finding> {
   const overdue = await new FallbackRecords(dataSource).countOverdue();
   if (overdue === 0) yield well('fallbacks', 'no SMS is overdue');

@@ -14,15 +14,15 @@ type TwilioEnv = Pick<
   | 'TWILIO_MESSAGING_SERVICE_SID'
 >;
 
-/** A configured account, and the client that calls Twilio as it. */
+/** A configured account and its Twilio client. */
 export interface AccountClient {
   readonly accountSid: string;
-  /** The environment variable that has its token. */
+  /** The environment variable with its token. */
   readonly variable: 'TWILIO_AUTH_TOKEN' | 'TWILIO_SUBACCOUNTS';
   readonly client: twilio.Twilio;
 }
 
-/** Whether Twilio takes the credentials, and whether what an SMS is sent from and through is there. */
+/** Checks the credentials, the sender number and the Messaging Service. */
 export async function* checkTwilio(env: TwilioEnv, callbackUrl: string | undefined): AsyncGenerator<Finding> {
   const accounts = accountClients(env);
   for (const account of accounts) yield await checkAccount(account);
@@ -33,7 +33,7 @@ export async function* checkTwilio(env: TwilioEnv, callbackUrl: string | undefin
   }
 }
 
-/** The main account comes first. */
+/** Lists a client per account, the main one first. */
 export function accountClients(
   env: Pick<Env, 'TWILIO_ACCOUNT_SID' | 'TWILIO_AUTH_TOKEN' | 'TWILIO_SUBACCOUNTS' | 'TWILIO_API_BASE_URL'>,
 ): [AccountClient, ...AccountClient[]] {
@@ -111,7 +111,7 @@ async function checkService(
   const check = 'messaging service';
   try {
     const { statusCallback } = await client.messaging.v1.services(sid).fetch();
-    // An empty one comes as null, although the library says otherwise.
+    // An empty one is null, contrary to the library's types.
     const [reported = ''] = ((statusCallback as string | null) ?? '').split('#', 1);
     if (callbackUrl === undefined)
       return ill(check, 'ours is not known to compare its status callback with', 'Set PUBLIC_BASE_URL');
@@ -130,7 +130,7 @@ async function checkService(
   }
 }
 
-/** Twilio's message, or the network's. */
+/** The message of Twilio or of the network. */
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

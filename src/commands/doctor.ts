@@ -21,7 +21,7 @@ export function addDoctor(program: Command, { terminal, end }: Surroundings): vo
     });
 }
 
-/** @returns the exit code: 1 if something is wrong. */
+/** @returns the exit code: 1 if any check fails. */
 export async function runDoctor(
   { json }: { readonly json: boolean },
   patient: Patient,

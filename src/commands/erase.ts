@@ -8,7 +8,7 @@ import type { Operations } from './operations.js';
 import { type Surroundings, withOperations } from './surroundings.js';
 import { counted } from './table.js';
 
-/** What `npm run erase` was asked to do. */
+/** The options of `npm run erase`. */
 interface EraseOptions {
   readonly name: PersonName;
   readonly dryRun: boolean;
@@ -55,7 +55,7 @@ interface EraseArguments extends Omit<EraseOptions, 'name'> {
 }
 
 function readNumber(text: string): PersonName {
-  // A search may guess that the digits begin with a country; what cannot be undone may not.
+  // A search may guess that the digits begin with a country code; an irreversible erasure may not.
   const number = NAMES_COUNTRY.test(text) ? parsePhoneNumber(text) : null;
   if (number === null) throw new InvalidArgumentError('It begins with its country, e.g. +15551234567.');
   return { number };

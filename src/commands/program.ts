@@ -7,7 +7,7 @@ import { addMigrate } from './migrate.js';
 import { addReplay } from './replay.js';
 import type { Surroundings } from './surroundings.js';
 
-/** The one program of all commands for operators. */
+/** Creates the program with all operator commands. */
 export function createProgram(surroundings: Surroundings): Command {
   const program = new Command('whatsapp-sms-fallback')
     .description(

@@ -6,7 +6,7 @@ import type { Operations } from './operations.js';
 import { type Surroundings, withOperations } from './surroundings.js';
 import { counted, shortTime } from './table.js';
 
-/** What `npm run replay` was asked to do. */
+/** The options of `npm run replay`. */
 interface ReplayOptions {
   readonly range: ReplayRange;
   readonly dryRun: boolean;
@@ -59,7 +59,7 @@ async function replay(
   for await (const failures of policyFailures.find(range)) {
     const claimed = await records.findClaimed(failures.map(({ messageSid }) => messageSid));
     for (const { messageSid } of failures) {
-      // Its fallback may be claimed as soon as the first of its events is published.
+      // The fallback may be claimed as soon as the first event is published.
       if (claimed.has(messageSid) && !withoutFallback.has(messageSid)) withFallback.add(messageSid);
       else withoutFallback.add(messageSid);
     }

@@ -1,7 +1,7 @@
 import { LIBRARY_MODULES, MODULES } from './page-assets.js';
 import { classicScript, modulePreloads, moduleScript, pageFrame, stylesheet } from './page-frame.js';
 
-/** The page without what it shows: its scripts ask the API for that. */
+/** Renders the empty page; its scripts ask the API for the data. */
 export function mainPage(): string {
   return pageFrame(
     'Messages',

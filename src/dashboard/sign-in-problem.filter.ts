@@ -2,7 +2,7 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, HttpSta
 import type { Response } from 'express';
 import { signInPage } from './sign-in-page.js';
 
-/** Shows the form again, with what was wrong. */
+/** Shows the form again with the problem. */
 @Catch(HttpException)
 export class SignInProblemFilter implements ExceptionFilter<HttpException> {
   catch(exception: HttpException, host: ArgumentsHost): void {

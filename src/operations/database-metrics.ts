@@ -8,10 +8,10 @@ import { IS_OPEN, IS_OVERDUE } from '../fallback/sms-fallback-state.js';
 import { type Outage, TwilioOutages } from '../twilio/twilio-outages.js';
 import { PREFIX } from './metric-prefix.js';
 
-/** More open fallbacks are not counted; then there is a reason to look anyway. */
+/** Counting stops here: so many open fallbacks need attention anyway. */
 const COUNTED_FALLBACKS = 100_000;
 
-/** What is asked of node-postgres' pool, which TypeORM does not type. */
+/** The fields that are read of node-postgres' pool, which TypeORM does not type. */
 const pooled = z.object({
   master: z.object({ totalCount: z.number(), idleCount: z.number(), waitingCount: z.number() }),
 });
@@ -24,7 +24,7 @@ interface OpenRow {
 }
 
 /**
- * Reads what the database knows when somebody asks for the metrics. All replicas report the same, except for the pool: take the
+ * Reads metrics from the database on each scrape. All replicas report the same values, except for the pool: take the
  * maximum over the replicas, not the sum.
  */
 @Injectable()
@@ -74,7 +74,7 @@ export class DatabaseMetrics {
     }
   }
 
-  /** Never rejects: while the database is away, the other metrics are needed most. */
+  /** Never rejects: while the database is down, the other metrics are needed most. */
   async refresh(): Promise<void> {
     this.refreshing ??= this.read().finally(() => {
       this.refreshing = undefined;
@@ -122,7 +122,7 @@ export class DatabaseMetrics {
   }
 }
 
-/** By sms_fallbacks_open_idx, which has the open ones only. */
+/** Uses sms_fallbacks_open_idx, which has only open fallbacks. */
 const OPEN = `
 with open as (
   select state, reason, created_at, retried_at, due_since from sms_fallbacks

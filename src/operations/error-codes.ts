@@ -1,6 +1,6 @@
 /**
- * What Twilio's error codes mean, in words of our own. Source: https://www.twilio.com/docs/api/errors. They change, so
- * nothing is decided by them: this is for people.
+ * What Twilio's error codes mean, in our own words. Source: https://www.twilio.com/docs/api/errors. The texts are for
+ * people only: they change, so no decision depends on them.
  */
 export const ERROR_CODES: Readonly<Record<string, string>> = {
   '20429': 'Too many requests to Twilio at once. It was not sent, and is tried again.',

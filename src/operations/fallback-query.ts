@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { SMS_FALLBACK_STATES } from '../fallback/sms-fallback-state.js';
 import { creation, cursorOf, flag, limit, numbers, parameters, person, time } from './page.js';
 
-/** What `GET /fallbacks` can be asked for: fallbacks for which all that is given holds. */
+/** The query of `GET /fallbacks`: fallbacks that match all given conditions. */
 export const fallbackQuery = parameters({
   state: z.enum(SMS_FALLBACK_STATES).optional(),
   reason: z.string().min(1).max(64).optional().describe('e.g. conversation_without_company'),

@@ -8,7 +8,7 @@ import { SearchBodyInterceptor } from './search-body.interceptor.js';
 
 @Controller('api/v1/message-events')
 @OperatorsApi('Messages')
-// Below, and so before those of the API: a body that does not come must not hold one of the few places at work.
+// Listed below OperatorsApi, so that it runs first: a slow body must not hold one of the few concurrency slots.
 @UseInterceptors(SearchBodyInterceptor)
 export class MessageEventsController {
   constructor(private readonly events: EventSearch) {}

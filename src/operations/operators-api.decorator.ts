@@ -18,7 +18,7 @@ import { DatabaseProblemFilter } from './database-problem.filter.js';
 import { DisclosureInterceptor } from './disclosure.interceptor.js';
 import { RequestLimitInterceptor } from './request-limit.interceptor.js';
 
-/** What all controllers of the API have in common: who may call them, and how they answer what is wrong. */
+/** Applies what all controllers of the API share: access control, error handling and their documentation. */
 export function OperatorsApi(tag: string): ClassDecorator {
   return applyDecorators(
     UseGuards(AdminKeyGuard),

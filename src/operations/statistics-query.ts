@@ -4,7 +4,7 @@ import { parameters, time } from './page.js';
 
 const { minute: MINUTE, hour: HOUR, day: DAY } = COUNT_UNITS;
 
-/** How long a bucket is, in milliseconds, and how long a time may be told in such buckets. */
+/** The length of each bucket, and the longest time range it may divide, in milliseconds. */
 export const BUCKETS = {
   minute: { milliseconds: MINUTE, longest: DAY / 4 },
   hour: { milliseconds: HOUR, longest: 14 * DAY },
