@@ -4,8 +4,8 @@ import type { Connection } from './live-updates.js';
 const WORDS: Readonly<Record<Connection, string>> = {
   connecting: 'Connecting …',
   live: 'Live',
-  database_away: 'The database is away; trying again …',
-  interrupted: 'Interrupted; connecting again …',
+  database_away: 'Database unreachable; retrying …',
+  interrupted: 'Disconnected; reconnecting …',
 };
 
 /** @param isTwilioDown the page is live, but shows a problem. */

@@ -7,7 +7,7 @@ const HEIGHT = 240;
 
 /** The lines often overlap, so each is narrower than the one below it, and the first is an area. */
 const LINES = [
-  { label: 'Refused, SMS due', color: '--refused', width: 1, isArea: true },
+  { label: 'Refused (fallback due)', color: '--refused', width: 1, isArea: true },
   { label: 'SMS sent', color: '--sent', width: 5 },
   { label: 'SMS delivered', color: '--delivered', width: 2 },
   { label: 'Skipped or failed', color: '--without', width: 2, dash: [2, 4] },

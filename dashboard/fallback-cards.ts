@@ -40,7 +40,7 @@ function card(
   meanings: Meanings,
 ): TemplateResult {
   const { originalMessageSid, to, userId, erasedAt, createdAt } = fallback;
-  const recipient = erasedAt === null ? (to ?? userId ?? 'an unknown number') : 'a number that is erased';
+  const recipient = erasedAt === null ? (to ?? userId ?? 'an unknown number') : 'an erased number';
   return html`
     <li>
       <p>

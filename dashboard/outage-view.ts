@@ -20,7 +20,7 @@ export function outageView(outages: readonly Outage[]): TemplateResult | typeof 
             </li>`,
         )}
       </ul>
-      <p>The section TwilioOutage of <code>docs/runbook.md</code> has more.</p>
+      <p>See TwilioOutage in <code>docs/runbook.md</code>.</p>
     </section>
   `;
 }
@@ -37,6 +37,6 @@ export function outageAnnouncement(before: readonly Outage[], now: readonly Outa
 function waitingInWords(operations: Outage['operations'], waiting: number): string {
   if (operations.every((operation) => operation === 'templates'))
     return 'SMS are sent without the links of templates.';
-  if (waiting === 0) return 'No SMS waits at this moment.';
+  if (waiting === 0) return 'No SMS is waiting.';
   return `${count(waiting)} SMS ${waiting === 1 ? 'waits' : 'wait'}.`;
 }

@@ -19,7 +19,7 @@ export function isRefusedNevertheless(): boolean {
  */
 export function askForKey(): string {
   if (isRefusedNevertheless()) {
-    return 'The service lets this page in, but refuses what it asks for. A proxy that adds an Authorization header causes that.';
+    return 'The service accepts this session but refuses its requests. The likely cause is a proxy that adds an Authorization header.';
   }
   sessionStorage.setItem(RELOADED, 'yes');
   isReloading = true;

@@ -31,7 +31,7 @@ export function stuckView(
     [overdue, failed, skipped, undelivered].every(({ items }) => items.length === 0);
   return html`
     <section aria-labelledby="stuck-heading">
-      <h2 id="stuck-heading">Needs a look</h2>
+      <h2 id="stuck-heading">Needs attention</h2>
       ${isNothing ? html`<p class="empty">Nothing is stuck, and no SMS failed, was skipped or was not delivered in this time.</p>` : nothing}
       ${queueView(queue)} ${retriedView(actions.retried)}
       ${group('Overdue: the SMS has been due for 15 minutes', overdue, actions)}
@@ -52,7 +52,7 @@ function group(
       code: fallback.errorCode,
       action: fallback.isRetryable ? retryButtons(fallback, tooLate, retry) : nothing,
     }),
-    whereMore: html`<code>npm run fallbacks</code> lists all, and tries many again at once.`,
+    whereMore: html`<code>npm run fallbacks</code> lists all, and can retry many at once.`,
   });
 }
 
@@ -83,7 +83,7 @@ function retryButtons(fallback: Fallback, tooLate: ReadonlySet<string>, retry: R
     })}
     ${
       isTooLate
-        ? button('Send although it is late', fallback, () => {
+        ? button('Send anyway', fallback, () => {
             if (confirm(lateQuestion(fallback))) retry(fallback, { ignoreAge: true });
           })
         : nothing
@@ -99,5 +99,5 @@ function button(label: string, { originalMessageSid }: Fallback, onClick: () => 
 
 function lateQuestion({ originalSentAt, createdAt }: Fallback): string {
   const age = ageOf(originalSentAt ?? createdAt);
-  return `The WhatsApp message is ${age} old. Its text may not be true any more. Send the SMS all the same?`;
+  return `The WhatsApp message is ${age} old. Its text may be outdated. Send the SMS anyway?`;
 }

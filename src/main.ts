@@ -26,7 +26,7 @@ async function answerArguments(): Promise<number> {
     new Command('node dist/src/main.js')
       .description(
         'The service. It takes no options: environment variables configure it, see .env.example. ' +
-          'SIGTERM and Ctrl-C end it once the work at hand is done.',
+          'SIGTERM and Ctrl-C stop it once the current work is done.',
       )
       .addHelpText('after', '\nExit codes: 0 ended, 1 it cannot start, 2 wrong usage.');
   return execute(build, process.argv.slice(2), terminal);

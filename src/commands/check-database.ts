@@ -29,7 +29,7 @@ export async function* checkDatabase(
     connection = await open();
   } catch (error) {
     if (error instanceof StartupError && error.message.includes('in use by another process')) {
-      yield well('database', 'the embedded one is in use by the service, so nobody else can look at it');
+      yield well('database', 'the embedded database is in use by the service, so it cannot be checked');
       return;
     }
     if (error instanceof PreconditionError) yield* error.problems.map(asFinding);
@@ -37,7 +37,7 @@ export async function* checkDatabase(
     return;
   }
   try {
-    yield well('database', connection.embedded ? 'the embedded one is there' : 'it answers');
+    yield well('database', connection.embedded ? 'the embedded database opens' : 'it answers');
     try {
       dataSource = await openMigrated(dataSourceOptions(connection));
     } catch (error) {
@@ -82,7 +82,7 @@ async function* checkConnections(dataSource: DataSource, needed: number): AsyncG
     await dataSource.query<{ limited: string; available: number; remedy: string }[]>(CONNECTIONS);
   for (const { limited, available, remedy } of limits) {
     if (needed <= available) continue;
-    const found = `this replica has up to ${needed}, and ${limited} takes ${available} in all`;
+    const found = `this replica opens up to ${needed}, and ${limited} allows ${available} in all`;
     yield ill('connections', found, remedy);
   }
 }
@@ -118,7 +118,7 @@ async function* checkFallbacks(dataSource: DataSource): AsyncGenerator<Finding> 
   for (const { accountSid, reason, ageSeconds, waiting } of await new TwilioOutages(dataSource, {}).list()) {
     const { meaning, remedy } = outageInWords(reason);
     const minutes = Math.round(ageSeconds / 60);
-    const found = `${accountSid} cannot be used for ${minutes} minutes, ${waiting} SMS wait: ${meaning}`;
+    const found = `${accountSid} has been unusable for ${minutes} minutes, ${waiting} SMS wait: ${meaning}`;
     yield ill('twilio outage', found.replace(/\.$/, ''), remedy.replace(/\.$/, ''));
   }
 }

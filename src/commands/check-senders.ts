@@ -44,11 +44,11 @@ const FAULTS: Readonly<Record<Fault, { readonly found: string; readonly advice: 
     advice: 'Set companies.phone_number or TWILIO_PHONE_NUMBER_REMINDERS',
   },
   unreadable: {
-    found: 'companies.phone_number is no phone number with its country',
+    found: 'companies.phone_number is not a phone number with a country code',
     advice: 'Write it in E.164, e.g. +15557770001',
   },
   unowned: {
-    found: 'companies.phone_number belongs to none of the configured accounts',
+    found: 'companies.phone_number belongs to no configured account',
     advice: "Correct it, or add the number's account to TWILIO_SUBACCOUNTS",
   },
   without_sms: {

@@ -8,7 +8,7 @@ export async function* checkMessages(dataSource: DataSource): AsyncGenerator<Fin
   if (unsuitable === undefined) return;
   yield ill(
     'messages',
-    `messages.twilio_sid is ${unsuitable.type} without a unique index that finds text, so each callback reads the whole table`,
+    `messages.twilio_sid is ${unsuitable.type} without a unique index for text, so each callback reads the whole table`,
     'Make it text or varchar, and unique: alter table messages alter twilio_sid type text',
   );
 }
@@ -27,12 +27,12 @@ select format_type(atttypid, atttypmod) as type from pg_attribute
 export async function* checkCounting(dataSource: DataSource): AsyncGenerator<Finding> {
   const seconds = await countingDelay(dataSource);
   if (seconds <= LONGEST_COUNTING_DELAY) {
-    yield well('statistics', 'the events are counted');
+    yield well('statistics', 'events are counted');
     return;
   }
   yield ill(
     'statistics',
-    `events are not counted since ${Math.round(seconds / 60)} minutes, so old ones stay, and statistics take long`,
+    `event counting has been stalled for ${Math.round(seconds / 60)} minutes: old events are kept, and statistics are slow`,
     'Start the service; if it runs, see docs/runbook.md#countingbehind',
   );
 }

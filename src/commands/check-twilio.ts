@@ -56,17 +56,21 @@ async function checkAccount({ client, accountSid, variable }: AccountClient): Pr
   const check = 'twilio account';
   try {
     const { status } = await client.api.v2010.accounts(accountSid).fetch();
-    if (status === 'active') return well(check, `${accountSid} is active, and its token is right`);
-    return ill(check, `${accountSid} is ${status}`, 'Ask Twilio why');
+    if (status === 'active') return well(check, `${accountSid} is active, and its token is valid`);
+    return ill(check, `${accountSid} is ${status}`, 'Ask Twilio’s support');
   } catch (error) {
     const rejected = error instanceof twilio.RestException && (error.status === 401 || error.status === 404);
     return rejected
       ? ill(
           check,
-          `Twilio does not take the token of ${accountSid}`,
+          `Twilio rejects the token of ${accountSid}`,
           `Correct ${variable}: Console → Account → API keys & tokens`,
         )
-      : ill(check, `Twilio cannot be asked: ${reasonOf(error)}`, 'Let this host reach TWILIO_API_BASE_URL');
+      : ill(
+          check,
+          `Twilio could not be queried: ${reasonOf(error)}`,
+          'Let this host reach TWILIO_API_BASE_URL',
+        );
   }
 }
 
@@ -77,8 +81,8 @@ async function checkNumber(client: twilio.Twilio, env: TwilioEnv): Promise<Findi
     return env.TWILIO_MESSAGING_SERVICE_SID === undefined
       ? ill(
           check,
-          'TWILIO_PHONE_NUMBER_REMINDERS is not set: a company without a number of its own gets no SMS sent',
-          'Set it, or see that each row of companies has a phone_number',
+          'TWILIO_PHONE_NUMBER_REMINDERS is not set: companies without their own number cannot send SMS',
+          'Set it, or give each row of companies a phone_number',
         )
       : well(check, 'none is needed: SMS go through the Messaging Service');
   }
@@ -87,19 +91,15 @@ async function checkNumber(client: twilio.Twilio, env: TwilioEnv): Promise<Findi
     if (found === undefined) {
       return ill(
         check,
-        `${maskNumber(number)} is no number of the account`,
+        `${maskNumber(number)} is not a number of the account`,
         'Set TWILIO_PHONE_NUMBER_REMINDERS to one of: Console → Phone Numbers',
       );
     }
     return found.capabilities.sms
       ? well(check, `${maskNumber(number)} belongs to the account and can send SMS`)
-      : ill(
-          check,
-          `${maskNumber(number)} cannot send SMS`,
-          'Name another number, or have SMS switched on for it',
-        );
+      : ill(check, `${maskNumber(number)} cannot send SMS`, 'Use another number, or enable SMS for it');
   } catch (error) {
-    return ill(check, `Twilio cannot be asked: ${reasonOf(error)}`, 'Mend the account first');
+    return ill(check, `Twilio could not be queried: ${reasonOf(error)}`, 'Fix the account first');
   }
 }
 
@@ -114,17 +114,21 @@ async function checkService(
     // An empty one is null, contrary to the library's types.
     const [reported = ''] = ((statusCallback as string | null) ?? '').split('#', 1);
     if (callbackUrl === undefined)
-      return ill(check, 'ours is not known to compare its status callback with', 'Set PUBLIC_BASE_URL');
+      return ill(
+        check,
+        'its status callback cannot be checked, because the public URL is unknown',
+        'Set PUBLIC_BASE_URL',
+      );
     if (reported === callbackUrl) return well(check, `${sid} reports to this service`);
     return ill(
       check,
-      `${sid} reports to ${reported === '' ? 'nobody' : reported}`,
+      `${sid} reports to ${reported === '' ? 'no URL' : reported}`,
       `Set its Delivery Status Callback to ${callbackUrl}#rc=5&rp=all`,
     );
   } catch (error) {
     return ill(
       check,
-      `Twilio has no answer about ${sid}: ${reasonOf(error)}`,
+      `Twilio did not return ${sid}: ${reasonOf(error)}`,
       'Correct TWILIO_MESSAGING_SERVICE_SID',
     );
   }

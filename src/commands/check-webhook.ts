@@ -27,19 +27,19 @@ export async function* checkWebhook(
   callbackUrl: string | undefined,
 ): AsyncGenerator<Finding> {
   if (callbackUrl === undefined) {
-    yield ill('public URL', 'it is not known', 'Set PUBLIC_BASE_URL to the https origin that Twilio calls');
+    yield ill('public URL', 'it is unknown', 'Set PUBLIC_BASE_URL to the https origin that Twilio calls');
     return;
   }
   const unsigned = await post(callbackUrl, null, env);
   // 429: this address was refused too often lately, so the service is up.
   if (unsigned === 403 || unsigned === 429)
-    yield well('public URL', `${callbackUrl} refuses what is not signed`);
+    yield well('public URL', `${callbackUrl} rejects unsigned requests`);
   else {
     yield unreachable(callbackUrl, unsigned);
     return;
   }
   const signed = await post(callbackUrl, { url: callbackUrl, secret: env.TWILIO_AUTH_TOKEN }, env);
-  if (signed === 204) yield well('signature', 'a correctly signed probe is taken');
+  if (signed === 204) yield well('signature', 'a correctly signed probe is accepted');
   else if (signed === 403 || signed === 429) yield await findMismatch(callbackUrl, env);
   else yield ill('signature', `a signed probe is answered ${signed}`, 'See the log of the service');
   for (const { keyId, secret } of env.TWILIO_WEBHOOK_SHARED_KEYS) {
@@ -50,7 +50,7 @@ export async function* checkWebhook(
 function sharedKeyFinding(keyId: string, answer: number | string): Finding {
   const check = 'shared key';
   const probe = `a probe signed with the shared key ${keyId}`;
-  if (answer === 204) return well(check, `${probe} is taken`);
+  if (answer === 204) return well(check, `${probe} is accepted`);
   if (answer === 403 || answer === 429) {
     return ill(
       check,
@@ -63,17 +63,17 @@ function sharedKeyFinding(keyId: string, answer: number | string): Finding {
 
 function unreachable(url: string, answer: number | string): Finding {
   if (typeof answer === 'string') {
-    return ill('public URL', `${url} has no answer: ${answer}`, 'Check DNS, certificate and firewall');
+    return ill('public URL', `${url} does not answer: ${answer}`, 'Check DNS, certificate and firewall');
   }
   if (answer >= 300 && answer < 400) {
     return ill(
       'public URL',
       `${url} redirects (${answer})`,
-      'Name the address that it redirects to: PUBLIC_BASE_URL',
+      'Set PUBLIC_BASE_URL to the address that it redirects to',
     );
   }
   if (answer === 204)
-    return ill('public URL', `${url} takes what nobody signed`, 'Something else answers there');
+    return ill('public URL', `${url} accepts unsigned requests`, 'Something else answers there');
   const advice = 'Does the proxy pass this path on to the service, and does the service run?';
   return ill('public URL', `${url} answers ${answer} instead of 403`, advice);
 }

@@ -34,7 +34,7 @@ export function addReplay(program: Command, surroundings: Surroundings): void {
       readTime,
     )
     .option('--until <time>', 'events stored before then; default: now', readTime)
-    .option('--dry-run', 'only say how many there are', false)
+    .option('--dry-run', 'only count them', false)
     .addHelpText('after', '\nExample: npm run replay -- --since 2h --dry-run');
   command.action(({ since, until = new Date(), dryRun }: ReplayArguments) => {
     if (since >= until) command.error('--since is not before --until');
@@ -75,7 +75,7 @@ async function replay(
 }
 
 function conclusion(dryRun: boolean, total: number, withFallback: number, withoutFallback: number): string {
-  if (total === 0) return 'There is none.';
+  if (total === 0) return 'No policy failures found.';
   return [
     `${counted(withFallback, 'message')} had a fallback already: nothing changes for ${withFallback === 1 ? 'it' : 'them'}.`,
     `${counted(withoutFallback, 'message')} had none: ${dryRun ? 'it would be started' : 'the running service starts it'}.`,

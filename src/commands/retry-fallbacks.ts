@@ -28,7 +28,7 @@ const EFFECTIVE: readonly RetryDecision[] = ['claimed_again', 'settled_first', '
 /** Decisions that refuse the requested SMS. */
 const REFUSED: readonly RetryDecision[] = ['opted_out', 'recipient_rejected', 'erased', 'too_late'];
 
-const THE_SERVICE_DOES_IT = 'The running service does it; if it is not running, when it is started.';
+const THE_SERVICE_DOES_IT = 'The running service does it; if none is running, it happens at the next start.';
 
 export function retryFallbacks(
   options: RetryOptions,

@@ -171,7 +171,7 @@ export const envSchema = envVariables
   })
   .refine((env) => env.WORKER_CONCURRENCY > 0 || env.DATABASE_URL !== undefined, {
     path: ['WORKER_CONCURRENCY'],
-    message: 'must not be 0 where DATABASE_URL is not set: nobody else can work on the embedded database',
+    message: 'must not be 0 if DATABASE_URL is not set: no other process can use the embedded database',
   });
 
 export type Env = z.output<typeof envSchema>;

@@ -59,7 +59,7 @@ function describe(name: string, issue: z.core.$ZodIssue, isSet: boolean): string
     WORKER_CONCURRENCY: 'must be a whole number from 0 to 100; 0 makes this process publish only',
     RETENTION_DAYS: 'must be a whole number of days from 3 to 36500',
     ADMIN_API_KEYS:
-      'must be keys of at least 24 characters, separated by commas, each perhaps after a name: alice:key',
+      'must be keys of at least 24 characters, separated by commas, each optionally after a name: alice:key',
     PORT: 'must be a port number from 0 to 65535',
   };
   // Our own checks have their own messages.

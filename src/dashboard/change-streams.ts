@@ -54,7 +54,7 @@ export class ChangeStreams {
    */
   follow(session: AdminSession | null): Observable<MessageEvent> {
     if (this.open >= MAXIMUM_STREAMS) {
-      throw new ServiceUnavailableException('Too many pages are open; this one asks again by itself');
+      throw new ServiceUnavailableException('Too many pages are open; this one retries automatically');
     }
     const situations = this.changes.situations.pipe(
       map((situation): MessageEvent => ({ type: 'situation', data: situation, retry: RETRY_MILLISECONDS })),

@@ -22,7 +22,7 @@ export function mainPage(): string {
       </nav>
     </header>
     <main id="main" tabindex="-1">
-      <noscript><p class="problem">This page needs JavaScript. Without it, ask the API at /api/v1.</p></noscript>
+      <noscript><p class="problem">This page needs JavaScript. Without it, use the API at /api/v1.</p></noscript>
       <div id="outages"></div>
       <div id="search"></div>
       <div id="journey"></div>

@@ -13,7 +13,7 @@ export function signInPage(problem?: string): string {
     `<body class="sign-in">
     <main>
       <h1>Messages</h1>
-      <p>What became of each WhatsApp message, and of the SMS in its place.</p>
+      <p>What happened to each WhatsApp message and its fallback SMS.</p>
       <form method="post" action="/dashboard/login">
         <label for="key">Key</label>
         <input id="key" name="key" type="password" required autocomplete="current-password" autofocus${described}>

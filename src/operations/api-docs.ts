@@ -39,7 +39,7 @@ const docsHeaders = securityHeaders({
 function describe(app: NestExpressApplication): OpenAPIObject {
   const config = new DocumentBuilder()
     .setTitle('whatsapp-sms-fallback')
-    .setDescription('For the operators: what became of each message, and why.')
+    .setDescription('For operators: what happened to each message, and why.')
     .setVersion('1')
     .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'one of ADMIN_API_KEYS' })
     .build();

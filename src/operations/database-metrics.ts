@@ -31,21 +31,21 @@ interface OpenRow {
 export class DatabaseMetrics {
   private readonly logger = new Logger(DatabaseMetrics.name);
   private readonly up = gauge('database_up', 'Whether the database answered for these metrics');
-  private readonly open = gauge('fallbacks_open', 'Fallbacks that are not at an end', ['state', 'reason']);
+  private readonly open = gauge('fallbacks_open', 'Open fallbacks', ['state', 'reason']);
   private readonly overdue = gauge(
     'fallbacks_overdue',
     'Open fallbacks whose SMS has been due for more than 15 minutes, however often it was tried',
   );
-  private readonly waiting = gauge('jobs_waiting', 'Jobs whose time has come and that no worker has');
+  private readonly waiting = gauge('jobs_waiting', 'Jobs that are due and that no worker has taken');
   private readonly oldest = gauge('oldest_job_age_seconds', 'How long the first of them has been waiting');
   private readonly exhausted = gauge('jobs_exhausted', 'Jobs that have used up their attempts');
   private readonly uncounted = gauge(
     'oldest_uncounted_event_age_seconds',
-    'How old the oldest event is that statistics and RETENTION_DAYS wait for to be counted',
+    'Age of the oldest event that is not counted yet; statistics and RETENTION_DAYS wait for it',
   );
   private readonly outage = gauge(
     'twilio_outage',
-    '1 while Twilio cannot be used with an account, and why; without a sample it can',
+    '1 while an account cannot use Twilio, and why; no sample while it can',
     ['account', 'reason'],
   );
   private readonly outageAge = gauge(

@@ -56,12 +56,14 @@ export class DatabaseProblemFilter extends BaseExceptionFilter {
 function explain(error: Error): HttpException | null {
   const { code = '', message } = error as NodeJS.ErrnoException;
   if (INVALID_TEXT.includes(code)) {
-    return new BadRequestException('A parameter is not of the type in the database');
+    return new BadRequestException('A parameter does not match the type in the database');
   }
   if (code === QUERY_CANCELED || message === 'Query read timeout') {
-    return new ServiceUnavailableException('It took too long: ask for less, e.g. for a shorter time');
+    return new ServiceUnavailableException(
+      'The query took too long: ask for less, e.g. a shorter time range',
+    );
   }
   const isAway =
     AWAY.test(code) || /^Connection terminated|timeout exceeded when trying to connect/.test(message);
-  return isAway ? new ServiceUnavailableException('The database is away') : null;
+  return isAway ? new ServiceUnavailableException('Database unreachable') : null;
 }

@@ -116,5 +116,5 @@ export class FallbackOperations {
 }
 
 function notFound(name: string): NotFoundException {
-  return new NotFoundException(`There is no fallback of ${name}`);
+  return new NotFoundException(`There is no fallback for ${name}`);
 }

@@ -106,12 +106,12 @@ function withoutFallback({ events, policyFailureErrorCodes }: Journey): string {
   const codes = new Set(policyFailureErrorCodes);
   const status = currentStatus(events);
   if (events.some((event) => isPolicyFailure(event, codes))) {
-    return `${policyFailureErrorCodes.join(' or ')} on WhatsApp → the SMS has not been begun yet`;
+    return `${policyFailureErrorCodes.join(' or ')} on WhatsApp → the SMS has not been started yet`;
   }
   if (status === null) return 'No SMS: no status of the message was reported';
   if (status !== 'failed' && status !== 'undelivered') return `No SMS: the message is ${status}`;
   const failed = events.find(({ messageStatus }) => messageStatus === status);
-  if (failed?.channel !== 'whatsapp') return `No SMS: it is ${status}, but no WhatsApp message`;
+  if (failed?.channel !== 'whatsapp') return `No SMS: it is ${status}, but not a WhatsApp message`;
   return `No SMS: its error ${failed.errorCode ?? '(none was named)'} is not one of ${policyFailureErrorCodes.join(', ')}`;
 }
 

@@ -36,7 +36,7 @@ export class Journeys {
     const originalSid = fallback?.originalMessageSid ?? messageSid;
     const original = await this.originalMessages.findByTwilioSid(originalSid);
     if (events.length === 0 && fallback === null && original === null) {
-      throw new NotFoundException(`Nothing is known of the message ${messageSid}`);
+      throw new NotFoundException(`There is no message ${messageSid}`);
     }
     const otherSid = originalSid === messageSid ? (fallback?.smsMessageSid ?? null) : originalSid;
     const otherEvents = otherSid === null ? [] : await this.findEvents(otherSid);

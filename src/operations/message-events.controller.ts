@@ -14,7 +14,7 @@ export class MessageEventsController {
   constructor(private readonly events: EventSearch) {}
 
   @Get()
-  @ApiOperation({ summary: 'The statuses that Twilio reported, the newest first' })
+  @ApiOperation({ summary: 'List the statuses that Twilio reported, newest first' })
   @ApiOkResponse({ standardSchema: eventPage })
   list(@Query({ schema: eventQuery }) query: EventQuery) {
     return this.events.list(query);
@@ -22,7 +22,9 @@ export class MessageEventsController {
 
   @Post('search')
   @HttpCode(HttpStatus.OK)
-  @ApiOperation({ summary: 'The same, with a number that stays out of the logs of proxies: in the body' })
+  @ApiOperation({
+    summary: 'Search statuses with the query in the body, which keeps numbers out of proxy logs',
+  })
   @ApiOkResponse({ standardSchema: eventPage })
   search(@Body({ schema: eventSearchBody }) query: EventQuery) {
     return this.events.list(query);

@@ -33,7 +33,7 @@ export class Metrics implements OnApplicationBootstrap, OnApplicationShutdown {
 
   private readonly fallbacks = new Counter({
     name: `${PREFIX}fallbacks_ended_total`,
-    help: 'Fallbacks that came to an end: sent, skipped or failed, and why',
+    help: 'Fallbacks that ended: sent, skipped or failed, and why',
     labelNames: ['state', 'reason'],
     registers: [this.registry],
   });

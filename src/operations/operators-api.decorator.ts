@@ -27,8 +27,8 @@ export function OperatorsApi(tag: string): ClassDecorator {
     UseFilters(DatabaseProblemFilter),
     ApiTags(tag),
     ApiBearerAuth(),
-    ApiBadRequestResponse({ description: 'A parameter is not what it must be; the message says which' }),
-    ApiUnauthorizedResponse({ description: 'There is no key, or a wrong one' }),
+    ApiBadRequestResponse({ description: 'A parameter is invalid; the message says which' }),
+    ApiUnauthorizedResponse({ description: 'The key is missing or wrong' }),
     ApiTooManyRequestsResponse({ description: 'Too many requests without a valid key; see Retry-After' }),
   );
 }

@@ -27,7 +27,7 @@ export const limit = z.coerce
   .min(1)
   .max(MAXIMUM_LIMIT)
   .default(50)
-  .describe('how many at the most');
+  .describe('the maximum number of items');
 
 /** `true` or `false`; false by default. */
 export const flag = z
@@ -92,7 +92,7 @@ export function cursorOf<Position extends z.ZodType>(position: Position) {
       return z.NEVER;
     })
     .optional()
-    .describe('`nextCursor` of the page before');
+    .describe('`nextCursor` of the previous page');
 }
 
 /** @param rows one more than the page holds if there is a next page. */

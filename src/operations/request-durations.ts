@@ -34,7 +34,7 @@ export class RequestDurations {
   observe(registry: Registry): () => void {
     const durations = new Histogram({
       name: `${PREFIX}http_request_duration_seconds`,
-      help: 'From the headers of a request until its answer was handed over',
+      help: 'Time from the headers of a request until its response was handed over',
       labelNames: ['route', 'method', 'status'],
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
       registers: [registry],

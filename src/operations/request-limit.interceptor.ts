@@ -24,7 +24,7 @@ export class RequestLimitInterceptor implements NestInterceptor {
 
   intercept(_: ExecutionContext, next: CallHandler): Observable<unknown> {
     if (this.limit.pendingCount >= WAITING) {
-      throw new ServiceUnavailableException('Too many calls at once: ask again in some seconds');
+      throw new ServiceUnavailableException('Too many calls at once: try again in a few seconds');
     }
     return from(this.limit(() => lastValueFrom(next.handle(), { defaultValue: undefined })));
   }

@@ -48,7 +48,7 @@ const WORDS: Readonly<Record<OutageReason, Words>> = {
     remedy: 'Look at the balance and the notices in the Twilio Console, or ask Twilio’s support.',
   },
   rate_limited: {
-    meaning: 'Twilio answers that there are too many requests, and takes none.',
+    meaning: 'Twilio reports too many requests, and accepts none.',
     remedy:
       'See what else uses the account, and lower WORKER_CONCURRENCY. The SMS are sent once Twilio takes requests again.',
   },
