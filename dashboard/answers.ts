@@ -1,4 +1,4 @@
-/** What the operators' API answers, as far as the page shows it: in JSON, so times are texts. */
+/** The parts of the operators' API answers that the page shows. It is JSON, so times are strings. */
 
 export interface Statistics {
   readonly from: string;
@@ -42,7 +42,7 @@ export interface ErrorCodes {
   readonly items: readonly { readonly code: string; readonly meaning: string }[];
 }
 
-/** Twilio cannot be used with an account. */
+/** A period in which an account cannot use Twilio. */
 export interface Outage {
   readonly accountSid: string;
   readonly reason: string;
@@ -54,7 +54,7 @@ export interface Outage {
   readonly waiting: number;
 }
 
-/** Whether the queue of domain events moves, and whether Twilio can be used. */
+/** The state of the domain event queue and of Twilio. */
 export interface Queue {
   readonly waiting: number;
   readonly overdue: number;
@@ -64,7 +64,7 @@ export interface Queue {
   readonly twilio: { readonly status: 'up' | 'down'; readonly outages: readonly Outage[] };
 }
 
-/** The newest of a list. */
+/** The newest items of a list. */
 export interface Newest<Item> {
   readonly items: readonly Item[];
   readonly nextCursor: string | null;
@@ -95,7 +95,7 @@ export interface Fallback {
   readonly isRetryable: boolean;
 }
 
-/** An attempt that is known to have failed. */
+/** An attempt that failed for certain. */
 export interface EarlierAttempt {
   readonly at: string;
   readonly from: string | null;

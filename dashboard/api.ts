@@ -1,21 +1,21 @@
 import { askForKey, isRefusedNevertheless, sessionIsGood } from './session.js';
 import { serviceClock } from './service-clock.js';
 
-/** What a person can be expected to wait, and more than the service takes where its database answers. */
+/** As long as a person will wait, and longer than the service takes when its database answers. */
 const ANSWER_LIMIT_MILLISECONDS = 20_000;
 
-/** The session has ended, or its key is no key any more. */
+/** The session has ended, or its key was removed. */
 export class SignedOut extends Error {
   override readonly name = 'SignedOut';
 }
 
-/** The service cannot answer, or does not want to. The message can be shown. */
+/** The service cannot answer or refuses to. The message is fit to show. */
 export class Problem extends Error {
   override readonly name = 'Problem';
 
   constructor(
     message: string,
-    /** Of HTTP; 0 where there was no answer. */
+    /** The HTTP status; 0 without an answer. */
     readonly status: number,
   ) {
     super(message);
@@ -26,19 +26,19 @@ export interface Asking {
   readonly method?: 'GET' | 'POST';
   /** Sent as JSON. */
   readonly body?: Readonly<Record<string, unknown>>;
-  /** Says that nobody waits for the answer any more. */
+  /** Aborts when the answer is no longer needed. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Asks the API, with the cookie of the session.
+ * Calls the API with the session cookie.
  * @throws SignedOut
- * @throws Problem also where there is no answer in 20 seconds.
- * @throws DOMException the reason of the signal, once it is aborted.
+ * @throws Problem also when there is no answer within 20 seconds.
+ * @throws DOMException the signal's reason, once it is aborted.
  */
 export async function ask<Answer>(path: string, asking: Asking = {}): Promise<Answer> {
   const { status, ok, body } = await exchange(path, asking);
-  // After ten requests without a valid key, the service looks at no more of them for a while.
+  // After ten requests without a valid key, the service answers 429 instead of 401 for a while.
   if (status === 401 || (status === 429 && isRefusedNevertheless())) throw new SignedOut();
   if (!ok || body === null) throw new Problem(messageOf(body) ?? `The service answered ${status}.`, status);
   sessionIsGood();
@@ -48,7 +48,7 @@ export async function ask<Answer>(path: string, asking: Asking = {}): Promise<An
 interface Exchange {
   readonly status: number;
   readonly ok: boolean;
-  /** Null where it is not JSON, as when a proxy answers. */
+  /** Null if it is not JSON, e.g. when a proxy answers. */
   readonly body: unknown;
 }
 
@@ -83,13 +83,13 @@ function fromJson(text: string): unknown {
   }
 }
 
-/** Nest's errors have a text, or one for each parameter. */
+/** Nest's errors have one message, or one per parameter. */
 function messageOf(body: unknown): string | null {
   if (typeof body !== 'object' || body === null || !('message' in body)) return null;
   return Array.isArray(body.message) ? body.message.join(' ') : String(body.message);
 }
 
-/** @returns what can be shown; for a session that has ended, the form for the key comes instead. */
+/** @returns the text to show; when the session has ended, the sign-in form replaces the page. */
 export function explain(error: unknown): string {
   if (error instanceof SignedOut) return askForKey();
   if (error instanceof Problem) return error.message;

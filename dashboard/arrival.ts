@@ -1,4 +1,4 @@
-/** With its question mark it is another address, so the browser asks for it, where for the same it would only scroll. */
+/** The question mark makes it a different URL, so the browser loads it; the same URL would only scroll. */
 location.replace(`/dashboard?${location.hash}`);
 
 export {};

@@ -5,20 +5,20 @@ import { SO_FAR } from './so-far-mark.js';
 
 const HEIGHT = 240;
 
-/** They often lie on each other, so each is narrower than the one below it, and the first is an area. */
+/** The lines often overlap, so each is narrower than the one below it, and the first is an area. */
 const LINES = [
-  { label: 'Refused, SMS due', color: '--refused', width: 1, isArea: true },
+  { label: 'Refused (fallback due)', color: '--refused', width: 1, isArea: true },
   { label: 'SMS sent', color: '--sent', width: 5 },
   { label: 'SMS delivered', color: '--delivered', width: 2 },
   { label: 'Skipped or failed', color: '--without', width: 2, dash: [2, 4] },
 ];
 
-/** Of 255, in hexadecimal. */
+/** Hexadecimal, out of 255. */
 const AREA_OPACITY = '40';
 
 const DARK = matchMedia('(prefers-color-scheme: dark)');
 
-/** The course as lines. It stays in its element while the page is drawn anew around it. */
+/** Draws the counts over time as lines. The chart keeps its element when the page renders again around it. */
 export class CourseChart {
   private plot: uPlot | null = null;
   private shown: Statistics | null = null;
@@ -65,7 +65,7 @@ export class CourseChart {
       ...this.size(),
       axes: [
         { ...axis, values: (_, splits) => splits.map(tickLabel) },
-        // Half a message there is not.
+        // Counts are whole numbers.
         {
           ...axis,
           incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 50_000],
@@ -100,7 +100,7 @@ function tickLabel(seconds: number): string {
   return (date.getHours() === 0 && date.getMinutes() === 0 ? DAYS : HOURS).format(date);
 }
 
-/** By time, and then each line. A bucket without a refusal is not in the answer, and is none of it. */
+/** The x values, then the values of each line. The answer leaves out buckets without a refusal: they count as 0. */
 export function columns({ from, to, bucket, course }: Statistics): [number[], ...number[][]] {
   const known = new Map(course.map((point) => [Date.parse(point.at), point]));
   const step = BUCKET_MILLISECONDS[bucket];

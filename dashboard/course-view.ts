@@ -6,19 +6,19 @@ import { currentBucket } from './ranges.js';
 
 const EACH = { minute: 'minute', hour: 'hour', day: 'day (UTC)' } as const;
 
-/** The chart draws itself into `#course-chart`. */
+/** CourseChart draws into `#course-chart`. */
 export function courseView(statistics: Statistics): TemplateResult {
   const { bucket, course, funnel } = statistics;
-  const summary = `Lines by ${EACH[bucket]}: ${count(funnel.policyFailures)} refused by WhatsApp and due for an SMS, ${count(funnel.smsSent)} SMS sent, ${count(funnel.smsDelivered)} delivered. The last ${EACH[bucket]} is not over. The table after it has the figures.`;
+  const summary = `Lines by ${EACH[bucket]}: ${count(funnel.policyFailures)} refused by WhatsApp and due for an SMS, ${count(funnel.smsSent)} SMS sent, ${count(funnel.smsDelivered)} delivered. The last ${EACH[bucket]} is incomplete. The table below has the figures.`;
   return html`
     <section aria-labelledby="course-heading">
-      <h2 id="course-heading">Course over time</h2>
+      <h2 id="course-heading">Refusals over time</h2>
       <div id="course-chart" class="chart" role="img" aria-label=${summary}></div>
       <details>
         <summary>The same as a table, by ${EACH[bucket]}</summary>
         ${
           course.length === 0
-            ? html`<p class="empty">There is nothing to count in this time.</p>`
+            ? html`<p class="empty">Nothing to count in this time.</p>`
             : tableView(statistics)
         }
       </details>
@@ -30,12 +30,12 @@ function tableView(statistics: Statistics): TemplateResult {
   const { course } = statistics;
   const current = currentBucket(statistics);
   return html`
-    <div class="scroll" role="region" tabindex="0" aria-label="Course as a table">
+    <div class="scroll" role="region" tabindex="0" aria-label="Refusals as a table">
       <table>
         <thead>
           <tr>
             <th scope="col">Begin</th>
-            <th scope="col" class="figure">SMS due</th>
+            <th scope="col" class="figure">Fallback due</th>
             <th scope="col" class="figure">SMS sent</th>
             <th scope="col" class="figure">Delivered</th>
             <th scope="col" class="figure">Skipped</th>

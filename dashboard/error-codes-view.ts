@@ -47,7 +47,7 @@ function table(ranked: readonly RankedCode[], meanings: Meanings): TemplateResul
   `;
 }
 
-/** Twilio has a page on each of its codes; what the network says is none of those. */
+/** Links Twilio's page on a code. Network errors have no such page. */
 export function codeView(code: string): TemplateResult {
   if (!/^\d+$/.test(code)) return html`<code>${code}</code>`;
   return html`<a href="https://www.twilio.com/docs/api/errors/${code}" rel="noreferrer"
@@ -55,7 +55,7 @@ export function codeView(code: string): TemplateResult {
   >`;
 }
 
-/** The most frequent first: what Twilio reported of messages, and what it answered instead of taking an SMS. */
+/** Ranks error codes by frequency: those reported for messages, and those that rejected an SMS. */
 export function rankedCodes({ events, funnel }: Statistics): RankedCode[] {
   const ranked = new Map<string, RankedCode>();
   const add = (code: string | null, channel: string, value: number): void => {

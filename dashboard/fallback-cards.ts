@@ -5,7 +5,7 @@ import { codeView, type Meanings } from './error-codes-view.js';
 import { fallbackFacts } from './fallback-facts.js';
 import { journeyLink, moment } from './format.js';
 
-/** What a card says of its fallback. */
+/** The contents of a fallback's card. */
 export interface Card {
   readonly words: string;
   readonly code: string | null;
@@ -13,7 +13,7 @@ export interface Card {
   readonly action?: TemplateResult | typeof nothing;
 }
 
-/** Fallbacks below a heading, a card each; nothing where there is none. */
+/** Renders a heading and a card per fallback; nothing without fallbacks. */
 export function fallbackCards(
   heading: string,
   { items, nextCursor }: Newest<Fallback>,
@@ -40,7 +40,7 @@ function card(
   meanings: Meanings,
 ): TemplateResult {
   const { originalMessageSid, to, userId, erasedAt, createdAt } = fallback;
-  const recipient = erasedAt === null ? (to ?? userId ?? 'an unknown number') : 'a number that is erased';
+  const recipient = erasedAt === null ? (to ?? userId ?? 'an unknown number') : 'an erased number';
   return html`
     <li>
       <p>

@@ -4,7 +4,7 @@ import { codeView, type Meanings } from './error-codes-view.js';
 import { count, duration, journeyLink, moment } from './format.js';
 import { serviceClock } from './service-clock.js';
 
-/** What a fallback's state and reason leave out: earlier attempts, the SMS's size, and what it lacks. */
+/** Renders what state and reason do not say: earlier attempts, the size of the SMS, and what it lacks. */
 export function fallbackFacts(fallback: Fallback, meanings: Meanings): TemplateResult {
   const { earlierAttempts, notCarriedOver, duplicateOf, originalSentAt, reason, retriedBy } = fallback;
   return html`
@@ -29,7 +29,7 @@ export function fallbackFacts(fallback: Fallback, meanings: Meanings): TemplateR
   `;
 }
 
-/** How long ago, by the service's clock. */
+/** How long ago a time is, by the service's clock. */
 export function ageOf(iso: string): string {
   return duration(Math.max(0, serviceClock.now() - Date.parse(iso)) / 1000);
 }

@@ -1,4 +1,4 @@
-/** Has the focus stay where it is while parts of the page change places: what is moved in a document loses it. */
+/** Keeps the focus while parts of the page change places: a moved element loses it. */
 export function keepingFocus(change: () => void): void {
   const focused = document.activeElement;
   change();

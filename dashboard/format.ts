@@ -3,7 +3,7 @@ import { html, nothing, type TemplateResult } from './vendor/lit-html.js';
 const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
 const COUNT = new Intl.NumberFormat('en');
 
-/** A moment in the zone of whoever looks. */
+/** A time in the viewer's time zone. */
 export function moment(iso: string): TemplateResult {
   return html`<time datetime=${iso}>${MOMENT.format(new Date(iso))}</time>`;
 }
@@ -27,32 +27,32 @@ export function duration(seconds: number): string {
   return seconds < 7_200 ? `${Math.round(seconds / 60)}\u00a0min` : `${Math.round(seconds / 3_600)}\u00a0h`;
 }
 
-/** The name of a channel or status as a person would write it. */
+/** A channel or status name in its usual spelling. */
 export function capitalized(name: string): string {
   const known: Readonly<Record<string, string>> = { whatsapp: 'WhatsApp', sms: 'SMS', rcs: 'RCS' };
   return known[name] ?? name.charAt(0).toUpperCase() + name.slice(1).replaceAll('_', ' ');
 }
 
-/** The address of a journey within this page. */
+/** The link to a journey within this page. */
 export function journeyLink(messageSid: string): string {
   return `#/messages/${encodeURIComponent(messageSid)}`;
 }
 
-/** @returns the SID of the journey that such an address names, and null for another address. */
+/** @returns the SID that such a link names, or null for any other fragment. */
 export function linkedMessage(fragment: string): string | null {
   const [, sid] = /^#\/messages\/(.+)$/.exec(fragment) ?? [];
   if (sid === undefined) return null;
   try {
     return decodeURIComponent(sid);
   } catch {
-    // Cut off, or typed. The service says that it knows no such message.
+    // Malformed: the service answers that it knows no such message.
     return sid;
   }
 }
 
 /**
- * Something went wrong. It is read out, because nobody may be looking at that place.
- * @param answeredAt when what is shown nevertheless was told; null where nothing is.
+ * Shows a problem. As an alert, because the user may not be looking at this part of the page.
+ * @param answeredAt the time of the older answer that is still shown; null without one.
  */
 export function problemView(
   problem: string | null,

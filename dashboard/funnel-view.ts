@@ -12,25 +12,25 @@ export function funnelView({ funnel, timeToSms }: Statistics): TemplateResult {
 }
 
 const empty = html`<p class="empty">
-  WhatsApp has refused no message in this time with a code that leads to an SMS. If that is a surprise, choose
-  a longer time, or have <code>npm run doctor</code> look whether Twilio's callbacks arrive.
+  WhatsApp refused no message in this time with a code that leads to an SMS. If you expected some, choose a
+  longer time, or run <code>npm run doctor</code> to check that Twilio's callbacks arrive.
 </p>`;
 
 function steps({ policyFailures, smsSent, smsDelivered }: Funnel): TemplateResult {
   return html`
     <ol class="funnel">
-      ${step('refused', 'Refused, SMS due', policyFailures, policyFailures)}
+      ${step('refused', 'Refused (fallback due)', policyFailures, policyFailures)}
       ${step('sent', 'SMS sent', smsSent, policyFailures)}
       ${step('delivered', 'SMS delivered', smsDelivered, policyFailures)}
     </ol>
     <p class="hint">
-      Refused by WhatsApp with one of <code>FALLBACK_ERROR_CODES</code>. What failed for another reason leads
-      to no SMS; it is among the error codes.
+      Refused by WhatsApp with one of <code>FALLBACK_ERROR_CODES</code>. Other failures lead to no SMS; they
+      are among the error codes.
     </p>
   `;
 }
 
-/** The bar is a drawing with attributes: a style in the markup is what the page's policy forbids. */
+/** The bar is an SVG with attributes, because the page's content security policy forbids inline styles. */
 function step(name: string, label: string, value: number, whole: number): TemplateResult {
   return html`
     <li class="step ${name}">

@@ -45,7 +45,7 @@ function timeline(journey: Journey, journeys: Journeys, { meanings }: JourneyAct
       >
         Show numbers
       </button>
-      <span class="hint" id="numbers-hint">Whole telephone numbers; the log keeps that you looked.</span>
+      <span class="hint" id="numbers-hint">Shows whole phone numbers; the log records this.</span>
     </p>
     <ol class="timeline">
       ${original === null ? nothing : leg(original.channel === null ? 'Message' : capitalized(original.channel), original)}
@@ -77,7 +77,7 @@ function legView(
     </p>
     ${
       events.length === 0
-        ? html`<p class="empty">No status was reported of this message.</p>`
+        ? html`<p class="empty">No status was reported for this message.</p>`
         : html`<ol class="events">
             ${repeat(events, ({ id }) => id, event)}
           </ol>`
@@ -102,7 +102,7 @@ function eventView(
     <p class="hint">
       ${moment(createdAt)}${seconds > 0 ? `, ${duration(seconds)} after the first` : ''} ·
       ${from ?? 'unknown'} →
-      ${to ?? userId ?? 'unknown'}${source === 'poll' ? ' · Twilio was asked: the callback never came' : ''}
+      ${to ?? userId ?? 'unknown'}${source === 'poll' ? ' · polled: the callback never came' : ''}
     </p>
   </li>`;
 }

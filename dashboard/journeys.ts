@@ -9,19 +9,22 @@ export class Journeys {
   sid: string | null = null;
   journey: Journey | null = null;
   problem: string | null = null;
-  /** When the journey was told, by the service's clock, in milliseconds since 1970. */
+  /** When the service answered, by its clock, in milliseconds since 1970. */
   answeredAt: number | null = null;
-  /** By the event. What is asked for again is masked, so that the log has a line only when a person wanted numbers. */
+  /**
+   * Unmasked numbers by event. Reloads fetch masked ones, so that the log has a line only when a person asked for
+   * numbers.
+   */
   private wholeNumbers: ReadonlyMap<string, Numbers> | null = null;
 
-  /** Of what is being asked: aborted by what comes after it, so that no answer comes in place of a later one. */
+  /** Aborts the running request when a newer one starts, so that an old answer never replaces a newer one. */
   private asking = new AbortController();
-  /** What a person waits for; never rejects. */
+  /** The request that the user waits for; never rejects. */
   private awaited: Promise<void> = Promise.resolve();
 
   constructor(private readonly changed: () => void) {}
 
-  /** Resolves when it is shown, or why it cannot be. */
+  /** Resolves when the journey, or the problem, is shown. */
   async open(sid: string): Promise<void> {
     this.begin(sid);
     this.awaited = this.ask(sid, '');
@@ -32,12 +35,15 @@ export class Journeys {
     this.begin(null);
   }
 
-  /** Whether the open journey is of this message, or of the one that belongs to it. */
+  /** Whether the open journey contains this message, as the original or as the SMS. */
   isAbout(sid: string): boolean {
     return [this.sid, this.journey?.messageSid, this.journey?.counterpart?.messageSid].includes(sid);
   }
 
-  /** Asks again, after what a person waits for. Never rejects for want of an answer. Nothing changes once the signal is aborted. */
+  /**
+   * Reloads, after the request that the user waits for. A missing answer does not reject. Nothing changes after an
+   * abort.
+   */
   async load(signal: AbortSignal): Promise<void> {
     await this.awaited;
     if (this.sid !== null && !signal.aborted) await this.ask(this.sid, '', signal);

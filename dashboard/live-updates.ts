@@ -2,22 +2,22 @@ export type Connection = 'connecting' | 'live' | 'database_away' | 'interrupted'
 
 export interface LiveUpdateListener {
   readonly onConnection: (connection: Connection) => void;
-  /** There may be something new. */
+  /** Called when there may be something new. */
   readonly onChange: () => void;
 }
 
 const EVENTS = '/dashboard/events';
 
-/** Three times what the service lets pass without a sign of life. */
+/** Three times the service's heartbeat interval. */
 const SILENCE_MILLISECONDS = 60_000;
 
-/** A browser asks again by itself where a stream ends, and gives up where it is refused. */
+/** A browser reconnects when a stream ends, but gives up when it is refused. */
 const REFUSED_PAUSE_MILLISECONDS = 5_000;
 
-/** What was committed out of turn does not show as something new; and times that are told age. */
+/** Rows that are committed out of order do not show up as new, and displayed ages grow. */
 const ANYWAY_MILLISECONDS = 60_000;
 
-/** Follows the service's stream while somebody looks at the page; a browser has few connections to one service. */
+/** Follows the service's stream while the page is visible: a browser has few connections per host. */
 export class LiveUpdates {
   private source: EventSource | null = null;
   private timer = 0;
@@ -53,7 +53,7 @@ export class LiveUpdates {
       this.listener.onConnection('interrupted');
       if (source.readyState !== EventSource.CLOSED) return;
       this.openAgainAfter(REFUSED_PAUSE_MILLISECONDS);
-      // Finds out whether the session has ended.
+      // Finds out if the session has ended.
       this.listener.onChange();
     });
   }

@@ -25,7 +25,7 @@ const overview = new Overview(draw);
 const journeys = new Journeys(draw);
 const search = new Search(draw);
 const pacer = new Pacer(async (signal) => {
-  // First, because the answer tells the time there, too.
+  // First, because this answer also sets the service's clock.
   await loadMeanings(signal);
   await Promise.all([overview.load(signal), journeys.load(signal)]);
 });
@@ -72,7 +72,7 @@ function submit(text: string): void {
     else location.hash = target;
     return;
   }
-  // Whatever is found, the journey that is open belongs to the search before.
+  // The open journey belongs to the previous search.
   closeOpenJourney();
   void search.byPerson(text).then((outcome) => {
     if (outcome === null) return;
@@ -91,7 +91,7 @@ function closeJourney(): void {
   element('search-field').focus();
 }
 
-/** At once: the event of the address comes later. */
+/** Closes at once: `hashchange` fires later. */
 function closeOpenJourney(): void {
   if (journeys.sid === null) return;
   journeys.close();
@@ -101,13 +101,13 @@ function closeOpenJourney(): void {
 function openFromAddress(): void {
   const sid = linkedMessage(location.hash);
   if (sid !== null) {
-    // What was found of one person does not stand above the journey of another.
+    // Search results of one person must not stand above another person's journey.
     if (!journeys.isAbout(sid) && !search.hasFound(sid)) search.clear();
     void journeys.open(sid).then(() => {
       document.getElementById('journey-heading')?.focus();
     });
   } else if (location.hash !== '#main') {
-    // Anything but the link that skips to the content.
+    // Any fragment but the skip link's.
     journeys.close();
   }
 }
@@ -115,13 +115,13 @@ function openFromAddress(): void {
 function retry(fallback: Fallback, { ignoreAge }: { readonly ignoreAge: boolean }): void {
   void overview.retry(fallback, ignoreAge).then((outcome) => {
     announce(outcome);
-    // The button goes with its card.
+    // The button disappears with its card.
     document.getElementById('retried-heading')?.focus();
     pacer.hurry();
   });
 }
 
-/** Once they are known, they stay. */
+/** Loads the meanings once. */
 async function loadMeanings(signal: AbortSignal): Promise<void> {
   if (meanings.size > 0) return;
   try {
@@ -129,12 +129,12 @@ async function loadMeanings(signal: AbortSignal): Promise<void> {
     meanings = new Map(items.map(({ code, meaning }) => [code, meaning]));
     draw();
   } catch (error) {
-    // The overview says what is wrong.
+    // The overview shows the problem.
     if (!signal.aborted) explain(error);
   }
 }
 
-/** Read out by screen readers. Figures that change are not: there would be no end to it. */
+/** Announces a text to screen readers. Changing figures are not announced: they would never stop. */
 function announce(text: string): void {
   element('announcement').textContent = text;
 }

@@ -2,7 +2,7 @@ import { html, nothing, type TemplateResult } from './vendor/lit-html.js';
 import type { Outage } from './answers.js';
 import { count, moment } from './format.js';
 
-/** Above everything else: while Twilio cannot be used, no SMS is sent. */
+/** Shown above everything else: without Twilio, no SMS is sent. */
 export function outageView(outages: readonly Outage[]): TemplateResult | typeof nothing {
   if (outages.length === 0) return nothing;
   return html`
@@ -20,12 +20,12 @@ export function outageView(outages: readonly Outage[]): TemplateResult | typeof 
             </li>`,
         )}
       </ul>
-      <p>The section TwilioOutage of <code>docs/runbook.md</code> has more.</p>
+      <p>See TwilioOutage in <code>docs/runbook.md</code>.</p>
     </section>
   `;
 }
 
-/** What a person who does not look is told; nothing while it stays as it was. */
+/** The text for screen readers; empty while nothing changes. */
 export function outageAnnouncement(before: readonly Outage[], now: readonly Outage[]): string {
   if (now.length === 0) return before.length === 0 ? '' : 'Twilio can be used again';
   const isKnown = ({ accountSid, reason }: Outage) =>
@@ -37,6 +37,6 @@ export function outageAnnouncement(before: readonly Outage[], now: readonly Outa
 function waitingInWords(operations: Outage['operations'], waiting: number): string {
   if (operations.every((operation) => operation === 'templates'))
     return 'SMS are sent without the links of templates.';
-  if (waiting === 0) return 'No SMS waits at this moment.';
+  if (waiting === 0) return 'No SMS is waiting.';
   return `${count(waiting)} SMS ${waiting === 1 ? 'waits' : 'wait'}.`;
 }

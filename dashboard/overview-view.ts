@@ -23,7 +23,7 @@ export function overviewView(
       ${RANGES.map((range) => rangeView(range, chosen, choose))}
     </fieldset>
     ${loaded === null ? nothing : html`<p class="hint">From ${moment(loaded.statistics.from)} until now.</p>`}
-    ${problemView(problem === null ? null : `${problem.replace(/\.?$/, '.')} It is tried again by itself.`, loaded?.answeredAt)}
+    ${problemView(problem === null ? null : `${problem.replace(/\.?$/, '.')} Retrying automatically.`, loaded?.answeredAt)}
     ${loaded === null && problem === null ? html`<p class="empty">Loading …</p>` : nothing}
     ${
       loaded === null

@@ -3,14 +3,14 @@ import { ask, explain } from './api.js';
 import { beginOf, DEFAULT_RANGE, type Range } from './ranges.js';
 import { serviceClock } from './service-clock.js';
 
-/** Of each kind; who wants more asks the API. */
+/** Fallbacks per group; the API lists the rest. */
 const SHOWN = 10;
 
 const FALLBACKS = '/api/v1/fallbacks';
 
 export interface Loaded {
   readonly range: Range;
-  /** By the service's clock, in milliseconds since 1970. */
+  /** When the service answered, by its clock, in milliseconds since 1970. */
   readonly answeredAt: number;
   readonly statistics: Statistics;
   readonly queue: Queue;
@@ -20,20 +20,20 @@ export interface Loaded {
   readonly undelivered: Newest<Fallback>;
 }
 
-/** What the service did in the time that was chosen. */
+/** Loads what the service did in the chosen time range. */
 export class Overview {
   range = DEFAULT_RANGE;
-  /** The newest answer, until there is a newer one; null before the first. */
+  /** The latest answer; null before the first. */
   loaded: Loaded | null = null;
   problem: string | null = null;
-  /** What trying again came to, by the SID of the original message: the newest last. */
+  /** The results of retries in words, by the SID of the original message, newest last. */
   readonly retried = new Map<string, string>();
-  /** The ids of fallbacks whose retry came to nothing because of their age. */
+  /** The ids of fallbacks whose retry was refused because of their age. */
   readonly tooLate = new Set<string>();
 
   constructor(private readonly changed: () => void) {}
 
-  /** Never rejects for want of an answer. Nothing changes once the signal is aborted. */
+  /** A missing answer does not reject. Nothing changes after an abort. */
   async load(signal: AbortSignal): Promise<void> {
     const { range } = this;
     try {
@@ -46,7 +46,7 @@ export class Overview {
     this.changed();
   }
 
-  /** @returns what it came to, in words. */
+  /** @returns the result in words. */
   async retry({ id, originalMessageSid }: Fallback, ignoreAge: boolean): Promise<string> {
     const path = `${FALLBACKS}/${id}/retry${ignoreAge ? '?ignoreAge=true' : ''}`;
     const outcome = await ask<Retry>(path, { method: 'POST' }).then(
@@ -64,7 +64,7 @@ export class Overview {
 }
 
 async function load(range: Range, signal: AbortSignal): Promise<Loaded> {
-  // Without `to`, it ends now.
+  // Without `to`, the range ends now.
   const time = `from=${beginOf(range, serviceClock.now()).toISOString()}`;
   const [statistics, queue, overdue, failed, skipped, undelivered] = await Promise.all([
     ask<Statistics>(`/api/v1/stats?${time}&bucket=${range.bucket}`, { signal }),

@@ -1,28 +1,28 @@
 const SHORTEST_PAUSE_MILLISECONDS = 1_000;
 
-/** Where answers take their longest, it is for want of a service. It comes back, and is asked then. */
+/** The slowest answers mean that the service is down, and its return must be noticed. */
 const LONGEST_PAUSE_MILLISECONDS = 60_000;
 
-/** The service shall have at least nine tenths of its time for others, however long an answer takes it. */
+/** Leaves the service at least nine tenths of its time for others, however slow an answer is. */
 const PAUSE_FOR_EACH_MILLISECOND = 10;
 
-/** Does some work when asked to, never twice at a time, and with a pause after it. */
+/** Runs some work on request, never concurrently, with a pause after each run. */
 export class Pacer {
   private isWanted = false;
   private running: AbortController | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private notBefore = 0;
 
-  /** @param work what is to be done, until the signal says that nobody waits for it any more. */
+  /** @param work runs until its signal aborts. */
   constructor(private readonly work: (signal: AbortSignal) => Promise<void>) {}
 
-  /** Soon: once the pause is over. */
+  /** Requests a run after the current pause. */
   ask(): void {
     this.isWanted = true;
     this.schedule();
   }
 
-  /** At once, because a person waits for it: what is under way was begun for something else, and is given up. */
+  /** Starts a run at once, because a person waits for it, and aborts the one under way. */
   hurry(): void {
     this.running?.abort();
     this.notBefore = 0;
@@ -49,7 +49,7 @@ export class Pacer {
     }
   }
 
-  /** Somebody may have asked meanwhile. */
+  /** Starts the run that was requested meanwhile, if any. */
   private goOn(): void {
     if (this.isWanted) this.schedule();
   }

@@ -2,7 +2,7 @@ import { html, nothing, type TemplateResult } from './vendor/lit-html.js';
 import type { Queue } from './answers.js';
 import { count, duration } from './format.js';
 
-/** Whether somebody has to look at the queue; that a job waits for a moment is its nature. */
+/** Whether the queue needs attention; a short wait is normal. */
 export function isQueueStuck({ overdue, exhausted }: Queue): boolean {
   return overdue > 0 || exhausted > 0;
 }
@@ -16,15 +16,15 @@ export function queueView(queue: Queue): TemplateResult | typeof nothing {
         ? nothing
         : html`<p class="problem">
             ${jobs(overdue)} overdue, the first by ${duration(oldestAgeSeconds)}: no worker takes them, or not
-            fast enough, and their SMS wait meanwhile. <code>npm run doctor</code> looks for the cause.
+            fast enough, and their SMS wait. Run <code>npm run doctor</code> to find the cause.
           </p>`
     }
     ${
       exhausted === 0
         ? nothing
         : html`<p class="problem">
-            ${jobs(exhausted)} out of attempts: a listener rejected them 25 times. What to do with them, and
-            when they can go, is in <code>docs/runbook.md</code> under JobsExhausted.
+            ${jobs(exhausted)} out of attempts: a listener rejected them 25 times. See JobsExhausted in
+            <code>docs/runbook.md</code>.
           </p>`
     }
     ${

@@ -4,7 +4,7 @@ export interface Range {
   readonly name: string;
   readonly label: string;
   readonly milliseconds: number;
-  /** What the course is counted in. */
+  /** The bucket size of the chart. */
   readonly bucket: Statistics['bucket'];
 }
 
@@ -13,13 +13,13 @@ const DAY = 24 * HOUR;
 
 export const BUCKET_MILLISECONDS = { minute: 60_000, hour: HOUR, day: DAY } as const;
 
-/** With a whole bucket: of those of a range that ends now, the last alone is not over. */
+/** Begins with a whole bucket, so that in a range that ends now only the last bucket is incomplete. */
 export function beginOf({ milliseconds, bucket }: Range, now: number): Date {
   const step = BUCKET_MILLISECONDS[bucket];
   return new Date(Math.floor((now - milliseconds) / step) * step);
 }
 
-/** @returns when the last bucket begins, which is not over, in milliseconds since 1970. `to` is after its begin. */
+/** @returns the start of the last, incomplete bucket in milliseconds since 1970. `to` is later than that. */
 export function currentBucket({ to, bucket }: Pick<Statistics, 'to' | 'bucket'>): number {
   const step = BUCKET_MILLISECONDS[bucket];
   return (Math.ceil(Date.parse(to) / step) - 1) * step;

@@ -53,7 +53,7 @@ function foundView(found: readonly Found[], hasMore: boolean, clear: () => void)
               ${repeat(found, ({ messageSid }) => messageSid, row)}
             </ul>`
       }
-      ${hasMore ? html`<p class="hint">Of the newest 100 events; the API has the others.</p>` : nothing}
+      ${hasMore ? html`<p class="hint">From the newest 100 events; the API has the rest.</p>` : nothing}
     </section>
   `;
 }

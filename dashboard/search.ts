@@ -1,7 +1,7 @@
 import type { Newest, StoredEvent } from './answers.js';
 import { ask, explain, Problem } from './api.js';
 
-/** One message that was found, with its newest event. */
+/** A message that was found, with its newest event. */
 export interface Found {
   readonly newest: StoredEvent;
   readonly messageSid: string;
@@ -10,19 +10,19 @@ export interface Found {
 const NEITHER =
   'This is neither a message SID (SM or MM and 32 hexadecimal digits), nor a telephone number with its country, e.g. +15551234567, nor a WhatsApp user ID, e.g. US.13491208655302741918.';
 
-/** What was found of a person. Numbers and IDs stay out of addresses, which browsers remember and proxies log. */
+/** Finds a person's messages. Numbers and IDs stay out of URLs, which browsers remember and proxies log. */
 export class Search {
   found: readonly Found[] | null = null;
   hasMore = false;
   problem: string | null = null;
-  /** Aborted by what comes after it, so that no answer comes in place of a later one. */
+  /** Aborted by the next search, so that an old answer never replaces a newer one. */
   private asking = new AbortController();
 
   constructor(private readonly changed: () => void) {}
 
   /**
-   * @param name a number or a WhatsApp user ID as it was typed: the service knows what is one.
-   * @returns what to announce; null where another search has come meanwhile, or it was closed.
+   * @param name a number or a WhatsApp user ID as typed: the service validates it.
+   * @returns the text to announce; null if another search began meanwhile, or the search was closed.
    */
   async byPerson(name: string): Promise<string | null> {
     const { signal } = this.begin();
@@ -67,7 +67,7 @@ export class Search {
   }
 }
 
-/** @returns null for what is no SID of a message. */
+/** @returns null for a text that is not a message SID. */
 export function asMessageSid(text: string): string | null {
   const [, prefix, digits] = /^(SM|MM)([0-9a-f]{32})$/i.exec(text) ?? [];
   return prefix === undefined || digits === undefined ? null : prefix.toUpperCase() + digits.toLowerCase();

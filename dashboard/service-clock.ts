@@ -1,15 +1,15 @@
-/** The service's time, as its answers tell it: a visitor's own clock may be hours wrong. */
+/** The service's time, taken from its answers: the visitor's clock may be hours off. */
 export class ServiceClock {
-  /** Of the visitor's clock. */
+  /** How far the visitor's clock is behind. */
   private behindMilliseconds = 0;
 
-  /** @param date the `Date` of an answer that has just come. */
+  /** @param date the `Date` header of an answer that just arrived. */
   told(date: string | null): void {
     const at = Date.parse(date ?? '');
     if (!Number.isNaN(at)) this.behindMilliseconds = at - Date.now();
   }
 
-  /** In milliseconds since 1970; the visitor's own before the first answer. */
+  /** Milliseconds since 1970; the visitor's own clock before the first answer. */
   now(): number {
     return Date.now() + this.behindMilliseconds;
   }

@@ -1,25 +1,25 @@
-/** In the tab's own storage, which a reload keeps. */
+/** A key in the tab's sessionStorage, which survives a reload. */
 const RELOADED = 'reloaded-for-the-key';
 
 let isReloading = false;
 
-/** The service has answered. */
+/** Records that the service has answered. */
 export function sessionIsGood(): void {
   sessionStorage.removeItem(RELOADED);
 }
 
-/** Whether a reload led here again, where there should be the form for the key: the service knows the session. */
+/** Whether a reload led here again instead of to the sign-in form: the service accepts the session. */
 export function isRefusedNevertheless(): boolean {
   return !isReloading && sessionStorage.getItem(RELOADED) !== null;
 }
 
 /**
- * Has the service show its form, once: the address keeps its journey, and the form hands it on.
- * @returns what can be shown.
+ * Reloads once for the sign-in form. The URL keeps the journey, and the form passes it on.
+ * @returns the text to show.
  */
 export function askForKey(): string {
   if (isRefusedNevertheless()) {
-    return 'The service lets this page in, but refuses what it asks for. A proxy that adds an Authorization header causes that.';
+    return 'The service accepts this session but refuses its requests. The likely cause is a proxy that adds an Authorization header.';
   }
   sessionStorage.setItem(RELOADED, 'yes');
   isReloading = true;

@@ -1,4 +1,4 @@
-/** Hands on to the page after the form which journey a link was meant to open: a redirect keeps the form's fragment. */
+/** Passes a linked journey on to the page after sign-in: a redirect keeps the fragment of the form's action. */
 const form = document.querySelector('form');
 if (form !== null) form.action += location.hash;
 

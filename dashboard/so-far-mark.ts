@@ -1,4 +1,4 @@
-/** Marks the end of a chart: its lines lead there to what is counted so far in a bucket that is not over. */
+/** Marks the end of a chart, where the lines lead to the count so far of the incomplete bucket. */
 export const SO_FAR: uPlot.Plugin = { hooks: { init: add, draw: place } };
 
 function add({ under }: uPlot): void {

@@ -9,12 +9,12 @@ import type { Loaded } from './overview.js';
 import { isQueueStuck, queueView } from './queue-view.js';
 import { undeliveredView } from './undelivered-view.js';
 
-/** @param options `ignoreAge`: however old the WhatsApp message is. */
+/** @param options `ignoreAge`: send however old the WhatsApp message is. */
 export type Retry = (fallback: Fallback, options: { readonly ignoreAge: boolean }) => void;
 
 export interface StuckActions {
   readonly retried: ReadonlyMap<string, string>;
-  /** The ids of fallbacks that are too late to be tried again as they are. */
+  /** The ids of fallbacks that are too old for a plain retry. */
   readonly tooLate: ReadonlySet<string>;
   readonly retry: Retry;
   readonly meanings: Meanings;
@@ -31,7 +31,7 @@ export function stuckView(
     [overdue, failed, skipped, undelivered].every(({ items }) => items.length === 0);
   return html`
     <section aria-labelledby="stuck-heading">
-      <h2 id="stuck-heading">Needs a look</h2>
+      <h2 id="stuck-heading">Needs attention</h2>
       ${isNothing ? html`<p class="empty">Nothing is stuck, and no SMS failed, was skipped or was not delivered in this time.</p>` : nothing}
       ${queueView(queue)} ${retriedView(actions.retried)}
       ${group('Overdue: the SMS has been due for 15 minutes', overdue, actions)}
@@ -52,11 +52,11 @@ function group(
       code: fallback.errorCode,
       action: fallback.isRetryable ? retryButtons(fallback, tooLate, retry) : nothing,
     }),
-    whereMore: html`<code>npm run fallbacks</code> lists all, and tries many again at once.`,
+    whereMore: html`<code>npm run fallbacks</code> lists all, and can retry many at once.`,
   });
 }
 
-/** It stays when the card goes, because the fallback is under way again. */
+/** The result stays when the card disappears because the fallback is under way again. */
 function retriedView(retried: StuckActions['retried']): TemplateResult | typeof nothing {
   if (retried.size === 0) return nothing;
   return html`
@@ -74,7 +74,7 @@ function retriedView(retried: StuckActions['retried']): TemplateResult | typeof 
   `;
 }
 
-/** Of a fallback that can be tried again: not after an opt-out, for one. */
+/** Buttons for a fallback that can be retried, which it cannot after an opt-out, for example. */
 function retryButtons(fallback: Fallback, tooLate: ReadonlySet<string>, retry: Retry): TemplateResult {
   const isTooLate = fallback.reason === 'too_late' || tooLate.has(fallback.id);
   return html`
@@ -83,7 +83,7 @@ function retryButtons(fallback: Fallback, tooLate: ReadonlySet<string>, retry: R
     })}
     ${
       isTooLate
-        ? button('Send although it is late', fallback, () => {
+        ? button('Send anyway', fallback, () => {
             if (confirm(lateQuestion(fallback))) retry(fallback, { ignoreAge: true });
           })
         : nothing
@@ -99,5 +99,5 @@ function button(label: string, { originalMessageSid }: Fallback, onClick: () => 
 
 function lateQuestion({ originalSentAt, createdAt }: Fallback): string {
   const age = ageOf(originalSentAt ?? createdAt);
-  return `The WhatsApp message is ${age} old. Its text may not be true any more. Send the SMS all the same?`;
+  return `The WhatsApp message is ${age} old. Its text may be outdated. Send the SMS anyway?`;
 }

@@ -3,7 +3,7 @@ import type { Fallback, Newest } from './answers.js';
 import type { Meanings } from './error-codes-view.js';
 import { type Card, fallbackCards } from './fallback-cards.js';
 
-/** The fallbacks whose SMS was sent and not delivered. Trying again would be a second SMS, so there is no button for it. */
+/** Lists fallbacks whose SMS was sent and not delivered. There is no retry button: it would send a second SMS. */
 export function undeliveredView(
   undelivered: Newest<Fallback>,
   time: string,

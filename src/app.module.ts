@@ -28,9 +28,9 @@ import type { TwilioAccount } from './twilio/twilio.module-definition.js';
 import { TwilioModule } from './twilio/twilio.module.js';
 import { WebhooksModule } from './webhooks/webhooks.module.js';
 
-/** Composition root: here, and only here, the environment becomes the options of the modules. */
+/** Composition root: the only place that turns the environment into module options. */
 
-/** Periodic work belongs to the processes that work on the queue; the others publish only. */
+/** Periodic work runs only in processes that take jobs; the others just publish. */
 const periodicWork = (env: Env) => (env.WORKER_CONCURRENCY === 0 ? { intervalMilliseconds: 0 } : {});
 
 const database = DatabaseModule.forRootAsync({
@@ -39,7 +39,7 @@ const database = DatabaseModule.forRootAsync({
   useFactory: ({ DATABASE_URL, EMBEDDED_DATA_DIR }: Env) => ({ DATABASE_URL, EMBEDDED_DATA_DIR }),
 });
 
-/** For a commit of 16 callbacks, the database has a tenth less to do where the call is prepared. */
+/** Preparing the call saves the database a tenth of the work for a commit of 16 callbacks. */
 const PREPARED_STATEMENTS = new Map([[RECORD_MESSAGE_EVENTS, 'record_message_events']]);
 
 const typeOrm = TypeOrmModule.forRootAsync({
@@ -59,7 +59,7 @@ const domainEvents = DomainEventsModule.forRootAsync({
     connection: jobQueuePoolOptions(database, concurrency),
     concurrency,
     noPreparedStatements: database.embedded,
-    // PGlite's socket passes no notifications on.
+    // PGlite's socket does not forward notifications.
     pollIntervalMilliseconds: database.embedded ? 200 : undefined,
   }),
 });
@@ -170,7 +170,7 @@ const health = HealthModule.forRootAsync({
     health,
   ],
   providers: [StartupSummary],
-  // For a module that is added beside this one and imports it: it can publish, look things up, and call Twilio.
+  // Lets a module that imports this one publish events, look things up, and call Twilio.
   exports: [domainEvents, messageEvents, twilio],
 })
 export class AppModule {}

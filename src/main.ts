@@ -4,18 +4,18 @@ import { loadEnvFile } from './config/load-env-file.js';
 import { exitWithError } from './process/startup-error.js';
 
 try {
-  // Most starts have no arguments, and load nothing for them.
+  // Most starts have no arguments, so the parser is loaded only if there are some.
   if (process.argv.length > 2) process.exit(await answerArguments());
   loadEnvFile();
   const env = parseEnv(process.env, envSchema);
-  // Loaded only now, so that a wrong variable is reported at once.
+  // Loaded last, so that a wrong variable is reported at once.
   const { serve } = await import('./serve.js');
   await serve(env);
 } catch (error) {
   exitWithError(error);
 }
 
-/** The service takes no arguments but --help. @returns the exit code. */
+/** Answers command-line arguments; the service accepts --help only. @returns the exit code. */
 async function answerArguments(): Promise<number> {
   const [{ Command }, { execute }] = await Promise.all([
     import('commander'),
@@ -26,7 +26,7 @@ async function answerArguments(): Promise<number> {
     new Command('node dist/src/main.js')
       .description(
         'The service. It takes no options: environment variables configure it, see .env.example. ' +
-          'SIGTERM and Ctrl-C end it once the work at hand is done.',
+          'SIGTERM and Ctrl-C stop it once the current work is done.',
       )
       .addHelpText('after', '\nExit codes: 0 ended, 1 it cannot start, 2 wrong usage.');
   return execute(build, process.argv.slice(2), terminal);

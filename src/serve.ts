@@ -12,14 +12,14 @@ import { limitShutdown } from './process/shutdown-limit.js';
 
 /**
  * Runs the service in this process: create, configure, listen.
- * @throws StartupError when it cannot, for a reason that the operator can remove.
+ * @throws StartupError if it cannot start for a reason that the operator can fix.
  */
 export async function serve(env: Env): Promise<void> {
   const app = await NestFactory.create<NestExpressApplication>(AppModule, new PreparedExpressAdapter(), {
     logger: createLogger(env),
     bodyParser: false,
     abortOnError: false,
-    // A start that fails is explained in one message, instead of Nest's own with a stack.
+    // A failed start is explained in one message, instead of Nest's own with a stack.
     bufferLogs: true,
     autoFlushLogs: false,
   });

@@ -1,2 +1,2 @@
-/** A browser finds modules by their address only; the service serves lit-html at this one. */
+/** Browsers resolve modules by URL only; the service serves lit-html at this one. */
 export * from 'lit-html';

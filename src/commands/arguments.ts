@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 
-/** The milliseconds of the units in which a time ago is written. */
+/** Milliseconds per unit of a relative time. */
 const UNITS: Readonly<Record<string, number>> = {
   m: 60_000,
   h: 3_600_000,
@@ -9,7 +9,7 @@ const UNITS: Readonly<Record<string, number>> = {
 };
 
 /**
- * A time in ISO 8601, in UTC unless it names a zone, or a time ago: 30m, 2h, 3d, 1w.
+ * Reads a time in ISO 8601 (UTC unless it names a zone) or a relative time: 30m, 2h, 3d, 1w ago.
  * @throws InvalidArgumentError
  */
 export function readTime(text: string): Date {
@@ -39,7 +39,7 @@ export function wholeNumber(maximum: number): (text: string) => number {
   };
 }
 
-/** Reads `a,b,c`, of which each part must be `known` if that is given. */
+/** Reads `a,b,c`; if `known` is given, each part must be in it. */
 export function listOf<Part extends string>(known?: readonly Part[]): (text: string) => readonly Part[] {
   return (text) => {
     const parts = text

@@ -14,8 +14,8 @@ import { type Finding, ill, well } from './finding.js';
 import { counted } from './table.js';
 
 /**
- * Whether the database answers and is migrated, and whether somebody works on the queue in it.
- * @param connections how many the service has at the most.
+ * Checks that the database answers and is migrated, and that its queue is worked on.
+ * @param connections the maximum number of the service's connections.
  * @param further checks that need the migrated database.
  */
 export async function* checkDatabase(
@@ -29,7 +29,7 @@ export async function* checkDatabase(
     connection = await open();
   } catch (error) {
     if (error instanceof StartupError && error.message.includes('in use by another process')) {
-      yield well('database', 'the embedded one is in use by the service, so nobody else can look at it');
+      yield well('database', 'the embedded database is in use by the service, so it cannot be checked');
       return;
     }
     if (error instanceof PreconditionError) yield* error.problems.map(asFinding);
@@ -37,7 +37,7 @@ export async function* checkDatabase(
     return;
   }
   try {
-    yield well('database', connection.embedded ? 'the embedded one is there' : 'it answers');
+    yield well('database', connection.embedded ? 'the embedded database opens' : 'it answers');
     try {
       dataSource = await openMigrated(dataSourceOptions(connection));
     } catch (error) {
@@ -63,7 +63,7 @@ export async function* checkDatabase(
   }
 }
 
-/** `reserved_connections` is there since PostgreSQL 16; -1 is no limit. */
+/** `reserved_connections` exists since PostgreSQL 16; -1 means no limit. */
 const CONNECTIONS = `
 select 'the server' as limited,
        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
@@ -76,13 +76,13 @@ select 'the database', datconnlimit, format('alter database %I connection limit 
 select 'the role', rolconnlimit, format('alter role %I connection limit -1', rolname)
   from pg_roles where rolname = session_user and rolconnlimit >= 0`;
 
-/** Whether there are enough of them, were it alone with this replica. */
+/** Checks that there are enough connections for this replica alone. */
 async function* checkConnections(dataSource: DataSource, needed: number): AsyncGenerator<Finding> {
   const limits =
     await dataSource.query<{ limited: string; available: number; remedy: string }[]>(CONNECTIONS);
   for (const { limited, available, remedy } of limits) {
     if (needed <= available) continue;
-    const found = `this replica has up to ${needed}, and ${limited} takes ${available} in all`;
+    const found = `this replica opens up to ${needed}, and ${limited} allows ${available} in all`;
     yield ill('connections', found, remedy);
   }
 }
@@ -107,7 +107,7 @@ async function* checkQueue(dataSource: DataSource): AsyncGenerator<Finding> {
   }
 }
 
-/** Whether SMS wait for too long, and what the service has found out about Twilio. */
+/** Checks for overdue SMS and for outages of Twilio that the service recorded. */
 async function* checkFallbacks(dataSource: DataSource): AsyncGenerator<Finding> {
   const overdue = await new FallbackRecords(dataSource).countOverdue();
   if (overdue === 0) yield well('fallbacks', 'no SMS is overdue');
@@ -118,7 +118,7 @@ async function* checkFallbacks(dataSource: DataSource): AsyncGenerator<Finding> 
   for (const { accountSid, reason, ageSeconds, waiting } of await new TwilioOutages(dataSource, {}).list()) {
     const { meaning, remedy } = outageInWords(reason);
     const minutes = Math.round(ageSeconds / 60);
-    const found = `${accountSid} cannot be used for ${minutes} minutes, ${waiting} SMS wait: ${meaning}`;
+    const found = `${accountSid} has been unusable for ${minutes} minutes, ${waiting} SMS wait: ${meaning}`;
     yield ill('twilio outage', found.replace(/\.$/, ''), remedy.replace(/\.$/, ''));
   }
 }

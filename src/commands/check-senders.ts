@@ -17,24 +17,24 @@ type SenderEnv = Pick<
 
 const CHECK = 'company senders';
 
-/** Rows of `companies` in one query. */
+/** Rows of `companies` per query. */
 const PAGE = 1_000;
 
-/** Companies of one fault that are named; the others are counted. */
+/** How many companies with the same fault are named; the others are counted. */
 const NAMED = 20;
 
-/** As much of a name or a number as is shown. */
+/** The part of a name or number that is shown. */
 const BEGINNING = /^.{0,40}/u;
 
-/** Numbers of one account. Twilio lists up to 1,000 in one answer. */
+/** Numbers read per account. Twilio lists up to 1,000 per answer. */
 const MAXIMUM_NUMBERS = 10_000;
 
 /**
  * Why no SMS can be sent from a company's number:
- * - `missing`: there is none, and no default sender either;
- * - `unreadable`: it is no phone number with its country;
- * - `unowned`: it belongs to no configured account;
- * - `without_sms`: it belongs to one, and cannot send SMS.
+ * - `missing`: the company has none, and there is no default sender;
+ * - `unreadable`: it is not a phone number with a country code;
+ * - `unowned`: no configured account owns it;
+ * - `without_sms`: an account owns it, but it cannot send SMS.
  */
 type Fault = 'missing' | 'unreadable' | 'unowned' | 'without_sms';
 
@@ -44,11 +44,11 @@ const FAULTS: Readonly<Record<Fault, { readonly found: string; readonly advice: 
     advice: 'Set companies.phone_number or TWILIO_PHONE_NUMBER_REMINDERS',
   },
   unreadable: {
-    found: 'companies.phone_number is no phone number with its country',
+    found: 'companies.phone_number is not a phone number with a country code',
     advice: 'Write it in E.164, e.g. +15557770001',
   },
   unowned: {
-    found: 'companies.phone_number belongs to none of the configured accounts',
+    found: 'companies.phone_number belongs to no configured account',
     advice: "Correct it, or add the number's account to TWILIO_SUBACCOUNTS",
   },
   without_sms: {
@@ -59,20 +59,20 @@ const FAULTS: Readonly<Record<Fault, { readonly found: string; readonly advice: 
 
 interface Company {
   readonly id: string;
-  /** The id for a company without a name. */
+  /** The id if the company has no name. */
   readonly name: string;
-  /** As the application stores it; empty without one. */
+  /** As the application stores it; empty if there is none. */
   readonly phoneNumber: string;
 }
 
-/** Whether a number can send SMS, for each number of the configured accounts. */
+/** The numbers of the configured accounts, and whether each can send SMS. */
 interface AccountNumbers {
   readonly sms: ReadonlyMap<string, boolean>;
-  /** Whether these are all of them. */
+  /** Whether the list has all numbers. */
   readonly complete: boolean;
 }
 
-/** Whether SMS can be sent from the numbers of the application's companies. Reports nothing without companies. */
+/** Checks that the numbers of the application's companies can send SMS. Reports nothing without companies. */
 export async function* checkSenders(dataSource: DataSource, env: SenderEnv): AsyncGenerator<Finding> {
   const [table] = await dataSource.query<{ isEmpty: boolean }[]>(
     'select not exists (select from companies) as "isEmpty"',
@@ -91,13 +91,13 @@ export async function* checkSenders(dataSource: DataSource, env: SenderEnv): Asy
   const defaultSender = defaultSenderOf(env, known);
   const tally = new Tally();
   for await (const company of companies(dataSource)) tally.add(company, known, defaultSender);
-  // A Messaging Service belongs to the main account alone.
+  // A Messaging Service belongs to the main account only.
   const scope = isThroughService ? ' (messages of TWILIO_SUBACCOUNTS only)' : '';
   for (const [fault, found] of tally.faults) yield faultFinding(fault, found, defaultSender, scope);
   if (tally.faults.size === 0 && known !== null) yield well(CHECK, tally.inWords(known) + scope);
 }
 
-/** Companies that have the same fault. */
+/** Companies with the same fault. */
 interface Faulty {
   readonly named: string[];
   count: number;
@@ -149,7 +149,7 @@ function faultOf(
   return canSend ? null : 'without_sms';
 }
 
-/** Whether TWILIO_PHONE_NUMBER_REMINDERS can stand in for a company's number. */
+/** Whether TWILIO_PHONE_NUMBER_REMINDERS can replace a company's number. */
 type DefaultSender = 'none' | 'usable' | 'unusable';
 
 function defaultSenderOf(
@@ -190,7 +190,7 @@ function consequence(fault: Fault, defaultSender: DefaultSender): string {
   }
 }
 
-/** One request for up to 1,000 numbers, however many companies there are. */
+/** Makes one request per 1,000 numbers, however many companies there are. */
 async function listNumbers(env: SenderEnv): Promise<AccountNumbers | { readonly problem: string }> {
   const sms = new Map<string, boolean>();
   let complete = true;
@@ -217,7 +217,7 @@ async function* companies(dataSource: DataSource): AsyncGenerator<Company> {
   }
 }
 
-/** By the primary key, whatever its type is. */
+/** Pages by the primary key, whatever its type. */
 function readPage(dataSource: DataSource, after: string | null): Promise<Company[]> {
   return dataSource.query<Company[]>(
     `select id::text as id, coalesce(nullif(trim(name::text), ''), id::text) as name,
@@ -232,7 +232,7 @@ function nameOf({ name, phoneNumber }: Company): string {
   return maskNumbersIn(shown(name)) + (phoneNumber === '' ? '' : ` (${maskNumber(shown(phoneNumber))})`);
 }
 
-/** A short text on one line, without what would move a terminal's cursor. */
+/** Shortens a text to one line without terminal control characters. */
 function shown(text: string): string {
   const line = text.replace(/[\p{C}\s]+/gu, ' ').trim();
   const [start = ''] = BEGINNING.exec(line) ?? [];

@@ -2,18 +2,18 @@ import type { DataSource } from 'typeorm';
 import { countingDelay, LONGEST_COUNTING_DELAY } from '../event-counts/counting-delay.js';
 import { type Finding, ill, well } from './finding.js';
 
-/** Whether the application's tables are still as the migrations found them. Says nothing where they are. */
+/** Checks that the application's tables are still as the migrations found them. Silent if so. */
 export async function* checkMessages(dataSource: DataSource): AsyncGenerator<Finding> {
   const [unsuitable] = await dataSource.query<{ type: string }[]>(WITHOUT_INDEX_FOR_TEXT);
   if (unsuitable === undefined) return;
   yield ill(
     'messages',
-    `messages.twilio_sid is ${unsuitable.type} without a unique index that finds text, so each callback reads the whole table`,
+    `messages.twilio_sid is ${unsuitable.type} without a unique index for text, so each callback reads the whole table`,
     'Make it text or varchar, and unique: alter table messages alter twilio_sid type text',
   );
 }
 
-/** As migrations/create_message_events_table.sql has it. */
+/** The same check as in migrations/create_message_events_table.sql. */
 const WITHOUT_INDEX_FOR_TEXT = `
 select format_type(atttypid, atttypmod) as type from pg_attribute
  where attrelid = 'messages'::regclass and attname = 'twilio_sid'
@@ -23,16 +23,16 @@ select format_type(atttypid, atttypmod) as type from pg_attribute
         and opcintype = 'text'::regtype
    )`;
 
-/** Whether the counting of events, which statistics are answered from, keeps up with them. */
+/** Checks that event counting, the basis of the statistics, keeps up. */
 export async function* checkCounting(dataSource: DataSource): AsyncGenerator<Finding> {
   const seconds = await countingDelay(dataSource);
   if (seconds <= LONGEST_COUNTING_DELAY) {
-    yield well('statistics', 'the events are counted');
+    yield well('statistics', 'events are counted');
     return;
   }
   yield ill(
     'statistics',
-    `events are not counted since ${Math.round(seconds / 60)} minutes, so old ones stay, and statistics take long`,
+    `event counting has been stalled for ${Math.round(seconds / 60)} minutes: old events are kept, and statistics are slow`,
     'Start the service; if it runs, see docs/runbook.md#countingbehind',
   );
 }

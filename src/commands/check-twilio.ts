@@ -14,15 +14,15 @@ type TwilioEnv = Pick<
   | 'TWILIO_MESSAGING_SERVICE_SID'
 >;
 
-/** A configured account, and the client that calls Twilio as it. */
+/** A configured account and its Twilio client. */
 export interface AccountClient {
   readonly accountSid: string;
-  /** The environment variable that has its token. */
+  /** The environment variable with its token. */
   readonly variable: 'TWILIO_AUTH_TOKEN' | 'TWILIO_SUBACCOUNTS';
   readonly client: twilio.Twilio;
 }
 
-/** Whether Twilio takes the credentials, and whether what an SMS is sent from and through is there. */
+/** Checks the credentials, the sender number and the Messaging Service. */
 export async function* checkTwilio(env: TwilioEnv, callbackUrl: string | undefined): AsyncGenerator<Finding> {
   const accounts = accountClients(env);
   for (const account of accounts) yield await checkAccount(account);
@@ -33,7 +33,7 @@ export async function* checkTwilio(env: TwilioEnv, callbackUrl: string | undefin
   }
 }
 
-/** The main account comes first. */
+/** Lists a client per account, the main one first. */
 export function accountClients(
   env: Pick<Env, 'TWILIO_ACCOUNT_SID' | 'TWILIO_AUTH_TOKEN' | 'TWILIO_SUBACCOUNTS' | 'TWILIO_API_BASE_URL'>,
 ): [AccountClient, ...AccountClient[]] {
@@ -56,17 +56,21 @@ async function checkAccount({ client, accountSid, variable }: AccountClient): Pr
   const check = 'twilio account';
   try {
     const { status } = await client.api.v2010.accounts(accountSid).fetch();
-    if (status === 'active') return well(check, `${accountSid} is active, and its token is right`);
-    return ill(check, `${accountSid} is ${status}`, 'Ask Twilio why');
+    if (status === 'active') return well(check, `${accountSid} is active, and its token is valid`);
+    return ill(check, `${accountSid} is ${status}`, 'Ask Twilio’s support');
   } catch (error) {
     const rejected = error instanceof twilio.RestException && (error.status === 401 || error.status === 404);
     return rejected
       ? ill(
           check,
-          `Twilio does not take the token of ${accountSid}`,
+          `Twilio rejects the token of ${accountSid}`,
           `Correct ${variable}: Console → Account → API keys & tokens`,
         )
-      : ill(check, `Twilio cannot be asked: ${reasonOf(error)}`, 'Let this host reach TWILIO_API_BASE_URL');
+      : ill(
+          check,
+          `Twilio could not be queried: ${reasonOf(error)}`,
+          'Let this host reach TWILIO_API_BASE_URL',
+        );
   }
 }
 
@@ -77,8 +81,8 @@ async function checkNumber(client: twilio.Twilio, env: TwilioEnv): Promise<Findi
     return env.TWILIO_MESSAGING_SERVICE_SID === undefined
       ? ill(
           check,
-          'TWILIO_PHONE_NUMBER_REMINDERS is not set: a company without a number of its own gets no SMS sent',
-          'Set it, or see that each row of companies has a phone_number',
+          'TWILIO_PHONE_NUMBER_REMINDERS is not set: companies without their own number cannot send SMS',
+          'Set it, or give each row of companies a phone_number',
         )
       : well(check, 'none is needed: SMS go through the Messaging Service');
   }
@@ -87,19 +91,15 @@ async function checkNumber(client: twilio.Twilio, env: TwilioEnv): Promise<Findi
     if (found === undefined) {
       return ill(
         check,
-        `${maskNumber(number)} is no number of the account`,
+        `${maskNumber(number)} is not a number of the account`,
         'Set TWILIO_PHONE_NUMBER_REMINDERS to one of: Console → Phone Numbers',
       );
     }
     return found.capabilities.sms
       ? well(check, `${maskNumber(number)} belongs to the account and can send SMS`)
-      : ill(
-          check,
-          `${maskNumber(number)} cannot send SMS`,
-          'Name another number, or have SMS switched on for it',
-        );
+      : ill(check, `${maskNumber(number)} cannot send SMS`, 'Use another number, or enable SMS for it');
   } catch (error) {
-    return ill(check, `Twilio cannot be asked: ${reasonOf(error)}`, 'Mend the account first');
+    return ill(check, `Twilio could not be queried: ${reasonOf(error)}`, 'Fix the account first');
   }
 }
 
@@ -111,26 +111,30 @@ async function checkService(
   const check = 'messaging service';
   try {
     const { statusCallback } = await client.messaging.v1.services(sid).fetch();
-    // An empty one comes as null, although the library says otherwise.
+    // An empty one is null, contrary to the library's types.
     const [reported = ''] = ((statusCallback as string | null) ?? '').split('#', 1);
     if (callbackUrl === undefined)
-      return ill(check, 'ours is not known to compare its status callback with', 'Set PUBLIC_BASE_URL');
+      return ill(
+        check,
+        'its status callback cannot be checked, because the public URL is unknown',
+        'Set PUBLIC_BASE_URL',
+      );
     if (reported === callbackUrl) return well(check, `${sid} reports to this service`);
     return ill(
       check,
-      `${sid} reports to ${reported === '' ? 'nobody' : reported}`,
+      `${sid} reports to ${reported === '' ? 'no URL' : reported}`,
       `Set its Delivery Status Callback to ${callbackUrl}#rc=5&rp=all`,
     );
   } catch (error) {
     return ill(
       check,
-      `Twilio has no answer about ${sid}: ${reasonOf(error)}`,
+      `Twilio did not return ${sid}: ${reasonOf(error)}`,
       'Correct TWILIO_MESSAGING_SERVICE_SID',
     );
   }
 }
 
-/** Twilio's message, or the network's. */
+/** The message of Twilio or of the network. */
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -3,7 +3,7 @@ import twilio from 'twilio';
 import type { Env } from '../config/env.js';
 import { type Finding, ill, well } from './finding.js';
 
-/** Always the same, so that the probes of all times are one event. */
+/** Always the same, so that all probes ever sent share one event. */
 export const PROBE_MESSAGE_SID = 'SM00000000000000000000000000000000';
 
 const LIMIT_MILLISECONDS = 10_000;
@@ -13,33 +13,33 @@ type WebhookEnv = Pick<
   'TWILIO_ACCOUNT_SID' | 'TWILIO_AUTH_TOKEN' | 'TWILIO_WEBHOOK_SHARED_KEYS' | 'PORT'
 >;
 
-/** With what a probe is signed, and for which URL. */
+/** The secret and the URL that sign a probe. */
 interface ProbeSignature {
   readonly url: string;
   readonly secret: string;
-  /** The shared key that the secret belongs to; left out for an auth token. */
+  /** The shared key of the secret; undefined for an auth token. */
   readonly keyId?: string;
 }
 
-/** Whether a callback gets through from outside, and with the URL that Twilio signs. */
+/** Checks that callbacks get through from outside, with the URL that Twilio signs. */
 export async function* checkWebhook(
   env: WebhookEnv,
   callbackUrl: string | undefined,
 ): AsyncGenerator<Finding> {
   if (callbackUrl === undefined) {
-    yield ill('public URL', 'it is not known', 'Set PUBLIC_BASE_URL to the https origin that Twilio calls');
+    yield ill('public URL', 'it is unknown', 'Set PUBLIC_BASE_URL to the https origin that Twilio calls');
     return;
   }
   const unsigned = await post(callbackUrl, null, env);
-  // 429: this address has been refused too often of late, so the service is there.
+  // 429: this address was refused too often lately, so the service is up.
   if (unsigned === 403 || unsigned === 429)
-    yield well('public URL', `${callbackUrl} refuses what is not signed`);
+    yield well('public URL', `${callbackUrl} rejects unsigned requests`);
   else {
     yield unreachable(callbackUrl, unsigned);
     return;
   }
   const signed = await post(callbackUrl, { url: callbackUrl, secret: env.TWILIO_AUTH_TOKEN }, env);
-  if (signed === 204) yield well('signature', 'a correctly signed probe is taken');
+  if (signed === 204) yield well('signature', 'a correctly signed probe is accepted');
   else if (signed === 403 || signed === 429) yield await findMismatch(callbackUrl, env);
   else yield ill('signature', `a signed probe is answered ${signed}`, 'See the log of the service');
   for (const { keyId, secret } of env.TWILIO_WEBHOOK_SHARED_KEYS) {
@@ -50,7 +50,7 @@ export async function* checkWebhook(
 function sharedKeyFinding(keyId: string, answer: number | string): Finding {
   const check = 'shared key';
   const probe = `a probe signed with the shared key ${keyId}`;
-  if (answer === 204) return well(check, `${probe} is taken`);
+  if (answer === 204) return well(check, `${probe} is accepted`);
   if (answer === 403 || answer === 429) {
     return ill(
       check,
@@ -63,22 +63,22 @@ function sharedKeyFinding(keyId: string, answer: number | string): Finding {
 
 function unreachable(url: string, answer: number | string): Finding {
   if (typeof answer === 'string') {
-    return ill('public URL', `${url} has no answer: ${answer}`, 'Check DNS, certificate and firewall');
+    return ill('public URL', `${url} does not answer: ${answer}`, 'Check DNS, certificate and firewall');
   }
   if (answer >= 300 && answer < 400) {
     return ill(
       'public URL',
       `${url} redirects (${answer})`,
-      'Name the address that it redirects to: PUBLIC_BASE_URL',
+      'Set PUBLIC_BASE_URL to the address that it redirects to',
     );
   }
   if (answer === 204)
-    return ill('public URL', `${url} takes what nobody signed`, 'Something else answers there');
+    return ill('public URL', `${url} accepts unsigned requests`, 'Something else answers there');
   const advice = 'Does the proxy pass this path on to the service, and does the service run?';
   return ill('public URL', `${url} answers ${answer} instead of 403`, advice);
 }
 
-/** Signs the probe for other URLs, until one is the one that the service believes it was called with. */
+/** Signs the probe for other URLs until it finds the one that the service believes it was called with. */
 async function findMismatch(callbackUrl: string, env: WebhookEnv): Promise<Finding> {
   for (const candidate of candidates(callbackUrl, env.PORT)) {
     if ((await post(callbackUrl, { url: candidate, secret: env.TWILIO_AUTH_TOKEN }, env)) !== 204) continue;
@@ -101,7 +101,7 @@ async function findMismatch(callbackUrl: string, env: WebhookEnv): Promise<Findi
   );
 }
 
-/** Twilio's library takes a URL with and without its scheme's own port for the same. */
+/** Twilio's library treats a URL with and without the scheme's default port as the same. */
 function candidates(callbackUrl: string, servicePort: number): string[] {
   const { host, hostname, pathname } = new URL(callbackUrl);
   const hosts = [
@@ -119,7 +119,7 @@ function candidates(callbackUrl: string, servicePort: number): string[] {
 }
 
 /**
- * Sends one probe on a new connection, because the other side may close a kept one just when it is used.
+ * Sends one probe on a new connection, because the other side may close a kept-alive one just as it is used.
  * @returns the status of the response, or the reason why the request failed.
  */
 async function post(
@@ -146,7 +146,7 @@ async function post(
   }
 }
 
-/** fetch() says "fetch failed", and why in its cause, which has a code only if every address of the name failed. */
+/** fetch() says only "fetch failed". The reason is in its cause, which has a code only if every address failed. */
 function reasonOf(error: unknown): string {
   const cause = isNativeError(error) ? error.cause : undefined;
   if (!isNativeError(cause)) return String(error);

@@ -7,21 +7,21 @@ import type { Surroundings } from './surroundings.js';
 export function addDoctor(program: Command, { terminal, end }: Surroundings): void {
   program
     .command('doctor')
-    .summary('look for what keeps the service from its work')
+    .summary('find problems that keep the service from working')
     .description(
-      'Looks for what keeps the service from its work, and says what to do about it.\n\n' +
+      'Finds problems that keep the service from working, and says what to do about them.\n\n' +
         'It checks the environment, the database and its queue, the senders of companies, the account at Twilio, and the ' +
-        'way of the callbacks: it sends one to PUBLIC_BASE_URL that is not signed, and one that is. Run it with the ' +
-        "service's environment, while the service runs. The probe leaves one event, of the message SM000….",
+        'path of callbacks: it sends an unsigned and a signed probe to PUBLIC_BASE_URL. Run it with the ' +
+        "service's environment, while the service runs. The signed probe leaves one event, of the message SM000….",
     )
-    .option('--json', 'for a program to read', false)
+    .option('--json', 'print JSON', false)
     .action(async (options: { json: boolean }) => {
       const { thisEnvironment } = await import('./environment.js');
       end(await runDoctor(options, thisEnvironment(), terminal));
     });
 }
 
-/** @returns the exit code: 1 if something is wrong. */
+/** @returns the exit code: 1 if any check fails. */
 export async function runDoctor(
   { json }: { readonly json: boolean },
   patient: Patient,

@@ -9,7 +9,7 @@ import { StartupError } from '../process/startup-error.js';
 import type { Patient } from './examine.js';
 import { openOperations, type Operations } from './operations.js';
 
-/** All that the commands read of the environment. */
+/** The environment variables that commands read. */
 const commandEnvSchema = envVariables.pick({
   DATABASE_URL: true,
   EMBEDDED_DATA_DIR: true,
@@ -17,7 +17,7 @@ const commandEnvSchema = envVariables.pick({
   FALLBACK_MAX_AGE_MINUTES: true,
 });
 
-/** Opens what the commands work with, on the database that the environment names. */
+/** Opens the operations on the database that the environment names. */
 export async function openFromEnvironment(): Promise<Operations> {
   Logger.overrideLogger(false);
   const env = parseEnv(loadEnvFile(), commandEnvSchema);
@@ -40,13 +40,13 @@ export async function openFromEnvironment(): Promise<Operations> {
   }
 }
 
-/** What the doctor looks at in this process. */
+/** What the doctor examines in this process. */
 export function thisEnvironment(): Patient {
   Logger.overrideLogger(false);
   return { variables: loadEnvFile(), openDatabase: openServicesDatabase };
 }
 
-/** The embedded database has one process, and that is the service while it runs. */
+/** The embedded database allows one process: the service, while it runs. */
 async function openServicesDatabase(
   env: Pick<Env, 'DATABASE_URL' | 'EMBEDDED_DATA_DIR'>,
 ): Promise<DatabaseConnection> {

@@ -8,7 +8,7 @@ import type { Operations } from './operations.js';
 import { type Surroundings, withOperations } from './surroundings.js';
 import { counted } from './table.js';
 
-/** What `npm run erase` was asked to do. */
+/** The options of `npm run erase`. */
 interface EraseOptions {
   readonly name: PersonName;
   readonly dryRun: boolean;
@@ -37,8 +37,8 @@ export function addErase(program: Command, surroundings: Surroundings): void {
       "WhatsApp's ID of a person with a username, e.g. US.13491208655302741918",
       readUserId,
     )
-    .option('--dry-run', 'only say what there is', false)
-    .option('--yes', 'do not ask', false)
+    .option('--dry-run', 'only show what would be erased', false)
+    .option('--yes', 'do not ask for confirmation', false)
     .addHelpText('after', '\nExample: npm run erase -- --number +15551234567 --dry-run');
   command.action(({ number, userId, dryRun, yes }: EraseArguments) => {
     const name = number ?? userId;
@@ -55,7 +55,7 @@ interface EraseArguments extends Omit<EraseOptions, 'name'> {
 }
 
 function readNumber(text: string): PersonName {
-  // A search may guess that the digits begin with a country; what cannot be undone may not.
+  // A search may guess that the digits begin with a country code; an irreversible erasure may not.
   const number = NAMES_COUNTRY.test(text) ? parsePhoneNumber(text) : null;
   if (number === null) throw new InvalidArgumentError('It begins with its country, e.g. +15551234567.');
   return { number };
@@ -74,7 +74,7 @@ async function erase(
 ): Promise<number> {
   const { print, complain } = terminal;
   const traces = await erasure.find(name);
-  print(`Of ${maskNumber('number' in name ? name.number : name.userId)} there are ${inWords(traces)}.`);
+  print(`Found for ${maskNumber('number' in name ? name.number : name.userId)}: ${inWords(traces)}.`);
   const others = namesBesides(name, traces);
   if (others.length > 0) print(`Also known as ${others.join(', ')}.`);
   if (dryRun) {
@@ -85,7 +85,7 @@ async function erase(
   const erased = await erasure.erase(name);
   print(`Erased: ${inWords(erased)}.`);
   if (erased.openFallbacks === 0) return 0;
-  complain(`✖ ${counted(erased.openFallbacks, 'fallback')} not at an end yet: repeat this later.`);
+  complain(`✖ ${counted(erased.openFallbacks, 'fallback')} still open: repeat this later.`);
   return 1;
 }
 

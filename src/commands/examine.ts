@@ -10,20 +10,20 @@ import { type Finding, ill, well } from './finding.js';
 
 const WEBHOOK_PATH = '/api/webhooks/twilio/message-status';
 
-/** What the doctor looks at. */
+/** What the doctor examines. */
 export interface Patient {
   readonly variables: Readonly<Record<string, string | undefined>>;
   readonly openDatabase: (env: Env) => Promise<DatabaseConnection>;
 }
 
-/** Every check of the doctor, one after the other, each as soon as it is known. */
+/** Runs the doctor's checks in order and yields each finding as soon as it is known. */
 export async function* examine({ variables, openDatabase }: Patient): AsyncGenerator<Finding> {
   let env: Env;
   try {
     env = parseEnv(variables, envSchema);
   } catch (error) {
     if (!(error instanceof EnvironmentError)) throw error;
-    // Between its heading and its advice, each line has one problem.
+    // Each line between the heading and the advice names one problem.
     for (const problem of error.message.split('\n').slice(1, -1)) {
       yield ill('environment', problem.trim(), 'Each variable is explained in .env.example');
     }

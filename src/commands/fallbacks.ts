@@ -16,10 +16,10 @@ const NAME = 'the id of a fallback, or the SID of the original message or of its
 export function addFallbacks(program: Command, surroundings: Surroundings): void {
   const fallbacks = program
     .command('fallbacks')
-    .summary('look at the SMS fallbacks, and try them again')
+    .summary('list, show and retry SMS fallbacks')
     .description(
-      'Looks at the SMS fallbacks, and tries them again.\n\n' +
-        'Trying again never sends a second SMS: one that was sent is left alone, and if an SMS may have gone, that is ' +
+      'Lists, shows and retries SMS fallbacks.\n\n' +
+        'A retry never sends a second SMS: one that was sent is left alone, and if an SMS may have gone, that is ' +
         'found out first. The service does the sending; this command needs its database only (DATABASE_URL, or .env).',
     )
     .helpCommand(false)
@@ -40,8 +40,8 @@ function addList(fallbacks: Command, surroundings: Surroundings): void {
   const command: Command = fallbacks
     .command('list')
     .description('Lists the fallbacks, the newest first.')
-    .option('--limit <count>', `at most so many, up to ${MAXIMUM_LIMIT}`, wholeNumber(MAXIMUM_LIMIT), 50)
-    .option('--json', 'for a program to read', false)
+    .option('--limit <count>', `how many to list, at most ${MAXIMUM_LIMIT}`, wholeNumber(MAXIMUM_LIMIT), 50)
+    .option('--json', 'print JSON', false)
     .option('--numbers', 'whole telephone numbers, instead of their last four digits', false);
   addFilter(command).action((options: Filter & Omit<ListOptions, 'filter'>) =>
     withOperations(surroundings, ({ records }) =>
@@ -55,7 +55,7 @@ function addShow(fallbacks: Command, surroundings: Surroundings): void {
     .command('show')
     .description('Shows everything about one fallback, with its events.')
     .argument('<name>', NAME)
-    .option('--json', 'for a program to read', false)
+    .option('--json', 'print JSON', false)
     .option('--numbers', 'whole telephone numbers, instead of their last four digits', false)
     .action((name: string, options: Omit<ShowOptions, 'name'>) =>
       withOperations(surroundings, ({ records }) =>
@@ -71,14 +71,14 @@ function addRetry(fallbacks: Command, surroundings: Surroundings): void {
       'Tries fallbacks again: those that are named, or those of a filter that failed or were skipped.',
     )
     .argument('[name...]', NAME)
-    .option('--yes', 'do not ask', false)
-    .option('--dry-run', 'only say what would be done', false)
+    .option('--yes', 'do not ask for confirmation', false)
+    .option('--dry-run', 'only show what would be done', false)
     .option(
       '--ignore-age',
       'send the SMS however old the WhatsApp message is (FALLBACK_MAX_AGE_MINUTES)',
       false,
     )
-    .option('--json', 'for a program to read', false);
+    .option('--json', 'print JSON', false);
   addFilter(command).action((names: string[], options: Filter & Omit<RetryOptions, 'target' | 'by'>) => {
     const target = targetOf(command, names, filterOf(options));
     return withOperations(surroundings, (operations) =>

@@ -1,10 +1,10 @@
-/** What a check of the doctor has found. */
+/** The result of one doctor check. */
 export interface Finding {
-  /** What was looked at, e.g. `database`. */
+  /** The subject of the check, e.g. `database`. */
   readonly check: string;
   readonly ok: boolean;
   readonly found: string;
-  /** What to do, where it is not well. */
+  /** What to do; null if all is well. */
   readonly advice: string | null;
 }
 

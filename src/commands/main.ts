@@ -8,13 +8,13 @@ await runProgram((args, terminal) =>
   execute((end) => createProgram({ terminal, open, requester: requester(), end }), args, terminal),
 );
 
-/** Only a command that needs the database loads what works on it: help and mistakes are answered at once. */
+/** Loads the database code only for commands that need it, so that help and usage errors are fast. */
 async function open() {
   const { openFromEnvironment } = await import('./environment.js');
   return openFromEnvironment();
 }
 
-/** Who has started this process. */
+/** The user who started this process. */
 function requester(): string {
   return `cli:${userName()}@${hostname()}`;
 }
@@ -23,7 +23,7 @@ function userName(): string {
   try {
     return userInfo().username;
   } catch {
-    // A container may run as a user without a name.
+    // A container may run as a user that has no name.
     return `uid-${process.getuid?.() ?? 'unknown'}`;
   }
 }

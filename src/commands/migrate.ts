@@ -8,12 +8,12 @@ export function addMigrate(program: Command, { terminal, end }: Surroundings): v
     .summary("bring the database's tables and job queue up to date")
     .description(
       'Brings the tables and the job queue of the database up to date.\n\n' +
-        'It needs DATABASE_URL only; without it, the embedded database in EMBEDDED_DATA_DIR is meant. It is safe to ' +
+        'It needs DATABASE_URL only; without it, it uses the embedded database in EMBEDDED_DATA_DIR. It is safe to ' +
         'repeat, and to run from several replicas at once.',
     )
     .option(
       '--new-tables',
-      "make tables of the service's own, although an application has some elsewhere in the database",
+      "create the service's own tables, although an application has some elsewhere in the database",
       false,
     )
     .action(async ({ newTables }: MigrateOptions) => {

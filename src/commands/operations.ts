@@ -12,24 +12,24 @@ import { MessageEventsModule } from '../message-events/message-events.module.js'
 import { PolicyFailureReplay } from '../message-events/policy-failure-replay.js';
 import { NumberErasure } from '../retention/number-erasure.js';
 
-/** What the commands do their work with. */
+/** The services that commands use. */
 export interface Operations {
   readonly records: FallbackRecords;
   readonly retries: FallbackRetries;
   readonly policyFailures: PolicyFailureReplay;
   readonly erasure: NumberErasure;
-  /** Closes what was opened here, which the connection was not. */
+  /** Closes everything but the connection, which the caller opened. */
   close(): Promise<void>;
 }
 
 export interface OperationsOptions {
-  /** As the service has them. */
+  /** The service's own setting. */
   readonly policyFailureErrorCodes?: readonly string[];
   readonly maximumAgeMilliseconds?: number;
 }
 
 /**
- * The parts of the service that the commands need, on its database. Nothing here listens, takes jobs or calls Twilio.
+ * Opens the parts of the service that commands need. They do not listen, take jobs or call Twilio.
  * @throws StartupError when a migration is missing.
  */
 export async function openOperations(
@@ -55,7 +55,7 @@ class OperationsModule {
       useFactory: () => ({ ...dataSourceOptions(connection), toRetry: () => false }),
       dataSourceFactory: openMigrated,
     });
-    // It publishes only: the service is who sends.
+    // Publishes only; the service does the sending.
     const domainEvents = DomainEventsModule.forRoot({ connection: connection.client, concurrency: 0 });
     return {
       module: OperationsModule,

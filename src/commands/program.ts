@@ -7,12 +7,10 @@ import { addMigrate } from './migrate.js';
 import { addReplay } from './replay.js';
 import type { Surroundings } from './surroundings.js';
 
-/** The one program of all commands for operators. */
+/** Creates the program with all operator commands. */
 export function createProgram(surroundings: Surroundings): Command {
   const program = new Command('whatsapp-sms-fallback')
-    .description(
-      'The commands for whoever runs the service. Each is a script of npm too: npm run <command> -- …',
-    )
+    .description('Commands for operators. Each is also an npm script: npm run <command> -- …')
     .configureHelp({ showGlobalOptions: false })
     .helpCommand(false)
     .addHelpText('afterAll', `\n${EXIT_CODES}`);

@@ -6,7 +6,7 @@ import type { Operations } from './operations.js';
 import { type Surroundings, withOperations } from './surroundings.js';
 import { counted, shortTime } from './table.js';
 
-/** What `npm run replay` was asked to do. */
+/** The options of `npm run replay`. */
 interface ReplayOptions {
   readonly range: ReplayRange;
   readonly dryRun: boolean;
@@ -34,7 +34,7 @@ export function addReplay(program: Command, surroundings: Surroundings): void {
       readTime,
     )
     .option('--until <time>', 'events stored before then; default: now', readTime)
-    .option('--dry-run', 'only say how many there are', false)
+    .option('--dry-run', 'only count them', false)
     .addHelpText('after', '\nExample: npm run replay -- --since 2h --dry-run');
   command.action(({ since, until = new Date(), dryRun }: ReplayArguments) => {
     if (since >= until) command.error('--since is not before --until');
@@ -59,7 +59,7 @@ async function replay(
   for await (const failures of policyFailures.find(range)) {
     const claimed = await records.findClaimed(failures.map(({ messageSid }) => messageSid));
     for (const { messageSid } of failures) {
-      // Its fallback may be claimed as soon as the first of its events is published.
+      // The fallback may be claimed as soon as the first event is published.
       if (claimed.has(messageSid) && !withoutFallback.has(messageSid)) withFallback.add(messageSid);
       else withoutFallback.add(messageSid);
     }
@@ -75,7 +75,7 @@ async function replay(
 }
 
 function conclusion(dryRun: boolean, total: number, withFallback: number, withoutFallback: number): string {
-  if (total === 0) return 'There is none.';
+  if (total === 0) return 'No policy failures found.';
   return [
     `${counted(withFallback, 'message')} had a fallback already: nothing changes for ${withFallback === 1 ? 'it' : 'them'}.`,
     `${counted(withoutFallback, 'message')} had none: ${dryRun ? 'it would be started' : 'the running service starts it'}.`,

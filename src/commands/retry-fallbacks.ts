@@ -8,27 +8,27 @@ import { noFallback } from './show-fallback.js';
 import { counted } from './table.js';
 
 export interface RetryOptions {
-  /** Those that were named, or those of a filter. */
+  /** Named fallbacks, or those that match a filter. */
   readonly target: { readonly names: readonly string[] } | { readonly filter: FallbackFilter };
   readonly yes: boolean;
   readonly dryRun: boolean;
   /** Sends the SMS however old the WhatsApp message is. */
   readonly ignoreAge: boolean;
   readonly json: boolean;
-  /** Who asks. */
+  /** The requester. */
   readonly by: string;
 }
 
 type Retry = Pick<Operations, 'records' | 'retries'>;
 type Tally = ReadonlyMap<RetryDecision, number>;
 
-/** The decisions after which the service has something to do. */
+/** Decisions that give the service work to do. */
 const EFFECTIVE: readonly RetryDecision[] = ['claimed_again', 'settled_first', 'due_now'];
 
-/** The decisions by which no SMS goes to the person, although that was asked for. */
+/** Decisions that refuse the requested SMS. */
 const REFUSED: readonly RetryDecision[] = ['opted_out', 'recipient_rejected', 'erased', 'too_late'];
 
-const THE_SERVICE_DOES_IT = 'The running service does it; if it is not running, when it is started.';
+const THE_SERVICE_DOES_IT = 'The running service does it; if none is running, it happens at the next start.';
 
 export function retryFallbacks(
   options: RetryOptions,
@@ -76,7 +76,7 @@ async function retryMatching(
   if (!json) terminal.print(inWords(expected));
   if (!dryRun && !yes && effective > 0) {
     const { confirm, complain } = terminal;
-    // A question would be amid the JSON.
+    // A prompt would corrupt the JSON.
     const asked = json ? { complain } : { confirm, complain };
     if (!(await hasConsent(`Try ${counted(effective, 'fallback')} again?`, asked))) return 1;
   }

@@ -32,7 +32,7 @@ export async function showFallback(
 }
 
 export function noFallback(name: string): string {
-  return `There is no fallback of ${name}. Is it the id of a fallback, or the SID of a message that one belongs to?`;
+  return `There is no fallback for ${name}. Is it the id of a fallback, or the SID of a message that one belongs to?`;
 }
 
 function inWords(fallback: FallbackDetails): string {

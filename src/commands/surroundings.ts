@@ -1,16 +1,16 @@
 import type { End, Terminal } from '../process/command-line.js';
 import type { Operations } from './operations.js';
 
-/** What the commands run in. */
+/** The context that commands run in. */
 export interface Surroundings {
   readonly terminal: Terminal;
   readonly open: () => Promise<Operations>;
-  /** Who asks, e.g. `cli:alice@host`. */
+  /** The requester, e.g. `cli:alice@host`. */
   readonly requester: string;
   readonly end: End;
 }
 
-/** Opens the database for as long as the work takes, and ends with the exit code of the work. */
+/** Opens the database for some work and exits with its exit code. */
 export async function withOperations(
   { open, end }: Surroundings,
   work: (operations: Operations) => Promise<number>,

@@ -1,4 +1,4 @@
-/** Columns side by side, each as wide as its widest cell, under their names. */
+/** Formats a table with a header; each column is as wide as its widest cell. */
 export function table(columns: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = columns.map((name, index) =>
     Math.max(name.length, ...rows.map((row) => row[index]?.length ?? 0)),
@@ -13,7 +13,7 @@ export function table(columns: readonly string[], rows: readonly (readonly strin
     .join('\n');
 }
 
-/** A time for people, in UTC and to the second; a dash for none. */
+/** Formats a time in UTC, to the second; a dash for null. */
 export function shortTime(time: Date | null): string {
   return time === null ? '-' : `${time.toISOString().slice(0, 19).replace('T', ' ')}Z`;
 }

@@ -8,7 +8,7 @@ export interface DatabaseHost {
   /** A name, an address, or the folder of a Unix socket. */
   readonly host: string;
   readonly port: number;
-  /** The URL as node-postgres takes it: with this host only, and without what is decided here. */
+  /** The URL for node-postgres: with this host only, and without the parameters that are handled here. */
   readonly url: string;
 }
 
@@ -18,7 +18,7 @@ export interface DatabaseAddress {
   readonly target: TargetSession;
 }
 
-/** The message completes "DATABASE_URL …", and never shows a part of the URL but a parameter's name. */
+/** The message completes "DATABASE_URL …". It never shows a part of the URL except a parameter's name. */
 export class DatabaseUrlError extends Error {
   override readonly name = 'DatabaseUrlError';
 }
@@ -31,19 +31,19 @@ const DEFAULT_PORT = 5432;
 /** Scheme, credentials, hosts, the rest of the path, and the query. `URL` cannot read several hosts. */
 const PARTS = /^(postgres(?:ql)?:\/\/)(?:([^/?#]*)@)?([^/?#]*)(\/[^?#]*)?(?:\?([^#]*))?(?:#.*)?$/;
 
-/** Why a parameter of libpq is not supported, by its name. */
+/** Why a libpq parameter is not supported, by name. */
 const UNSUPPORTED: Readonly<Record<string, string>> = {
   hostaddr: 'must not have hostaddr: put the address in the place of the host',
 };
 
 /**
- * Reads a DATABASE_URL in libpq's syntax, several hosts included.
+ * Reads a DATABASE_URL in libpq's syntax, including several hosts.
  * Source: PostgreSQL's documentation, 34.1.1.2 (Connection URIs) and 34.1.1.3 (Specifying Multiple Hosts).
  * @throws DatabaseUrlError
  */
 export function parseDatabaseUrl(text: string): DatabaseAddress {
   const [, scheme, credentials, authority = '', path = '', query = ''] = PARTS.exec(text) ?? [];
-  // A password with a slash, a question mark or a hash ends early, and what follows is taken for something else.
+  // A slash, a question mark or a hash in a password would end it early, and the rest would be misread.
   if (scheme === undefined || /[/?#].*@/.test(text.slice(scheme.length)))
     throw new DatabaseUrlError(NOT_A_URL);
   if (/%(?![0-9a-f]{2})/i.test(text)) {
@@ -66,7 +66,7 @@ export function parseDatabaseUrl(text: string): DatabaseAddress {
   return { hosts: [first, ...others], target };
 }
 
-/** Parameters that node-postgres does not know, or takes for one host only. */
+/** Parameters that node-postgres does not know, or supports for one host only. */
 const DECIDED_HERE: ReadonlySet<string> = new Set([
   'target_session_attrs',
   'load_balance_hosts',
@@ -93,7 +93,7 @@ interface HostAndPort {
   readonly port: number;
 }
 
-/** Hosts and ports of the query replace those before it, as in libpq. */
+/** Hosts and ports in the query replace those of the authority, as in libpq. */
 function hostsOf(authority: string, parameters: readonly string[]): HostAndPort[] {
   const written = authority.split(',').map(splitPort);
   const hosts = valueOf(parameters, 'host')?.split(',') ?? written.map(({ host }) => host);
@@ -132,9 +132,9 @@ function valueOf(parameters: readonly string[], name: string): string | undefine
   return found === undefined ? undefined : decodeURIComponent(found.slice(name.length + 1));
 }
 
-/** What node-postgres reads with `URL`. Its own error would show the URL. */
+/** Parses the URL with `URL`, as node-postgres does, whose own error would show it. */
 function assertReadable(url: string): void {
-  // A Unix socket's URL has no host.
+  // The URL of a Unix socket has no host.
   const withHost = url.replace(/^(\w+:\/\/(?:[^/?#]*@)?)(?=[/?]|$)/, '$1localhost');
   if (!URL.canParse(withHost)) throw new DatabaseUrlError(NOT_A_URL);
 }

@@ -2,7 +2,7 @@ import { isIP, isIPv6 } from 'node:net';
 import { z } from 'zod';
 import { DatabaseUrlError, parseDatabaseUrl } from './database-url.js';
 
-/** Nest's level names; `info` is accepted too, because most operators write that. */
+/** Nest's level names. `info` is accepted too, because most operators write it. */
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose'] as const;
 
 /** The recipient blocked the sender or opted out. Source: Twilio's error page 63014. */
@@ -27,7 +27,7 @@ const subaccounts = z
 /** Twilio shows the ID with this prefix. Source: docs, usage/webhooks/webhook-settings (public beta). */
 const SHARED_KEY_PREFIX = 'webhooks_sharedkey_';
 
-/** Pairs `keyId:secret`. A secret may contain colons, and no comma. */
+/** Pairs `keyId:secret`. A secret may contain colons, but no comma. */
 const webhookSharedKeys = z
   .string()
   .transform((value) =>
@@ -38,7 +38,7 @@ const webhookSharedKeys = z
   )
   .pipe(z.array(z.object({ keyId: z.string().regex(/^[\x21-\x7e]+$/), secret: z.string().min(1) })))
   .refine((keys) => new Set(keys.map(({ keyId }) => keyId)).size === keys.length, 'must name each key once')
-  // An ID is shown in the log and by the doctor.
+  // The log and the doctor show the ID.
   .refine(
     (keys) => !keys.some(({ secret }) => secret.startsWith(SHARED_KEY_PREFIX)),
     'must have the ID of each key before its secret',
@@ -54,8 +54,8 @@ const errorCodes = z
   );
 
 /**
- * Keys, each perhaps after a name for the log: `alice:key`. Long enough that guessing is hopeless; without the name, too. A
- * header holds visible ASCII, and the comma separates keys.
+ * Keys, each optionally after a name for the log: `alice:key`. Each is too long to guess, even without the name. A
+ * header holds visible ASCII only, and commas separate keys.
  */
 const adminApiKeys = z
   .string()
@@ -69,21 +69,21 @@ function haveOwnNames(keys: readonly string[]): boolean {
   return new Set(names).size === names.length;
 }
 
-/** Up to the day after which a message is given up. */
+/** Up to one day, after which a message is given up. */
 const minutes = z.coerce.number().min(0).max(1_440);
 
-/** WhatsApp's own time to live for a message is 30 days at the most. */
+/** WhatsApp's own time to live for a message is at most 30 days. */
 const maximumAge = z.coerce.number().gt(0).max(43_200);
 
-/** Shorter than the age limit's default: what is held for longer is too late. */
+/** Shorter than the default age limit: an SMS that is held longer is too late. */
 const holdSeconds = z.coerce.number().min(0).max(3_600);
 
 const duplicateWindowSeconds = z.coerce.number().min(0).max(86_400);
 
-/** Whether WhatsApp delivered after all is looked for in two days' events. */
+/** At least 3: the check for late WhatsApp deliveries reads two days of events. */
 const retentionDays = z.coerce.number().int().min(3).max(36_500);
 
-/** Of domain events, each of which may need a connection to the database at the same time. */
+/** Concurrent domain events. Each may need its own database connection. */
 const workerConcurrency = z.coerce.number().int().min(0).max(100);
 
 const httpUrl = z
@@ -92,7 +92,7 @@ const httpUrl = z
   .refine((value) => !/[?#]/.test(value), 'must have no query string and no fragment')
   .transform((value) => value.replace(/\/+$/, ''));
 
-/** As libpq has it, which zod's own check is not up to: several hosts, and parameters. */
+/** A URL as in libpq, with several hosts and parameters, which zod's own URL check does not accept. */
 const postgresUrl = z.string().superRefine((value, context) => {
   try {
     parseDatabaseUrl(value);
@@ -114,7 +114,7 @@ const trustProxy = z
     return /^\d+$/.test(value) ? Number(value) : value;
   });
 
-/** What Express takes: an address, a subnet such as 10.0.0.0/8, or its name for some. */
+/** What Express accepts: an address, a subnet such as 10.0.0.0/8, or a predefined name. */
 function isProxy(value: string): boolean {
   if (/^(loopback|linklocal|uniquelocal)$/.test(value)) return true;
   const [, address = '', bits = '1'] = /^([^/]+)(?:\/(\d+))?$/.exec(value) ?? [];
@@ -122,7 +122,7 @@ function isProxy(value: string): boolean {
   return version !== 0 && Number(bits) >= 1 && Number(bits) <= (version === 4 ? 32 : 128);
 }
 
-/** Every variable that the service reads. The keys are the contract with the operator, see docs/configuration.md. */
+/** Every variable that the service reads. The names are a contract with operators, see docs/configuration.md. */
 export const envVariables = z.object({
   TWILIO_ACCOUNT_SID: accountSid,
   TWILIO_AUTH_TOKEN: authToken,
@@ -159,7 +159,7 @@ export const envVariables = z.object({
   NODE_ENV: z.string().default('development'),
 });
 
-/** All of them together, for the service. A command picks those of `envVariables` that it needs. */
+/** The schema of the whole service. A command picks the variables that it needs from `envVariables`. */
 export const envSchema = envVariables
   .refine((env) => env.TWILIO_SUBACCOUNTS.every((account) => account.accountSid !== env.TWILIO_ACCOUNT_SID), {
     path: ['TWILIO_SUBACCOUNTS'],
@@ -171,12 +171,12 @@ export const envSchema = envVariables
   })
   .refine((env) => env.WORKER_CONCURRENCY > 0 || env.DATABASE_URL !== undefined, {
     path: ['WORKER_CONCURRENCY'],
-    message: 'must not be 0 where DATABASE_URL is not set: nobody else can work on the embedded database',
+    message: 'must not be 0 if DATABASE_URL is not set: no other process can use the embedded database',
   });
 
 export type Env = z.output<typeof envSchema>;
 
-/** Names a database without its password: host, port and name, or the folder of the embedded one. */
+/** Describes a database without its password: host, port and name, or the folder of the embedded one. */
 export function describeDatabase({
   DATABASE_URL: url,
   EMBEDDED_DATA_DIR: folder,

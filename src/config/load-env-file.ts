@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 
 /**
- * Reads `.env` of the working directory into `process.env`; what is set already wins.
+ * Reads `.env` in the working directory into `process.env`; variables that are already set win.
  * @returns `process.env`
  */
 export function loadEnvFile(): NodeJS.ProcessEnv {
@@ -9,7 +9,7 @@ export function loadEnvFile(): NodeJS.ProcessEnv {
   return process.env;
 }
 
-/** Whether LOG_LEVEL asks for more than an operator needs. For errors that come before the environment is read, too. */
+/** Whether LOG_LEVEL asks for debug output. Works before the environment is parsed. */
 export function asksForDetails(): boolean {
   return /^(debug|verbose)$/i.test(process.env.LOG_LEVEL ?? '');
 }

@@ -1,22 +1,22 @@
 import type { z } from 'zod';
 
-/** The environment is missing something or is malformed. The message names variables, never a value. */
+/** The environment is incomplete or malformed. The message names variables, never values. */
 export class EnvironmentError extends Error {
   override readonly name = 'EnvironmentError';
 }
 
 /**
  * Reads the service's configuration from a record such as `process.env`.
- * White space around a value is no part of it, and a variable that is set to nothing counts as not set.
+ * Trims white space around values; an empty variable counts as not set.
  * @param schema `envSchema`, or the part of `envVariables` that a command needs.
- * @throws EnvironmentError naming every variable that is missing or malformed.
+ * @throws EnvironmentError that names every missing or malformed variable.
  */
 export function parseEnv<Schema extends z.ZodObject>(
   record: Readonly<Record<string, string | undefined>>,
   schema: Schema,
 ): z.output<Schema> {
   const set = Object.entries(record)
-    // A secret out of a file often ends with a line feed.
+    // A secret from a file often ends with a line feed.
     .map(([name, value]) => [name, value?.trim() ?? ''] as const)
     .filter(([, value]) => value !== '');
   const result = schema.safeParse(Object.fromEntries(set));
@@ -59,9 +59,9 @@ function describe(name: string, issue: z.core.$ZodIssue, isSet: boolean): string
     WORKER_CONCURRENCY: 'must be a whole number from 0 to 100; 0 makes this process publish only',
     RETENTION_DAYS: 'must be a whole number of days from 3 to 36500',
     ADMIN_API_KEYS:
-      'must be keys of at least 24 characters, separated by commas, each perhaps after a name: alice:key',
+      'must be keys of at least 24 characters, separated by commas, each optionally after a name: alice:key',
     PORT: 'must be a port number from 0 to 65535',
   };
-  // A check of our own has a message of its own.
+  // Our own checks have their own messages.
   return `  ${name} ${issue.code === 'custom' ? issue.message : (expectations[name] ?? issue.message)}`;
 }

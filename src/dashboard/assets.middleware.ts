@@ -4,7 +4,7 @@ import { PageAssets } from './page-assets.js';
 
 const BEGIN = '/dashboard/assets/';
 
-/** Serves the files of the page. There is nothing secret in them, so they take no key. */
+/** Serves the page's files. They contain no secrets, so they need no key. */
 @Injectable()
 export class AssetsMiddleware implements NestMiddleware<Request, Response> {
   constructor(private readonly assets: PageAssets) {}
@@ -18,7 +18,7 @@ export class AssetsMiddleware implements NestMiddleware<Request, Response> {
     }
     const isGzipped = request.acceptsEncodings('gzip') !== false;
     if (isGzipped) response.setHeader('Content-Encoding', 'gzip');
-    // Express adds the ETag, by which a browser that asks again is answered 304.
+    // Express adds the ETag, so that a browser's next request is answered 304.
     response
       .setHeader('Content-Type', asset.type)
       .setHeader('Cache-Control', 'no-cache')

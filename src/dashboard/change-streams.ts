@@ -17,28 +17,28 @@ import {
 import { type AdminSession, AdminSessions } from '../operations/admin-sessions.js';
 import { Changes } from './changes.js';
 
-/** Each has a connection for itself, and a browser one for each page that somebody looks at. */
+/** Each stream has its own connection, and a browser opens one per visible page. */
 const MAXIMUM_STREAMS = 100;
 
-/** How long a stream may outlive the session that somebody signed out of. */
+/** How long a stream may outlive a session that was signed out of. */
 const LOOK_EVERY_MILLISECONDS = 2_000;
 
 const NONE = [new Set<string>()];
 
-/** Shorter than the time after which proxies take a silent connection for dead, usually a minute. */
+/** Shorter than the idle timeout of proxies, usually a minute. */
 const SIGN_OF_LIFE_MILLISECONDS = 20_000;
 
-/** After which a browser asks again where a stream has ended, in milliseconds. */
+/** After how long a browser reconnects when a stream has ended, in milliseconds. */
 const RETRY_MILLISECONDS = 2_000;
 
-/** What pages that are open listen to. */
+/** The event streams of open pages. */
 @Injectable()
 export class ChangeStreams {
   private open = 0;
 
-  /** Looked up once for all streams, on any replica that has some. */
+  /** Polled once for all streams, and only on replicas that have streams. */
   private readonly endedSessions = timer(0, LOOK_EVERY_MILLISECONDS).pipe(
-    // Without the database, the streams have nothing to tell.
+    // Without the database, there is nothing to stream.
     exhaustMap(() => defer(() => this.sessions.endedIds()).pipe(catchError(() => NONE))),
     share(),
   );
@@ -49,12 +49,12 @@ export class ChangeStreams {
   ) {}
 
   /**
-   * A stream that ends with the session, or with the service.
-   * @throws ServiceUnavailableException where there are too many.
+   * Opens a stream that ends with the session or the service.
+   * @throws ServiceUnavailableException if there are too many streams.
    */
   follow(session: AdminSession | null): Observable<MessageEvent> {
     if (this.open >= MAXIMUM_STREAMS) {
-      throw new ServiceUnavailableException('Too many pages are open; this one asks again by itself');
+      throw new ServiceUnavailableException('Too many pages are open; this one retries automatically');
     }
     const situations = this.changes.situations.pipe(
       map((situation): MessageEvent => ({ type: 'situation', data: situation, retry: RETRY_MILLISECONDS })),

@@ -16,7 +16,7 @@ export class ChangesController {
     private readonly sessions: AdminSessions,
   ) {}
 
-  /** Tells the page when there is something new. What it is, the page asks the API for. */
+  /** Signals changes to the page, which then asks the API for the data. */
   @Sse()
   follow(@Req() request: Request) {
     const session = this.sessions.read(request);

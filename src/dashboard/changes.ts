@@ -6,25 +6,25 @@ import { TwilioOutages } from '../twilio/twilio-outages.js';
 
 const LOOK_EVERY_MILLISECONDS = 2_000;
 
-/** What the page is told: whether the database answers, and a text that is another one once there is something new. */
+/** Whether the database answers, and a text that differs once there is something new. */
 export interface Situation {
   readonly database: 'up' | 'away';
   readonly version: string;
 }
 
-/** Looks for what is new, once for all pages that are open, and not at all while there is none. */
+/** Polls for changes, once for all open pages, and only while a page is open. */
 @Injectable()
 export class Changes implements OnModuleDestroy {
   private readonly logger = new Logger(Changes.name);
   private readonly ending = new ReplaySubject<void>(1);
   private version = '';
 
-  /** Emits when the service is about to end. */
+  /** Emits when the service is about to stop. */
   readonly end = this.ending.asObservable();
 
-  /** The situation now, and each other one from then on. */
+  /** The current situation, and every change of it. */
   readonly situations = timer(0, LOOK_EVERY_MILLISECONDS).pipe(
-    // While the database is slow to answer, it is not asked more.
+    // A slow database is not asked again before it answers.
     exhaustMap(() => this.look()),
     distinctUntilChanged((one, other) => one.database === other.database && one.version === other.version),
     takeUntil(this.ending),
@@ -55,8 +55,8 @@ export class Changes implements OnModuleDestroy {
 }
 
 /**
- * By the indexes on created_at, and sms_fallbacks_open_idx, which has few rows. What is committed out of turn can be
- * missed, so the page asks each minute, too.
+ * Uses the indexes on created_at, and sms_fallbacks_open_idx, which has few rows. It can miss rows that are committed
+ * out of order, so the page also reloads every minute.
  */
 const NEWEST = `
 with open as (

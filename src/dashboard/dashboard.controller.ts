@@ -35,11 +35,11 @@ export class DashboardController {
     private readonly sessions: AdminSessions,
   ) {}
 
-  /** The form for the key is nobody's secret, and no answer to a wrong key: 200. */
+  /** Answers 200 with the sign-in form, too: it is not secret, and no key was wrong. */
   @Get()
   @Header('Content-Type', 'text/html; charset=utf-8')
   async show(@Req() request: Request) {
-    // The page itself is no secret: without the database it says so, as the API does.
+    // The page itself is not secret. Without the database it says so, as the API does.
     const session = await this.sessions.find(request).catch(() => this.sessions.read(request));
     if (session !== null && session !== 'ended') return mainPage();
     return request.get('Sec-Fetch-Site') === 'cross-site' ? arrivalPage() : signInPage();

@@ -17,14 +17,14 @@ import { PageHeadersMiddleware } from './page-headers.middleware.js';
 
 const parseForm = urlencoded({ extended: false, limit: '4kb', parameterLimit: 10 });
 
-/** Reads a form with one key in it. */
+/** Reads a form that has one key. */
 function readForm(request: Request, response: Response, next: NextFunction): void {
   parseForm(request, response, (error?: unknown) => {
     next(error === undefined ? undefined : bodyProblem(error));
   });
 }
 
-/** The page at /dashboard, for people who would rather look than read. It shows what the operators' API answers. */
+/** The page at /dashboard. It shows what the operators' API answers. */
 @Module({
   controllers: [DashboardController, ChangesController],
   providers: [Changes, ChangeStreams, PageAssets],

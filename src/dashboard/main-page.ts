@@ -1,7 +1,7 @@
 import { LIBRARY_MODULES, MODULES } from './page-assets.js';
 import { classicScript, modulePreloads, moduleScript, pageFrame, stylesheet } from './page-frame.js';
 
-/** The page without what it shows: its scripts ask the API for that. */
+/** Renders the empty page; its scripts ask the API for the data. */
 export function mainPage(): string {
   return pageFrame(
     'Messages',
@@ -22,7 +22,7 @@ export function mainPage(): string {
       </nav>
     </header>
     <main id="main" tabindex="-1">
-      <noscript><p class="problem">This page needs JavaScript. Without it, ask the API at /api/v1.</p></noscript>
+      <noscript><p class="problem">This page needs JavaScript. Without it, use the API at /api/v1.</p></noscript>
       <div id="outages"></div>
       <div id="search"></div>
       <div id="journey"></div>

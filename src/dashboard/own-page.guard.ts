@@ -2,7 +2,7 @@ import { type CanActivate, type ExecutionContext, ForbiddenException, Injectable
 import type { Request } from 'express';
 import { isFromOwnPage } from '../operations/same-origin.js';
 
-/** Lets in forms of this service's own pages, and none of another site. */
+/** Accepts forms of this service's own pages only. */
 @Injectable()
 export class OwnPageGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {

@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 
-/** What `npm run build` makes of dashboard/. Jest runs src/ as it is, and then the compiled page is in dist/. */
+/** Where `npm run build` puts dashboard/. Jest runs src/ directly, and the compiled page is then in dist/. */
 const BUILT = ['../../dashboard/', '../../dist/dashboard/'].map((path) =>
   fileURLToPath(new URL(path, import.meta.url)),
 );
 
-/** The page's own modules; `main.js` is where it begins. answers.ts is none: it has types only. */
+/** The page's own modules; `main.js` is the entry. answers.ts is absent because it has types only. */
 export const MODULES = [
   'api.js',
   'connection-view.js',
@@ -41,7 +41,7 @@ export const MODULES = [
   'undelivered-view.js',
 ] as const;
 
-/** lit-html imports its own by addresses relative to each other, so they lie as in its package. */
+/** lit-html's modules import each other by relative URL, so they keep their package layout. */
 export const LIBRARY_MODULES = [
   'vendor/lit-html.js',
   'vendor/directive.js',
@@ -51,7 +51,7 @@ export const LIBRARY_MODULES = [
 
 const OWN_FILES = [...MODULES, 'arrival.js', 'sign-in.js', 'page.css', 'icon.svg'] as const;
 
-/** By the name under which each is served. */
+/** Library files by the name under which each is served. */
 const LIBRARY_FILES = {
   'vendor/lit-html.js': 'lit-html/lit-html.js',
   'vendor/directive.js': 'lit-html/directive.js',
@@ -73,12 +73,12 @@ export interface Asset {
   readonly gzipped: Buffer;
 }
 
-/** The files of the page: these and no others, read when somebody first asks for one. */
+/** Serves a closed list of page files; each is read on its first request. */
 @Injectable()
 export class PageAssets {
   private loaded: ReadonlyMap<string, Asset> | undefined;
 
-  /** @param name as in the page, e.g. `vendor/lit-html.js`. */
+  /** @param name as the page refers to it, e.g. `vendor/lit-html.js`. */
   find(name: string): Asset | undefined {
     this.loaded ??= load();
     return this.loaded.get(name);
@@ -104,7 +104,7 @@ function asset(name: string, content: Buffer): Asset {
   return { type, content, gzipped: gzipSync(content, { level: 9 }) };
 }
 
-/** Looked for where Node looks for packages. Node's own look-up would take lit-html's build for servers. */
+/** Searches node_modules as Node does. Node's own resolution would pick lit-html's server build. */
 function libraryFile(path: string): string {
   const [name = ''] = path.split('/');
   const folders = createRequire(import.meta.url).resolve.paths(name) ?? [];

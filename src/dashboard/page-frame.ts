@@ -1,6 +1,6 @@
 const ASSETS = '/dashboard/assets';
 
-/** @param head and @param body are markup of ours: nothing in them is escaped. */
+/** @param head and @param body are trusted markup and are not escaped. */
 export function pageFrame(title: string, head: string, body: string): string {
   return `<!doctype html>
 <html lang="en">
@@ -30,7 +30,7 @@ export function stylesheet(name: string): string {
   return `<link rel="stylesheet" href="${ASSETS}/${name}">`;
 }
 
-/** So that the browser need not find out by and by what imports what. */
+/** Preloads modules, so that the browser does not discover imports one by one. */
 export function modulePreloads(names: readonly string[]): string {
   return names.map((name) => `<link rel="modulepreload" href="${ASSETS}/${name}">`).join('\n    ');
 }

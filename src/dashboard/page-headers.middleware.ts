@@ -3,7 +3,7 @@ import type { NextFunction, Request, Response } from 'express';
 import { AdminAccess } from '../operations/admin-access.js';
 import { securityHeaders } from '../operations/security-headers.middleware.js';
 
-/** Lets the page run and show what this service itself serves, and nothing else. */
+/** Restricts the page to resources that this service itself serves. */
 @Injectable()
 export class PageHeadersMiddleware implements NestMiddleware<Request, Response> {
   private readonly setHeaders = securityHeaders(
@@ -14,7 +14,7 @@ export class PageHeadersMiddleware implements NestMiddleware<Request, Response> 
       connectSrc: ["'self'"],
       formAction: ["'self'"],
     },
-    // With no-referrer a browser would not tell a form's Origin, either.
+    // With no-referrer, browsers also omit the Origin of a form.
     'same-origin',
   );
 

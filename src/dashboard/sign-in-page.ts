@@ -1,8 +1,8 @@
 import { moduleScript, pageFrame } from './page-frame.js';
 
 /**
- * The form that asks for a key.
- * @param problem what was wrong with the one before, in words of ours; shown as it is.
+ * Renders the form that asks for a key.
+ * @param problem what was wrong with the previous key. A trusted text that is not escaped.
  */
 export function signInPage(problem?: string): string {
   const message = problem === undefined ? '' : `<p class="problem" id="problem" role="alert">${problem}</p>`;
@@ -13,7 +13,7 @@ export function signInPage(problem?: string): string {
     `<body class="sign-in">
     <main>
       <h1>Messages</h1>
-      <p>What became of each WhatsApp message, and of the SMS in its place.</p>
+      <p>What happened to each WhatsApp message and its fallback SMS.</p>
       <form method="post" action="/dashboard/login">
         <label for="key">Key</label>
         <input id="key" name="key" type="password" required autocomplete="current-password" autofocus${described}>
@@ -27,8 +27,8 @@ export function signInPage(problem?: string): string {
 }
 
 /**
- * For somebody who followed a link on another site, with whom no SameSite=Strict cookie comes along. The page asks for
- * itself once more, and then it does.
+ * A page for users who follow a link from another site, for which browsers withhold SameSite=Strict cookies. It reloads
+ * itself, and then the cookie is sent.
  */
 export function arrivalPage(): string {
   return pageFrame(

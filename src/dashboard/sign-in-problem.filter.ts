@@ -2,7 +2,7 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, HttpSta
 import type { Response } from 'express';
 import { signInPage } from './sign-in-page.js';
 
-/** Shows the form again, with what was wrong. */
+/** Shows the form again with the problem. */
 @Catch(HttpException)
 export class SignInProblemFilter implements ExceptionFilter<HttpException> {
   catch(exception: HttpException, host: ArgumentsHost): void {
@@ -15,10 +15,9 @@ export class SignInProblemFilter implements ExceptionFilter<HttpException> {
 
 function inWords(exception: HttpException, retryAfterSeconds: number): string {
   const known: Readonly<Record<number, string>> = {
-    [HttpStatus.UNAUTHORIZED]:
-      'This is none of the keys of this service. Look at ADMIN_API_KEYS in its environment.',
-    [HttpStatus.TOO_MANY_REQUESTS]: `There were too many wrong keys. The right one is let in at once; else wait ${retryAfterSeconds} seconds.`,
-    [HttpStatus.FORBIDDEN]: 'The form was sent from another site. Give the key here.',
+    [HttpStatus.UNAUTHORIZED]: 'Wrong key. See ADMIN_API_KEYS in the environment of the service.',
+    [HttpStatus.TOO_MANY_REQUESTS]: `Too many wrong keys. A valid key still works at once; otherwise wait ${retryAfterSeconds} seconds.`,
+    [HttpStatus.FORBIDDEN]: 'The form was sent from another site. Enter the key here.',
   };
   return known[exception.getStatus()] ?? exception.message;
 }

@@ -3,7 +3,7 @@ import { DataSource } from 'typeorm';
 import { JOB_QUEUE_SCHEMA } from './domain-event-job.js';
 
 export interface JobQueueState {
-  /** Jobs whose time has come and that no worker has, or only one that must have died. */
+  /** Jobs that are due and that no worker has taken, or only one that must have died. */
   readonly waiting: number;
   /** Those of them that have been waiting for more than two minutes: while a worker is well, none does. */
   readonly overdue: number;

@@ -5,21 +5,21 @@ import { DataSource } from 'typeorm';
 import { onMeasured } from '../measurements/measurements.js';
 import { type HealthModuleOptions, MODULE_OPTIONS_TOKEN } from './health.module-definition.js';
 
-/** How long an answer is good for, in milliseconds: however many ask, there is one commit a second at the most. */
+/** How long an answer is reused, in milliseconds. It limits the check to one commit a second. */
 const ANSWER_LIFE_MILLISECONDS = 1_000;
 
 const CHECK_LIMIT_MILLISECONDS = 4_000;
 const END_LIMIT_MILLISECONDS = 1_000;
 
-/** How long no commit is tried after callbacks met a full disk, in milliseconds. */
+/** How long to report a full disk without trying a commit, after callbacks met one; in milliseconds. */
 const REFUSED_MILLISECONDS = 5_000;
 
-/** SQLSTATEs of a full disk, of other failures of the operating system, and of corrupted data: a tiny commit may succeed. */
+/** SQLSTATEs of a full disk, other system errors, and corrupted data, in spite of which a tiny commit may succeed. */
 const DISK_FAILURE = /^(53100|58|XX)/;
 
 const TOO_MANY_CONNECTIONS = '53300';
 
-/** It takes no page more, and always writes: PostgreSQL reuses the space of the row's earlier versions. */
+/** Needs no new page and always writes: PostgreSQL reuses the space of the row's earlier versions. */
 const COMMIT = `
 insert into whatsapp_sms_fallback_heartbeat (committed_at) values (now())
     on conflict (only_row) do update set committed_at = excluded.committed_at`;
@@ -30,9 +30,9 @@ update whatsapp_sms_fallback_heartbeat
    set padding = (select string_agg(md5(random()::text), '') from generate_series(1, 2000))`;
 
 /**
- * Whether an event could be committed now, by a commit of a row of its own. Not by one of the pool's connections, which may
- * all be busy with something else, e.g. waiting for the application's locks. At first, and after an event could not be
- * stored, all that an event takes is rehearsed, as callbacks do it.
+ * Checks that an event could be committed now, by committing a row of its own. It uses a connection outside the pool,
+ * whose connections may all be busy, e.g. waiting for the application's locks. At first, and after an event could not
+ * be stored, it rehearses everything that an event takes, as callbacks do it.
  */
 @Injectable()
 export class CommitCheck implements OnApplicationShutdown {
@@ -41,7 +41,7 @@ export class CommitCheck implements OnApplicationShutdown {
   private current: Promise<string | null> | undefined;
   private isDown = false;
   private refused: { readonly code: string; readonly at: number } | undefined;
-  /** How often events were refused; and until which of them all was well again. */
+  /** How often events were refused, and up to which refusal all is well again. */
   private refusals = 1;
   private rehearsed = 0;
 
@@ -59,7 +59,7 @@ export class CommitCheck implements OnApplicationShutdown {
     this.ended();
   }
 
-  /** @returns why nothing can be committed, in a sentence without names or addresses; null if it can. */
+  /** @returns why nothing can be committed, in a sentence without names or addresses; null if all is well. */
   problem(): Promise<string | null> {
     this.current ??= this.check().finally(() => {
       setTimeout(() => (this.current = undefined), ANSWER_LIFE_MILLISECONDS).unref();
@@ -95,7 +95,7 @@ export class CommitCheck implements OnApplicationShutdown {
       });
     } catch (error) {
       if (codeOf(error) !== TOO_MANY_CONNECTIONS) throw error;
-      // Those that the service has already may do.
+      // The service's existing connections may still work.
       await withinLimit(this.dataSource.query(COMMIT));
     }
     if (this.rehearsed < refusals) await withinLimit(this.options.rehearse());
@@ -110,7 +110,7 @@ async function tryToGrow(client: Client): Promise<void> {
   await client.query('rollback');
 }
 
-/** What is not done in time is cancelled by the client's `end()`: PostgreSQL would wait on, e.g. for a standby. */
+/** The client's `end()` cancels work that exceeds the limit: PostgreSQL would keep waiting, e.g. for a standby. */
 async function withConnection(options: PoolConfig, work: (client: Client) => Promise<void>): Promise<void> {
   const client = new ((options.Client ?? Client) as typeof Client)(options);
   client.on('error', () => undefined);
@@ -128,7 +128,7 @@ async function withinLimit<Result>(work: Promise<Result>): Promise<Result> {
   return work;
 }
 
-/** @returns whether it has come to an end, good or bad. */
+/** @returns whether the work has settled in time. */
 async function within(milliseconds: number, work: Promise<unknown>): Promise<boolean> {
   const ended = new AbortController();
   const limit = delay(milliseconds, false, { signal: ended.signal, ref: false });
@@ -150,7 +150,7 @@ function codeOf(error: unknown): string | undefined {
 
 const UNANSWERED = 'The database cannot be reached, or does not confirm a commit in time.';
 
-/** SQLSTATEs, and what they mean for whoever asks whether the service is ready. */
+/** SQLSTATEs, and what they mean for readiness. */
 const EXPLANATIONS: readonly (readonly [RegExp, string])[] = [
   [/^25006$/, 'The database is read-only: a standby, or a server that is closed for writing.'],
   [/^53100$/, "The database's disk is full."],

@@ -9,13 +9,13 @@ export class HealthController {
     private readonly dispatcher: DomainEventDispatcher,
   ) {}
 
-  /** Whether the process answers at all. */
+  /** Answers 200 while the process is alive. */
   @Get('live')
   live() {
     return { status: 'ok' };
   }
 
-  /** Whether it can do its work: 200, or 503 with what is down, and why. */
+  /** Answers 200 if the service can work, else 503 with what is down and why. */
   @Get('ready')
   async ready() {
     const problem = await this.commits.problem();

@@ -4,7 +4,7 @@ import type { PoolConfig } from 'pg';
 export interface HealthModuleOptions {
   /** The database that events are committed to. Its `Client` is used for one connection at a time. */
   connection: PoolConfig;
-  /** Does what an event takes, and takes it back. @throws what keeps events from being stored. */
+  /** Does what storing an event takes, and rolls it back. @throws the error that keeps events from being stored. */
   rehearse: () => Promise<void>;
 }
 

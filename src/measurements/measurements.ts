@@ -1,8 +1,8 @@
 import { type Channel, channel, subscribe, unsubscribe } from 'node:diagnostics_channel';
 
-/** What features tell of their work for somebody to measure, by name. */
+/** What features report about their work for metrics, by name. */
 export interface Measurements {
-  /** A request to the webhook has its answer. `channel` and `status` are null where nobody vouches for them. */
+  /** A request to the webhook was answered. `channel` and `status` are null if they are not authenticated. */
   'callback.answered': {
     readonly channel: string | null;
     readonly status: string | null;
@@ -12,18 +12,18 @@ export interface Measurements {
   'events.committed': { readonly events: number };
   /** PostgreSQL refused to write events, with this SQLSTATE. */
   'events.refused': { readonly code: string };
-  /** A fallback is at an end. */
+  /** A fallback has ended. */
   'sms_fallback.ended': {
     readonly state: 'sent' | 'skipped' | 'failed';
     readonly reason: string | null;
-    /** From the callback to the SMS; null where there is none, or where an operator had it tried again. */
+    /** From the callback to the SMS; null without an SMS, or after a retry by an operator. */
     readonly secondsFromCallback: number | null;
   };
 }
 
 const PREFIX = 'whatsapp-sms-fallback:';
 
-/** To look one up takes longer than to tell it something. */
+/** Kept here because looking up a channel takes longer than publishing to it. */
 const channels: Readonly<Record<keyof Measurements, Channel>> = {
   'callback.answered': channel(`${PREFIX}callback.answered`),
   'events.committed': channel(`${PREFIX}events.committed`),
@@ -31,12 +31,12 @@ const channels: Readonly<Record<keyof Measurements, Channel>> = {
   'sms_fallback.ended': channel(`${PREFIX}sms_fallback.ended`),
 };
 
-/** Tells it to whoever listens in this process. Where nobody does, this costs next to nothing. */
+/** Publishes a measurement to the listeners in this process. Without one, it costs next to nothing. */
 export function measured<Name extends keyof Measurements>(name: Name, value: Measurements[Name]): void {
   channels[name].publish(value);
 }
 
-/** A listener must be quick, and must not throw. @returns what ends the listening. */
+/** Subscribes a listener, which must be quick and must not throw. @returns a function that unsubscribes it. */
 export function onMeasured<Name extends keyof Measurements>(
   name: Name,
   listener: (value: Measurements[Name]) => void,

@@ -1,9 +1,9 @@
 /**
- * What the service does with the application's tables, and what it means when they refuse it. The statements are here so that
- * the checks before the start try the very same ones.
+ * The statements on the application's tables, and explanations for their errors. They are here so that the checks
+ * before the start run the same statements.
  */
 
-/** Parameters: conversation, SID, text, status. A repeat changes nothing. */
+/** Parameters: conversation, SID, text, status. Idempotent. */
 export const INSERT_SMS_MESSAGE = `
 insert into messages (conversation_id, twilio_sid, direction, channel, body, status)
 values ($1, $2, 'outbound', 'sms', $3, $4)
@@ -27,15 +27,15 @@ select message.id::text as id, message.body::text as body, message.conversation_
  cross join lateral (select to_jsonb(message)) as optional (columns)
  where message.twilio_sid = $1`;
 
-/** Why a table of the application refuses a statement, and what its owner can do about it. */
+/** Why a table of the application rejects a statement, and what its owner can do. */
 export interface Refusal {
   readonly found: string;
   readonly remedy: string;
-  /** `table.column` where it is one that must not be null. */
+  /** `table.column` if the column must not be null. */
   readonly requiredColumn?: string;
 }
 
-/** The fields of PostgreSQL's error that name what refuses. `detail` is left out: it has the row's values. */
+/** The fields of PostgreSQL's error that name the cause. `detail` is left out: it has the row's values. */
 interface DatabaseProblem {
   readonly code: string;
   readonly message: string;
@@ -46,8 +46,8 @@ interface DatabaseProblem {
 }
 
 /**
- * Of an error of PostgreSQL, or TypeORM's error about one.
- * @returns null where it may pass by itself: a lock, a time limit, a deadlock, a connection that broke.
+ * Explains an error of PostgreSQL, or TypeORM's error about one.
+ * @returns null if the cause may be temporary: a lock, a time limit, a deadlock, a broken connection.
  */
 export function refusalOf(error: unknown): Refusal | null {
   const problem = databaseProblem(error);
@@ -56,9 +56,9 @@ export function refusalOf(error: unknown): Refusal | null {
 }
 
 /**
- * All but what is named here, since a trigger may raise any SQLSTATE, one of its own too: 08 and 57 connections and limits, 25
- * a server that cannot write, 40 deadlocks, 53 and 58 the server's disk and memory, XX its internal errors, 55006 and 55P03
- * locks. Source: PostgreSQL, appendix A.
+ * Whether an error is lasting. Only temporary SQLSTATEs are listed, because a trigger may raise any other, even one of
+ * its own: 08 and 57 connections and limits, 25 a server that cannot write, 40 deadlocks, 53 and 58 the server's disk
+ * and memory, XX internal errors, 55006 and 55P03 locks. Source: PostgreSQL, appendix A.
  */
 function isLasting(code: string): boolean {
   return !/^(08|25|40|53|57|58|XX)/.test(code) && code !== '55006' && code !== '55P03';
@@ -71,7 +71,7 @@ const EXPLANATIONS: Readonly<Record<string, (problem: DatabaseProblem) => Refusa
     found: `${columnOf(problem)} is NOT NULL and the service does not fill it`,
     remedy: `Give it a default (alter table ${tableOf(problem)} alter column ${identifier(problem.column)} set default …), let it be null, or fill it in a trigger before insert`,
   }),
-  // check_violation; without a constraint, no partition takes the row
+  // check_violation; without a constraint name, no partition accepts the row
   '23514': (problem) =>
     problem.constraint === undefined
       ? inGeneral(problem)
@@ -82,7 +82,7 @@ const EXPLANATIONS: Readonly<Record<string, (problem: DatabaseProblem) => Refusa
   '23503': (problem) => constrained(problem, 'foreign key', 'Let it be null, or drop the constraint'),
   '23505': (problem) => constrained(problem, 'unique constraint', 'Only twilio_sid may be unique: drop it'),
   '23P01': (problem) => constrained(problem, 'exclusion constraint', 'Drop it'),
-  // insufficient_privilege: of a table, of a sequence, or by row-level security
+  // insufficient_privilege: on a table, on a sequence, or by row-level security
   '42501': (problem) => ({
     found: problem.message,
     remedy: problem.message.includes('row-level security')
@@ -120,7 +120,9 @@ function constrained(problem: DatabaseProblem, kind: string, remedy: string): Re
   };
 }
 
-/** E.g. what a trigger raises; the first line of the context has the trigger's function. */
+/**
+ * Explains any other error, e.g. one that a trigger raises. The first line of the context names the trigger's function.
+ */
 function inGeneral({ message, where }: DatabaseProblem): Refusal {
   const [context = ''] = (where ?? '').split('\n');
   const origin = /^PL\/pgSQL function .* line \d+/.exec(context)?.[0];
@@ -139,7 +141,7 @@ function columnOf(problem: DatabaseProblem): string {
   return `${tableOf(problem)}.${identifier(problem.column)}`;
 }
 
-/** As SQL has to name it. */
+/** Formats an identifier as SQL needs it. */
 export function identifier(name = '…'): string {
   return /^[a-z_…][a-z0-9_$]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }
@@ -154,18 +156,18 @@ function databaseProblem(error: unknown): DatabaseProblem | null {
 const TOLD_FOR_MILLISECONDS = 60 * 60_000;
 const MOST_REASONS = 20;
 
-/** The reasons that the log has: one line for each and hour, however many rows are refused. */
+/** Limits the log to one line per reason and hour, however many rows are refused. */
 export class ToldReasons {
   private readonly reasons = new Set<string>();
   private since = Date.now();
 
-  /** @returns whether it is to be told now. */
+  /** @returns whether to log the reason now. */
   add(reason: string): boolean {
     if (Date.now() - this.since > TOLD_FOR_MILLISECONDS) {
       this.reasons.clear();
       this.since = Date.now();
     }
-    // A trigger may raise another text each time.
+    // A trigger may raise a different text each time.
     if (this.reasons.size >= MOST_REASONS) return false;
     const isNew = !this.reasons.has(reason);
     this.reasons.add(reason);

@@ -1,6 +1,6 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
 
-/** A business that writes to people. The application's own table, of which these columns are needed. */
+/** A business that writes to people. The application's own table; the service needs these columns. */
 @Entity('companies')
 export class Company {
   @PrimaryGeneratedColumn('uuid', { primaryKeyConstraintName: 'companies_pkey' })
@@ -9,7 +9,7 @@ export class Company {
   @Column('text', { nullable: true })
   name!: string | null;
 
-  /** Sender of the company's SMS, in E.164. */
+  /** The sender of the company's SMS, in E.164. */
   @Column('text', { name: 'phone_number', nullable: true })
   phoneNumber!: string | null;
 }

@@ -1,7 +1,7 @@
 import { Column, Entity, Index, JoinColumn, ManyToOne, PrimaryGeneratedColumn } from 'typeorm';
 import { Company } from './company.entity.js';
 
-/** A company's messages with one person. The application's own table, of which these columns are needed. */
+/** A company's messages with one person. The application's own table; the service needs these columns. */
 @Entity('conversations')
 @Index('conversations_company_id_idx', ['companyId'])
 export class Conversation {

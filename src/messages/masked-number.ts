@@ -1,13 +1,13 @@
-/** A telephone number in E.164, or as people write one that begins with its country code. */
+/** A phone number in E.164, or with its country code and the usual separators. */
 const NUMBER_IN_TEXT = /\+\d(?:[\s().-]{0,2}\d){5,14}/g;
 
-/** A WhatsApp user ID: the country, `ENT.` for a parent business's, and what belongs to the person. */
+/** A WhatsApp user ID: the country, `ENT.` if it is a parent business's, and the person's part. */
 const USER_ID = /^([A-Z]{2}\.(?:ENT\.)?)([A-Za-z0-9]{1,128})$/;
 
-/** A user ID has many digits; a short word after a dot is no ID. */
+/** A user ID has many digits; a short word after a dot is not an ID. */
 const USER_ID_IN_TEXT = /\b[A-Z]{2}\.(?:ENT\.)?(?=[A-Za-z]*\d)[A-Za-z0-9]{8,128}\b/g;
 
-/** Every digit but the last four as `*`: `+*******4567`. Of a WhatsApp user ID every letter, too: `US.****4567`. */
+/** Masks all digits but the last four: `+*******4567`. In a WhatsApp user ID, letters too: `US.****4567`. */
 export function maskNumber(number: string): string {
   const [, country, person] = USER_ID.exec(number) ?? [];
   if (country !== undefined && person !== undefined) return country + person.replace(/.(?=.{4})/g, '*');
@@ -19,10 +19,10 @@ export function maskNumbersIn(text: string): string {
   return text.replace(NUMBER_IN_TEXT, maskNumber).replace(USER_ID_IN_TEXT, maskNumber);
 }
 
-/** An international number without its plus, as WhatsApp's parameters have it. Shorter ones may be times or codes. */
+/** An international number without a plus, as in WhatsApp's parameters. Shorter ones may be times or codes. */
 const BARE_NUMBER = /^\d{11,15}$/;
 
-/** A copy of a JSON value with the international numbers in its texts masked. */
+/** Copies a JSON value with the international numbers in its strings masked. */
 export function maskDeep<Value>(value: Value): Value;
 export function maskDeep(value: unknown): unknown {
   if (typeof value === 'string') return BARE_NUMBER.test(value) ? maskNumber(value) : maskNumbersIn(value);
@@ -35,7 +35,7 @@ export function maskDeep(value: unknown): unknown {
 
 type Mask = (value: string | null) => string | null;
 
-/** What stands for a number, and for a text in which there may be some. */
+/** Masks for a number and for a text that may contain numbers. */
 export function masks(showNumbers: boolean): { readonly number: Mask; readonly text: Mask } {
   if (showNumbers) return { number: (value) => value, text: (value) => value };
   return {

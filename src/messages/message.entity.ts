@@ -10,7 +10,7 @@ import {
 } from 'typeorm';
 import { Conversation } from './conversation.entity.js';
 
-/** A message that was sent or received. The application's own table, of which these columns are needed. */
+/** A message that was sent or received. The application's own table; the service needs these columns. */
 @Entity('messages')
 @Unique('messages_twilio_sid_key', ['twilioSid'])
 @Index('messages_created_at_idx', ['createdAt'])

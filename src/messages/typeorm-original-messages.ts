@@ -18,8 +18,8 @@ interface Row {
 }
 
 /**
- * The tables of the application. Columns that it may have besides the required ones are read where they exist:
- * `messages.to_number`, `content_sid` and `content_variables`.
+ * Reads the application's tables, including the optional columns `messages.to_number`, `content_sid` and
+ * `content_variables` if they exist.
  */
 @Injectable()
 export class TypeOrmOriginalMessages extends OriginalMessages {
@@ -40,10 +40,10 @@ export class TypeOrmOriginalMessages extends OriginalMessages {
   }
 }
 
-/** The zone in which a time is the latest. */
+/** The time zone in which a local time is the latest. */
 const LATEST_ZONE = '-12:00';
 
-/** A time without a zone may be meant in any: then it is read as late as possible, so that nothing counts as too old. */
+/** A time without a zone may be in any zone. It is read as late as possible, so that no message counts as too old. */
 function readTime(text: string | null): Date | null {
   const [, time, zone = LATEST_ZONE] =
     /^([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+)([+-][0-9:]+|Z)?$/.exec(text ?? '') ?? [];
@@ -52,7 +52,7 @@ function readTime(text: string | null): Date | null {
   return Number.isNaN(date.getTime()) ? null : date;
 }
 
-/** Twilio takes them as a JSON object of texts. */
+/** Twilio expects a JSON object of strings. */
 function readVariables(text: string | null): Record<string, string> | null {
   if (text === null) return null;
   try {

@@ -14,15 +14,15 @@ import { AdminSessions } from './admin-sessions.js';
 import { maySessionSpeakFor } from './same-origin.js';
 
 /**
- * How a key may be given. Browsers can ask a person for a password (Basic), but send it along unasked ever after; the
- * cookie of a session goes along with what this service's own pages ask for.
+ * How a caller may send a key. Browsers can prompt for a password (Basic), but then send it with every request. A
+ * session's cookie goes with the requests of this service's own pages.
  */
 export type Scheme = 'Bearer' | 'Basic' | 'Session';
 
 /**
- * Lets in who has one of the keys. A valid key is never limited: behind a proxy all have one address, and whoever guesses
- * there would lock everybody out. So the limit for wrong ones spares the log and slows nobody down who guesses: what keeps
- * those out is the length of the keys.
+ * Admits callers with one of the keys. Valid keys are never limited: behind a proxy all callers share one address, and
+ * one guesser would lock everybody out. So the limit for wrong keys only spares the log. What defeats guessing is the
+ * length of the keys.
  */
 @Injectable()
 export class AdminAccess {
@@ -35,8 +35,8 @@ export class AdminAccess {
   ) {}
 
   /**
-   * @returns a name for the caller's key that can stand in a log.
-   * @throws HttpException 404 where no key is configured, 401 without a valid one, 429 after too many of those, 403 for a
+   * @returns a name for the caller's key that is safe to log.
+   * @throws HttpException 404 if no key is configured, 401 without a valid one, 429 after too many of those, 403 for a
    * session that another site uses.
    */
   async admit(request: Request, response: Response, schemes: readonly Scheme[]): Promise<string> {
@@ -45,7 +45,7 @@ export class AdminAccess {
     if (given !== null) return this.admitKey(given, request, response, schemes);
     const session = schemes.includes('Session') ? await this.sessions.find(request) : null;
     if (session === null) return this.refuse('there is no key', request, response, schemes);
-    // The page of somebody who went home asks on. That is no guess, so it is not counted.
+    // A page that stays open keeps asking after its session ends. That is not a guess, so it is not counted.
     if (session === 'ended') throw unauthorized(response, schemes, 'The session has ended: sign in again');
     if (!maySessionSpeakFor(request)) {
       throw new ForbiddenException('A session is for the pages of this service only');
@@ -53,7 +53,7 @@ export class AdminAccess {
     return session.keyName;
   }
 
-  /** The same for a key that came another way, e.g. in a form. */
+  /** Admits a key that came another way, e.g. in a form. */
   async admitKey(
     key: string,
     request: Request,
@@ -65,8 +65,8 @@ export class AdminAccess {
   }
 
   /**
-   * As Nest answers where there is no route: nobody shall learn that there could be one.
-   * @throws NotFoundException where no key is configured.
+   * Answers like Nest for an unknown route, to hide that the route exists.
+   * @throws NotFoundException if no key is configured.
    */
   hideWithoutKeys(request: Request): void {
     if (this.keys.areConfigured) return;
@@ -98,7 +98,7 @@ function unauthorized(response: Response, schemes: readonly Scheme[], message: s
   return new UnauthorizedException(message);
 }
 
-/** @returns null where the header has none in one of these schemes. */
+/** @returns null if the header has no key in one of these schemes. */
 function givenKey(header: string, schemes: readonly Scheme[]): string | null {
   const [, scheme = '', value = ''] = /^(\S+) +(\S+) *$/.exec(header) ?? [];
   const known = schemes.find((name) => name.toLowerCase() === scheme.toLowerCase());
@@ -106,11 +106,11 @@ function givenKey(header: string, schemes: readonly Scheme[]): string | null {
     case 'Bearer':
       return value;
     case 'Basic':
-      // The user's name is of no matter.
+      // The user name is ignored.
       return Buffer.from(value, 'base64')
         .toString('utf8')
         .replace(/^[^:]*:/, '');
-    // It has no header of this kind.
+    // A session uses no Authorization header.
     case 'Session':
     case undefined:
       return null;

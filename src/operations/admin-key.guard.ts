@@ -3,11 +3,11 @@ import type { Request, Response } from 'express';
 import { AdminAccess } from './admin-access.js';
 
 export interface AdminRequest extends Request {
-  /** A name for the caller's key that can stand in a log. Set by AdminKeyGuard. */
+  /** A name for the caller's key that is safe to log. Set by AdminKeyGuard. */
   adminKeyName?: string;
 }
 
-/** Lets in `Authorization: Bearer <one of the keys>`, and the session of a page of this service. */
+/** Admits `Authorization: Bearer <one of the keys>`, and the session of a page of this service. */
 @Injectable()
 export class AdminKeyGuard implements CanActivate {
   constructor(private readonly access: AdminAccess) {}

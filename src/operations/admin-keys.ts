@@ -3,12 +3,12 @@ import { createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { MODULE_OPTIONS_TOKEN, type OperationsModuleOptions } from './operations.module-definition.js';
 
 interface AdminKey {
-  /** Can stand in a log: the name that the operator gave, else the beginning of the digest. */
+  /** Safe to log: the name that the operator gave, else the beginning of the digest. */
   readonly name: string;
   readonly digest: Buffer;
 }
 
-/** The keys of the operators. Only their digests are kept. */
+/** The operators' keys. Only their digests are kept. */
 @Injectable()
 export class AdminKeys {
   private readonly keys: readonly AdminKey[];
@@ -22,8 +22,8 @@ export class AdminKeys {
   }
 
   /**
-   * Takes the same time for every candidate, so that nothing can be learned from it.
-   * @returns the name of the key; null if it is none of the keys.
+   * Finds a key in constant time, so that timing reveals nothing.
+   * @returns the name of the key; null for a wrong key.
    */
   identify(candidate: string): string | null {
     const digest = digestOf(candidate);
@@ -32,7 +32,7 @@ export class AdminKeys {
   }
 
   /**
-   * Signs with the key of that name, so that every replica can check it, and nobody can any more once the key is gone.
+   * Signs with the key of that name, so that every replica can verify it until the key is removed.
    * @returns null if there is no such key.
    */
   sign(keyName: string, text: string): Buffer | null {
@@ -43,7 +43,7 @@ export class AdminKeys {
   }
 }
 
-/** `key`, or `name:key`. A key may contain a colon itself, so the whole text is let in under the same name. */
+/** Parses `key` or `name:key`. A key may contain a colon itself, so the whole text is also a key of that name. */
 function parse(text: string): AdminKey[] {
   const whole = digestOf(text);
   const [, name, key] = /^([\w-]{1,32}):(.+)$/.exec(text) ?? [];
@@ -56,7 +56,7 @@ function parse(text: string): AdminKey[] {
   ];
 }
 
-/** Of one length for all keys, which timingSafeEqual needs. */
+/** The digest has the same length for all keys, which timingSafeEqual needs. */
 function digestOf(key: string): Buffer {
   return createHash('sha256').update(key).digest();
 }

@@ -6,7 +6,7 @@ import { AdminKeys } from './admin-keys.js';
 
 const COOKIE = 'whatsapp_sms_fallback_session';
 
-/** What a cookie's value is made of: the name of a key, the end of the session in seconds, its id, and a signature. */
+/** The parts of a cookie's value: the key's name, the end of the session in seconds, its id, and a signature. */
 const VALUE = new RegExp(
   `(?:^|; *)${COOKIE}=(([\\w-]{1,32})\\.(\\d{1,11})\\.([\\w-]{16}))\\.([\\w-]{43})(?:;|$)`,
 );
@@ -14,17 +14,17 @@ const VALUE = new RegExp(
 /** A working day, in milliseconds. */
 const SESSION_LASTS = 12 * 3_600_000;
 
-/** Somebody who gave a key in a form, and whose browser is remembered by a cookie since. */
+/** The session of a browser whose user gave a key in a form, remembered by a cookie. */
 export interface AdminSession {
-  /** A name for the key that can stand in a log. */
+  /** A name for the key that is safe to log. */
   readonly keyName: string;
   readonly endsAt: Date;
   readonly id: string;
 }
 
 /**
- * Sessions are signed cookies, which any replica takes. They end after twelve hours, when their key is removed, or by signing
- * out: `ended_sessions` has those until their time is over.
+ * Sessions are signed cookies that any replica accepts. They end after twelve hours, when their key is removed, or by
+ * signing out. `ended_sessions` keeps signed-out sessions until they would expire.
  */
 @Injectable()
 export class AdminSessions {
@@ -33,7 +33,7 @@ export class AdminSessions {
     private readonly dataSource: DataSource,
   ) {}
 
-  /** @param keyName of the key that was given. */
+  /** @param keyName the name of the key that was given. */
   begin(keyName: string, request: Request, response: Response): void {
     const endsAt = new Date(Date.now() + SESSION_LASTS);
     response.cookie(
@@ -47,8 +47,8 @@ export class AdminSessions {
   }
 
   /**
-   * A copy is of no use any more, and then the browser forgets it.
-   * @throws QueryFailedError when that cannot be kept: the browser has it still, to try again.
+   * Ends the session, so that copies of the cookie become useless, and then clears the cookie.
+   * @throws QueryFailedError if that cannot be stored. The browser keeps the cookie and can try again.
    */
   async end(request: Request, response: Response): Promise<void> {
     const session = this.read(request);
@@ -65,8 +65,8 @@ export class AdminSessions {
   }
 
   /**
-   * @returns null for none, and for one that this service has not signed with one of its keys.
-   * @throws QueryFailedError when the database cannot say whether somebody signed out.
+   * @returns null without a session, and for one that this service has not signed with one of its keys.
+   * @throws QueryFailedError if the database cannot say whether the session was signed out.
    */
   async find(request: Request): Promise<AdminSession | 'ended' | null> {
     const session = this.read(request);
@@ -77,25 +77,25 @@ export class AdminSessions {
     return rows.length > 0 ? 'ended' : session;
   }
 
-  /** The ids of the sessions that somebody signed out of. */
+  /** Lists the ids of sessions that were signed out. */
   async endedIds(): Promise<ReadonlySet<string>> {
     const rows = await this.dataSource.query<{ id: string }[]>('select id from ended_sessions');
     return new Set(rows.map(({ id }) => id));
   }
 
-  /** As find(), without a look at who signed out. */
+  /** Like find(), but does not check for signed-out sessions. */
   read(request: Request): AdminSession | 'ended' | null {
     const [, text = '', keyName = '', seconds = '', id = '', signature = ''] =
       VALUE.exec(request.get('Cookie') ?? '') ?? [];
     const expected = this.sign(keyName, text);
-    // As texts, because the last letter of two can differ and stand for the same bytes.
+    // Compares texts, because different last letters can encode the same bytes.
     if (expected?.length !== signature.length) return null;
     if (!timingSafeEqual(Buffer.from(expected), Buffer.from(signature))) return null;
     const endsAt = new Date(Number(seconds) * 1000);
     return endsAt.getTime() > Date.now() ? { keyName, endsAt, id } : 'ended';
   }
 
-  /** @throws Error where there is no key of that name. */
+  /** @throws Error if there is no key of that name. */
   cookieValue({ keyName, endsAt, id }: AdminSession): string {
     const text = `${keyName}.${Math.floor(endsAt.getTime() / 1000)}.${id}`;
     const signature = this.sign(keyName, text);
@@ -109,7 +109,7 @@ export class AdminSessions {
 }
 
 function attributes(request: Request): CookieOptions {
-  // A proxy that ends TLS may tell nothing of it, but the form's Origin is how the browser itself came here.
+  // A proxy that terminates TLS may not say so, but the form's Origin is the scheme that the browser used.
   const isSecure = request.secure || request.get('Origin')?.startsWith('https:') === true;
   return { httpOnly: true, sameSite: 'strict', secure: isSecure, path: '/' };
 }

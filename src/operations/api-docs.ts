@@ -10,9 +10,8 @@ import { securityHeaders } from './security-headers.middleware.js';
 const PATH = 'api/docs';
 
 /**
- * The API's description, made from the code: a page at /api/docs, and OpenAPI at /api/docs-json. A browser cannot send a
- * Bearer token of its own accord, so a person may give the key as the password of its dialogue (Basic) here, where there
- * is only something to read.
+ * Serves the API's description, generated from the code: a page at /api/docs, and OpenAPI at /api/docs-json. A browser
+ * cannot send a Bearer token by itself, so these read-only routes also accept the key as a password (Basic).
  */
 export function setUpApiDocs(app: NestExpressApplication): void {
   if (!app.get(AdminKeys, { strict: false }).areConfigured) return;
@@ -29,7 +28,7 @@ export function setUpApiDocs(app: NestExpressApplication): void {
   });
 }
 
-/** Swagger UI has style elements in its page, but no script. */
+/** Swagger UI's page has inline styles, but no inline scripts. */
 const docsHeaders = securityHeaders({
   scriptSrc: ["'self'"],
   styleSrc: ["'self'", "'unsafe-inline'"],
@@ -40,7 +39,7 @@ const docsHeaders = securityHeaders({
 function describe(app: NestExpressApplication): OpenAPIObject {
   const config = new DocumentBuilder()
     .setTitle('whatsapp-sms-fallback')
-    .setDescription('For the operators: what became of each message, and why.')
+    .setDescription('For operators: what happened to each message, and why.')
     .setVersion('1')
     .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'one of ADMIN_API_KEYS' })
     .build();
@@ -51,7 +50,7 @@ function describe(app: NestExpressApplication): OpenAPIObject {
   });
 }
 
-/** Times are dates here, and text in JSON. */
+/** Times are dates in the code and strings in JSON. */
 function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): unknown {
   return z.toJSONSchema(schema, {
     target: 'openapi-3.0',

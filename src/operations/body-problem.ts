@@ -7,8 +7,8 @@ import {
 } from '@nestjs/common';
 
 /**
- * What a parser of Express refuses, without a word of the body: its error has the whole body, and V8's message about JSON
- * quotes from it. A body may have a telephone number in it, or a key.
+ * Converts an error of Express's body parsers without quoting the body, which may contain a phone number or a key:
+ * their error has the whole body, and V8's message about JSON quotes from it.
  */
 export function bodyProblem(error: unknown): HttpException {
   switch ((error as { status?: unknown } | null)?.status) {

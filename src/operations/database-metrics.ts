@@ -8,10 +8,10 @@ import { IS_OPEN, IS_OVERDUE } from '../fallback/sms-fallback-state.js';
 import { type Outage, TwilioOutages } from '../twilio/twilio-outages.js';
 import { PREFIX } from './metric-prefix.js';
 
-/** More open fallbacks are not counted; then there is a reason to look anyway. */
+/** Counting stops here: so many open fallbacks need attention anyway. */
 const COUNTED_FALLBACKS = 100_000;
 
-/** What is asked of node-postgres' pool, which TypeORM does not type. */
+/** The fields that are read of node-postgres' pool, which TypeORM does not type. */
 const pooled = z.object({
   master: z.object({ totalCount: z.number(), idleCount: z.number(), waitingCount: z.number() }),
 });
@@ -24,28 +24,28 @@ interface OpenRow {
 }
 
 /**
- * Reads what the database knows when somebody asks for the metrics. All replicas report the same, except for the pool: take the
+ * Reads metrics from the database on each scrape. All replicas report the same values, except for the pool: take the
  * maximum over the replicas, not the sum.
  */
 @Injectable()
 export class DatabaseMetrics {
   private readonly logger = new Logger(DatabaseMetrics.name);
   private readonly up = gauge('database_up', 'Whether the database answered for these metrics');
-  private readonly open = gauge('fallbacks_open', 'Fallbacks that are not at an end', ['state', 'reason']);
+  private readonly open = gauge('fallbacks_open', 'Open fallbacks', ['state', 'reason']);
   private readonly overdue = gauge(
     'fallbacks_overdue',
     'Open fallbacks whose SMS has been due for more than 15 minutes, however often it was tried',
   );
-  private readonly waiting = gauge('jobs_waiting', 'Jobs whose time has come and that no worker has');
+  private readonly waiting = gauge('jobs_waiting', 'Jobs that are due and that no worker has taken');
   private readonly oldest = gauge('oldest_job_age_seconds', 'How long the first of them has been waiting');
   private readonly exhausted = gauge('jobs_exhausted', 'Jobs that have used up their attempts');
   private readonly uncounted = gauge(
     'oldest_uncounted_event_age_seconds',
-    'How old the oldest event is that statistics and RETENTION_DAYS wait for to be counted',
+    'Age of the oldest event that is not counted yet; statistics and RETENTION_DAYS wait for it',
   );
   private readonly outage = gauge(
     'twilio_outage',
-    '1 while Twilio cannot be used with an account, and why; without a sample it can',
+    '1 while an account cannot use Twilio, and why; no sample while it can',
     ['account', 'reason'],
   );
   private readonly outageAge = gauge(
@@ -74,7 +74,7 @@ export class DatabaseMetrics {
     }
   }
 
-  /** Never rejects: while the database is away, the other metrics are needed most. */
+  /** Never rejects: while the database is down, the other metrics are needed most. */
   async refresh(): Promise<void> {
     this.refreshing ??= this.read().finally(() => {
       this.refreshing = undefined;
@@ -122,7 +122,7 @@ export class DatabaseMetrics {
   }
 }
 
-/** By sms_fallbacks_open_idx, which has the open ones only. */
+/** Uses sms_fallbacks_open_idx, which has only open fallbacks. */
 const OPEN = `
 with open as (
   select state, reason, created_at, retried_at, due_since from sms_fallbacks

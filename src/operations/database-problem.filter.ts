@@ -13,23 +13,23 @@ import { QueryFailedError } from 'typeorm';
 
 const RETRY_AFTER_SECONDS = 5;
 
-/** SQLSTATE of a statement that took longer than `statement_timeout`. */
+/** SQLSTATE of a statement that exceeded `statement_timeout`. */
 const QUERY_CANCELED = '57014';
 
 /**
- * SQLSTATEs of a text that is no value of the type, e.g. an id of a company in an application with ids of its own, and of
- * one with U+0000, which PostgreSQL cannot hold.
+ * SQLSTATEs of a text that is not a value of the column's type, e.g. a company id of another type, and of a text with
+ * U+0000, which PostgreSQL cannot store.
  */
 const INVALID_TEXT = ['22P02', '22021'];
 
 /** The class of SQLSTATEs that are about a value. */
 const DATA_EXCEPTION = '22';
 
-/** PostgreSQL's connection exceptions and shutdowns, a server that only reads, and the network's codes. */
+/** PostgreSQL's connection exceptions and shutdowns, a read-only server, and network error codes. */
 const AWAY =
   /^(08...|25006|53300|57P0.|ECONN.*|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT)$/;
 
-/** Answers 503 with Retry-After where it is not the request's fault that the database has no answer, and 400 where it is. */
+/** Answers 503 with Retry-After if the database cannot answer, and 400 if the request's values are the cause. */
 @Catch(Error)
 export class DatabaseProblemFilter extends BaseExceptionFilter {
   private readonly logger = new Logger(DatabaseProblemFilter.name);
@@ -43,7 +43,7 @@ export class DatabaseProblemFilter extends BaseExceptionFilter {
     super.catch(exception, host);
   }
 
-  /** Nest would log the statement's parameters too, with the telephone number that somebody looked for. */
+  /** Nest would also log the statement's parameters, including the phone number of a search. */
   private tell({ message, driverError }: QueryFailedError): HttpException {
     const { code } = driverError as { code?: unknown };
     // Messages about a value quote it.
@@ -56,12 +56,14 @@ export class DatabaseProblemFilter extends BaseExceptionFilter {
 function explain(error: Error): HttpException | null {
   const { code = '', message } = error as NodeJS.ErrnoException;
   if (INVALID_TEXT.includes(code)) {
-    return new BadRequestException('A parameter is not of the type in the database');
+    return new BadRequestException('A parameter does not match the type in the database');
   }
   if (code === QUERY_CANCELED || message === 'Query read timeout') {
-    return new ServiceUnavailableException('It took too long: ask for less, e.g. for a shorter time');
+    return new ServiceUnavailableException(
+      'The query took too long: ask for less, e.g. a shorter time range',
+    );
   }
   const isAway =
     AWAY.test(code) || /^Connection terminated|timeout exceeded when trying to connect/.test(message);
-  return isAway ? new ServiceUnavailableException('The database is away') : null;
+  return isAway ? new ServiceUnavailableException('Database unreachable') : null;
 }

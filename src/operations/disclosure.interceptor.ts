@@ -8,7 +8,7 @@ import {
 import { type Observable, tap } from 'rxjs';
 import type { AdminRequest } from './admin-key.guard.js';
 
-/** Leaves a line in the log for each answer with whole telephone numbers, which say who looked at them. */
+/** Logs each answer with whole phone numbers, and whose key asked for it. */
 @Injectable()
 export class DisclosureInterceptor implements NestInterceptor {
   private readonly logger = new Logger(DisclosureInterceptor.name);
@@ -25,7 +25,7 @@ export class DisclosureInterceptor implements NestInterceptor {
   }
 }
 
-/** The body was validated by then, where the route takes one. */
+/** Runs after the validation of the body, if the route takes one. */
 function asksForNumbers({ query, body }: AdminRequest): boolean {
   return query.numbers === 'true' || (body as { numbers?: unknown } | undefined)?.numbers === true;
 }

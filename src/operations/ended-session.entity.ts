@@ -1,6 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
-/** A session that somebody signed out of. */
+/** A session that was signed out. */
 @Entity('ended_sessions')
 export class EndedSession {
   @PrimaryColumn('text', { primaryKeyConstraintName: 'ended_sessions_pkey' })

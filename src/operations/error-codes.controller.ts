@@ -14,7 +14,7 @@ const errorCodeList = z.object({
 @OperatorsApi('Statistics')
 export class ErrorCodesController {
   @Get()
-  @ApiOperation({ summary: 'What the error codes of messages mean, those that matter for WhatsApp and SMS' })
+  @ApiOperation({ summary: 'List the error codes that matter for WhatsApp and SMS, with their meanings' })
   @ApiOkResponse({ standardSchema: errorCodeList })
   list(): z.output<typeof errorCodeList> {
     return { items: Object.entries(ERROR_CODES).map(([code, meaning]) => ({ code, meaning })) };

@@ -1,17 +1,17 @@
 /**
- * What Twilio's error codes mean, in words of our own. Source: https://www.twilio.com/docs/api/errors. They change, so
- * nothing is decided by them: this is for people.
+ * What Twilio's error codes mean, in our own words. Source: https://www.twilio.com/docs/api/errors. The texts are for
+ * people only: they change, so no decision depends on them.
  */
 export const ERROR_CODES: Readonly<Record<string, string>> = {
-  '20429': 'Too many requests to Twilio at once. It was not sent, and is tried again.',
-  '21211': 'The recipient is no valid telephone number.',
+  '20429': 'Too many requests to Twilio at once. It was not sent, and is retried.',
+  '21211': 'The recipient is not a valid phone number.',
   '21408':
     'Your account may not send SMS to this country. Allow it in the Geo Permissions of the Twilio Console.',
-  '21606': 'The sender is no number of your account that can send SMS to this recipient.',
+  '21606': 'The sender is not a number of your account that can send SMS to this recipient.',
   '21610': 'The person has opted out of your SMS by answering STOP.',
   '21611': 'The sender’s queue at Twilio is full. Send through more numbers, or more slowly.',
   '21612': 'This sender cannot reach this recipient by SMS.',
-  '21614': 'The recipient’s number is no mobile number.',
+  '21614': 'The recipient’s number is not a mobile number.',
   '21617': 'The text is longer than 1600 characters.',
   '30001': 'The sender’s queue at Twilio overflowed.',
   '30002': 'Your Twilio account was suspended. Look at the Console.',
@@ -31,11 +31,11 @@ export const ERROR_CODES: Readonly<Record<string, string>> = {
   '63014': 'The person has blocked you, or opted out. Do not try another way.',
   '63015': 'The WhatsApp sandbox: the person has not joined it, or left it.',
   '63016': 'More than 24 hours since the person last wrote: only a template may be sent.',
-  '63018': 'WhatsApp’s limit of messages a second was exceeded. Send more slowly.',
+  '63018': 'WhatsApp’s limit of messages per second was exceeded. Send more slowly.',
   '63021': 'WhatsApp does not take the content of this message.',
   '63024': 'The person is not on WhatsApp, has too old a version, or has not agreed to its terms.',
   '63027': 'There is no such template in this language.',
-  '63028': 'The template has another number of variables than the message.',
+  '63028': 'The template and the message have different numbers of variables.',
   '63030': 'A parameter does not fit this kind of WhatsApp message.',
   '63032': 'WhatsApp limits messages to this person for now.',
   '63040': 'WhatsApp has rejected the template.',

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { creation, cursorOf, limit, messageSid, numbers, parameters, person, time } from './page.js';
 
-/** What `GET /message-events` can be asked for: events for which all that is given holds. */
+/** The query of `GET /message-events`: events that match all given conditions. */
 export const eventQuery = parameters({
   messageSid: messageSid.optional(),
   channel: z.string().min(1).max(64).optional().describe('whatsapp, sms, rcs, messenger, …'),
@@ -23,7 +23,7 @@ export const eventQuery = parameters({
   numbers,
 });
 
-/** The same in the body of a POST, because query strings are in the logs of proxies, and a number is a person's. */
+/** The same query as the body of a POST, because proxies log query strings and a number is personal data. */
 export const eventSearchBody = eventQuery.extend({
   numbers: z.boolean().default(false).describe('whole telephone numbers; asking for them is logged'),
 });

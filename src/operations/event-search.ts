@@ -5,7 +5,7 @@ import type { EventQuery } from './event-query.js';
 import { MICROSECONDS, toPage } from './page.js';
 import { eventView, type EventRow } from './event-view.js';
 
-/** Pairs of channel and status that are looked through. Twilio has 13 statuses on a few channels. */
+/** The maximum number of pairs of channel and status to search. Twilio has 13 statuses on a few channels. */
 const MAXIMUM_PAIRS = 200;
 
 const COLUMNS = `
@@ -19,7 +19,7 @@ interface PositionedRow extends EventRow {
   readonly microseconds: string;
 }
 
-/** The SQL of `GET /message-events`. Whatever is asked for, an index leads to the newest rows that match. */
+/** Runs the SQL of `GET /message-events`. For every query, an index leads to the newest matching rows. */
 @Injectable()
 export class EventSearch {
   constructor(
@@ -43,8 +43,8 @@ export class EventSearch {
   }
 
   /**
-   * The events of a company are found by looking at the newest ones until there are enough. Parallel workers would look at
-   * forty times as many meanwhile, and compiling the statement would take longer than it does.
+   * Finds a company's events by scanning the newest ones until there are enough. Parallel workers would scan forty
+   * times as many rows meanwhile, and compiling the statement (JIT) would take longer than running it.
    */
   private walk(sql: string, parameters: unknown[]): Promise<PositionedRow[]> {
     return this.dataSource.transaction(async (manager) => {
@@ -79,7 +79,7 @@ function commonConditions(query: EventQuery, add: (value: unknown) => string): s
   const { messageSid, errorCode, company, from, to, cursor } = query;
   const conditions: string[] = [];
   if (messageSid !== undefined) conditions.push(`message_sid = ${add(messageSid)}`);
-  // message_events_failures_idx has those only.
+  // message_events_failures_idx has only these statuses.
   if (errorCode !== undefined) {
     conditions.push(`error_code = ${add(errorCode)} and message_status in ('failed', 'undelivered')`);
   }
@@ -103,8 +103,8 @@ function selection(conditions: readonly string[], count: string): string {
 }
 
 /**
- * The newest of each pair of channel and status, and the newest of those: a status that is rare costs no more than one
- * that is frequent. The pairs are found by skipping from one to the next in message_events_channel_status_idx.
+ * Finds the newest events of each pair of channel and status, and the newest of those, so that a rare status costs no
+ * more than a frequent one. It skips from pair to pair in message_events_channel_status_idx.
  */
 function byPairs(
   channel: string | undefined,

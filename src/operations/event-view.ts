@@ -26,7 +26,7 @@ export const eventPage = pageOf(eventSchema);
 
 export type EventView = z.output<typeof eventSchema>;
 
-/** An event without what the application's tables know, and without the payload. */
+/** An event without the application's data and without the payload. */
 export type EventRow = Pick<
   MessageEvent,
   | 'id'

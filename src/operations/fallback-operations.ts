@@ -10,13 +10,13 @@ import type { FallbackQuery } from './fallback-query.js';
 import { type FallbackDetails, fallbackDetails, fallbackSummary, type RetryView } from './fallback-schema.js';
 import { MICROSECONDS, toPage } from './page.js';
 
-/** As `fallbacks_overdue` of the metrics counts. */
+/** The same condition as the metric `fallbacks_overdue`. */
 const OVERDUE = `${IS_OPEN} and ${IS_OVERDUE}`;
 
-/** `delivered` outranks both: the message of several segments may report the failure of one. */
+/** `delivered` outranks both: a message of several segments may report the failure of one. */
 const UNDELIVERED = 'sms_undelivered_at is not null and sms_delivered_at is null';
 
-/** Fallbacks as operators see them. */
+/** Lists, shows and retries fallbacks for operators. */
 @Injectable()
 export class FallbackOperations {
   private readonly logger = new Logger(FallbackOperations.name);
@@ -75,7 +75,7 @@ export class FallbackOperations {
     return fallback;
   }
 
-  /** By sms_fallbacks_created_at_idx, or where a state or a number is asked for, by the index of that. */
+  /** Uses sms_fallbacks_created_at_idx, or the index on the state or the number if the query has one. */
   private async findKeys({
     state,
     reason,
@@ -92,9 +92,9 @@ export class FallbackOperations {
     const add = (value: unknown) => `$${parameters.push(value)}`;
     if (state !== undefined) conditions.push(`state = ${add(state)}`);
     if (reason !== undefined) conditions.push(`reason = ${add(reason)}`);
-    // As in sms_fallbacks_open_idx, whose rows are few.
+    // The condition of sms_fallbacks_open_idx, which has few rows.
     if (overdue) conditions.push(OVERDUE);
-    // As in sms_fallbacks_undelivered_idx, whose rows are few, too.
+    // The condition of sms_fallbacks_undelivered_idx, which has few rows, too.
     if (undelivered) conditions.push(UNDELIVERED);
     if (number !== undefined) {
       const person = await this.people.find(number);
@@ -116,5 +116,5 @@ export class FallbackOperations {
 }
 
 function notFound(name: string): NotFoundException {
-  return new NotFoundException(`There is no fallback of ${name}`);
+  return new NotFoundException(`There is no fallback for ${name}`);
 }

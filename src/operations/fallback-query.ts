@@ -2,15 +2,15 @@ import { z } from 'zod';
 import { SMS_FALLBACK_STATES } from '../fallback/sms-fallback-state.js';
 import { creation, cursorOf, flag, limit, numbers, parameters, person, time } from './page.js';
 
-/** What `GET /fallbacks` can be asked for: fallbacks for which all that is given holds. */
+/** The query of `GET /fallbacks`: fallbacks that match all given conditions. */
 export const fallbackQuery = parameters({
   state: z.enum(SMS_FALLBACK_STATES).optional(),
   reason: z.string().min(1).max(64).optional().describe('e.g. conversation_without_company'),
   overdue: flag.describe(
-    'true: those only whose SMS has been due for more than 15 minutes, however often it was tried',
+    'true: only those whose SMS has been due for more than 15 minutes, however often it was tried',
   ),
   undelivered: flag.describe(
-    'true: those only whose SMS was sent, and then reported as failed or undelivered',
+    'true: only those whose SMS was sent, and then reported as failed or undelivered',
   ),
   number: person
     .optional()
@@ -27,7 +27,7 @@ export type FallbackQuery = z.output<typeof fallbackQuery>;
 export const numbersQuery = parameters({ numbers });
 
 export const retryQuery = parameters({
-  ignoreAge: flag.describe('true: however old the WhatsApp message is'),
+  ignoreAge: flag.describe('true: retry however old the WhatsApp message is'),
 });
 
 export type RetryQuery = z.output<typeof retryQuery>;

@@ -43,21 +43,23 @@ export const fallbackSchema = z.object({
     .describe('parts of the WhatsApp message that the SMS lacks: media, buttons, …'),
   duplicateOf: z.uuid().nullable().describe('the fallback whose SMS had the same text for the same person'),
   originalSentAt: moment.describe('when the WhatsApp message was sent; its age is measured from then'),
-  ageLimitIgnored: z.boolean().describe('whether it was tried again however old the message is'),
+  ageLimitIgnored: z.boolean().describe('whether a retry ignored the age limit'),
   createdAt: z.date(),
   attemptStartedAt: moment,
   nextAttemptAt: z.date(),
   retriedAt: moment,
-  retriedBy: text.describe('who last asked for another try: key:<name of the API key>, or cli:<user>@<host>'),
+  retriedBy: text.describe('who last requested a retry: key:<name of the API key>, or cli:<user>@<host>'),
   isRetryable: z
     .boolean()
-    .describe('whether another try can lead to an SMS: not after an opt-out, or for a number without SMS'),
+    .describe('whether a retry can lead to an SMS: not after an opt-out, or for a number without SMS'),
   sentAt: moment,
   smsDeliveredAt: moment.describe('when the SMS was reported as delivered, known some seconds later'),
-  smsUndeliveredAt: moment.describe('when it was reported as failed or undelivered, known as late'),
+  smsUndeliveredAt: moment.describe(
+    'when it was reported as failed or undelivered, known some seconds later',
+  ),
   smsErrorCode: text.describe('why it was not delivered'),
   duplicateDeliveryAt: moment.describe('when WhatsApp delivered the original after all'),
-  erasedAt: moment.describe('when its number and its text were erased: nothing can be sent since'),
+  erasedAt: moment.describe('when its number and its text were erased; nothing can be sent after that'),
 });
 
 export const fallbackPage = pageOf(fallbackSchema);

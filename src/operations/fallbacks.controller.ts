@@ -20,14 +20,14 @@ export class FallbacksController {
   constructor(private readonly fallbacks: FallbackOperations) {}
 
   @Get()
-  @ApiOperation({ summary: 'What became of the SMS for each WhatsApp message that a policy failure befell' })
+  @ApiOperation({ summary: 'List SMS fallbacks' })
   @ApiOkResponse({ standardSchema: fallbackPage })
   list(@Query({ schema: fallbackQuery }) query: FallbackQuery) {
     return this.fallbacks.list(query);
   }
 
   @Get(':id')
-  @ApiOperation({ summary: 'One fallback, with the events of its original message and of its SMS' })
+  @ApiOperation({ summary: 'Show a fallback with the events of its original message and its SMS' })
   @ApiOkResponse({ standardSchema: fallbackDetailsSchema })
   @ApiNotFoundResponse({ description: 'There is no such fallback' })
   show(
@@ -41,7 +41,7 @@ export class FallbacksController {
   @HttpCode(HttpStatus.ACCEPTED)
   @ApiOperation({
     summary:
-      'Tries one again that failed or was skipped. It never leads to a second SMS; the answer says what is done',
+      'Retry a failed or skipped fallback. It never leads to a second SMS; the answer says what is done',
   })
   @ApiAcceptedResponse({ standardSchema: retrySchema })
   @ApiNotFoundResponse({ description: 'There is no such fallback' })

@@ -2,7 +2,7 @@ import { fallbackInWords } from '../fallback/fallback-in-words.js';
 import { isOpen, type SmsFallbackState } from '../fallback/sms-fallback-state.js';
 import type { Statistics } from './statistics-query.js';
 
-/** How many fallbacks of a bucket came to the same. */
+/** The number of fallbacks in a bucket with the same outcome. */
 export interface OutcomeRow {
   readonly at: Date;
   readonly state: SmsFallbackState;
@@ -17,7 +17,7 @@ export function funnelOf(rows: readonly OutcomeRow[]): Statistics['funnel'] {
   const failed = new Map<string, Statistics['funnel']['failed'][number]>();
   for (const { state, reason, errorCode, count } of rows) {
     if (reason === null) continue;
-    // Of all with this reason; the code stands next to it.
+    // The meaning covers all fallbacks with this reason; the code stands next to it.
     const meaning = fallbackInWords({ state, reason, lastErrorCode: null });
     if (state === 'skipped') add(skipped, reason, { reason, meaning, count });
     if (state === 'failed')

@@ -19,17 +19,19 @@ type Fallback = Pick<
   | 'updatedAt'
 >;
 
-/** What is known of a message and of the SMS that stood in for it. */
+/** What is known of a message and of its SMS. */
 export interface Journey {
-  /** Of the original message. */
+  /** The events of the original message. */
   readonly events: readonly Event[];
   readonly smsEvents: readonly Event[];
   readonly fallback: Fallback | null;
-  /** The codes that lead to an SMS. */
+  /** The error codes that lead to an SMS. */
   readonly policyFailureErrorCodes: readonly string[];
 }
 
-/** Whether there was an SMS for the message, and why: e.g. `63049 on WhatsApp → SMS: sent as SM…, delivered after 4.2 s`. */
+/**
+ * Says whether the message led to an SMS, and why, e.g. `63049 on WhatsApp → SMS: sent as SM…, delivered after 4.2 s`.
+ */
 export function decisionInWords(journey: Journey): string {
   const { fallback } = journey;
   if (fallback === null) return withoutFallback(journey);
@@ -51,7 +53,7 @@ export function decisionInWords(journey: Journey): string {
   }
 }
 
-/** In the middle of a sentence; a name keeps its capital letter. */
+/** Words the state for the middle of a sentence; a name keeps its capital letter. */
 function meaning(fallback: Pick<SmsFallback, 'state' | 'reason' | 'lastErrorCode'>): string {
   const words = fallbackInWords(fallback).replace(/\.$/, '');
   return /^(?:WhatsApp|Twilio)\b/.test(words) ? words : words.charAt(0).toLowerCase() + words.slice(1);
@@ -104,12 +106,12 @@ function withoutFallback({ events, policyFailureErrorCodes }: Journey): string {
   const codes = new Set(policyFailureErrorCodes);
   const status = currentStatus(events);
   if (events.some((event) => isPolicyFailure(event, codes))) {
-    return `${policyFailureErrorCodes.join(' or ')} on WhatsApp → the SMS has not been begun yet`;
+    return `${policyFailureErrorCodes.join(' or ')} on WhatsApp → the SMS has not been started yet`;
   }
   if (status === null) return 'No SMS: no status of the message was reported';
   if (status !== 'failed' && status !== 'undelivered') return `No SMS: the message is ${status}`;
   const failed = events.find(({ messageStatus }) => messageStatus === status);
-  if (failed?.channel !== 'whatsapp') return `No SMS: it is ${status}, but no WhatsApp message`;
+  if (failed?.channel !== 'whatsapp') return `No SMS: it is ${status}, but not a WhatsApp message`;
   return `No SMS: its error ${failed.errorCode ?? '(none was named)'} is not one of ${policyFailureErrorCodes.join(', ')}`;
 }
 
@@ -118,7 +120,7 @@ function policyFailureOf({ events, policyFailureErrorCodes }: Journey): Event | 
   const failures = events.filter(({ channel, messageStatus, errorCode }) => {
     return channel === 'whatsapp' && /^(failed|undelivered)$/.test(messageStatus) && errorCode !== null;
   });
-  // A code that counted then may not be one of the codes any more.
+  // The code may have been removed from the configuration since.
   return failures.find((event) => isPolicyFailure(event, codes)) ?? failures[0];
 }
 

@@ -7,7 +7,7 @@ const leg = z.object({
   channel: z.string().nullable(),
   currentStatus: z.string().nullable().describe('the highest by rank, whatever the order of the callbacks'),
   href: z.string().describe('the journey of this message'),
-  events: z.array(eventSchema).describe('in the order in which the statuses came about'),
+  events: z.array(eventSchema).describe('in the order in which the statuses occurred'),
 });
 
 export const journeySchema = leg.extend({
@@ -15,7 +15,7 @@ export const journeySchema = leg.extend({
   companyId: z.string().nullable(),
   decision: z.string().describe('whether there was an SMS, and why'),
   fallback: fallbackSchema.extend({ href: z.string() }).nullable(),
-  counterpart: leg.nullable().describe('of an original its SMS, and of such an SMS its original'),
+  counterpart: leg.nullable().describe('the SMS of an original, or the original of an SMS'),
 });
 
 export type JourneyView = z.output<typeof journeySchema>;

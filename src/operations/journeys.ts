@@ -12,10 +12,10 @@ import { decisionInWords } from './journey-in-words.js';
 import type { JourneyView, LegView } from './journey-schema.js';
 import { currentStatus, inTrueOrder } from './true-order.js';
 
-/** Twilio has 13 statuses; whatever else comes, an answer stays small. */
+/** Keeps answers small; Twilio has only 13 statuses. */
 const MAXIMUM_EVENTS = 100;
 
-/** What became of one message, and of the SMS that stood in for it. */
+/** Finds the history of one message and of its SMS. */
 @Injectable()
 export class Journeys {
   constructor(
@@ -27,7 +27,7 @@ export class Journeys {
 
   /**
    * @param name a message's SID, or the id of a fallback for its original message.
-   * @throws NotFoundException where nothing is known of the message.
+   * @throws NotFoundException if the message is unknown.
    */
   async find(name: string, showNumbers: boolean): Promise<JourneyView> {
     const messageSid = isUuid(name) ? ((await this.records.find(name))?.originalMessageSid ?? name) : name;
@@ -36,7 +36,7 @@ export class Journeys {
     const originalSid = fallback?.originalMessageSid ?? messageSid;
     const original = await this.originalMessages.findByTwilioSid(originalSid);
     if (events.length === 0 && fallback === null && original === null) {
-      throw new NotFoundException(`Nothing is known of the message ${messageSid}`);
+      throw new NotFoundException(`There is no message ${messageSid}`);
     }
     const otherSid = originalSid === messageSid ? (fallback?.smsMessageSid ?? null) : originalSid;
     const otherEvents = otherSid === null ? [] : await this.findEvents(otherSid);
@@ -60,7 +60,7 @@ export class Journeys {
     };
   }
 
-  /** The events of the fallback's SMS, which is another one than an earlier attempt's. */
+  /** Finds the events of the fallback's current SMS, not of earlier attempts. */
   private findCurrentSms(
     fallback: SmsFallback | null,
     messageSid: string,
@@ -70,7 +70,7 @@ export class Journeys {
     return current === messageSid ? events : this.findEvents(current);
   }
 
-  /** By the unique key, which begins with the SID. */
+  /** Uses the unique key, which begins with the SID. */
   private findEvents(messageSid: string): Promise<MessageEvent[]> {
     return this.dataSource.manager.find(MessageEvent, {
       where: { messageSid },
@@ -79,7 +79,7 @@ export class Journeys {
     });
   }
 
-  /** An SMS whose sending was not answered is known by its callbacks, before the fallback names it. */
+  /** If Twilio's answer to a send was lost, callbacks identify the SMS before the fallback has its SID. */
   private async findFallback(
     messageSid: string,
     events: readonly MessageEvent[],

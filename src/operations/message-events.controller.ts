@@ -8,13 +8,13 @@ import { SearchBodyInterceptor } from './search-body.interceptor.js';
 
 @Controller('api/v1/message-events')
 @OperatorsApi('Messages')
-// Below, and so before those of the API: a body that does not come must not hold one of the few places at work.
+// Listed below OperatorsApi, so that it runs first: a slow body must not hold one of the few concurrency slots.
 @UseInterceptors(SearchBodyInterceptor)
 export class MessageEventsController {
   constructor(private readonly events: EventSearch) {}
 
   @Get()
-  @ApiOperation({ summary: 'The statuses that Twilio reported, the newest first' })
+  @ApiOperation({ summary: 'List the statuses that Twilio reported, newest first' })
   @ApiOkResponse({ standardSchema: eventPage })
   list(@Query({ schema: eventQuery }) query: EventQuery) {
     return this.events.list(query);
@@ -22,7 +22,9 @@ export class MessageEventsController {
 
   @Post('search')
   @HttpCode(HttpStatus.OK)
-  @ApiOperation({ summary: 'The same, with a number that stays out of the logs of proxies: in the body' })
+  @ApiOperation({
+    summary: 'Search statuses with the query in the body, which keeps numbers out of proxy logs',
+  })
   @ApiOkResponse({ standardSchema: eventPage })
   search(@Body({ schema: eventSearchBody }) query: EventQuery) {
     return this.events.list(query);

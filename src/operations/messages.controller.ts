@@ -13,10 +13,10 @@ export class MessagesController {
 
   @Get(':sid')
   @ApiOperation({
-    summary: 'The journey of one message: its events, its fallback in words, and the other message',
+    summary: 'Show the journey of a message: its events, its fallback in words, and the other message',
   })
   @ApiOkResponse({ standardSchema: journeySchema })
-  @ApiNotFoundResponse({ description: 'Nothing is known of the message' })
+  @ApiNotFoundResponse({ description: 'There is no such message' })
   show(
     @Param('sid', { schema: messageSid }) sid: string,
     @Query({ schema: numbersQuery }) { numbers }: NumbersQuery,

@@ -1,2 +1,2 @@
-/** What the names of this service's own metrics begin with. */
+/** The prefix of this service's own metrics. */
 export const PREFIX = 'whatsapp_sms_fallback_';

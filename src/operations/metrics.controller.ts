@@ -10,7 +10,7 @@ import { Metrics } from './metrics.js';
 export class MetricsController {
   constructor(private readonly metrics: Metrics) {}
 
-  /** For Prometheus, which sends the key as `authorization` of its scrape config. */
+  /** Serves Prometheus, which sends the key as `authorization` of its scrape config. */
   @Get()
   @Header('Content-Type', prometheusContentType)
   expose() {

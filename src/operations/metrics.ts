@@ -7,11 +7,11 @@ import { DatabaseMetrics } from './database-metrics.js';
 import { PREFIX } from './metric-prefix.js';
 import { RequestDurations } from './request-durations.js';
 
-/** A label must not take every value that somebody may send. */
+/** Bounds a label's values, because callers can send any. */
 const CHANNELS: ReadonlySet<string> = new Set(['whatsapp', 'sms', 'rcs', 'messenger']);
 const STATUSES: ReadonlySet<string> = new Set(STATUSES_BY_RANK);
 
-/** Counts what the features of this process tell, and measures nothing where nobody may look at it. */
+/** Collects this process's measurements into metrics. Measures nothing if no key gives access to them. */
 @Injectable()
 export class Metrics implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly registry = new Registry();
@@ -33,7 +33,7 @@ export class Metrics implements OnApplicationBootstrap, OnApplicationShutdown {
 
   private readonly fallbacks = new Counter({
     name: `${PREFIX}fallbacks_ended_total`,
-    help: 'Fallbacks that came to an end: sent, skipped or failed, and why',
+    help: 'Fallbacks that ended: sent, skipped or failed, and why',
     labelNames: ['state', 'reason'],
     registers: [this.registry],
   });
@@ -78,7 +78,7 @@ export class Metrics implements OnApplicationBootstrap, OnApplicationShutdown {
     for (const end of this.listening) end();
   }
 
-  /** In Prometheus' text format. */
+  /** Returns the metrics in Prometheus' text format. */
   async expose(): Promise<string> {
     await this.database.refresh();
     return this.registry.metrics();

@@ -1,9 +1,15 @@
 import { ConfigurableModuleBuilder } from '@nestjs/common';
 
 export interface OperationsModuleOptions {
-  /** Who has one of these may use the API. A key may follow a name for the log: `alice:key`; the whole is let in, too. Without any, every route answers 404. Default: none. */
+  /**
+   * Keys that give access to the API. A key may follow a name for the log: `alice:key`; the whole text is then a key,
+   * too. Without keys, every route answers 404. Default: none.
+   */
   adminApiKeys?: readonly string[];
-  /** How many requests of one address without a valid key this process answers 401 and logs within a minute; then 429. Default 10. */
+  /**
+   * How many requests per minute from one address without a valid key this process logs and answers 401; the rest get
+   * 429. Default 10.
+   */
   refusalsPerMinute?: number;
 }
 

@@ -49,8 +49,8 @@ const refusals = {
 };
 
 /**
- * What operators look at and steer the service with, over HTTP. No other module knows of it. Give it a
- * FallbackOperationsModule, a MessageEventsModule and a MessagesModule in `imports`.
+ * The HTTP API with which operators watch and control the service. No other module depends on it. Its `imports` need a
+ * FallbackOperationsModule, a MessageEventsModule and a MessagesModule.
  */
 @Module({
   controllers,
@@ -69,13 +69,13 @@ const refusals = {
     RequestDurations,
     StatisticsStore,
   ],
-  // For other pages that are the operators' only.
+  // For other pages that only operators may see.
   exports: [AdminAccess, AdminSessions],
 })
 export class OperationsModule extends ConfigurableModuleClass implements NestModule {
   configure(consumer: MiddlewareConsumer): void {
-    // Not for the controllers themselves: Express would try a pattern for each of their routes with every callback. Whatever
-    // another module has below these paths gets the headers too.
+    // Not per controller: Express would match a pattern for each of their routes on every callback. Routes of other
+    // modules below these paths get the headers too.
     consumer.apply(SecurityHeadersMiddleware).forRoutes('api/v1/*path', 'metrics');
   }
 }

@@ -18,7 +18,7 @@ import { DatabaseProblemFilter } from './database-problem.filter.js';
 import { DisclosureInterceptor } from './disclosure.interceptor.js';
 import { RequestLimitInterceptor } from './request-limit.interceptor.js';
 
-/** What all controllers of the API have in common: who may call them, and how they answer what is wrong. */
+/** Applies what all controllers of the API share: access control, error handling and their documentation. */
 export function OperatorsApi(tag: string): ClassDecorator {
   return applyDecorators(
     UseGuards(AdminKeyGuard),
@@ -27,8 +27,8 @@ export function OperatorsApi(tag: string): ClassDecorator {
     UseFilters(DatabaseProblemFilter),
     ApiTags(tag),
     ApiBearerAuth(),
-    ApiBadRequestResponse({ description: 'A parameter is not what it must be; the message says which' }),
-    ApiUnauthorizedResponse({ description: 'There is no key, or a wrong one' }),
+    ApiBadRequestResponse({ description: 'A parameter is invalid; the message says which' }),
+    ApiUnauthorizedResponse({ description: 'The key is missing or wrong' }),
     ApiTooManyRequestsResponse({ description: 'Too many requests without a valid key; see Retry-After' }),
   );
 }

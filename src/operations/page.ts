@@ -1,10 +1,13 @@
 import { z } from 'zod';
 import { parsePersonName } from '../message-events/people.js';
 
-/** Rows of a page at the most. */
+/** The maximum number of rows per page. */
 const MAXIMUM_LIMIT = 100;
 
-/** An object with these names only. Another one is told if it is a word: else it may be a number, or a key. */
+/**
+ * An object with these names only. The error quotes an unknown name only if it is a word: others may be a phone number
+ * or a key.
+ */
 export function parameters<Shape extends z.ZodRawShape>(shape: Shape) {
   const known = Object.keys(shape).join(', ');
   return z.strictObject(shape, {
@@ -17,22 +20,22 @@ export function parameters<Shape extends z.ZodRawShape>(shape: Shape) {
   });
 }
 
-/** The part of a query that every list has. */
+/** The query parameter that every list has. */
 export const limit = z.coerce
   .number()
   .int()
   .min(1)
   .max(MAXIMUM_LIMIT)
   .default(50)
-  .describe('how many at the most');
+  .describe('the maximum number of items');
 
-/** `true` or `false`; false where it is left out. */
+/** `true` or `false`; false by default. */
 export const flag = z
   .enum(['true', 'false'])
   .default('false')
   .transform((value) => value === 'true');
 
-/** Whether telephone numbers are shown whole. Asking for that is logged. */
+/** Whether phone numbers are shown whole, which is logged. */
 export const numbers = flag.describe(
   'whole telephone numbers, instead of their last four digits; asking for them is logged',
 );
@@ -42,10 +45,10 @@ export const time = z.iso
   .datetime({ offset: true, error: 'must be a time with its zone, e.g. 2026-01-31T10:00:00Z' })
   .transform((text) => new Date(text));
 
-/** A Twilio message SID, or what an application has given for one. */
+/** A Twilio message SID, or what an application uses as one. */
 export const messageSid = z.string().min(1).max(64);
 
-/** A number in any form with its country, or a user ID. A plus that was not percent-encoded arrives as a space. */
+/** A number in any form with its country code, or a user ID. A plus that is not percent-encoded arrives as a space. */
 export const person = z
   .string()
   .max(160)
@@ -63,13 +66,13 @@ export const person = z
 /** Below 2^53, so that arithmetic on it is exact. */
 export const microseconds = z.string().regex(/^\d{1,15}$|^[1-8]\d{15}$/);
 
-/** The sort key of a list by creation, the newest first. A Date has no microseconds, so it is told in those. */
+/** The sort key of a list by creation, newest first. It is in microseconds, which a Date lacks. */
 export const creation = z.object({ microseconds, id: z.uuid() });
 
-/** The SQL of `creation`'s first part. */
+/** The SQL expression of `creation.microseconds`. */
 export const MICROSECONDS = '(extract(epoch from created_at) * 1000000)::bigint::text';
 
-/** A page of a list, the newest first. */
+/** A page of a list, newest first. */
 export function pageOf<Item extends z.ZodType>(item: Item) {
   return z.object({
     items: z.array(item),
@@ -77,7 +80,7 @@ export function pageOf<Item extends z.ZodType>(item: Item) {
   });
 }
 
-/** Where a list goes on: an opaque text, made of the sort key of the last row that was shown. */
+/** The position where a list continues: an opaque text made from the sort key of the last row shown. */
 export function cursorOf<Position extends z.ZodType>(position: Position) {
   return z
     .string()
@@ -89,10 +92,10 @@ export function cursorOf<Position extends z.ZodType>(position: Position) {
       return z.NEVER;
     })
     .optional()
-    .describe('`nextCursor` of the page before');
+    .describe('`nextCursor` of the previous page');
 }
 
-/** @param rows one more than the page has, where there is a next page. */
+/** @param rows one more than the page holds if there is a next page. */
 export function toPage<Row, Item>(
   rows: readonly Row[],
   limit: number,

@@ -27,7 +27,7 @@ const outageSchema = z.object({
 });
 
 export const queueSchema = z.object({
-  waiting: count.describe('jobs whose time has come and that no worker has'),
+  waiting: count.describe('jobs that are due and that no worker has taken'),
   overdue: count.describe('those of them that have been waiting for more than two minutes'),
   oldestAgeSeconds: z
     .number()
@@ -43,7 +43,7 @@ export const queueSchema = z.object({
       status: z.enum(['up', 'down']).describe('down: there are outages; up: none is known'),
       outages: z.array(outageSchema),
     })
-    .describe('accounts that Twilio cannot be used with; docs/runbook.md#twiliooutage says what to do'),
+    .describe('accounts that cannot use Twilio; docs/runbook.md#twiliooutage says what to do'),
 });
 
 @Controller('api/v1/queue')
@@ -58,7 +58,7 @@ export class QueueController {
   @Get()
   @ApiOperation({
     summary:
-      'Whether SMS are on their way: what waits in the queue, for how long, and whether Twilio can be used',
+      'Show whether SMS are on their way: what waits in the queue, for how long, and outages of Twilio',
   })
   @ApiOkResponse({ standardSchema: queueSchema })
   async look(): Promise<z.output<typeof queueSchema>> {

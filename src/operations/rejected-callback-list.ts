@@ -8,7 +8,7 @@ import { rejectedCallbackView, type RejectedCallbacksQuery } from './rejected-ca
 export class RejectedCallbackList {
   constructor(private readonly dataSource: DataSource) {}
 
-  /** By the primary key, which grows with time. */
+  /** Lists rejected callbacks by the primary key, which grows with time. */
   async list({ limit, cursor, numbers }: RejectedCallbacksQuery) {
     const rows = await this.dataSource.manager.find(RejectedCallback, {
       where: cursor === undefined ? {} : { id: LessThan(cursor.id) },

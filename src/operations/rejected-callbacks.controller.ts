@@ -14,7 +14,7 @@ export class RejectedCallbacksController {
   constructor(private readonly rejectedCallbacks: RejectedCallbackList) {}
 
   @Get()
-  @ApiOperation({ summary: 'Callbacks with a valid signature that cannot be an event, the newest first' })
+  @ApiOperation({ summary: 'List callbacks with a valid signature that cannot be an event, newest first' })
   @ApiOkResponse({ standardSchema: rejectedCallbackPage })
   list(@Query({ schema: rejectedCallbacksQuery }) query: RejectedCallbacksQuery) {
     return this.rejectedCallbacks.list(query);

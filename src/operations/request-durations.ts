@@ -5,11 +5,11 @@ import { type IncomingMessage, ServerResponse } from 'node:http';
 import { Histogram, type Registry } from 'prom-client';
 import { PREFIX } from './metric-prefix.js';
 
-/** Node's own channels for what its HTTP servers do. */
+/** Node's diagnostics channels for HTTP servers. */
 const START = 'http.server.request.start';
 const FINISH = 'http.server.response.finish';
 
-/** Paths have SIDs in them, and a stranger may ask for any: a label has these only. */
+/** The only values of the route label: paths contain SIDs, and strangers may request any path. */
 const ROUTES: readonly (readonly [begin: string, route: string])[] = [
   ['/api/webhooks/twilio/message-status', 'webhook'],
   ['/api/', 'api'],
@@ -18,23 +18,23 @@ const ROUTES: readonly (readonly [begin: string, route: string])[] = [
   ['/dashboard', 'dashboard'],
 ];
 
-/** Answers that last for as long as somebody looks on. */
+/** Responses that last as long as a page is open. */
 const STREAMS = '/dashboard/events';
 
 const METHODS: ReadonlySet<string> = new Set(['GET', 'POST']);
 
-/** Measures the requests of this application without standing in their way. */
+/** Measures the duration of this application's requests without touching them. */
 @Injectable()
 export class RequestDurations {
   private readonly begins = new WeakMap<ServerResponse, bigint>();
 
   constructor(private readonly host: HttpAdapterHost) {}
 
-  /** @returns what ends it. */
+  /** @returns a function that stops it. */
   observe(registry: Registry): () => void {
     const durations = new Histogram({
       name: `${PREFIX}http_request_duration_seconds`,
-      help: 'From the headers of a request until its answer was handed over',
+      help: 'Time from the headers of a request until its response was handed over',
       labelNames: ['route', 'method', 'status'],
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
       registers: [registry],
@@ -58,7 +58,7 @@ export class RequestDurations {
     };
   }
 
-  /** Another server may listen in this process, too. */
+  /** Another server may listen in this process. */
   private ownResponse(event: unknown): ServerResponse | null {
     if (!isOfServer(event) || event.server !== this.host.httpAdapter.getHttpServer()) return null;
     const { response } = event;
@@ -66,7 +66,7 @@ export class RequestDurations {
   }
 }
 
-/** Without a schema: it is asked twice for each callback. */
+/** Hand-written instead of a schema, because it runs twice per callback. */
 function isOfServer(event: unknown): event is { response: ServerResponse; server: unknown } {
   if (typeof event !== 'object' || event === null || !('server' in event)) return false;
   return 'response' in event && event.response instanceof ServerResponse;

@@ -1,8 +1,8 @@
 import type { Request } from 'express';
 
 /**
- * Whether the browser says that a page of this service made the request. It says so in Sec-Fetch-Site, but only to a
- * service that it reaches by https or on its own computer; else in Origin, which goes with every POST.
+ * Whether a page of this service made the request, according to the browser. Browsers send Sec-Fetch-Site only over
+ * https or to localhost; otherwise Origin, which is part of every POST, decides.
  */
 export function isFromOwnPage(request: Request): boolean {
   const site = request.get('Sec-Fetch-Site');
@@ -11,18 +11,18 @@ export function isFromOwnPage(request: Request): boolean {
 }
 
 /**
- * Whether a session may speak for the request: one that changes something only from a page of this service, and one that
- * reads from wherever the browser does not say that it is another site's. That SameSite keeps the cookie from those is a
- * second bar, not the only one.
+ * Whether a session may authorize the request. Writes must come from a page of this service; reads are refused if the
+ * browser says that they come from another site. SameSite, which withholds the cookie from other sites, is a second
+ * barrier.
  */
 export function maySessionSpeakFor(request: Request): boolean {
   const isReading = request.method === 'GET' || request.method === 'HEAD';
-  // `none`: a person has typed the address, or taken a bookmark.
+  // `none`: the user typed the address or opened a bookmark.
   if (isReading && (request.get('Sec-Fetch-Site') ?? 'none') === 'none') return true;
   return isFromOwnPage(request);
 }
 
-/** @returns null for `null`, which a browser sends for an origin that it does not tell. */
+/** @returns null for `null`, which a browser sends instead of an origin that it hides. */
 function hostOf(origin: string): string | null {
   return URL.canParse(origin) ? new URL(origin).host : null;
 }

@@ -4,19 +4,20 @@ import { promisify } from 'node:util';
 import type { Observable } from 'rxjs';
 import { bodyProblem } from './body-problem.js';
 
-/** A few conditions. */
+/** A search has a few conditions only. */
 const read = promisify<Request, Response>(json({ limit: '4kb' }));
 
 /**
- * Reads the JSON of a search, after the guard: who is not let in is answered so, whatever the body is, and nobody learns
- * from another answer that there is something to search. Before RequestLimitInterceptor: a client may take minutes for it.
+ * Reads the JSON of a search after the guard, so that callers without a key get the same answer whatever the body is,
+ * and do not learn that the route exists. It runs before RequestLimitInterceptor, because a client may take minutes to
+ * send the body.
  */
 @Injectable()
 export class SearchBodyInterceptor implements NestInterceptor {
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
     const http = context.switchToHttp();
     const request = http.getRequest<Request>();
-    // Nobody looks at the body of a list.
+    // Lists ignore the body.
     if (request.method === 'POST') {
       await read(request, http.getResponse<Response>()).catch((error: unknown) => {
         throw bodyProblem(error);

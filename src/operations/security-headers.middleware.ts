@@ -4,7 +4,7 @@ import helmet, { type HelmetOptions } from 'helmet';
 
 type Directives = Exclude<HelmetOptions['contentSecurityPolicy'], boolean | undefined>['directives'];
 
-/** Helmet's headers, with nothing allowed but what is named. */
+/** Helmet's headers with a policy that allows only the given sources. */
 export function securityHeaders(
   directives: Directives = {},
   referrerPolicy: 'no-referrer' | 'same-origin' = 'no-referrer',
@@ -21,12 +21,12 @@ export function securityHeaders(
         ...directives,
       },
     },
-    // The domain's other hosts are not ours to decide on.
+    // Other hosts of the domain are not this service's to decide on.
     strictTransportSecurity: { includeSubDomains: false },
   });
 }
 
-/** For routes that answer with data: nothing in them may run, and no cache may keep them. */
+/** For routes that return data, which must neither run as a page nor be cached. */
 @Injectable()
 export class SecurityHeadersMiddleware implements NestMiddleware<Request, Response> {
   private readonly setHeaders = securityHeaders();

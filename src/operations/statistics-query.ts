@@ -4,7 +4,7 @@ import { parameters, time } from './page.js';
 
 const { minute: MINUTE, hour: HOUR, day: DAY } = COUNT_UNITS;
 
-/** How long a bucket is, in milliseconds, and how long a time may be told in such buckets. */
+/** The length of each bucket, and the longest time range it may divide, in milliseconds. */
 export const BUCKETS = {
   minute: { milliseconds: MINUTE, longest: DAY / 4 },
   hour: { milliseconds: HOUR, longest: 14 * DAY },
@@ -29,7 +29,7 @@ export const statisticsQuery = parameters({
     const duration = to.getTime() - from.getTime();
     if (duration <= 0) context.addIssue({ code: 'custom', path: ['from'], message: 'is not before `to`' });
     if (duration > BUCKETS[bucket].longest) {
-      const message = `is too fine for so long a time: ${BUCKETS[bucket].longest / HOUR} hours at the most`;
+      const message = `is too fine for this time range: at most ${BUCKETS[bucket].longest / HOUR} hours`;
       context.addIssue({ code: 'custom', path: ['bucket'], message });
     }
   })
@@ -56,7 +56,7 @@ export const statisticsSchema = z.object({
   events: z
     .array(
       z.object({
-        at: z.date().describe('begin of the bucket'),
+        at: z.date().describe('start of the bucket'),
         channel: z.string(),
         status: z.string(),
         errorCode: z.string().nullable(),
@@ -73,11 +73,11 @@ export const statisticsSchema = z.object({
       skipped: z.array(z.object({ reason: z.string(), meaning, count })),
       failed: z.array(z.object({ reason: z.string(), meaning, errorCode: z.string().nullable(), count })),
     })
-    .describe('what became of the policy failures of that time'),
+    .describe('the outcomes of the policy failures in that time'),
   course: z
     .array(
       z.object({
-        at: z.date().describe('begin of the bucket'),
+        at: z.date().describe('start of the bucket'),
         policyFailures: count,
         smsSent: count,
         smsDelivered: count,

@@ -10,7 +10,7 @@ export class StatisticsController {
   constructor(private readonly statistics: StatisticsStore) {}
 
   @Get()
-  @ApiOperation({ summary: 'How many events and fallbacks there were in a time, and how they ended' })
+  @ApiOperation({ summary: 'Count the events and fallbacks in a time range, with their outcomes' })
   @ApiOkResponse({ standardSchema: statisticsSchema })
   find(@Query({ schema: statisticsQuery }) query: StatisticsQuery) {
     return this.statistics.find(query);

@@ -4,10 +4,14 @@ import { countedPeriods } from '../event-counts/count-units.js';
 import { courseOf, funnelOf, type OutcomeRow } from './funnel.js';
 import { BUCKETS, type Statistics, type StatisticsQuery } from './statistics-query.js';
 
-/** Rows of an answer at the most. 336 hours have so many with 60 combinations of channel, status and code. */
+/**
+ * The maximum number of rows in an answer. 336 hours have that many with 60 combinations of channel, status and code.
+ */
 const MAXIMUM_ROWS = 20_000;
 
-/** The SQL of `GET /stats`. Events are read from their counts, but for the last of them, which are not counted yet. */
+/**
+ * Runs the SQL of `GET /stats`. It reads events from their counts, except for the latest, which are not counted yet.
+ */
 @Injectable()
 export class StatisticsStore {
   constructor(private readonly dataSource: DataSource) {}
@@ -43,7 +47,10 @@ export class StatisticsStore {
     ]);
   }
 
-  /** An SMS that is delivered between the two statements is counted by the second or, with its event, by the next look. */
+  /**
+   * An SMS that is delivered between the two statements is counted by the second one, or with its event by the next
+   * request.
+   */
   private async findOutcomes(
     { from, to, bucket }: StatisticsQuery,
     countedUntil: string | undefined,
@@ -63,9 +70,9 @@ function lengthOf(bucket: StatisticsQuery['bucket']): string {
 }
 
 /**
- * By the primary key of the counts, and those that are not counted yet by message_events_created_at_idx. All is seen at
- * one instant, so that no event is missing or there twice while the watermark moves. $7 is where it was a moment ago, for the
- * planner to know that the events after it are few.
+ * Uses the primary key of the counts, and message_events_created_at_idx for events that are not counted yet. One
+ * statement sees one snapshot, so that no event is missing or counted twice while the watermark moves. $7 is a recent
+ * watermark, which tells the planner that few events come after it.
  */
 const EVENTS = `
 with known as (
@@ -84,12 +91,12 @@ select date_bin($3::interval, at, timestamptz '2000-01-01 00:00Z') as at, channe
   from known
  group by 1, 2, 3, 4 order by 1, 2, 3, 4 limit ${MAXIMUM_ROWS}`;
 
-/** As text: a Date has no microseconds, and no infinity. */
+/** Read as text: a Date has neither microseconds nor infinity. */
 const WATERMARK = 'select counted_until::text as at from message_event_count_watermark';
 
 /**
- * The fallbacks whose SMS was reported as delivered by an event that is not counted yet; these are few. An SMS is never
- * reported as one of WhatsApp, which most events are.
+ * Finds the few fallbacks whose SMS was reported as delivered by an event that is not counted yet. Skips events of
+ * WhatsApp, which are most, because an SMS never has that channel.
  */
 const DELIVERED_LATELY = `
 select distinct fallback.id
@@ -99,8 +106,8 @@ select distinct fallback.id
  where created_at >= $1 and message_status in ('delivered', 'read') and channel <> 'whatsapp'`;
 
 /**
- * Out of sms_fallbacks_outcomes_idx alone. Bucket by bucket there are few kinds of outcomes, so that they are not sorted:
- * the planner takes the buckets of all of them for as many as there are fallbacks.
+ * An index-only scan of sms_fallbacks_outcomes_idx. It groups bucket by bucket, which has few outcomes, to avoid a
+ * sort: the planner estimates as many buckets in all as there are fallbacks.
  */
 const OUTCOMES = `
 select bucket.at, outcome.*
@@ -117,12 +124,12 @@ select bucket.at, outcome.*
  ) as outcome
  order by 1, 2, 3, 4 limit ${MAXIMUM_ROWS}`;
 
-/** The newest of a time tell enough of it, and each of them may be a page of message_events to read from the disk. */
+/** The newest ones are representative, and each may cost a page read of message_events from disk. */
 const TIMED_SMS = 200;
 
 /**
- * A fallback that was tried again on purpose tells of the operator's time, not of the service's. Where the callback's
- * event is deleted, it is told from the claim, a moment later.
+ * Leaves out fallbacks that an operator retried, whose time is not the service's. If the callback's event is deleted,
+ * time runs from the claim, a moment later.
  */
 const TIME_TO_SMS = `
 with newest as (

@@ -2,8 +2,8 @@ import { statusRank } from '../message-events/message-status.js';
 import type { EventRow } from './event-view.js';
 
 /**
- * The events of one message in the order in which the statuses came about, whatever the order of the callbacks: by rank.
- * An unknown status has none, and stays behind what was stored before it.
+ * Sorts a message's events by rank, i.e. in the order in which the statuses occurred, whatever the order of the
+ * callbacks. An unknown status has no rank and stays behind the events stored before it.
  */
 export function inTrueOrder<Event extends Pick<EventRow, 'messageStatus' | 'createdAt'>>(
   events: readonly Event[],
@@ -19,7 +19,7 @@ export function inTrueOrder<Event extends Pick<EventRow, 'messageStatus' | 'crea
   return ordered;
 }
 
-/** The highest status by rank; where none is known, the one that was stored last. Null without an event. */
+/** Returns the highest status by rank; if no status is known, the one stored last. Null without an event. */
 export function currentStatus(
   events: readonly Pick<EventRow, 'messageStatus' | 'createdAt'>[],
 ): string | null {

@@ -1,11 +1,11 @@
 import { isIPv4, isIPv6 } from 'node:net';
 
-/** What a proxy forwards is any text, as long as a header can be. */
+/** A proxy may forward any text that fits in a header. */
 const NO_ADDRESS = '';
 
 /**
- * The part of an address that its owner cannot change at will: of IPv6 the first half, because whoever has one address
- * has all of the other half; of IPv4 the whole.
+ * Returns the part of an address that its owner cannot change at will: the first half of IPv6, because owners control
+ * all of the other half, or all of IPv4.
  */
 export function networkOf(text: string): string {
   const address = withoutPort(text);
@@ -13,7 +13,7 @@ export function networkOf(text: string): string {
   if (mapped !== undefined) return mapped;
   const withoutZone = address.replace(/%.*$/, '');
   if (!isIPv6(withoutZone)) return isIPv4(address) ? address : NO_ADDRESS;
-  // As a host of a URL it has one spelling, in which the longest row of zeros is left out.
+  // The host of a URL has one canonical spelling, which omits the longest run of zeros.
   const { hostname } = new URL(`http://[${withoutZone}]`);
   const [begin = [], end] = hostname
     .slice(1, -1)

@@ -5,17 +5,19 @@ import { networkOf } from './network-of.js';
 const WINDOW_SECONDS = 60;
 
 export interface RefusalsOptions {
-  /** Of one address within a minute; what is over it is not looked at and not logged. Default 10. */
+  /** Refusals per address and minute; more are not logged. Default 10. */
   readonly limitPerMinute?: number;
-  /** How many networks are counted apart within a minute, to bound the memory; the others share one count. Default 10,000. */
+  /**
+   * How many networks are counted separately per minute, to bound memory; the others share one count. Default 10,000.
+   */
   readonly maximumNetworks?: number;
-  /** What the log says, once, when an address is over the limit. */
+  /** The log message, written once when an address exceeds the limit. */
   readonly message: string;
 }
 
 /**
- * Counts requests that were refused by their address, in the memory of this process: a flood of them does not flood the
- * log, and a client that can read learns when to come again. It is no lock: whoever has what is right is let in.
+ * Rate-limits answers and log lines for rejected requests, by address and per process. A client learns when to try
+ * again. Valid credentials are never blocked.
  */
 export class Refusals {
   private readonly logger = new Logger(Refusals.name);
@@ -27,7 +29,7 @@ export class Refusals {
     this.limiter = new RateLimiterMemory({ points: options.limitPerMinute ?? 10, duration: WINDOW_SECONDS });
   }
 
-  /** @returns null while the address is within its limit, then the seconds after which it may try again. */
+  /** @returns null while the address is within its limit, then the seconds until it may try again. */
   async count(address: string): Promise<number | null> {
     try {
       await this.limiter.consume(this.keyOf(networkOf(address)));

@@ -1,7 +1,7 @@
 /**
- * SQL that takes the number, the text and what Twilio said out of fallbacks, and keeps the rows: they are what keeps a
- * second SMS from being sent, and what is counted.
- * @param found selects the ids of fallbacks that are at an end, and locks them: an open one needs its number and its text.
+ * SQL that erases the number, the text and Twilio's messages from fallbacks. It keeps the rows, because they prevent a
+ * second SMS and are counted.
+ * @param found selects and locks the ids of ended fallbacks: an open one needs its number and text.
  */
 export const eraseFallbacks = (found: string) => `
 with found as (${found}),

@@ -5,16 +5,16 @@ import { isAbout, People, type Person, type PersonName } from '../message-events
 import { IS_ENDED } from '../fallback/sms-fallback-state.js';
 import { eraseFallbacks } from './erase-fallbacks.js';
 
-/** In one statement, so that none keeps others waiting for long. */
+/** Rows per statement, so that no statement blocks others for long. */
 const BATCH = 1_000;
 
 /** What is stored about a person. */
 export interface PersonTraces {
-  /** The numbers and the user IDs by which the person was looked for. */
+  /** The numbers and user IDs that were searched for. */
   readonly person: Person;
-  /** Those of open fallbacks are left out. */
+  /** Events, except those of open fallbacks. */
   readonly events: number;
-  /** Fallbacks that are at an end. */
+  /** Fallbacks that have ended. */
   readonly fallbacks: number;
   readonly rejectedCallbacks: number;
   /** Fallbacks that still need the number to send their SMS; they are left alone. */
@@ -22,8 +22,8 @@ export interface PersonTraces {
 }
 
 /**
- * Takes a person's numbers and user IDs, and all that was said to them, out of the service's own tables. The rows stay, with their
- * statuses, codes and times, so that nothing that is counted changes; so do the SIDs, by which Twilio knows the messages.
+ * Erases a person's numbers and user IDs, and the texts sent to them, from the service's own tables. The rows stay with
+ * their statuses, codes and times, so that no count changes. The SIDs stay too; Twilio identifies the messages by them.
  */
 @Injectable()
 export class NumberErasure {
@@ -32,15 +32,15 @@ export class NumberErasure {
     private readonly people: People,
   ) {}
 
-  /** Nothing is changed. */
+  /** Counts what would be erased, without changing anything. */
   async find(name: PersonName): Promise<PersonTraces> {
     return this.count(await this.people.find(name));
   }
 
-  /** @returns what was erased, and what was left alone. */
+  /** @returns what was erased, and what was kept. */
   async erase(name: PersonName): Promise<PersonTraces> {
     const person = await this.people.find(name);
-    // First, so that the events of each fallback that has just ended follow it.
+    // First, so that the events of a fallback that just ended are erased after it.
     const fallbacks = await this.repeat(ERASE_FALLBACKS, person);
     const events = await this.repeat(ERASE_EVENTS, person);
     const rejectedCallbacks = await this.repeat(ERASE_REJECTED_CALLBACKS, person);
@@ -58,8 +58,8 @@ export class NumberErasure {
   }
 
   /**
-   * @param statement locks the rows that it chooses, and so chooses others for those that somebody else takes away meanwhile:
-   * fewer than it may are all that there are.
+   * @param statement locks the rows that it selects, and replaces rows that others remove meanwhile. So if it returns
+   * fewer rows than the limit, no more are left.
    */
   private async repeat(statement: string, { numbers, userIds }: Person): Promise<number> {
     let total = 0;
@@ -74,15 +74,15 @@ export class NumberErasure {
 
 const IS_ABOUT_PERSON = isAbout('$1', '$2');
 
-/** What belongs to an open fallback stays until that ends: its number may be in an event only. */
+/** Keeps what belongs to an open fallback until that ends: its number may exist in an event only. */
 const IS_SETTLED = `not exists (
   select from sms_fallbacks as fallback
    where (fallback.original_message_sid = message_sid or fallback.id = sms_fallback_id) and not ${IS_ENDED}
 )`;
 
 /**
- * A number may be in any parameter, with or without its plus. It is no part of a longer one, which is another person's;
- * neither is an ID.
+ * A number may be in any parameter, with or without a plus. Does not match a part of a longer number or ID, which is
+ * another person's.
  */
 const NAMES_PERSON = `exists (
   select from (
@@ -99,7 +99,7 @@ select (select count(*) from message_events where ${IS_ABOUT_PERSON} and ${IS_SE
        (select count(*) from rejected_callbacks where ${NAMES_PERSON})::int as "rejectedCallbacks",
        (select count(*) from sms_fallbacks where ${IS_ABOUT_PERSON} and not ${IS_ENDED})::int as "openFallbacks"`;
 
-/** The sender is kept: it is the company's. */
+/** Keeps the sender, which is the company's. */
 const ERASE_EVENTS = `
 with found as (
   select id from message_events where ${IS_ABOUT_PERSON} and ${IS_SETTLED} limit $3 for update
@@ -116,7 +116,7 @@ const ERASE_FALLBACKS = eraseFallbacks(
   `select id from sms_fallbacks where ${IS_ABOUT_PERSON} and ${IS_ENDED} limit $3 for update`,
 );
 
-/** There are 10,000 at the most. */
+/** The table has at most 10,000 rows. */
 const ERASE_REJECTED_CALLBACKS = `
 with found as (
   select id from rejected_callbacks where ${NAMES_PERSON} limit $3 for update
@@ -128,7 +128,7 @@ erased as (
 )
 select count(*)::int as rows from erased`;
 
-/** Jobs that are done are deleted, and those that wait are done soon. */
+/** Only exhausted jobs remain: completed ones are deleted, and waiting ones run soon. */
 const DROP_EXHAUSTED_JOBS = `
 select ${JOB_QUEUE_SCHEMA}.complete_jobs(array_agg(id)) from ${JOB_QUEUE_SCHEMA}._private_jobs
  where attempts >= max_attempts and locked_at is null

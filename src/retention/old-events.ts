@@ -5,8 +5,8 @@ import { OldRows } from './old-rows.js';
 import { MODULE_OPTIONS_TOKEN, type RetentionModuleOptions } from './retention.module-definition.js';
 
 /**
- * Deletes events and rejected callbacks that are older than RETENTION_DAYS, the oldest first. An event is counted before
- * it goes, so that statistics stay: where no EventCountsModule is at work, none goes.
+ * Deletes events and rejected callbacks that are older than RETENTION_DAYS, oldest first. Events are counted before
+ * they are deleted, so that statistics stay: without a running EventCountsModule, none is deleted.
  */
 @Injectable()
 export class OldEvents extends OldRows {
@@ -14,7 +14,7 @@ export class OldEvents extends OldRows {
     super(dataSource, options, 'Old events cannot be deleted now');
   }
 
-  /** Replicas may do so at the same time. @throws when the database is away. */
+  /** Safe to run on several replicas at once. @throws if the database is down. */
   async runOnce(): Promise<void> {
     const events = await this.inBatches(DELETE_EVENTS);
     if (!this.signal.aborted) await this.once(DELETE_REJECTED_CALLBACKS);
@@ -23,8 +23,8 @@ export class OldEvents extends OldRows {
 }
 
 /**
- * By message_events_created_at_idx. What belongs to a fallback that is not at an end stays until it is: its original's
- * events, which decide whether trying again is right, and its SMS's, by which that is recognized.
+ * Uses message_events_created_at_idx. Keeps the events of open fallbacks: those of the original decide whether a retry
+ * is right, and those of the SMS identify it.
  */
 const DELETE_EVENTS = `
 with old as (
@@ -47,7 +47,7 @@ deleted as (
 )
 select count(*)::int as rows from deleted`;
 
-/** There are 10,000 at the most. */
+/** The table has at most 10,000 rows. */
 const DELETE_REJECTED_CALLBACKS = `
 with deleted as (
   delete from rejected_callbacks

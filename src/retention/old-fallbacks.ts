@@ -5,21 +5,21 @@ import { eraseFallbacks } from './erase-fallbacks.js';
 import { OldRows } from './old-rows.js';
 import { MODULE_OPTIONS_TOKEN, type RetentionModuleOptions } from './retention.module-definition.js';
 
-/** Erases the number and the text of fallbacks that have been at an end for RETENTION_DAYS, the oldest first. */
+/** Erases the number and the text of fallbacks that ended more than RETENTION_DAYS ago, oldest first. */
 @Injectable()
 export class OldFallbacks extends OldRows {
   constructor(dataSource: DataSource, @Inject(MODULE_OPTIONS_TOKEN) options: RetentionModuleOptions) {
     super(dataSource, options, 'Old fallbacks cannot be erased now');
   }
 
-  /** Replicas may do so at the same time. @throws when the database is away. */
+  /** Safe to run on several replicas at once. @throws if the database is down. */
   async runOnce(): Promise<void> {
     const fallbacks = await this.inBatches(ERASE);
     if (fallbacks > 0) this.logger.log('Old fallbacks are erased', { fallbacks });
   }
 }
 
-/** By sms_fallbacks_not_erased_idx. An old one that was tried again came to its end later. */
+/** Uses sms_fallbacks_not_erased_idx. Also checks updated_at: a fallback that was retried ended later. */
 const ERASE = eraseFallbacks(`
   select id from sms_fallbacks
    where erased_at is null and ${IS_ENDED}

@@ -2,13 +2,13 @@ import type { DataSource } from 'typeorm';
 import { PeriodicWork } from '../rounds/periodic-work.js';
 import type { RetentionModuleOptions } from './retention.module-definition.js';
 
-/** In one statement, so that none keeps others waiting for long. */
+/** Rows per statement, so that no statement blocks others for long. */
 const BATCH = 1_000;
 
-/** In one round: 50,000 rows a minute are more than callbacks bring. */
+/** Batches per round: 50,000 rows a minute are more than callbacks add. */
 const BATCHES = 50;
 
-/** Work on rows that are older than RETENTION_DAYS, where those are set, a batch at a time. */
+/** Processes rows that are older than RETENTION_DAYS, if set, in batches. */
 export abstract class OldRows extends PeriodicWork {
   private readonly retentionDays: number | undefined;
 
@@ -22,9 +22,10 @@ export abstract class OldRows extends PeriodicWork {
   }
 
   /**
-   * Repeats a statement until it finds fewer rows than it may, the round has had enough, or the application stops.
-   * @param statement is given the days and the rows it may change, and returns their number as `rows`.
-   * @returns how many rows it changed.
+   * Repeats a statement until it finds fewer rows than the batch size, the round reaches its limit, or the application
+   * stops.
+   * @param statement takes the days and the batch size, and returns the number of changed rows as `rows`.
+   * @returns the number of changed rows.
    */
   protected async inBatches(statement: string): Promise<number> {
     let total = 0;
@@ -36,7 +37,7 @@ export abstract class OldRows extends PeriodicWork {
     return total;
   }
 
-  /** A single batch. */
+  /** Runs a single batch. */
   protected async once(statement: string): Promise<number> {
     const [row] = await this.dataSource.query<{ rows: number }[]>(statement, [this.retentionDays, BATCH]);
     return row?.rows ?? 0;

@@ -1,9 +1,9 @@
 import { ConfigurableModuleBuilder } from '@nestjs/common';
 
 export interface RetentionModuleOptions {
-  /** How long events, and the numbers and texts of ended fallbacks, are kept, in days; at least 3. Default: for ever. */
+  /** How long events, and the numbers and texts of ended fallbacks, are kept, in days; at least 3. Default: forever. */
   retentionDays?: number;
-  /** How often it is looked for older ones, in milliseconds. Default 60000. 0: never of its own accord. */
+  /** How often to look for older ones, in milliseconds. Default 60000. 0: never. */
   intervalMilliseconds?: number;
 }
 

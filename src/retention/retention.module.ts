@@ -4,7 +4,8 @@ import { OldFallbacks } from './old-fallbacks.js';
 import { ConfigurableModuleClass } from './retention.module-definition.js';
 
 /**
- * Deletes and erases what is older than it may become. It needs an EventCountsModule beside it, which counts events before they go.
+ * Deletes and erases data after its retention period. It needs an EventCountsModule in the application, which counts
+ * events before they are deleted.
  */
 @Module({ providers: [OldEvents, OldFallbacks] })
 export class RetentionModule extends ConfigurableModuleClass {}

@@ -7,15 +7,15 @@ import {
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface PeriodicWorkOptions {
-  /** From the end of a round to the begin of the next. 0: no round begins of its own accord. */
+  /** The pause from the end of a round to the start of the next. 0: no rounds. */
   readonly intervalMilliseconds: number;
-  /** What the log says while rounds fail; once as a warning, until one succeeds again. */
+  /** The log message for failing rounds; a warning the first time, until a round succeeds again. */
   readonly failure: string;
 }
 
 /**
- * A provider whose work comes again and again, from the start of the application until its stop. A round that fails costs
- * nothing but its turn.
+ * A provider that repeats its work from the start of the application until it stops. After a failed round, the next one
+ * starts as usual.
  */
 export abstract class PeriodicWork
   implements OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown
@@ -27,25 +27,25 @@ export abstract class PeriodicWork
 
   constructor(private readonly options: PeriodicWorkOptions) {}
 
-  /** One round. */
+  /** Runs one round. */
   abstract runOnce(): Promise<void>;
 
-  /** Aborted once the application is to stop, for the round under way to end early. */
+  /** Aborts when the application is about to stop, so that the current round ends early. */
   protected get signal(): AbortSignal {
     return this.stopping.signal;
   }
 
-  /** The first round begins at once. */
+  /** Starts the first round at once. */
   onApplicationBootstrap(): void {
     if (this.options.intervalMilliseconds > 0) this.running = this.runUntilStopped();
   }
 
-  /** Begins no other round. */
+  /** Starts no further round. */
   onModuleDestroy(): void {
     this.stopping.abort();
   }
 
-  /** Resolves when the round that was under way at the stop has ended: before the database is closed. */
+  /** Waits for the current round to end, before the database is closed. */
   async beforeApplicationShutdown(): Promise<void> {
     await this.running;
   }

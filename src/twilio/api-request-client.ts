@@ -2,7 +2,7 @@ import twilio from 'twilio';
 import { type AccountFailure, failureOfAnswer, failureOfError } from './outage-reasons.js';
 import type { TwilioModuleOptions } from './twilio.module-definition.js';
 
-/** A longer wait would be a fault of the header's. */
+/** A longer wait would be an error in the header. */
 const LONGEST_RETRY_AFTER_SECONDS = 3_600;
 
 const TWILIO_API = 'https://api.twilio.com';
@@ -10,21 +10,21 @@ const TWILIO_API = 'https://api.twilio.com';
 /** Twilio's other products, such as messaging.twilio.com, have hosts of their own. */
 const TWILIO_HOST = /^https:\/\/[a-z0-9.-]+\.twilio\.com(?=\/|$)/;
 
-/** What a request is for. One of them may fail while the others do not: a suspended account can still be read. */
+/** The purpose of a request. One kind may fail while the others succeed: a suspended account can still be read. */
 export type Operation = 'send' | 'read' | 'templates';
 
-/** @param failure null if Twilio takes the account's requests. */
+/** @param failure null if Twilio accepts the account's requests. */
 export type Observer = (operation: Operation, failure: AccountFailure | null) => void;
 
 type Request<Data> = Parameters<typeof twilio.RequestClient.prototype.request<Data>>[0];
 type Response<Data> = Awaited<ReturnType<typeof twilio.RequestClient.prototype.request<Data>>>;
 
-/** Addresses that name no message and no template, so that a 404 is about the account. */
+/** URLs that name neither a message nor a template, so that a 404 is about the account. */
 const ADDRESS_OF_ACCOUNT = /\/Accounts\/[^/]+(\/[A-Za-z]+)?\.json$/;
 
-/** Twilio's HTTP client with a base URL and a timeout of our choice, and with the Retry-After of a 429. */
+/** Twilio's HTTP client with a configurable base URL and timeout, and with the Retry-After of a 429. */
 export class ApiRequestClient extends twilio.RequestClient {
-  /** @param observe is told what each request says about the account. */
+  /** @param observe receives what each request says about the account. */
   constructor(
     {
       apiBaseUrl = TWILIO_API,
@@ -32,10 +32,10 @@ export class ApiRequestClient extends twilio.RequestClient {
     }: Pick<TwilioModuleOptions, 'apiBaseUrl' | 'timeoutMilliseconds'>,
     private readonly observe: Observer = () => undefined,
   ) {
-    // A request that waited for one of the library's twenty connections would time out without having been sent, and
-    // whoever made it would not know that. Those who make them are bounded.
+    // With the library's limit of twenty connections, a waiting request would time out unsent, and its caller could not
+    // tell. The callers limit their own concurrency.
     super({ timeout: timeoutMilliseconds, maxSockets: Infinity, maxTotalSockets: Infinity });
-    // Where the API is not Twilio's, nothing goes to Twilio.
+    // If the API is not Twilio's, no request goes to Twilio.
     const replaced = TWILIO_HOST.test(apiBaseUrl) ? TWILIO_API : TWILIO_HOST;
     this.axios.interceptors.request.use((request) => {
       request.url = request.url?.replace(replaced, apiBaseUrl);
@@ -84,11 +84,11 @@ function failureOf({ code, retryAfterSeconds }: TwilioRateLimitedError): Account
   });
 }
 
-/** HTTP 429: Twilio did not process the request. The library's own error leaves out Retry-After. */
+/** HTTP 429: Twilio did not process the request. The library's own error omits Retry-After. */
 export class TwilioRateLimitedError extends Error {
   override readonly name = 'TwilioRateLimitedError';
 
-  /** @param code Twilio's: 20429 is too many requests in all, 21611 a full queue of one sender. */
+  /** @param code Twilio's error code: 20429 means too many requests in all, 21611 a full queue of one sender. */
   constructor(
     readonly retryAfterSeconds: number | null,
     readonly code = '20429',

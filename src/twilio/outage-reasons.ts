@@ -1,7 +1,7 @@
 import { types } from 'node:util';
 import twilio from 'twilio';
 
-/** Why Twilio cannot be used with an account. A closed list: it is a label of a metric, and part of the API. */
+/** Why an account cannot use Twilio. A closed list, because it is a metric label and part of the API. */
 export const OUTAGE_REASONS = [
   'unreachable',
   'bad_token',
@@ -13,12 +13,12 @@ export const OUTAGE_REASONS = [
 
 export type OutageReason = (typeof OUTAGE_REASONS)[number];
 
-/** What a request says about its account as a whole, not about one message. */
+/** A failure that concerns the account as a whole, not one message. */
 export interface AccountFailure {
   readonly reason: OutageReason;
   /** Twilio's error code, the HTTP status (`HTTP 503`) or the name of the network's error (`ECONNREFUSED`). */
   readonly code: string;
-  /** What Twilio asks to wait, in seconds. */
+  /** How long Twilio asks to wait, in seconds. */
   readonly retryAfterSeconds: number | null;
 }
 
@@ -48,7 +48,7 @@ const WORDS: Readonly<Record<OutageReason, Words>> = {
     remedy: 'Look at the balance and the notices in the Twilio Console, or ask Twilio’s support.',
   },
   rate_limited: {
-    meaning: 'Twilio answers that there are too many requests, and takes none.',
+    meaning: 'Twilio reports too many requests, and accepts none.',
     remedy:
       'See what else uses the account, and lower WORKER_CONCURRENCY. The SMS are sent once Twilio takes requests again.',
   },
@@ -58,7 +58,7 @@ const WORDS: Readonly<Record<OutageReason, Words>> = {
   },
 };
 
-/** A plain sentence about it, and what to do. */
+/** Describes a reason in a sentence, and what to do. */
 export function outageInWords(reason: OutageReason): Words {
   return WORDS[reason];
 }
@@ -68,8 +68,8 @@ export function isOutageReason(value: string | null): value is OutageReason {
 }
 
 /**
- * The account is not active. Source: twilio.com/docs/api/errors/20005, …/10001 and …/90010. The HTTP status is not
- * documented.
+ * Codes of an account that is not active. Source: twilio.com/docs/api/errors/20005, …/10001 and …/90010. The HTTP
+ * status is not documented.
  */
 const INACTIVE_ACCOUNT_CODES: ReadonlySet<number> = new Set([20005, 10001, 90010]);
 
@@ -82,18 +82,18 @@ const TOO_MANY_REQUESTS_CODE = 20429;
 /** HTTP 429 about one sender, whose queue is full: other senders work. Source: twilio.com/docs/api/errors/21611. */
 const SENDER_QUEUE_FULL_CODE = 21611;
 
-/** Of an HTTP answer: what the rules below need. */
+/** The parts of an HTTP answer that the rules below need. */
 export interface Answer {
   readonly status: number;
   readonly body: unknown;
-  /** Whether the address named one message or template: it may be that which Twilio does not know. */
+  /** Whether the URL names one message or template, which may be what Twilio does not know. */
   readonly isOfOneItem: boolean;
   readonly retryAfterSeconds: number | null;
 }
 
 /**
- * What an answer says about the account.
- * @returns null if Twilio takes its requests, and undefined if the answer does not tell.
+ * Determines what an answer says about the account.
+ * @returns null if Twilio accepts its requests, undefined if the answer does not say.
  */
 export function failureOfAnswer(answer: Answer): AccountFailure | null | undefined {
   const { status, body, isOfOneItem, retryAfterSeconds } = answer;
@@ -112,21 +112,23 @@ export function failureOfAnswer(answer: Answer): AccountFailure | null | undefin
   return status === 404 || status === 403 ? undefined : null;
 }
 
-/** What a request without an answer says. @returns undefined for an error of the program's own. */
+/** Determines what an unanswered request says. @returns undefined for an error of the program itself. */
 export function failureOfError(error: unknown): AccountFailure | undefined {
   const code = errorCode(error);
   if (code === 'UNKNOWN' || code === 'ERR_CANCELED') return undefined;
   return { reason: 'unreachable', code, retryAfterSeconds: null };
 }
 
-/** The name of the network's error, e.g. `ECONNRESET`, else `UNKNOWN`. */
+/** Returns the name of a network error, e.g. `ECONNRESET`, else `UNKNOWN`. */
 export function errorCode(error: unknown): string {
-  // Not `instanceof`: errors of Node's own fail that in a VM context such as Jest's.
+  // Not `instanceof`, which fails for Node's own errors in a VM context such as Jest's.
   const code = types.isNativeError(error) && 'code' in error ? error.code : undefined;
   return typeof code === 'string' ? code : 'UNKNOWN';
 }
 
-/** Whether an answer rejects the account and not the message, so that the same request may succeed later. */
+/**
+ * Returns the reason if an answer rejects the account and not the message, so that the same request may succeed later.
+ */
 export function accountReason(
   status: number,
   code: number | undefined,
@@ -138,12 +140,12 @@ export function accountReason(
   return status === 429 || code === TOO_MANY_REQUESTS_CODE ? 'rate_limited' : null;
 }
 
-/** A 404 to a send names what is not known: the account, or the Messaging Service. */
+/** Whether a 404 to a send is about the Messaging Service, not the account: it names the unknown one. */
 export function isAboutMessagingService(message: unknown): boolean {
   return typeof message === 'string' && message.includes('/Services/');
 }
 
-/** Twilio's answers are JSON, and its errors have a code. A proxy or a captive portal answers something else. */
+/** Twilio's answers are JSON, and its errors have a code. Proxies and captive portals answer differently. */
 function isFromAnotherHost(status: number, code: number | undefined, body: unknown): boolean {
   if (status < 300) return typeof body !== 'object';
   return status < 400 || code === undefined;

@@ -8,15 +8,15 @@ import { TwilioAccounts } from './twilio-accounts.js';
 import { type Failing, type Outage, TwilioOutages } from './twilio-outages.js';
 import { MODULE_OPTIONS_TOKEN, type TwilioModuleOptions } from './twilio.module-definition.js';
 
-/** An account whose outage this process has told of. */
+/** An outage that this process has logged. */
 interface Told {
   readonly since: Date;
   readonly reasons: Set<string>;
 }
 
 /**
- * Tells of outages in the log, once at their start and once at their end. While an account fails and nothing else asks
- * Twilio as it, this does, so that an end is noticed, and so is an outage when there is little to do.
+ * Logs outages once at their start and once at their end. While an account fails and makes no other requests, it sends
+ * one itself, so that it notices the end, and also an outage when there is little traffic.
  */
 @Injectable()
 export class OutageWatch extends PeriodicWork {
@@ -34,7 +34,7 @@ export class OutageWatch extends PeriodicWork {
     this.askAgainAfterMilliseconds = askAgainAfterMilliseconds;
   }
 
-  /** @throws when the database is away. */
+  /** @throws if the database is down. */
   async runOnce(): Promise<void> {
     await this.outages.flush();
     const failing = await this.outages.findFailing();
@@ -45,7 +45,7 @@ export class OutageWatch extends PeriodicWork {
     await this.tell(await this.outages.forget());
   }
 
-  /** @param forgotten accounts of which nobody knows whether they can be used. */
+  /** @param forgotten accounts whose state is unknown. */
   private async tell(forgotten: readonly string[] = []): Promise<void> {
     const outages = await this.outages.list();
     this.tellOfStarts(outages);
@@ -102,7 +102,7 @@ export class OutageWatch extends PeriodicWork {
     return lastFailedMillisecondsAgo >= this.askAgainAfterMilliseconds;
   }
 
-  /** The client tells of the request itself, as one that reads. What else it shows is told here. */
+  /** The client reports the request itself, as a `read`. This reports what it shows about other operations. */
   private async ask(accountSid: string, failing: readonly Failing[]): Promise<void> {
     const answer = await this.fetchFailure(accountSid);
     if (answer === undefined) return;
@@ -116,7 +116,7 @@ export class OutageWatch extends PeriodicWork {
     }
   }
 
-  /** @returns null if the account can be used, and undefined if that is not known. */
+  /** @returns null if the account can be used, undefined if that is unknown. */
   private async fetchFailure(accountSid: string): Promise<AccountFailure | null | undefined> {
     try {
       const { status } = await this.accounts.client(accountSid).api.v2010.accounts(accountSid).fetch();
@@ -134,17 +134,17 @@ export class OutageWatch extends PeriodicWork {
 
 /**
  * Whether an answer about the account shows that other requests succeed again.
- * @param couldNotRead whether such answers have failed until now: then the cause is one that is over for both.
+ * @param couldNotRead whether reading failed until now: then both had the same cause, which is over.
  */
 function isOver({ operation, reason, errorCode }: Failing, couldNotRead: boolean): boolean {
   switch (reason) {
     case 'rate_limited':
       return false;
     case 'account_suspended':
-      // Its status may be ahead of what Twilio does with its SMS.
+      // The status may change before Twilio accepts SMS again.
       return couldNotRead || isAccountStatus(errorCode);
     case 'unreachable':
-      // Templates are on another host.
+      // Templates are served by another host.
       return operation === 'send' && (couldNotRead || CONNECTION_ERRORS.has(errorCode));
     case 'bad_token':
     case 'unknown_account':
@@ -153,7 +153,7 @@ function isOver({ operation, reason, errorCode }: Failing, couldNotRead: boolean
   }
 }
 
-/** What an earlier answer about the account has left in place of an error code: `suspended`, `closed`. */
+/** Whether it is an account status from an earlier answer instead of an error code: `suspended`, `closed`. */
 function isAccountStatus(errorCode: string): boolean {
   return !/^(\d+|HTTP \d+)$/.test(errorCode);
 }

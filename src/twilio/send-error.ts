@@ -5,9 +5,9 @@ import { TwilioRateLimitedError } from './api-request-client.js';
 import { accountReason, errorCode, isAboutMessagingService } from './outage-reasons.js';
 
 /**
- * What became of a request to send a message that was not answered with success:
+ * The outcome of a send request that did not succeed:
  * - `rejected`: Twilio will never send this message;
- * - `not_processed`: Twilio did not take it, so it may be sent again;
+ * - `not_processed`: Twilio did not accept it, so it may be sent again;
  * - `ambiguous`: it may have been accepted; sending again could send it twice.
  */
 export type SendOutcome = 'rejected' | 'not_processed' | 'ambiguous';
@@ -17,11 +17,11 @@ export interface SendError {
   /** Twilio's error code, the HTTP status (`HTTP 500`) or the name of the network's error (`ECONNRESET`). */
   readonly code: string;
   readonly message: string;
-  /** What Twilio asks to wait, in seconds. */
+  /** How long Twilio asks to wait, in seconds. */
   readonly retryAfterSeconds: number | null;
 }
 
-/** Twilio's error codes whose cause passes. Source: the error pages at twilio.com/docs/api/errors. */
+/** Twilio's error codes of temporary causes. Source: the error pages at twilio.com/docs/api/errors. */
 const RETRYABLE_CODES: ReadonlySet<number> = new Set([
   20429, // too many requests
   21611, // the sender's queue is full
@@ -30,22 +30,22 @@ const RETRYABLE_CODES: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Twilio's error codes that another sender does not meet. An opt-out (21610) is not among them: it is final.
+ * Twilio's error codes that another sender may avoid. An opt-out (21610) is not among them: it is final.
  * Source: the error pages at twilio.com/docs/api/errors.
  */
 const SENDER_CODES: ReadonlySet<string> = new Set([
-  '21212', // the sender is no valid number
+  '21212', // the sender is not a valid number
   '21266', // sender and recipient are the same number
   '21606', // the sender cannot send SMS
   '21607', // a trial account does not own the sender
   '21612', // the recipient cannot be reached from this sender
-  '21659', // the sender is no number of Twilio's
+  '21659', // the sender is not a Twilio number
   '21660', // the sender belongs to another account
   '21661', // the sender cannot send SMS
   '21910', // sender and recipient are of different channels
 ]);
 
-/** Whether a rejection is the sender's fault, so that another sender may succeed. */
+/** Whether the sender caused the rejection, so that another sender may succeed. */
 export function isSendersFault({ outcome, code }: SendError): boolean {
   return outcome === 'rejected' && SENDER_CODES.has(code);
 }
@@ -54,13 +54,13 @@ export function isSendersFault({ outcome, code }: SendError): boolean {
 const OPTED_OUT = '21610';
 
 /**
- * Twilio's error codes of a recipient that no SMS can be sent to, whoever sends it and whenever.
+ * Twilio's error codes of a recipient that can never receive SMS, whoever sends it.
  * Source: the error pages at twilio.com/docs/api/errors.
  */
 const RECIPIENT_CODES: ReadonlySet<string> = new Set([
-  '21211', // no valid telephone number
+  '21211', // not a valid phone number
   '21265', // a short code
-  '21614', // no mobile number
+  '21614', // not a mobile number
   '21635', // a landline
 ]);
 
@@ -70,10 +70,10 @@ export function finalRejection(code: string | null): 'opted_out' | 'recipient_re
   return code !== null && RECIPIENT_CODES.has(code) ? 'recipient_rejected' : null;
 }
 
-/** HTTP statuses of something between this host and Twilio, unless they come with a code of Twilio's. */
+/** HTTP statuses of a proxy between this host and Twilio, unless they come with a Twilio code. */
 const PROXY_STATUSES: ReadonlySet<number> = new Set([403, 405, 407]);
 
-/** Errors of the network that come before a request is on its way. Every other may come after it was processed. */
+/** Network errors that occur before a request is sent. Any other may occur after it was processed. */
 export const CONNECTION_ERRORS: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
@@ -88,10 +88,10 @@ export const CONNECTION_ERRORS: ReadonlySet<string> = new Set([
   'ERR_TLS_CERT_ALTNAME_INVALID',
 ]);
 
-/** Not `instanceof`: errors of Node's own fail that in a VM context such as Jest's. */
+/** Not `instanceof`, which fails for Node's own errors in a VM context such as Jest's. */
 const { isNativeError } = types;
 
-/** Classifies what `messages.create` rejected with. An error that is not known is ambiguous. */
+/** Classifies an error of `messages.create`. An unknown error is ambiguous. */
 export function classifySendError(error: unknown): SendError {
   if (error instanceof TwilioRateLimitedError) {
     return sendError('not_processed', error.code, error.message, error.retryAfterSeconds);
@@ -109,12 +109,12 @@ export function classifySendError(error: unknown): SendError {
 
 function outcomeOf({ status, code, message }: twilio.RestException): SendOutcome {
   if (status >= 500) return 'ambiguous';
-  // The operator corrects a wrong token, waiting helps against a 429.
+  // The operator can correct a wrong token, and a 429 passes with time.
   if (accountReason(status, code) !== null || (code !== undefined && RETRYABLE_CODES.has(code)))
     return 'not_processed';
   if (status === 429 || (code === undefined && PROXY_STATUSES.has(status))) return 'not_processed';
   if (status === 404) return isAboutMessagingService(message) ? 'rejected' : 'not_processed';
-  // 408 is a time-out under another name; a redirect is no answer to a POST.
+  // 408 is a timeout by another name; a redirect does not answer a POST.
   return status === 408 || status < 400 ? 'ambiguous' : 'rejected';
 }
 

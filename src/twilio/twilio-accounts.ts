@@ -9,7 +9,7 @@ import {
   type TwilioModuleOptions,
 } from './twilio.module-definition.js';
 
-/** The accounts that the operator configured: their tokens, and a client for each. */
+/** The configured accounts, with their tokens and a client for each. */
 @Injectable()
 export class TwilioAccounts {
   private readonly accounts: ReadonlyMap<string, TwilioAccount>;
@@ -35,19 +35,19 @@ export class TwilioAccounts {
     return this.accounts.has(accountSid);
   }
 
-  /** The tokens that may have signed a request of this account; none for an account that is not configured. */
+  /** The tokens that may have signed a request of this account; empty if it is not configured. */
   authTokens(accountSid: string): readonly string[] {
     return this.accounts.get(accountSid)?.authTokens ?? [];
   }
 
-  /** The secret of a shared key; undefined for one that is not configured. */
+  /** The secret of a shared key; undefined if it is not configured. */
   sharedKeySecret(keyId: string): string | undefined {
     return this.sharedKeySecrets.get(keyId);
   }
 
   /**
    * The client that calls Twilio as this account.
-   * @throws UnknownTwilioAccountError for an account that is not configured (any more).
+   * @throws UnknownTwilioAccountError if the account is not, or no longer, configured.
    */
   client(accountSid: string): twilio.Twilio {
     const account = this.accounts.get(accountSid);
@@ -68,8 +68,8 @@ export class TwilioAccounts {
   }
 
   /**
-   * A message as Twilio has it; null if Twilio does not know it.
-   * @throws what `classifySendError` takes, if Twilio cannot be asked now.
+   * Fetches a message from Twilio; null if Twilio does not know it.
+   * @throws an error for `classifySendError` if Twilio cannot answer now.
    */
   async fetchMessage(accountSid: string, messageSid: string): Promise<MessageInstance | null> {
     const client = this.client(accountSid);
@@ -77,7 +77,7 @@ export class TwilioAccounts {
       return await client.messages(messageSid).fetch();
     } catch (error) {
       if (!(error instanceof twilio.RestException && error.status === 404)) throw error;
-      // A message of an account that Twilio does not know is answered alike.
+      // Twilio answers the same 404 if it does not know the account.
       await client.api.v2010.accounts(accountSid).fetch();
       return null;
     }

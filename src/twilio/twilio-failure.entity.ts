@@ -2,7 +2,7 @@ import { Column, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 import type { Operation } from './api-request-client.js';
 import type { OutageReason } from './outage-reasons.js';
 
-/** A time in which every request of one kind failed for an account. Rows are written by TwilioOutages. */
+/** A period in which every request of one kind failed for an account. TwilioOutages writes the rows. */
 @Entity('twilio_failures')
 @Index('twilio_failures_current_key', ['accountSid', 'operation'], {
   unique: true,

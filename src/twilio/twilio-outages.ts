@@ -5,13 +5,13 @@ import type { Operation } from './api-request-client.js';
 import type { AccountFailure, OutageReason } from './outage-reasons.js';
 import { MODULE_OPTIONS_TOKEN, type TwilioModuleOptions } from './twilio.module-definition.js';
 
-/** Twilio cannot be used with an account. */
+/** A period in which an account cannot use Twilio. */
 export interface Outage {
   readonly accountSid: string;
   readonly reason: OutageReason;
-  /** Of the latest request. */
+  /** The error code of the latest request. */
   readonly errorCode: string;
-  /** What fails. */
+  /** The kinds of requests that fail. */
   readonly operations: readonly Operation[];
   /** When the first request failed. */
   readonly since: Date;
@@ -20,7 +20,7 @@ export interface Outage {
   readonly waiting: number;
 }
 
-/** Requests of one kind that have failed since the last one that did not, whether or not that is an outage yet. */
+/** Consecutive failures of one kind of request, whether or not they are an outage yet. */
 export interface Failing {
   readonly accountSid: string;
   readonly operation: Operation;
@@ -28,20 +28,20 @@ export interface Failing {
   readonly errorCode: string;
   readonly failingForMilliseconds: number;
   readonly lastFailedMillisecondsAgo: number;
-  /** Twilio asks for no other request yet. */
+  /** Whether Twilio asks to wait before the next request. */
   readonly isToWait: boolean;
 }
 
 export type EndedOutage = Pick<Outage, 'accountSid' | 'reason' | 'since'> & { readonly seconds: number };
 
-/** Failures in a row that are not written yet. Times are of `performance.now()`. */
+/** Consecutive failures that are not written yet. Times are from `performance.now()`. */
 interface Failures extends AccountFailure {
   readonly count: number;
   readonly first: number;
   readonly last: number;
 }
 
-/** What is not written yet of one kind of requests: a success comes before the failures after it. */
+/** Unwritten observations of one kind of request: a success, and the failures after it. */
 interface Unwritten {
   readonly accountSid: string;
   readonly operation: Operation;
@@ -49,19 +49,19 @@ interface Unwritten {
   readonly failures: Failures | null;
 }
 
-/** The latest failure that this process has written of one kind of requests. */
+/** The latest failure of one kind of request that this process has written. */
 interface Recorded {
-  /** By `performance.now()`. */
+  /** A time from `performance.now()`. */
   readonly last: number;
-  /** What was written as its time, by the database's clock. It is late by as long as the statement took to arrive. */
+  /** The written time, by the database's clock. It is late by the time the statement took to arrive. */
   readonly writtenAs: string;
 }
 
 const OUTAGE_AFTER_MILLISECONDS = 60_000;
 
 /**
- * What the requests of all replicas say about the accounts. It is kept in `twilio_failures`, so that every replica tells
- * the same, and a restart changes nothing. While all is well nothing is written.
+ * Tracks what the requests of all replicas say about the accounts. `twilio_failures` keeps it, so that all replicas
+ * agree and a restart changes nothing. While all is well, nothing is written.
  */
 @Injectable()
 export class TwilioOutages implements BeforeApplicationShutdown {
@@ -79,7 +79,7 @@ export class TwilioOutages implements BeforeApplicationShutdown {
     private readonly options: Pick<TwilioModuleOptions, 'outageAfterMilliseconds'>,
   ) {}
 
-  /** @param failure of a request just now; null for a success. */
+  /** @param failure the failure of a request that just ended; null for a success. */
   observe(accountSid: string, operation: Operation, failure: AccountFailure | null): void {
     const key = keyOf(accountSid, operation);
     const now = performance.now();
@@ -98,7 +98,7 @@ export class TwilioOutages implements BeforeApplicationShutdown {
     void this.flush();
   }
 
-  /** Writes what was observed. Never rejects: what cannot be written now is written with what is observed next. */
+  /** Writes the observations. Never rejects: what cannot be written now is written with the next observation. */
   flush(): Promise<void> {
     this.writing ??= this.writeAll().finally(() => {
       this.writing = undefined;
@@ -110,12 +110,12 @@ export class TwilioOutages implements BeforeApplicationShutdown {
     await this.flush();
   }
 
-  /** The outages of all accounts, the longest first. A request that fails once, or for a moment, is none. */
+  /** Lists the outages of all accounts, longest first. A single or brief failure is not an outage. */
   list(): Promise<Outage[]> {
     return this.dataSource.query<Outage[]>(LIST, [this.afterMilliseconds]);
   }
 
-  /** What fails at this time. It ends what other replicas have found, and this one has seen succeed since. */
+  /** Lists current failures. Ends those of other replicas that this process has seen succeed since. */
   async findFailing(): Promise<Failing[]> {
     const found = await this.dataSource.query<Failing[]>(FIND_FAILING);
     this.failing.clear();
@@ -134,7 +134,7 @@ export class TwilioOutages implements BeforeApplicationShutdown {
   }
 
   /**
-   * Ends what has not failed for long because nothing was asked of Twilio, and nothing waits for.
+   * Ends old failures of accounts that have made no request for long and have no SMS waiting.
    * @returns the accounts.
    */
   async forget(): Promise<string[]> {
@@ -142,12 +142,12 @@ export class TwilioOutages implements BeforeApplicationShutdown {
     return rows.map(({ accountSid }) => accountSid);
   }
 
-  /** The outages that this process has seen end since it was asked last. */
+  /** Takes the outages that this process has seen end since the last call. */
   takeEnded(): EndedOutage[] {
     return this.ended.splice(0);
   }
 
-  /** The longest outage of an account since then; null without one. */
+  /** Finds the longest outage of an account since a time; null without one. */
   async findSince(
     accountSid: string,
     since: Date,
@@ -163,7 +163,7 @@ export class TwilioOutages implements BeforeApplicationShutdown {
     return this.options.outageAfterMilliseconds ?? OUTAGE_AFTER_MILLISECONDS;
   }
 
-  /** One statement at a time, however many requests fail. */
+  /** Writes with one statement at a time, however many requests fail. */
   private async writeAll(): Promise<void> {
     for (;;) {
       const [next] = this.unwritten;
@@ -213,7 +213,7 @@ export class TwilioOutages implements BeforeApplicationShutdown {
     this.ended.push(...ended.filter(({ isOutage }) => isOutage));
   }
 
-  /** The written time of this process's own latest failure, if that came before the success. */
+  /** Returns the written time of this process's own latest failure, if that came before the success. */
   private recordedBefore(key: string, succeededAt: number): string | null {
     const recorded = this.recorded.get(key);
     return recorded !== undefined && recorded.last <= succeededAt ? recorded.writtenAs : null;
@@ -224,7 +224,7 @@ function keyOf(accountSid: string, operation: Operation): string {
   return `${accountSid} ${operation}`;
 }
 
-/** Nothing has been observed meanwhile, or the later is added to the earlier. */
+/** Merges later observations, if any, into earlier ones. */
 function together(earlier: Unwritten, later: Unwritten | undefined): Unwritten {
   if (later === undefined) return earlier;
   if (later.succeededAt !== null || later.failures === null) return later;
@@ -237,15 +237,18 @@ function together(earlier: Unwritten, later: Unwritten | undefined): Unwritten {
 }
 
 /**
- * Requests have failed for that long, and more than one of them, so that a single slow one is no outage. A wait for which
- * Twilio asks counts as well: there is no second request.
+ * Several requests have failed for the given time, so that a single slow one is not an outage. A wait that Twilio asks
+ * for counts as well, because there is no second request.
  */
 const IS_OUTAGE = `(
   failing_since <= now() - $1 * interval '1 millisecond'
   and (failures > 1 or coalesce(retry_at >= failing_since + $1 * interval '1 millisecond', false))
 )`;
 
-/** A fallback of the account whose SMS is due. By sms_fallbacks_open_idx, which has the open ones only; more are not counted. */
+/**
+ * A fallback of the account whose SMS is due. Uses sms_fallbacks_open_idx, which has only open fallbacks, and stops at
+ * a limit.
+ */
 const WAITING = `
   select from sms_fallbacks
    where ${IS_OPEN} and sms_fallbacks.account_sid = current.account_sid
@@ -270,7 +273,7 @@ select account_sid as "accountSid", operation, reason, error_code as "errorCode"
        coalesce(retry_at > now(), false) as "isToWait"
   from twilio_failures where ended_at is null`;
 
-/** Times come as how long ago they were, because the database's clock counts. */
+/** Times are passed as ages, because the database's clock decides. */
 const RECORD = `
 insert into twilio_failures as current (
   account_sid, operation, reason, error_code, failing_since, last_failed_at, failures, retry_at
@@ -286,8 +289,8 @@ on conflict (account_sid, operation) where ended_at is null do update
 returning (now() - $6 * interval '1 millisecond')::text as "writtenAs"`;
 
 /**
- * A failure that is later than the success stays. Of this process's own failures it is known which came first, however
- * late they were written: $5.
+ * Keeps failures that are later than the success. $5 is this process's own latest failure before the success, because
+ * the order of those is known however late they were written.
  */
 const END = `
 with current as (
@@ -307,7 +310,7 @@ select account_sid as "accountSid", reason, failing_since as since, is_outage as
        extract(epoch from now() - failing_since)::float8 as seconds
   from current`;
 
-/** An original may be 30 days old when its SMS is sent, and then an outage is remembered. */
+/** Outages are kept for 31 days, because an original may be 30 days old when its SMS is sent. */
 const FORGET = `
 with lapsed as (
   select id, account_sid, ${IS_OUTAGE} as is_outage from twilio_failures as current

@@ -143,19 +143,19 @@ describe('npm run doctor', () => {
   });
 
   const faults: [string, Record<string, string | undefined>, string, string][] = [
-    ['a wrong token', { TWILIO_AUTH_TOKEN: 'wrong' }, 'twilio account', 'does not take the token'],
+    ['a wrong token', { TWILIO_AUTH_TOKEN: 'wrong' }, 'twilio account', 'rejects the token'],
     [
       'Twilio out of reach',
       { TWILIO_API_BASE_URL: 'http://127.0.0.1:1' },
       'twilio account',
-      'cannot be asked',
+      'could not be queried',
     ],
     ['a subaccount that there is not', { TWILIO_SUBACCOUNTS: 'AC9:token' }, 'twilio account', 'token of AC9'],
     [
       'a number of somebody else',
       { TWILIO_PHONE_NUMBER_REMINDERS: '+15550007777' },
       'sender number',
-      'is no number of the account',
+      'is not a number of the account',
     ],
     [
       'a number without SMS',
@@ -167,9 +167,9 @@ describe('npm run doctor', () => {
       'an unknown Messaging Service',
       { TWILIO_MESSAGING_SERVICE_SID: 'MG9' },
       'messaging service',
-      'no answer about MG9',
+      'did not return MG9',
     ],
-    ['no public URL', { PUBLIC_BASE_URL: undefined }, 'public URL', 'it is not known'],
+    ['no public URL', { PUBLIC_BASE_URL: undefined }, 'public URL', 'it is unknown'],
     [
       'a public URL without a server',
       { PUBLIC_BASE_URL: 'http://localhost:2' },
@@ -272,7 +272,7 @@ describe('npm run doctor', () => {
     const probe = (keyId: string, end: string) => `a probe signed with the shared key ${keyId} is ${end}`;
     expect(exitCode).toBe(1);
     expect(findings.slice(-4)).toEqual([
-      { check: 'signature', ok: true, found: 'a correctly signed probe is taken', advice: null },
+      { check: 'signature', ok: true, found: 'a correctly signed probe is accepted', advice: null },
       { check, ok: true, found: probe(OLD, 'taken'), advice: null },
       { check, ok: false, found: probe(NEW, 'refused'), advice },
       { check, ok: false, found: probe(OTHER, 'refused'), advice },
@@ -301,7 +301,7 @@ describe('npm run doctor', () => {
         expect(ill).toMatchObject([
           {
             check: 'connections',
-            found: 'this replica has up to 21, and the server takes 17 in all',
+            found: 'this replica opens up to 21, and the server allows 17 in all',
             advice: "Raise the server's max_connections",
           },
         ]);
@@ -322,7 +322,7 @@ describe('npm run doctor', () => {
       expect(ill).toMatchObject([
         {
           check: 'connections',
-          found: 'this replica has up to 21, and the database takes 20 in all',
+          found: 'this replica opens up to 21, and the database allows 20 in all',
           advice: `alter database ${name} connection limit -1`,
         },
       ]);
@@ -340,7 +340,7 @@ describe('npm run doctor', () => {
     const { ill } = await examine({}, () => Promise.resolve(idle));
     await idle.close();
     expect(ill).toMatchObject([
-      { check: 'statistics', found: expect.stringContaining('not counted since 20 minutes') as unknown },
+      { check: 'statistics', found: expect.stringContaining('stalled for 20 minutes') as unknown },
     ]);
   });
 
@@ -359,7 +359,8 @@ describe('npm run doctor', () => {
       { check: 'fallbacks', found: 'overdue for more than 15 minutes: 1 SMS' },
       {
         check: 'twilio outage',
-        found: 'AC9 cannot be used for 20 minutes, 1 SMS wait: Twilio rejects the auth token of the account',
+        found:
+          'AC9 has been unusable for 20 minutes, 1 SMS wait: Twilio rejects the auth token of the account',
         advice: expect.stringContaining('Copy the token') as unknown,
       },
     ]);
@@ -463,18 +464,13 @@ describe('npm run doctor', () => {
     const FAILS = 'Each of their SMS fails';
 
     it.each([
-      ['EXAMPLE', {}, 'is no phone number with its country: Clinic (EXAMPLE)', WITH_DEFAULT],
-      ['0170 1234567', {}, 'is no phone number with its country: Clinic (**** ***4567)', WITH_DEFAULT],
-      ['EXAMPLE', noDefault, 'is no phone number', 'Each of their SMS is skipped as no_sender_number'],
-      ['EXAMPLE', unusableDefault, 'is no phone number', FAILS],
-      [
-        'whatsapp:+15550006666',
-        {},
-        'none of the configured accounts: Clinic (whatsapp:+*******6666)',
-        AFTER_REFUSAL,
-      ],
-      [OF_SUBACCOUNT, {}, 'belongs to none of the configured accounts', AFTER_REFUSAL],
-      [OF_SUBACCOUNT, noDefault, 'belongs to none of the configured accounts', FAILS],
+      ['EXAMPLE', {}, 'is not a phone number with a country code: Clinic (EXAMPLE)', WITH_DEFAULT],
+      ['0170 1234567', {}, 'is not a phone number with a country code: Clinic (**** ***4567)', WITH_DEFAULT],
+      ['EXAMPLE', noDefault, 'is not a phone number', 'Each of their SMS is skipped as no_sender_number'],
+      ['EXAMPLE', unusableDefault, 'is not a phone number', FAILS],
+      ['whatsapp:+15550006666', {}, 'no configured account: Clinic (whatsapp:+*******6666)', AFTER_REFUSAL],
+      [OF_SUBACCOUNT, {}, 'belongs to no configured account', AFTER_REFUSAL],
+      [OF_SUBACCOUNT, noDefault, 'belongs to no configured account', FAILS],
       [WITHOUT_SMS, {}, 'cannot send SMS: Clinic (+*******8888)', AFTER_REFUSAL],
       [WITHOUT_SMS, unusableDefault, 'cannot send SMS', FAILS],
       [null, noDefault, 'no default sender: Clinic', 'Each of their SMS is skipped as no_sender_number'],
@@ -534,7 +530,7 @@ describe('npm run doctor', () => {
         { ok: false, found: expect.stringContaining('did not list') as unknown },
         {
           ok: false,
-          found: expect.stringContaining('is no phone number with its country: Other') as unknown,
+          found: expect.stringContaining('is not a phone number with a country code: Other') as unknown,
         },
       ]);
     });

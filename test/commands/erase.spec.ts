@@ -63,7 +63,7 @@ describe('npm run erase', () => {
     const dryRun = await erase('--number', number, '--dry-run');
     expect(dryRun).toMatchObject({ exitCode: 0 });
     expect(dryRun.output).toContain(
-      `Of +*******${number.slice(-4)} there are 3 events, 1 fallback, 1 rejected callback.`,
+      `Found for +*******${number.slice(-4)}: 3 events, 1 fallback, 1 rejected callback.`,
     );
     expect(await everything()).toContain(number.slice(1));
 
@@ -93,7 +93,7 @@ describe('npm run erase', () => {
     });
     const { exitCode, complaints } = await erase('--number', recipientOf(twilioSid), '--yes');
     expect(exitCode).toBe(1);
-    expect(complaints).toContain('1 fallback not at an end yet');
+    expect(complaints).toContain('1 fallback still open');
     expect(
       await application.query('select to_number from sms_fallbacks where original_message_sid = $1', [
         twilioSid,
@@ -280,7 +280,7 @@ describe('npm run erase', () => {
         exitCode: 1,
         output: expect.stringContaining('Erased: 0 events') as unknown,
       });
-      expect(first.complaints).toContain('1 fallback not at an end yet');
+      expect(first.complaints).toContain('1 fallback still open');
       await application.query(
         `update sms_fallbacks set state = 'skipped', reason = 'no_text' where original_message_sid = $1`,
         [twilioSid],

@@ -148,6 +148,6 @@ describe('npm run fallbacks -- list and show', () => {
   it.each(['SMunknown', '01a2058f-d631-7533-993d-a1bca6b15930'])('ends with 1 for %s', async (name) => {
     const run = await fallbacks('show', name);
     expect(run).toMatchObject({ exitCode: 1, output: '' });
-    expect(run.complaints).toContain(`There is no fallback of ${name}`);
+    expect(run.complaints).toContain(`There is no fallback for ${name}`);
   });
 });

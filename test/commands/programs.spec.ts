@@ -67,7 +67,7 @@ describe('the compiled program of the commands', () => {
     expect(list).toEqual({ code: 0, stdout: '[]\n', stderr: '' });
     const retry = await run('fallbacks', database.env, 'retry', 'SM1');
     expect(retry).toMatchObject({ code: 1, stdout: '' });
-    expect(retry.stderr).toContain('✖ There is no fallback of SM1');
+    expect(retry.stderr).toContain('✖ There is no fallback for SM1');
     const replay = await run(
       'replay',
       { ...database.env, FALLBACK_ERROR_CODES: '63049,63024' },
@@ -75,7 +75,7 @@ describe('the compiled program of the commands', () => {
       '1h',
     );
     expect(replay).toMatchObject({ code: 0, stderr: '' });
-    expect(replay.stdout).toMatch(/^Policy failures \(63049, 63024\) from .*\nThere is none\.\n$/);
+    expect(replay.stdout).toMatch(/^Policy failures \(63049, 63024\) from .*\nNo policy failures found\.\n$/);
   });
 
   it('ends quietly when its reader closes the pipe', async () => {

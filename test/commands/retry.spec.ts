@@ -164,7 +164,7 @@ describe('npm run fallbacks -- retry <name>', () => {
     });
     const run = await retry('SMunknown', twilioSid, '--dry-run', '--json');
     expect(run.exitCode).toBe(1);
-    expect(run.complaints).toContain('There is no fallback of SMunknown');
+    expect(run.complaints).toContain('There is no fallback for SMunknown');
     expect(JSON.parse(run.output)).toEqual([
       { id: fallbackId, originalMessageSid: twilioSid, smsMessageSid: null, decision: 'claimed_again' },
     ]);

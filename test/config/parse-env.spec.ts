@@ -175,7 +175,7 @@ describe('the environment', () => {
     ['WORKER_CONCURRENCY', '-1', 'must be a whole number from 0 to 100'],
     ['WORKER_CONCURRENCY', '101', 'must be a whole number from 0 to 100'],
     ['WORKER_CONCURRENCY', '2.5', 'must be a whole number from 0 to 100'],
-    ['WORKER_CONCURRENCY', '0', 'must not be 0 where DATABASE_URL is not set'],
+    ['WORKER_CONCURRENCY', '0', 'must not be 0 if DATABASE_URL is not set'],
     ['RETENTION_DAYS', '2', 'must be a whole number of days from 3 to 36500'],
     ['RETENTION_DAYS', '7.5', 'must be a whole number of days from 3 to 36500'],
     ['ADMIN_API_KEYS', 'short', 'must be keys of at least 24 characters, separated by commas'],

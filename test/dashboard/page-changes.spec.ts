@@ -117,7 +117,7 @@ describeWithChromium('the page in Chromium, while what it shows changes', () => 
     await page.route('**/api/v1/stats*', () => undefined);
     await page.getByText('7 days').click();
     const problem = page.getByRole('alert').filter({
-      hasText: /has not answered for 20 seconds\. It is tried again by itself\. What is shown is as of \d/,
+      hasText: /has not answered for 20 seconds\. Retrying automatically\. What is shown is as of \d/,
     });
     await problem.waitFor();
     await page.unroute('**/api/v1/stats*');

@@ -44,7 +44,7 @@ describeWithChromium('the times of the page in Chromium', () => {
     await refused.getByText('3', { exact: true }).waitFor();
     await page.getByText('Last hour').click();
     await refused.getByText('2', { exact: true }).waitFor();
-    const cards = page.getByRole('region', { name: 'Needs a look' }).getByRole('button');
+    const cards = page.getByRole('region', { name: 'Needs attention' }).getByRole('button');
     expect(await cards.count()).toBe(2);
   });
 
@@ -52,13 +52,13 @@ describeWithChromium('the times of the page in Chromium', () => {
     const { page } = await visits.signIn();
     await page.getByText('14 days').click();
     await page.getByText('The same as a table, by day').click();
-    const rows = page.getByRole('region', { name: 'Course as a table' }).locator('tbody').getByRole('row');
+    const rows = page.getByRole('region', { name: 'Refusals as a table' }).locator('tbody').getByRole('row');
     const [latest, ...others] = await rows.allTextContents();
     expect(latest).toMatch(/so\sfar/);
     expect(others).not.toEqual([]);
     expect(others.join()).not.toMatch(/so\sfar/);
     const chart = page.locator('#course-chart');
-    expect(await chart.getAttribute('aria-label')).toContain('The last day (UTC) is not over.');
+    expect(await chart.getAttribute('aria-label')).toContain('The last day (UTC) is incomplete.');
     const [whole, mark] = [
       await chart.locator('.u-over').boundingBox(),
       await chart.locator('.so-far').boundingBox(),

@@ -45,7 +45,7 @@ describeWithChromium('the page in Chromium', () => {
     expect(await visit.accessibilityProblems()).toEqual([]);
     await page.getByLabel('Key').fill('a-key-that-is-none-of-them');
     await page.getByRole('button', { name: 'Sign in' }).click();
-    await page.getByRole('alert').filter({ hasText: 'none of the keys' }).waitFor();
+    await page.getByRole('alert').filter({ hasText: 'Wrong key' }).waitFor();
     // Chromium reports the 401 on its console.
     visit.complaints.splice(0);
     await page.getByLabel('Key').fill(ADMIN_KEY);
@@ -58,7 +58,7 @@ describeWithChromium('the page in Chromium', () => {
     await page.getByRole('row', { name: /63049 WhatsApp \d+ Meta chose not to deliver/ }).waitFor();
     await page.getByText('The same as a table, by hour').click();
     expect(
-      await page.getByRole('region', { name: 'Course as a table' }).getByRole('row').count(),
+      await page.getByRole('region', { name: 'Refusals as a table' }).getByRole('row').count(),
     ).toBeGreaterThan(5);
     await page.getByRole('button', { name: 'Sign out' }).click();
     await page.getByLabel('Key').waitFor();
@@ -113,7 +113,7 @@ describeWithChromium('the page in Chromium', () => {
     await page.keyboard.press('Enter');
     await page
       .getByRole('alert')
-      .filter({ hasText: `Nothing is known of the message ${sid}` })
+      .filter({ hasText: `There is no message ${sid}` })
       .waitFor();
     // Chromium reports the 404 on its console.
     visit.complaints.splice(0);
@@ -121,13 +121,13 @@ describeWithChromium('the page in Chromium', () => {
 
   it('says so if a link is incomplete', async () => {
     const visit = await visits.signIn({}, '#/messages/SM%');
-    const problem = visit.page.getByRole('alert').filter({ hasText: 'Nothing is known of the message SM%' });
+    const problem = visit.page.getByRole('alert').filter({ hasText: 'There is no message SM%' });
     await problem.waitFor();
     await visit.page.evaluate(`location.hash = '#/messages/${message.twilioSid}'`);
     await visit.page.getByText(/63049 on WhatsApp → SMS/).waitFor();
     await visit.page.evaluate("location.hash = '#/messages/%'");
     await problem.waitFor({ state: 'detached' });
-    await visit.page.getByText('Nothing is known of the message %').waitFor();
+    await visit.page.getByText('There is no message %').waitFor();
     // Chromium reports each 404 on its console.
     visit.complaints.splice(0);
   });
@@ -162,7 +162,7 @@ describeWithChromium('the page in Chromium', () => {
     await press('Tab');
     expect(await visit.focused()).toBe('The same as a table, by hour');
     await press('Enter');
-    await page.getByRole('region', { name: 'Course as a table' }).waitFor();
+    await page.getByRole('region', { name: 'Refusals as a table' }).waitFor();
   });
 
   it('shows new events by itself', async () => {
@@ -206,7 +206,7 @@ describeWithChromium('the page in Chromium', () => {
     const visit = await visits.signIn();
     const { page } = visit;
     line.cut();
-    await page.getByText('The database is away; trying again …').first().waitFor();
+    await page.getByText('Database unreachable; retrying …').first().waitFor();
     line.mend();
     await page.locator('.connection.live').waitFor();
     // Chromium reports each 503 on its console.
@@ -230,7 +230,7 @@ describeWithChromium('the page in Chromium', () => {
     const answer = () => page.waitForResponse(/\/api\/v1\/stats/);
     await page.context().setExtraHTTPHeaders({ Authorization: 'Bearer of-the-proxy' });
     await page.getByText('7 days').click();
-    const problem = page.getByRole('alert').filter({ hasText: 'A proxy that adds an Authorization header' });
+    const problem = page.getByRole('alert').filter({ hasText: 'a proxy that adds an Authorization header' });
     await problem.waitFor();
     for (const range of ['Last hour', '14 days', '7 days']) {
       const [refused] = await Promise.all([answer(), page.getByText(range, { exact: true }).click()]);

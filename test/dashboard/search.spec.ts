@@ -110,7 +110,7 @@ describeWithChromium('the search in Chromium', () => {
 
     it('closes if the message of the new one is unknown', async () => {
       await searchFor('SM' + 'f'.repeat(32));
-      await visit.page.getByText('Nothing is known of the message').waitFor();
+      await visit.page.getByText('There is no message').waitFor();
       visit.complaints.splice(0);
       expect(await visit.page.getByText(message.body ?? '').count()).toBe(0);
       expect(await visit.page.getByText('Decision').count()).toBe(0);

@@ -41,7 +41,7 @@ describeWithChromium('the list of what needs a look, in Chromium', () => {
     await database.close();
   });
 
-  const section = () => visit.page.getByRole('region', { name: 'Needs a look' });
+  const section = () => visit.page.getByRole('region', { name: 'Needs attention' });
 
   it('is empty at first', async () => {
     await section().getByText(NOTHING).waitFor();
@@ -82,7 +82,7 @@ describeWithChromium('the list of what needs a look, in Chromium', () => {
       ...{ smsUndeliveredAt: minutesAgo(28), duplicateDeliveryAt: minutesAgo(27) },
     });
     await visit.page.reload();
-    await section().getByText('to a number that is erased').waitFor();
+    await section().getByText('to an erased number').waitFor();
     await section().getByText('WhatsApp delivered the message after all.').waitFor();
     expect(await section().getByRole('button').count()).toBe(0);
     expect(await section().getByText('The person got neither.').count()).toBe(0);
@@ -178,7 +178,7 @@ describeWithChromium('the list of what needs a look, in Chromium', () => {
       await section()
         .getByText(/Sent by WhatsApp .*, 5.h ago/)
         .waitFor();
-      const button = section().getByRole('button', { name: `Send although it is late: ${twilioSid}` });
+      const button = section().getByRole('button', { name: `Send anyway: ${twilioSid}` });
       expect(await visit.accessibilityProblems()).toEqual([]);
       answer(false);
       await button.click();
@@ -200,7 +200,7 @@ describeWithChromium('the list of what needs a look, in Chromium', () => {
         .getByRole('button', { name: `Try again: ${twilioSid}` })
         .click();
       await section()
-        .getByRole('button', { name: `Send although it is late: ${twilioSid}` })
+        .getByRole('button', { name: `Send anyway: ${twilioSid}` })
         .waitFor();
       expect(await stateOf(twilioSid)).toEqual([{ state: 'skipped', age_limit_ignored: false }]);
     });
@@ -211,7 +211,7 @@ describeWithChromium('the list of what needs a look, in Chromium', () => {
       await section()
         .getByRole('button', { name: `Try again: ${twilioSid}` })
         .waitFor();
-      expect(await section().getByRole('button', { name: 'although it is late' }).count()).toBe(0);
+      expect(await section().getByRole('button', { name: 'Send anyway' }).count()).toBe(0);
     });
   });
 

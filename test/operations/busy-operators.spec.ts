@@ -61,7 +61,7 @@ describeOnServer("operators' slow calls", () => {
       const refused = await Promise.race(statistics);
       expect(refused).toMatchObject({
         status: 503,
-        body: { message: 'Too many calls at once: ask again in some seconds' },
+        body: { message: 'Too many calls at once: try again in a few seconds' },
       });
       expect(refused.headers.get('retry-after')).toBe('5');
     });

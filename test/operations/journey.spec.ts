@@ -246,7 +246,7 @@ describe('the journey of a message', () => {
     const answer = await callApi(application, '/api/v1/messages/SMunknown');
     expect(answer).toMatchObject({
       status: 404,
-      body: { message: 'Nothing is known of the message SMunknown' },
+      body: { message: 'There is no message SMunknown' },
     });
   });
 });

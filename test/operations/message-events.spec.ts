@@ -187,7 +187,7 @@ describe('the list of events', () => {
   const refusals: [string, string][] = [
     ['from=yesterday', 'from: must be a time with its zone'],
     ['number=nobody', 'number: must be a number with its country'],
-    ['company=nobody', 'not of the type'],
+    ['company=nobody', 'does not match the type'],
     ['status=delivered&status=sent', 'status: '],
     ['limit=1000', 'limit: '],
     ['sid=SM1', 'sid'],

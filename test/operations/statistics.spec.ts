@@ -147,7 +147,7 @@ describe('the statistics of a range', () => {
   });
 
   const refusals: [string, string][] = [
-    [`${DAY}&bucket=minute`, 'bucket: is too fine for so long a time: 6 hours at the most'],
+    [`${DAY}&bucket=minute`, 'bucket: is too fine for this time range: at most 6 hours'],
     ['from=2026-01-01T00:00:00Z&to=2026-03-01T00:00:00Z&bucket=hour', 'bucket: is too fine'],
     ['from=2025-01-01T00:00:00Z&to=2026-03-01T00:00:00Z&bucket=day', 'bucket: is too fine'],
     ['from=2026-03-02T00:00:00Z&to=2026-03-01T00:00:00Z', 'from: is not before'],
