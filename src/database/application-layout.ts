@@ -64,8 +64,8 @@ const KINDS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Finds views and other relations in place of tables: events link to messages by foreign keys, and the row of an SMS is
- * added once by its SID.
+ * Finds a `messages` relation that is not a table with a unique id: events link to messages by foreign keys, and the
+ * row of an SMS is added once by its SID.
  */
 export async function findOtherKindOfTable(query: Query): Promise<Problem[]> {
   const [layout] = await query<Layout>(LAYOUT);

@@ -44,7 +44,7 @@ const JOB_QUEUE_ANSWER_LIMITS = { connectionTimeoutMillis: 4_000, query_timeout:
 const POOL_CONNECTIONS = 10;
 const HEALTH_CONNECTIONS = 1;
 
-/** A reserved connection that terminates sessions that hang and do not respond. */
+/** One connection is reserved to terminate sessions that hang and do not respond. */
 const PLACE_FOR_TERMINATION = 1;
 
 /** The name of the service in pg_stat_activity. */

@@ -145,9 +145,7 @@ export class FallbackService {
     else await this.outcomes.skipped(fallback, reason, details);
   }
 
-  /**
-   * Returns since when Twilio has been unusable while the original became too old, so that the operator sees the cause.
-   */
+  /** Returns the outage of Twilio during which the original became too old, so that the operator sees the cause. */
   private async outageSince(
     { accountSid, createdAt, lastErrorCode }: LockedFallback,
     originalSentAt: Date | null,

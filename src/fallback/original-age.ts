@@ -44,7 +44,7 @@ export function originalSentAt(events: readonly DatedEvent[], dates: OtherDates)
   return earliest([known, ...after]);
 }
 
-/** A row may be stored long before its message is sent. The last event before the sending is closer. */
+/** A row may be stored long before its message is sent. A later event before the sending is closer. */
 function startedAt(events: readonly DatedEvent[], storedAt: Date | null): Date | null {
   // The sending time of a scheduled message is unknown, so the next event counts as the sending.
   if (events.some(({ messageStatus }) => messageStatus === 'scheduled')) return null;

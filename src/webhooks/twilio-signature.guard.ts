@@ -59,7 +59,7 @@ export const StatusCallbacksOnly = () => SetMetadata(STATUS_CALLBACKS_ONLY, true
 
 const STATUS_CALLBACKS_ONLY = Symbol('STATUS_CALLBACKS_ONLY');
 
-/** The signature that a request claims to have. */
+/** How a request claims to be signed, and what the log says if it is not. */
 interface Claim extends SignatureClaim {
   /** The secret of the shared key that the request names; null if the account's tokens apply. */
   readonly sharedSecret: string | null;
