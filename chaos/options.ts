@@ -1,26 +1,29 @@
 import { parseArguments, UsageError } from '../simulator/command-line.js';
 
-/** How the service reaches the servers: one address, both hosts with `target_session_attrs`, or one replica each way. */
+/**
+ * How the service reaches the servers: one address, both hosts with `target_session_attrs`, or one of each for a
+ * replica.
+ */
 export type Addresses = (typeof ADDRESSES)[number];
 
 const ADDRESSES = ['proxy', 'hosts', 'both'] as const;
 
 export interface ChaosOptions {
-  /** What goes wrong. */
+  /** The kind of disturbance. */
   readonly mode: 'faults' | 'failover' | 'patroni';
-  /** How many times the primary is replaced, where that is what goes wrong. */
+  /** How many times the primary is replaced, if that is the disturbance. */
   readonly failovers: number;
   readonly addresses: Addresses;
   /** Decides the schedule of faults. */
   readonly seed: number;
-  /** How long there are load and faults; failovers take as long as they take. The draining comes on top. */
+  /** How long load and faults last, without the draining; failovers take as long as they need. */
   readonly minutes: number;
   readonly messagesPerSecond: number;
   /** STATUS_POLL_AFTER_MINUTES of the service; null: it does not poll, and no callback is dropped. */
   readonly pollAfterMinutes: number | null;
   /** How long the queue may take to drain. */
   readonly drainMinutes: number;
-  /** Keeps the logs even where all went well. */
+  /** Keeps the logs even after a good run. */
   readonly keep: boolean;
 }
 
@@ -46,7 +49,7 @@ Instead of these faults, the primary is replaced by its synchronous standby, aga
 Exit codes: 0 each count is 0, 1 one is not, 2 wrong usage, or the run could not be made.
 `;
 
-/** @throws UsageError naming what is wrong with the arguments. @returns undefined where help was asked for. */
+/** @throws UsageError naming what is wrong with the arguments. @returns undefined if help was requested. */
 export function readOptions(args: readonly string[]): ChaosOptions | undefined {
   const { values } = parseArguments({
     args: [...args],

@@ -7,7 +7,7 @@ import { line } from './report-line.js';
 import type { ChaosRun } from './run-chaos.js';
 import type { World } from './world.js';
 
-/** Cases of each kind that are printed; the rest is a number. */
+/** How many cases of each kind are printed; the rest is only counted. */
 const PRINTED_CASES = 8;
 
 export interface Outcome {
@@ -36,7 +36,7 @@ export function report({ options, world, run, verdict, evidence }: Outcome): str
   ].join('\n');
 }
 
-/** What makes the same run again. */
+/** Returns the command that repeats the run. */
 function commandOf(options: ChaosOptions): string {
   const { mode, seed, minutes, failovers, addresses, messagesPerSecond, pollAfterMinutes } = options;
   const what =
@@ -74,7 +74,7 @@ function learntByAsking({ obligations, ledger }: ChaosRun): number {
   return obligations.told().filter((sid) => !ledger.policyFailures.has(sid)).length;
 }
 
-/** Until the person's first SMS, in milliseconds, the shortest first. */
+/** Returns the delays until the person's first SMS, in milliseconds, shortest first. */
 function smsDelays(
   originals: ChaosRun['load']['messages'],
   acknowledgedAt: ReadonlyMap<string, number>,

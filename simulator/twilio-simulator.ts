@@ -92,7 +92,7 @@ export class TwilioSimulator extends EventEmitter<SimulatorEvents> {
     return this.#server?.baseUrl ?? '';
   }
 
-  /** Adds a message for GET, as if it had been sent earlier. It sends no callbacks. */
+  /** Adds a message for GET, as if it had been sent earlier. The caller sends its callbacks. */
   addMessage(message: ExistingMessage): SimulatedMessage {
     return this.#store.add({ accountSid: this.#firstAccount(), ...message });
   }
