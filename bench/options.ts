@@ -1,31 +1,31 @@
 import { parseArguments, UsageError } from '../simulator/command-line.js';
 
-/** What can be measured. `throughput` is what the service is compared with its peers in. */
+/** The measurements. `throughput` compares the service with its peers. */
 const MEASUREMENTS = ['throughput', 'latency', 'growth', 'operators', 'soak', 'unsigned'] as const;
 
 export type MeasurementName = (typeof MEASUREMENTS)[number];
 
 export interface BenchOptions {
   readonly measurement: MeasurementName;
-  /** Where the results go. */
+  /** The folder for the results. */
   readonly out: string;
-  /** Short, so that the figures are rough. */
+  /** Runs briefly, with rough figures. */
   readonly quick: boolean;
-  /** How often each contender takes its turn. */
+  /** The number of turns of each contender. */
   readonly turns: number;
-  /** Of a turn with kept connections; one with new connections takes half of it. */
+  /** The length of a turn with kept connections; a turn with new connections takes half of it. */
   readonly milliseconds: number;
-  /** Before the first turn, for the compiler of Node. */
+  /** The warm-up before the first turn, for Node's compiler. */
   readonly warmUpMilliseconds: number;
-  /** How many connections there are at once where they are few. */
+  /** The number of concurrent connections, if they are few. */
   readonly connections: number;
-  /** Of `throughput`: how many there are at once where there are many. */
+  /** For `throughput`: the number of concurrent connections, if they are many. */
   readonly manyConnections: number;
-  /** Of the large table, for `growth` and `operators`. */
+  /** Rows of the large table, for `growth` and `operators`. */
   readonly rows: number;
-  /** Of `growth`: PostgreSQL as it comes, instead of with the settings that suit a large table. */
+  /** For `growth`: PostgreSQL's defaults instead of the settings for a large table. */
   readonly postgresDefaults: boolean;
-  /** Of `soak`: whole ones, since it measures minute by minute. */
+  /** For `soak`: whole minutes, since it measures minute by minute. */
   readonly minutes: number;
 }
 
@@ -68,7 +68,7 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
-/** @throws UsageError naming what is wrong with the arguments. @returns undefined where help was asked for. */
+/** @throws UsageError naming what is wrong with the arguments. @returns undefined if help was requested. */
 export function readOptions(args: readonly string[]): BenchOptions | undefined {
   const { values, positionals } = parseArguments({
     args: [...args],
