@@ -9,12 +9,12 @@ export type OperatorAtWork = (api: OperatorsApi, signal: AbortSignal) => Promise
 
 export const nobody: OperatorAtWork = async () => {};
 
-/** The service checks every two seconds for news for an open page, and here there always is some. */
+/** The service checks every two seconds for changes to announce to an open page, and here there always are some. */
 const LEAST_PAUSE_MILLISECONDS = 2_000;
 
 /**
- * Acts like the page in a browser: it loads at once, and again on each news, which never stops while callbacks stream
- * in. It pauses for ten times as long as it had to wait, like `dashboard/pacer.ts`.
+ * Acts like the page in a browser: it loads at once, and again after each change, which never stops while callbacks
+ * stream in. It pauses for ten times as long as it had to wait, like `dashboard/pacer.ts`.
  */
 export function pageOpen(days: number, bucket: 'hour' | 'day'): OperatorAtWork {
   return async (api, signal) => {

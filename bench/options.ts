@@ -29,28 +29,28 @@ export interface BenchOptions {
   readonly minutes: number;
 }
 
-export const usage = `Measures how fast callbacks are taken. What it prints is also written to bench/results.
+export const usage = `Measures how fast callbacks are stored. The results are also written to bench/results.
 
   npm run bench -- [measurement] [options]
 
-  throughput       callbacks a second, by this service and by its peers in turns (the default; some thirteen minutes)
-  latency          from a policy failure's callback to the SMS's request at Twilio (some two minutes)
-  growth           with a table that begins empty and with a large one, in turns, and the documented queries (some ten minutes)
-  operators        what the operators' page, calls and indexes cost the callbacks, with a large table (some twenty minutes)
-  soak             memory, latency and connections during ten minutes at 70 % of the most (some fourteen minutes, and
+  throughput       callbacks a second of this service and its peers, in turns (the default; about thirteen minutes)
+  latency          from a policy failure's callback to the SMS's request at Twilio (about two minutes)
+  growth           an initially empty and a large table, in turns, and the documented queries (about ten minutes)
+  operators        cost of the operators' page, calls and indexes for callbacks, with a large table (about twenty minutes)
+  soak             memory, latency and connections during ten minutes at 70 % of the maximum (about fourteen minutes, and
                    3.5 GB of memory for the load generator)
-  unsigned         what signed callbacks wait for while other connections send expensive requests without a valid
-                   signature (some seventeen minutes)
+  unsigned         how long signed callbacks wait while other connections send expensive requests without a valid
+                   signature (about seventeen minutes)
 
-  --quick              short, so the figures are rough: throughput takes about two minutes
-  --turns N            how often each one takes its turn, 5 or more; default 7
-  --seconds S          of a turn; default 4
-  --connections C      at once; default 32
-  --many-connections C at once, of throughput; default 128
-  --rows N             of the large table; default 10000000
-  --postgres-defaults  of growth: PostgreSQL as it comes, not with the settings for a large table
-  --minutes M          of soak; default 10, and the signed callbacks of each take a third of a gigabyte of memory
-  --out FOLDER         default bench/results
+  --quick              short turns with rough figures: throughput takes about two minutes
+  --turns N            turns of each contender, 5 or more; default 7
+  --seconds S          seconds of a turn; default 4
+  --connections C      concurrent connections; default 32
+  --many-connections C concurrent connections of throughput, if many; default 128
+  --rows N             rows of the large table; default 10000000
+  --postgres-defaults  growth: PostgreSQL's defaults instead of the settings for a large table
+  --minutes M          minutes of soak; default 10; the signed callbacks of each take a third of a gigabyte of memory
+  --out FOLDER         folder of the results; default bench/results
 
 Exit codes: 0 done, 1 the measurement failed, 2 wrong usage.
 `;

@@ -41,7 +41,7 @@ export class ApplicationDatabase {
   async addCompanies(count: number): Promise<[Company, ...Company[]]> {
     const companies = Array.from({ length: count }, (_, index) => ({
       id: randomUUID(),
-      // The first one has no own number.
+      // The first company has no number of its own.
       phoneNumber: index === 0 ? null : `+1444000${String(index).padStart(4, '0')}`,
     }));
     await this.query(

@@ -9,7 +9,7 @@ export interface ScheduledFault {
   /** Milliseconds after the start of the load. */
   readonly at: number;
   readonly kind: FaultKind;
-  /** The replica of a replica's fault. */
+  /** The target of a fault of a replica. */
   readonly replica: ReplicaName | null;
   /** Milliseconds: until a replica or PostgreSQL is started again, or as long as Twilio has the fault. */
   readonly duration: number;

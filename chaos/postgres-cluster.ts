@@ -42,7 +42,7 @@ export class PostgresCluster implements FailoverServers {
     private standby: Node,
     /** The application's address, which is never wrong. */
     private readonly rightAddress: TcpProxy,
-    /** Of the service. */
+    /** The service's address. */
     private readonly address: TcpProxy,
     private readonly addresses: Addresses,
     private readonly say: (text: string) => void,
@@ -176,7 +176,7 @@ export class PostgresCluster implements FailoverServers {
     if (hangs > 0 && end !== 'stopped') for (const { pid } of receivers) process.kill(pid, 'SIGCONT');
   }
 
-  /** Of the service. */
+  /** The service's addresses. */
   get #all(): TcpProxy[] {
     return [this.address, this.primary.host, this.standby.host];
   }

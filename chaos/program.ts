@@ -44,7 +44,7 @@ function abortFromOutside(interruption: AbortController): void {
   }
   // A reader such as `head` closed the pipe.
   process.stdout.on('error', () => {
-    interruption.abort(new Interruption('Interrupted: nobody reads any more what is printed'));
+    interruption.abort(new Interruption('Interrupted: the output pipe is closed'));
   });
   // An uncaught error would end only this program and leave its processes running.
   process.on('uncaughtException', (error) => {

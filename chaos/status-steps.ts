@@ -100,7 +100,7 @@ function neverSentSteps(random: Random): readonly CallbackStep[] {
   const queued = { status: 'queued' };
   const steps = random.pick([[failed], [queued, failed], [queued, undelivered], [undelivered, failed]]);
   const disturbedSteps = disturbed(random, steps);
-  // Without a callback nothing tells the service about the failure.
+  // Without a callback the service does not learn of the failure.
   return random.chance(0.08) ? withoutCallbacks(disturbedSteps) : disturbedSteps;
 }
 

@@ -75,7 +75,7 @@ export class FallbackStore {
   /**
    * Claims the original message.
    * @param holdMilliseconds how long its first attempt waits; it is planned in the same transaction.
-   * @returns the id of its one fallback, whoever claimed it first.
+   * @returns the id of its only fallback, which may have been claimed before.
    */
   async claim(event: WhatsappPolicyFailed, holdMilliseconds: number): Promise<string> {
     if (holdMilliseconds === 0) await insertClaim(this.dataSource.manager, event, 0);

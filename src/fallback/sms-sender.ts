@@ -43,8 +43,8 @@ export interface AcceptedSearch {
  */
 export abstract class SmsSender {
   /**
-   * Sends the SMS once, without any retry of its own, and resolves within 15 seconds whatever happens. A result is
-   * `rejected` or `not_processed` only if it is certain that no SMS goes out.
+   * Sends the SMS once, without a retry, and always resolves within 15 seconds. A result is `rejected` or
+   * `not_processed` only if it is certain that no SMS goes out.
    */
   abstract send(sms: Sms): Promise<SendResult>;
 

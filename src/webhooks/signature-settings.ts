@@ -12,7 +12,7 @@ const NAMES = ['key', 'algorithm'] as const;
 export type SignatureSettings = { readonly keyId: string } | { readonly fault: string };
 
 /**
- * Reads the signature settings of a request. It is stricter than `getSignatureAlgorithm` of Twilio's library: an
+ * Reads the signature settings of a request. This is stricter than `getSignatureAlgorithm` of Twilio's library: an
  * ambiguous or non-HMAC-SHA256 setting never leads to a check with another key or algorithm. Unknown parts are ignored.
  * @param headers each value of the header, as it was sent.
  */
