@@ -46,7 +46,7 @@ export const usage = `Measures how fast callbacks are stored. The results are al
   --turns N            turns of each contender, 5 or more; default 7
   --seconds S          seconds of a turn; default 4
   --connections C      concurrent connections; default 32
-  --many-connections C concurrent connections of throughput, if many; default 128
+  --many-connections C the same in the turns with many (throughput); default 128
   --rows N             rows of the large table; default 10000000
   --postgres-defaults  growth: PostgreSQL's defaults instead of the settings for a large table
   --minutes M          minutes of soak; default 10; the signed callbacks of each take a third of a gigabyte of memory

@@ -27,7 +27,7 @@ export interface ChaosOptions {
   readonly keep: boolean;
 }
 
-export const usage = `Runs the compiled service while its processes, its database and Twilio fail, and counts every deviation afterwards.
+export const usage = `Runs the compiled service while its processes, its database and Twilio fail, then counts every deviation.
 
   npm run chaos -- [options]
 

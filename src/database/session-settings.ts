@@ -36,7 +36,7 @@ const DEPENDED_ON: SessionSettings = {
   // JIT compilation takes longer than any statement of a callback.
   jit: 'off',
 
-  // The server ends a session whose client or network is gone after 25 seconds.
+  // After 25 seconds, the server ends a session whose client or network is gone.
   tcp_keepalives_idle: '10',
   tcp_keepalives_interval: '5',
   tcp_keepalives_count: '3',
