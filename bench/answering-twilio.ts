@@ -4,10 +4,10 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ACCOUNT } from './account.js';
 
-/** About what Twilio's API takes from a server in the same country. */
+/** The approximate latency of Twilio's API from a server in the same country. */
 const ANSWER_MILLISECONDS = 100;
 
-/** Tells of every message that it is asked about that it is sent and no more, as of a telephone that is switched off. */
+/** A Twilio that reports every message as sent and never as delivered, like for a phone that is switched off. */
 export class AnsweringTwilio {
   #questions = 0;
 

@@ -2,7 +2,7 @@ import type { Surroundings } from '../chaos/program.js';
 import type { BenchOptions } from './options.js';
 import type { Report } from './report/report.js';
 
-/** What every measurement gets. */
+/** The context of every measurement. */
 export interface BenchContext extends Surroundings {
   readonly options: BenchOptions;
 }

@@ -5,7 +5,7 @@ import { Client } from 'pg';
 import type { PostgresServer } from '../chaos/postgres-server.js';
 import { messageSidOf } from './callbacks.js';
 
-/** How many callbacks are looked for in one statement. */
+/** How many callbacks one statement looks up. */
 const LOOK_UP = 10_000;
 
 /** A database with the service's own schema, so that each contender writes the same table with the same indexes. */
@@ -15,7 +15,7 @@ export class BenchDatabase {
     private readonly client: Client,
   ) {}
 
-  /** @param names of the databases. @returns one for each, in their order. */
+  /** @param names the names of the databases. @returns one database for each name, in order. */
   static async createAll(server: PostgresServer, names: readonly string[]): Promise<BenchDatabase[]> {
     const template = new URL(server.url);
     template.pathname = '/migrated';
@@ -36,8 +36,8 @@ export class BenchDatabase {
   }
 
   /**
-   * Every turn begins with an empty table.
-   * @param messages how many of the callbacks' messages the application has.
+   * Empties the table before a turn.
+   * @param messages for how many of the callbacks' messages the application has a row.
    */
   async clear(messages = 0): Promise<void> {
     await this.client.query('truncate message_events, messages, sms_fallbacks');
@@ -70,7 +70,7 @@ export class BenchDatabase {
     return rows;
   }
 
-  /** As in `15.18 (Debian 15.18-0+deb12u1)`. */
+  /** Returns the version, e.g. `15.18 (Debian 15.18-0+deb12u1)`. */
   async serverVersion(): Promise<string> {
     const [row] = await this.query<{ version: string }>(
       "select current_setting('server_version') as version",
@@ -93,7 +93,10 @@ async function execute(url: string, sql: string): Promise<void> {
   }
 }
 
-/** Where the connection breaks, the next query tells: without a listener, it would end this program before all others. */
+/**
+ * Creates a client with an error listener. If the connection breaks, the next query reports it; without a listener, the
+ * error would end this program before its processes.
+ */
 function newClient(url: string): Client {
   const client = new Client({ connectionString: url, application_name: 'bench' });
   client.on('error', () => undefined);

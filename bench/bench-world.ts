@@ -9,18 +9,18 @@ import { LoadGenerator } from './load/load-generator.js';
 import { Pgbench } from './pgbench.js';
 import { ServerProcess } from './server-process.js';
 
-/** A contender that answers. */
+/** A running contender. */
 export interface RunningContender {
   readonly contender: Contender;
   readonly server: ServerProcess;
-  /** Of a contender that stores. */
+  /** The database of a contender that stores. */
   readonly database: BenchDatabase | undefined;
 }
 
 /** Everything that runs at once: PostgreSQL, every contender, and the load generator. */
 export interface BenchWorld {
   readonly postgres: PostgresServer;
-  /** As in `15.18 (Debian 15.18-0+deb12u1)`. */
+  /** E.g. `15.18 (Debian 15.18-0+deb12u1)`. */
   readonly postgresVersion: string;
   readonly contenders: readonly RunningContender[];
   readonly constantAnswer: RunningContender;
@@ -33,12 +33,12 @@ export interface BenchWorld {
 export interface WorldOptions {
   /** How many distinct callbacks there are. */
   readonly callbacks: number;
-  /** Of PostgreSQL, instead of its defaults. */
+  /** Settings that override PostgreSQL's defaults. */
   readonly postgresSettings?: PostgresSettings;
   readonly say: (text: string) => void;
 }
 
-/** Starts everything, and ends it whatever happens. */
+/** Starts everything, and always ends it. */
 export async function withBenchWorld<Result>(
   options: WorldOptions,
   use: (world: BenchWorld) => Promise<Result>,
@@ -46,29 +46,29 @@ export async function withBenchWorld<Result>(
   return withClosers(async (closers) => use(await start(options, closers)));
 }
 
-/** What a measurement of this service alone needs. */
+/** The world of a measurement of this service alone. */
 export interface ServiceWorld extends Pick<
   BenchWorld,
   'postgres' | 'postgresVersion' | 'load' | 'callbacks'
 > {
-  /** The first one. */
+  /** The first service. */
   readonly service: RunningService;
-  /** One for each name, with a database of its own. */
+  /** One service for each name, each with its own database. */
   readonly services: readonly RunningService[];
 }
 
 export type RunningService = RunningContender & { readonly database: BenchDatabase };
 
 export interface ServiceWorldOptions extends WorldOptions {
-  /** Of the services. */
+  /** The names of the services. */
   readonly names: readonly string[];
-  /** Of their environment, instead of the usual ones. */
+  /** Variables that override their usual environment. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** Before the services start. */
+  /** Runs before the services start. */
   readonly prepare?: (databases: readonly BenchDatabase[]) => Promise<void>;
 }
 
-/** Starts this service, once or several times, and ends it whatever happens. */
+/** Starts one or several instances of this service, and always ends them. */
 export async function withServiceWorld<Result>(
   { callbacks, say, names, settings, postgresSettings, prepare }: ServiceWorldOptions,
   use: (world: ServiceWorld) => Promise<Result>,
@@ -99,7 +99,7 @@ async function startPostgres(
   settings?: PostgresSettings,
 ): Promise<{ folder: string; postgres: PostgresServer }> {
   const folder = await mkdtemp(join(tmpdir(), 'whatsapp-sms-fallback-bench-'));
-  // The user of PostgreSQL has to get through.
+  // The user of PostgreSQL needs access through this folder.
   await chmod(folder, 0o755);
   say('starting PostgreSQL');
   const postgres = await PostgresServer.start(join(folder, 'postgres'), settings);

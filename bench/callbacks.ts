@@ -15,7 +15,7 @@ const STATUSES = [
   'delivered',
 ] as const;
 
-/** The request line, and what else tells one kind of connection from the other. */
+/** The request line and the headers for each kind of connection. */
 export const REQUEST_LINES = {
   kept: Buffer.from(`POST ${WEBHOOK_PATH} HTTP/1.1\r\n`),
   new: Buffer.from(`POST ${WEBHOOK_PATH} HTTP/1.1\r\nConnection: close\r\n`),
@@ -23,24 +23,25 @@ export const REQUEST_LINES = {
 
 const MESSAGING_SERVICE_SID = 'MG0123456789abcdef0123456789abcdef';
 
-/** A random one for each index, as Twilio's are; the same one in every process. */
+/** Returns a random SID for each index, like Twilio's; the same one in every process. */
 export function messageSidOf(index: number): string {
   return `SM${createHash('md5').update(`callback ${index}`).digest('hex')}`;
 }
 
 /**
- * A callback as bytes of HTTP/1.1, without the request line: two of three are of WhatsApp, one in eight reports a failure.
+ * Returns a callback as bytes of HTTP/1.1, without the request line: two of three are for WhatsApp, one in eight
+ * reports a failure.
  */
 export function callbackOf(index: number): Buffer {
   return signed(parametersOf(index));
 }
 
-/** A WhatsApp message that Meta refused, and the callback that tells of it. */
+/** A WhatsApp message that Meta refused, and its callback. */
 export interface PolicyFailure {
   readonly messageSid: string;
-  /** Each has another one. */
+  /** Unique for each message. */
   readonly to: string;
-  /** With its request line. */
+  /** The request with its request line. */
   readonly request: Buffer;
 }
 
@@ -65,7 +66,10 @@ function signed(parameters: FormParameters): Buffer {
   return Buffer.from(`${lines.join('\r\n')}\r\n\r\n${body}`);
 }
 
-/** The field sets of real captures, in bodies of 400 to 600 bytes. None is a policy failure, which no peer would do anything about. */
+/**
+ * Returns the field sets of real captures, in bodies of 400 to 600 bytes. None is a policy failure, since the peers do
+ * not handle those.
+ */
 function parametersOf(index: number): FormParameters {
   const messageSid = messageSidOf(index);
   const status = STATUSES[index % STATUSES.length] ?? 'sent';

@@ -1,9 +1,9 @@
-/** What has to be ended, the last one first. */
+/** Functions that end what was started, called last first. */
 export type Closers = (() => Promise<void>)[];
 
 /**
- * Ends everything that was started, whatever happens; what cannot be ended does not keep the rest running.
- * @throws the first error: what fails after it mostly fails because of it.
+ * Always ends everything that was started; a failure to end one thing does not keep the rest running.
+ * @throws the first error, since it usually causes the later ones.
  */
 export async function withClosers<Result>(use: (closers: Closers) => Promise<Result>): Promise<Result> {
   const closers: Closers = [];

@@ -1,17 +1,17 @@
-/** A server that is measured. */
+/** A measured server. */
 export interface Contender {
-  /** As in the documentation. */
+  /** The letter in the documentation. */
   readonly letter: string;
   readonly name: string;
   /** The compiled program, from the folder of the compiled bench. */
   readonly program: string;
-  /** Whether it stores callbacks: then each one that it answered 204 must be a row, and it has a database. */
+  /** Whether it stores callbacks: if so, it has a database, and each callback that it answered 204 must be a row. */
   readonly stores: boolean;
-  /** Whether the application has a row in `messages` for each callback's message, which has to follow then. */
+  /** Whether the application has a row in `messages` for each callback's message, which must then be updated. */
   readonly hasMessages?: boolean;
 }
 
-/** What every ratio is to. */
+/** The baseline of every ratio. */
 export const BASELINE = 'b';
 
 export const THIS_SERVICE: Contender = {

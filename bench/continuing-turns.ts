@@ -12,7 +12,7 @@ export class ContinuingTurns {
     private readonly service: RunningService = world.service,
   ) {}
 
-  /** @param requestsPerSecond as many as it can take where it is left out. */
+  /** @param requestsPerSecond default: the maximum rate. */
   async take(milliseconds: number, requestsPerSecond?: number): Promise<TakenTurn> {
     const { options, interrupted } = this.context;
     interrupted.throwIfAborted();

@@ -20,18 +20,20 @@ const QUERIES = [
 
 const QUERY_RUNS = 50;
 
-/** It would come to the small table each minute, since that grows by more than a fifth, and to the large one not at all. */
+/**
+ * Autovacuum would process the small table each minute, since that grows by more than a fifth, and the large one never.
+ */
 const WITHOUT_AUTOVACUUM: PostgresSettings = { autovacuum: 'off' };
 
 interface Growth {
   readonly rows: number;
   readonly turns: number;
-  /** Those that the bench may change. */
+  /** The settings that the bench changes. */
   readonly postgresSettings: PostgresSettings;
   /** Callbacks a second. */
   readonly empty: Spread;
   readonly large: Spread;
-  /** Of the same round, large to empty. */
+  /** Large to empty, in the same round. */
   readonly rateRatio: Spread;
   readonly emptyP99: Spread;
   readonly largeP99: Spread;
@@ -41,8 +43,8 @@ interface Growth {
 }
 
 /**
- * With a table that begins empty and with a large one, in turns; and the documented queries on the large one. Both keep
- * what they are sent, and both services have the same work beside it.
+ * Measures an initially empty table and a large one in turns, and the documented queries on the large one. Both keep
+ * their rows, and both services have the same other work.
  */
 export async function measureGrowth(context: BenchContext): Promise<Report> {
   const { options, interrupted, say } = context;
@@ -81,13 +83,13 @@ export async function measureGrowth(context: BenchContext): Promise<Report> {
   });
 }
 
-/** Those of docs/deploying.md for a log of millions of rows, as far as every version of PostgreSQL has them. */
+/** Reads the settings of docs/deploying.md for a log of millions of rows that every version of PostgreSQL has. */
 function settingsForLargeTable(): PostgresSettings {
   const megabytes = Math.floor(totalmem() / 4 / 1024 ** 2);
   return { shared_buffers: `${megabytes}MB`, max_wal_size: '8GB' };
 }
 
-/** The third of docs/deploying.md, where PostgreSQL has it. */
+/** Applies the third setting of docs/deploying.md if PostgreSQL supports it. */
 async function compressWal(database: BenchDatabase): Promise<void> {
   const methods = await database.query(
     "select from pg_settings where name = 'wal_compression' and 'lz4' = any (enumvals)",
@@ -124,7 +126,7 @@ async function takeRounds(context: BenchContext, world: ServiceWorld): Promise<r
   const rounds: Round[] = [];
   for (let round = 1; round <= options.turns; round += 1) {
     say(`round ${round} of ${options.turns}`);
-    // Neither always follows the other.
+    // The order alternates, so that neither always follows the other.
     const first = await take(round % 2 === 0 ? empty : large, options.milliseconds);
     const second = await take(round % 2 === 0 ? large : empty, options.milliseconds);
     rounds.push(round % 2 === 0 ? { empty: first, large: second } : { empty: second, large: first });

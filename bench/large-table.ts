@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { BenchDatabase } from './bench-database.js';
 
-/** In one statement. */
+/** Rows in one statement. */
 const BATCH = 500_000;
 
 interface Definition {
@@ -11,8 +11,8 @@ interface Definition {
 
 /**
  * Fills `message_events` with messages of the last two weeks, three statuses of each, one message in twenty a failure,
- * with payloads as long as real ones; and what the service has made of them, counts and fallbacks. Indexes are made
- * afterwards, which takes a fraction of the time.
+ * with payloads as long as real ones; and the derived counts and fallbacks. Creating the indexes afterwards takes a
+ * fraction of the time.
  */
 export async function fillTable(
   database: BenchDatabase,
@@ -47,19 +47,22 @@ export async function fillTable(
   await database.query('checkpoint');
 }
 
-/** The SID of the message that row number `index` of the table tells of. */
+/** Returns the SID of the message in row number `index` of the table. */
 export function storedMessageSidOf(index: number): string {
   return `SM${createHash('md5')
     .update(`stored ${Math.floor(index / 3)}`)
     .digest('hex')}`;
 }
 
-/** The number that this message went to. */
+/** Returns the number that this message went to. */
 export function storedNumberOf(index: number): string {
   return `+1777${String(Math.floor(index / 3) % 10_000_000).padStart(7, '0')}`;
 }
 
-/** Else the service would be busy counting what is there, as it has been long since where a table has grown by itself. */
+/**
+ * Marks the rows as counted. Otherwise the service would be busy counting them, while it has long counted those of a
+ * table that grew naturally.
+ */
 const COUNTED = 'update message_event_count_watermark set counted_until = now()';
 
 const COUNTS = `
@@ -68,7 +71,9 @@ select unit, date_trunc(unit, created_at, 'UTC'), channel, message_status, coale
   from message_events cross join unnest(array['minute', 'hour', 'day']) as unit
  group by 1, 2, 3, 4, 5`;
 
-/** Of each policy failure; of twenty, one was skipped and one failed. One SMS in ten was not delivered. */
+/**
+ * Adds a fallback for each policy failure; of twenty, one was skipped and one failed. One SMS in ten was not delivered.
+ */
 const FALLBACKS = `
 insert into sms_fallbacks (
   original_message_sid, message_event_id, account_sid, state, reason, attempts, to_number, body, sms_message_sid, sent_at,
@@ -97,7 +102,9 @@ select indexrelid::regclass::text as name, pg_get_indexdef(indexrelid) as sql fr
  where indrelid = 'message_events'::regclass
    and indexrelid not in (select conindid from pg_constraint where conrelid = 'message_events'::regclass)`;
 
-/** $1 and $2: the numbers of the first and the last row; $3: of all rows. Keys are as the service makes them. */
+/**
+ * $1 and $2: the numbers of the first and the last row; $3: the number of all rows. Keys are like those of the service.
+ */
 const FILL = `
 insert into message_events (
   id, message_sid, message_status, channel, to_number, from_number, error_code, error_message, account_sid, payload,

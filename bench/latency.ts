@@ -9,15 +9,15 @@ import { asJson, circumstances, type Report } from './report/report.js';
 /** More than the service stores in a second. */
 const MOST_CALLBACKS_PER_SECOND = 15_000;
 
-/** Failures that are not measured, for the compiler of Node. */
+/** Unmeasured failures that warm up Node's compiler. */
 const WARM_UP_FAILURES = 200;
 
-/** More than are measured. */
+/** More messages than are measured. */
 const STORED_MESSAGES = 20_000;
 
 interface Phases {
   readonly idleFailures: number;
-  /** How long the most is measured, and how long callbacks stream in, in milliseconds. */
+  /** How long to measure the maximum rate, and how long callbacks stream in, in milliseconds. */
   readonly most: number;
   readonly busy: number;
 }
@@ -25,7 +25,10 @@ interface Phases {
 const PHASES: Phases = { idleFailures: 2_000, most: 5_000, busy: 30_000 };
 const QUICK_PHASES: Phases = { idleFailures: 200, most: 2_000, busy: 5_000 };
 
-/** From the callback of a policy failure until the request for its SMS is at Twilio: idle, and at half of the most. */
+/**
+ * Measures the time from the callback of a policy failure until the request for its SMS reaches Twilio: idle, and at
+ * half of the maximum rate.
+ */
 export async function measureLatency(context: BenchContext): Promise<Report> {
   const { quick, warmUpMilliseconds } = context.options;
   const phases = quick ? QUICK_PHASES : PHASES;

@@ -2,18 +2,18 @@ import { BASELINE } from './contenders.js';
 import { type Spread, spreadOf } from './report/statistics.js';
 import type { Traffic } from './traffic.js';
 
-/** What one contender did in one turn. */
+/** The result of one contender in one turn. */
 export interface MeasuredTurn {
   readonly round: number;
   readonly letter: string;
   readonly name: string;
   readonly traffic: Traffic;
-  /** Answers 204 a second; of pgbench commits a second. */
+  /** Answers 204 a second; for pgbench, commits a second. */
   readonly rate: number;
-  /** Latencies in milliseconds; NaN of pgbench. */
+  /** Latencies in milliseconds; NaN for pgbench. */
   readonly p50: number;
   readonly p99: number;
-  /** Processor time for a callback, in microseconds: of its process, and of PostgreSQL; NaN where it is not known. */
+  /** Processor time for a callback, in microseconds: of its process and of PostgreSQL; NaN if unknown. */
   readonly processor: number;
   readonly databaseProcessor: number;
 }
@@ -24,7 +24,7 @@ export interface Measurement {
   readonly name: string;
   readonly traffic: Traffic;
   readonly callbacksPerSecond: Spread;
-  /** To the baseline in the same round, so that what slows the machine down for a while slows down both. */
+  /** The ratio to the baseline in the same round, so that a slow phase of the machine affects both. */
   readonly ratio: Spread;
   /** Medians, as in a turn; null instead of NaN. */
   readonly p50: number | null;

@@ -1,9 +1,9 @@
-/** Of no use elsewhere. */
+/** Useless outside of this bench. */
 export const OPERATORS_KEY = 'key-of-the-bench-for-operators';
 
-/** What an operator asks the service for over HTTP, and how long each answer takes. */
+/** An operator's calls over HTTP, with the latency of each answer. */
 export class OperatorsApi {
-  /** Milliseconds until the whole answer was there. */
+  /** Milliseconds until each answer was complete. */
   readonly latencies: number[] = [];
 
   constructor(
@@ -12,9 +12,9 @@ export class OperatorsApi {
   ) {}
 
   /**
-   * Waits for the answer even where the signal is aborted meanwhile: the slow ones must not be missing.
+   * Waits for the answer even if the signal is aborted meanwhile, so that slow answers are not missing.
    * @param body of a POST; without it, it is a GET.
-   * @throws where the answer is an error.
+   * @throws if the answer is an error.
    */
   async ask(path: string, body?: object): Promise<void> {
     const startedAt = performance.now();

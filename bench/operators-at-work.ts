@@ -4,18 +4,17 @@ import type { OperatorsApi } from './operators-api.js';
 
 const HOUR_MILLISECONDS = 3_600_000;
 
-/** What an operator does, until the signal is aborted. */
+/** An operator's activity until the signal is aborted. */
 export type OperatorAtWork = (api: OperatorsApi, signal: AbortSignal) => Promise<void>;
 
 export const nobody: OperatorAtWork = async () => {};
 
-/** The service looks every two seconds whether there is something new to tell an open page, and there is. */
+/** The service checks every two seconds for changes to announce to an open page, and here there always are some. */
 const LEAST_PAUSE_MILLISECONDS = 2_000;
 
 /**
- * The page as it is open in a browser: it loads at once, and again when it is told of something new, which it is all the time
- * while callbacks stream in. It leaves the service in peace for ten times as long as it had to wait, as `dashboard/pacer.ts`
- * does.
+ * Acts like the page in a browser: it loads at once, and again after each change, which never stops while callbacks
+ * stream in. It pauses for ten times as long as it had to wait, like `dashboard/pacer.ts`.
  */
 export function pageOpen(days: number, bucket: 'hour' | 'day'): OperatorAtWork {
   return async (api, signal) => {
@@ -45,7 +44,7 @@ async function loadAgainAndAgain(
   }
 }
 
-/** Somebody, or a program, who asks for something else each second. */
+/** Acts like a person or a program that makes a different call each second. */
 export function callEachSecond(rows: number): OperatorAtWork {
   let number = 0;
   return async (api, signal) => {
@@ -60,7 +59,7 @@ export function callEachSecond(rows: number): OperatorAtWork {
   };
 }
 
-/** @param row of the large table. */
+/** @param row a row of the large table. */
 type Call = (api: OperatorsApi, row: number) => Promise<void>;
 
 const CALLS: readonly Call[] = [

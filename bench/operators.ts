@@ -13,13 +13,16 @@ import { type Spread, spreadOf, withSpread } from './report/statistics.js';
 /** More than the service stores in a second. */
 const MOST_CALLBACKS_PER_SECOND = 10_000;
 
-/** Of message_events: what only operators look for. The others serve the queries of docs/operating.md, or the service itself. */
+/**
+ * The indexes of message_events that only operators' requests use. The others serve the queries of docs/operating.md,
+ * or the service itself.
+ */
 const OPERATORS_INDEXES = ['message_events_to_number_idx', 'message_events_channel_status_idx'];
 
-/** Of the orders in which the turns are taken: the same in every run. */
+/** The seed for the order of turns: the same in every run. */
 const SEED = 1;
 
-/** What every ratio is to. */
+/** The baseline of every ratio. */
 const BASELINE = 'nobody looks';
 
 interface Situation {
@@ -35,7 +38,7 @@ interface Turn {
   readonly rate: number;
   readonly p50: number;
   readonly p99: number;
-  /** Microseconds for a callback, of the service and of PostgreSQL together. */
+  /** Microseconds of processor time for a callback, of the service and PostgreSQL together. */
   readonly processor: number;
 }
 
@@ -45,7 +48,7 @@ interface Comparison {
   readonly p50: Spread;
   readonly p99: Spread;
   readonly processor: Spread;
-  /** To the baseline's turn of the same round. */
+  /** The ratio to the baseline's turn of the same round. */
   readonly rateRatio: Spread;
   readonly p99Ratio: Spread;
   readonly processorRatio: Spread;
@@ -54,19 +57,19 @@ interface Comparison {
 interface Operators {
   readonly rows: number;
   readonly turns: number;
-  /** With as many callbacks as can be taken. */
+  /** At the maximum rate of callbacks. */
   readonly most: readonly Comparison[];
-  /** With half as many, evenly. */
+  /** At half of that rate, evenly spaced. */
   readonly half: readonly Comparison[];
-  /** Of the operators' calls meanwhile, by situation. */
+  /** Latencies of the operators' calls meanwhile, by situation. */
   readonly calls: readonly (Percentiles & { readonly situation: string })[];
 }
 
-/** What the callbacks lose where somebody looks at the page or calls the API, and by the indexes that they need. */
+/** Measures how much the page, API calls and their indexes slow down the callbacks. */
 export async function measureOperators(context: BenchContext): Promise<Report> {
   const { options, interrupted, say } = context;
   const { rows, turns, milliseconds, warmUpMilliseconds } = options;
-  // Four of five situations are of the first service, at the most and at half of it.
+  // The first service has four of the five situations, at the maximum rate and at half of it.
   const seconds = (turns * milliseconds * 4 * 1.5 + warmUpMilliseconds) / 1_000;
   const world = {
     names: ['operators', 'without_indexes'],
@@ -127,7 +130,10 @@ class OperatorsRun {
     return { rows, turns, most: this.#compare(most), half: this.#compare(half), calls };
   }
 
-  /** In an order of its own: what one turn leaves behind, e.g. events to count, falls on others each time. */
+  /**
+   * Runs a round in its own order, so that the aftermath of a turn, e.g. events to count, affects different turns each
+   * time.
+   */
   async #takeRound(round: number, requestsPerSecond?: number): Promise<Turn[]> {
     const turns: Turn[] = [];
     const order = inRandomOrder(this.#situations, this.#random);
@@ -186,7 +192,7 @@ function baselineOf(turns: readonly Turn[], { round }: Turn): Turn {
   return baseline;
 }
 
-/** What rejects because it was ended is done. */
+/** Waits for work; a rejection after the end counts as done. */
 async function untilEnded(work: Promise<void>, signal: AbortSignal): Promise<void> {
   try {
     await work;

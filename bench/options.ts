@@ -1,56 +1,56 @@
 import { parseArguments, UsageError } from '../simulator/command-line.js';
 
-/** What can be measured. `throughput` is what the service is compared with its peers in. */
+/** The measurements. `throughput` compares the service with its peers. */
 const MEASUREMENTS = ['throughput', 'latency', 'growth', 'operators', 'soak', 'unsigned'] as const;
 
 export type MeasurementName = (typeof MEASUREMENTS)[number];
 
 export interface BenchOptions {
   readonly measurement: MeasurementName;
-  /** Where the results go. */
+  /** The folder for the results. */
   readonly out: string;
-  /** Short, so that the figures are rough. */
+  /** Runs briefly, with rough figures. */
   readonly quick: boolean;
-  /** How often each contender takes its turn. */
+  /** The number of turns of each contender. */
   readonly turns: number;
-  /** Of a turn with kept connections; one with new connections takes half of it. */
+  /** The length of a turn with kept connections; a turn with new connections takes half of it. */
   readonly milliseconds: number;
-  /** Before the first turn, for the compiler of Node. */
+  /** The warm-up before the first turn, for Node's compiler. */
   readonly warmUpMilliseconds: number;
-  /** How many connections there are at once where they are few. */
+  /** The number of concurrent connections, if they are few. */
   readonly connections: number;
-  /** Of `throughput`: how many there are at once where there are many. */
+  /** For `throughput`: the number of concurrent connections, if they are many. */
   readonly manyConnections: number;
-  /** Of the large table, for `growth` and `operators`. */
+  /** Rows of the large table, for `growth` and `operators`. */
   readonly rows: number;
-  /** Of `growth`: PostgreSQL as it comes, instead of with the settings that suit a large table. */
+  /** For `growth`: PostgreSQL's defaults instead of the settings for a large table. */
   readonly postgresDefaults: boolean;
-  /** Of `soak`: whole ones, since it measures minute by minute. */
+  /** For `soak`: whole minutes, since it measures minute by minute. */
   readonly minutes: number;
 }
 
-export const usage = `Measures how fast callbacks are taken. What it prints is also written to bench/results.
+export const usage = `Measures how fast callbacks are stored. The results are also written to bench/results.
 
   npm run bench -- [measurement] [options]
 
-  throughput       callbacks a second, by this service and by its peers in turns (the default; some thirteen minutes)
-  latency          from a policy failure's callback to the SMS's request at Twilio (some two minutes)
-  growth           with a table that begins empty and with a large one, in turns, and the documented queries (some ten minutes)
-  operators        what the operators' page, calls and indexes cost the callbacks, with a large table (some twenty minutes)
-  soak             memory, latency and connections during ten minutes at 70 % of the most (some fourteen minutes, and
+  throughput       callbacks a second of this service and its peers, in turns (the default; about thirteen minutes)
+  latency          from a policy failure's callback to the SMS's request at Twilio (about two minutes)
+  growth           an initially empty and a large table, in turns, and the documented queries (about ten minutes)
+  operators        cost of the operators' page, calls and indexes for callbacks, with a large table (about twenty minutes)
+  soak             memory, latency and connections during ten minutes at 70 % of the maximum (about fourteen minutes, and
                    3.5 GB of memory for the load generator)
-  unsigned         what signed callbacks wait for while other connections send expensive requests without a valid
-                   signature (some seventeen minutes)
+  unsigned         how long signed callbacks wait while other connections send expensive requests without a valid
+                   signature (about seventeen minutes)
 
-  --quick              short, so the figures are rough: throughput takes about two minutes
-  --turns N            how often each one takes its turn, 5 or more; default 7
-  --seconds S          of a turn; default 4
-  --connections C      at once; default 32
-  --many-connections C at once, of throughput; default 128
-  --rows N             of the large table; default 10000000
-  --postgres-defaults  of growth: PostgreSQL as it comes, not with the settings for a large table
-  --minutes M          of soak; default 10, and the signed callbacks of each take a third of a gigabyte of memory
-  --out FOLDER         default bench/results
+  --quick              short turns with rough figures: throughput takes about two minutes
+  --turns N            turns of each contender, 5 or more; default 7
+  --seconds S          seconds of a turn; default 4
+  --connections C      concurrent connections; default 32
+  --many-connections C the same in the turns with many (throughput); default 128
+  --rows N             rows of the large table; default 10000000
+  --postgres-defaults  growth: PostgreSQL's defaults instead of the settings for a large table
+  --minutes M          minutes of soak; default 10; the signed callbacks of each take a third of a gigabyte of memory
+  --out FOLDER         folder of the results; default bench/results
 
 Exit codes: 0 done, 1 the measurement failed, 2 wrong usage.
 `;
@@ -68,7 +68,7 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
-/** @throws UsageError naming what is wrong with the arguments. @returns undefined where help was asked for. */
+/** @throws UsageError naming what is wrong with the arguments. @returns undefined if help was requested. */
 export function readOptions(args: readonly string[]): BenchOptions | undefined {
   const { values, positionals } = parseArguments({
     args: [...args],

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-/** Of the message, another one for each row, since there is an index of numbers. */
+/** The recipient's number, different for each row, since numbers are indexed. */
 const NUMBER = `'+1555' || lpad(:number::text, 7, '0')`;
 
 /** The INSERT of the peers with a callback's usual values, as long as theirs; every key is a new one. */
@@ -26,7 +26,7 @@ const SCRIPT = `\\set number random(0, 9999999)\n${INSERT}\n`;
 
 const LONGEST_SECONDS = 15;
 
-/** PostgreSQL's own load generator: what the database does by itself, one commit for each row. */
+/** PostgreSQL's own load generator: measures the database alone, with one commit for each row. */
 export class Pgbench {
   private constructor(
     private readonly program: string,
@@ -47,14 +47,14 @@ export class Pgbench {
       const output = await this.runFor(seconds, connections);
       const rate = /^tps = ([\d.]+)/m.exec(output)?.[1];
       if (rate !== undefined) return Number(rate);
-      // On a machine that stood still for so long, nothing was committed, and no rate is printed.
+      // If the machine stalled for that long, nothing was committed and pgbench prints no rate.
       if (seconds > LONGEST_SECONDS) throw new Error(`pgbench printed no rate:\n${output}`);
     }
   }
 
   private async runFor(seconds: number, connections: number): Promise<string> {
     const { stdout } = await promisify(execFile)(this.program, [
-      // As the peers' pools: parsed and planned each time.
+      // Like the peers' pools: parsed and planned each time.
       ...['--no-vacuum', '--protocol=extended', `--file=${this.script}`],
       ...[`--client=${connections}`, `--time=${seconds}`, this.databaseUrl],
     ]);

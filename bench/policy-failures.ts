@@ -10,10 +10,13 @@ import { CallbackConnection } from './load/callback-connection.js';
 /** An SMS that takes longer is a fault, not a latency. */
 const LIMIT_MILLISECONDS = 20_000;
 
-/** Between two failures, in milliseconds, so that each meets another moment of whatever is periodic. */
+/** Pauses between failures in milliseconds, so that each hits a different phase of periodic work. */
 const PAUSES = [5, 11, 17, 23, 31];
 
-/** Sends callbacks of policy failures, and sees their SMS arrive at a fake Twilio in this process: on one clock. */
+/**
+ * Sends callbacks of policy failures and receives their SMS at a fake Twilio in this process, so that one clock
+ * measures both.
+ */
 export class PolicyFailures {
   readonly #arrivals = new Map<string, (time: number) => void>();
   #next = 0;
@@ -33,7 +36,7 @@ export class PolicyFailures {
     return TwilioSimulator.start({ accounts: { [ACCOUNT.sid]: ACCOUNT.token }, callbackPlan: silent });
   }
 
-  /** Stores the messages that are going to fail, as their application would have. */
+  /** Stores the messages that will fail, as their application would. */
   static async prepare(
     twilio: TwilioSimulator,
     port: number,
@@ -46,9 +49,9 @@ export class PolicyFailures {
   }
 
   /**
-   * One after the other, on one connection.
-   * @param goesOn asked before each, with how many there were.
-   * @returns milliseconds from each callback until its SMS's request was at Twilio, the shortest first.
+   * Sends failures one after the other on one connection.
+   * @param goesOn called before each with the count so far.
+   * @returns milliseconds from each callback until the request for its SMS reached Twilio, shortest first.
    */
   async measureWhile(goesOn: (count: number) => boolean): Promise<number[]> {
     const latencies: number[] = [];
@@ -68,7 +71,7 @@ export class PolicyFailures {
     const failure = policyFailureOf(this.#next);
     this.#next += 1;
     const sentAt = performance.now();
-    // Together: where the callback fails, nobody else would be there when the time limit of its SMS is over.
+    // Await both together: if the callback fails, the later time-out of its SMS would be unhandled.
     const [arrivedAt] = await Promise.all([this.#arrivalOf(failure), send(connection, failure)]);
     return arrivedAt - sentAt;
   }

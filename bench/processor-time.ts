@@ -1,19 +1,19 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Of /proc, whatever the kernel's own tick is. Source: proc(5), sysconf(_SC_CLK_TCK). */
+/** The tick of /proc, independent of the kernel's own tick. Source: proc(5), sysconf(_SC_CLK_TCK). */
 const TICK_MICROSECONDS = 10_000;
 
-/** A process as /proc tells of it: its parent, and the microseconds that it has used, its threads included. */
+/** A process in /proc: its parent, and its used microseconds, including its threads. */
 interface ProcessTime {
   readonly parent: number;
   readonly own: number;
-  /** Of its children that have ended. */
+  /** The microseconds of its ended children. */
   readonly ended: number;
 }
 
 /**
- * The processor time of a process and its children, in microseconds; NaN where there is no /proc. A busy machine changes
- * it much less than it changes how many callbacks are answered.
+ * Returns the processor time of a process and its children, in microseconds; NaN without /proc. A busy machine affects
+ * it much less than the rate of callbacks.
  */
 export function processorTime(pid: number): number {
   const parent = read(pid);

@@ -6,13 +6,13 @@ import type { MeasuredTurn } from './measurement.js';
 import { type TakenTurn, takeTurn } from './take-turn.js';
 import { type Traffic, TRAFFIC, turnWith } from './traffic.js';
 
-/** Of the orders in which the turns are taken: the same in every run. */
+/** The seed for the order of turns: the same in every run. */
 const SEED = 1;
 
-/** Lets every contender take its turns, side by side. */
+/** Runs the turns of all contenders. */
 export class BenchRun {
   readonly turns: MeasuredTurn[] = [];
-  /** Callbacks that were answered 204, each of which was found as a row. */
+  /** Callbacks that were answered 204 and found as rows. */
   storedCallbacks = 0;
   readonly #random = randomNumbers(SEED);
 
@@ -21,7 +21,7 @@ export class BenchRun {
     private readonly context: BenchContext,
   ) {}
 
-  /** @returns how many requests a second the load generator can send where a server does nothing. */
+  /** @returns how many requests a second the load generator can send to a server that does nothing. */
   async measureLoadGenerator(): Promise<number> {
     const { rate } = await this.#turn(this.world.constantAnswer, 'kept', this.context.options.milliseconds);
     return rate;
@@ -40,7 +40,8 @@ export class BenchRun {
     for (let round = 1; round <= this.context.options.turns; round += 1) {
       this.context.say(`round ${round} of ${this.context.options.turns}`);
       for (const traffic of TRAFFIC) {
-        // What a turn leaves behind, e.g. events that the service counts some ten seconds later, falls on others each time.
+        // A random order, so that the aftermath of a turn, e.g. events that are counted some ten seconds later, affects
+        // different turns each time.
         for (const take of inRandomOrder(this.#turnsOf(traffic, round), this.#random)) await take();
       }
     }
@@ -48,7 +49,7 @@ export class BenchRun {
 
   #turnsOf(traffic: Traffic, round: number): (() => Promise<void>)[] {
     const turns = this.world.contenders.map((running) => () => this.#measure(running, traffic, round));
-    // It has one connection for each client from its start to its end.
+    // pgbench keeps one connection for each client from start to end.
     return traffic === 'new' ? turns : [...turns, () => this.#measurePgbench(traffic, round)];
   }
 

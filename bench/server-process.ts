@@ -15,7 +15,7 @@ const START_LIMIT_MILLISECONDS = 60_000;
 /** A port at which nothing listens: no contender may call Twilio. */
 const NOWHERE = 'http://127.0.0.1:9';
 
-/** A contender as a process of its own. */
+/** A contender as a separate process. */
 export class ServerProcess {
   private constructor(
     readonly port: number,
@@ -26,8 +26,8 @@ export class ServerProcess {
 
   /**
    * Resolves once it answers.
-   * @param folder of its log.
-   * @param settings of its environment, instead of those that all have.
+   * @param folder the folder of its log.
+   * @param settings variables that override the common environment.
    */
   static async start(
     contender: Contender,
@@ -43,7 +43,7 @@ export class ServerProcess {
       cwd: folder,
       env: { PATH: process.env.PATH, ...environment(port, databaseUrl), ...settings },
       stdio: ['ignore', log, log],
-      // Ctrl-C in the terminal is for this program, which ends its processes itself.
+      // Ctrl-C in the terminal must reach only this program, which ends its processes itself.
       detached: true,
     });
     closeSync(log);
@@ -57,17 +57,17 @@ export class ServerProcess {
     }
   }
 
-  /** Microseconds so far; NaN where the system does not tell. */
+  /** Processor time so far in microseconds; NaN if unknown. */
   get processorTime(): number {
     return this.child.pid === undefined ? NaN : processorTime(this.child.pid);
   }
 
-  /** Bytes of memory that it holds; NaN where the system does not tell. */
+  /** Memory in bytes; NaN if unknown. */
   get residentMemory(): number {
     return this.child.pid === undefined ? NaN : residentMemory(this.child.pid);
   }
 
-  /** Ends the whole group, which a detached process leads: a primary could not end its processes any more. */
+  /** Ends the whole group of the detached process: a killed primary could no longer end its processes. */
   async close(): Promise<void> {
     const { pid } = this.child;
     if (this.#hasEnded || pid === undefined) return;
@@ -92,7 +92,7 @@ export class ServerProcess {
   }
 }
 
-/** Node's, as `npm run start:prod` has them. */
+/** Returns Node's options of `npm run start:prod`. */
 function nodeOptions(): string[] {
   const { scripts } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
     scripts: Record<'start:prod', string>;
@@ -100,7 +100,7 @@ function nodeOptions(): string[] {
   return scripts['start:prod'].split(' ').filter((word) => word.startsWith('--'));
 }
 
-/** Default settings but for the ones that must be given. */
+/** Returns the default settings plus the required ones. */
 function environment(port: number, databaseUrl: string | undefined): Record<string, string> {
   return {
     NODE_ENV: 'production',
@@ -114,7 +114,7 @@ function environment(port: number, databaseUrl: string | undefined): Record<stri
   };
 }
 
-/** Any answer will do. */
+/** Whether the port answers, with any status. */
 async function answers(port: number): Promise<boolean> {
   try {
     const response = await fetch(`http://127.0.0.1:${port}/`, { signal: AbortSignal.timeout(2_000) });

@@ -3,7 +3,7 @@ import { spreadOf } from './report/statistics.js';
 
 export const SHARE_OF_THE_MOST = 0.7;
 
-/** How many minutes the early and the late ones have. The first minute is neither. */
+/** The length of the early and of the late period in minutes. The first minute belongs to neither. */
 const WINDOW = 3;
 
 export interface Minute {
@@ -11,9 +11,9 @@ export interface Minute {
   readonly callbacksPerSecond: number;
   readonly p50: number;
   readonly p99: number;
-  /** Mean of the process, in megabytes; NaN where the system does not tell. */
+  /** Mean memory of the process in megabytes; NaN if unknown. */
   readonly memory: number;
-  /** The least of what it had each time that it was looked at: nearest to what it needs, with little garbage in it. */
+  /** The least sampled memory: the closest to its real need, with little garbage. */
   readonly leastMemory: number;
   /** Connections to the database at the end. */
   readonly connections: number;
@@ -21,18 +21,18 @@ export interface Minute {
 
 export interface Soak {
   readonly most: number;
-  /** How often Twilio was asked about a message without a final status. */
+  /** The number of polls for messages without a final status. */
   readonly questions: number;
   readonly minutes: readonly Minute[];
 }
 
-/** The last three minutes to the minutes 2 to 4. */
+/** Ratios of the last three minutes to the minutes 2 to 4. */
 interface Ratios {
-  /** Of the means. */
+  /** The ratio of the means. */
   readonly memoryRatio: number;
-  /** The mean goes up and down with how long Node leaves its garbage alone. */
+  /** Reported too, because the mean depends on the timing of garbage collection. */
   readonly leastMemoryRatio: number;
-  /** Of the medians, since a single moment in which the machine's disk stands still is the p99 of its minute. */
+  /** The ratio of the medians, since a single stall of the machine's disk determines the p99 of its minute. */
   readonly p99Ratio: number;
 }
 
@@ -49,7 +49,7 @@ export function soakReport(soak: Soak, postgresVersion: string): Report {
   return { text, files: { 'soak.json': asJson({ ...circumstances(postgresVersion), ...soak, ...ratios }) } };
 }
 
-/** @returns undefined where some minutes would be early and late ones at once: they would be compared with themselves. */
+/** @returns undefined if some minutes would be both early and late: they would be compared with themselves. */
 function ratiosOf(minutes: readonly Minute[]): Ratios | undefined {
   if (minutes.length < 1 + 2 * WINDOW) return undefined;
   const [early, late] = [minutes.slice(1, 1 + WINDOW), minutes.slice(-WINDOW)];
@@ -81,7 +81,7 @@ function ratiosInWords(ratios: Ratios | undefined): string {
   return `The last three minutes to the minutes 2 to 4: mean memory ${known(memoryRatio, 3)}, least memory ${known(leastMemoryRatio, 3)}, median p99 ${p99Ratio.toFixed(2)}`;
 }
 
-/** The system does not tell everywhere what memory a process has. */
+/** Formats a value that is unknown on some systems, e.g. the memory of a process. */
 function known(value: number, digits: number): string {
   return Number.isNaN(value) ? 'unknown' : value.toFixed(digits);
 }

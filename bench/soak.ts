@@ -13,14 +13,14 @@ import {
   soakReport,
 } from './soak-report.js';
 
-/** More than the service stores in a second, on average over the minutes of its most and of a part of it. */
+/** More than the service stores in a second, on average over the minutes at full and at partial load. */
 const MOST_CALLBACKS_PER_SECOND = 10_000;
 
 const MEASURING_THE_MOST_MILLISECONDS = 10_000;
 
 const SAMPLE_MILLISECONDS = 2_000;
 
-/** Minutes of load below the most: memory, latency and connections must stay as they are. */
+/** Measures minutes of load below the maximum: memory, latency and connections must stay constant. */
 export async function measureSoak(context: BenchContext): Promise<Report> {
   const { minutes, warmUpMilliseconds } = context.options;
   const seconds = minutes * 60 + (warmUpMilliseconds + MEASURING_THE_MOST_MILLISECONDS) / 1_000;
@@ -28,7 +28,7 @@ export async function measureSoak(context: BenchContext): Promise<Report> {
   return withClosers(async (closers) => {
     const twilio = await AnsweringTwilio.start();
     closers.push(() => twilio.close());
-    // A quarter of the messages has no final status. With the default Twilio would not be asked about them in ten minutes.
+    // A quarter of the messages has no final status. With the default, ten minutes would pass without a poll.
     const settings = { STATUS_POLL_AFTER_MINUTES: '1', TWILIO_API_BASE_URL: twilio.baseUrl };
     return withServiceWorld({ names: ['soak'], callbacks, settings, say: context.say }, async (world) => {
       const soak = await measure(context, world);
@@ -62,7 +62,7 @@ async function measure(context: BenchContext, world: ServiceWorld): Promise<Omit
   return { most, minutes };
 }
 
-/** Megabytes that the process holds, every other second until the end. */
+/** Samples the memory of the process in megabytes, every other second until the end. */
 function sampleMemory({ service }: ServiceWorld): { readonly end: () => readonly number[] } {
   const megabytes = () => service.server.residentMemory / 1e6;
   const samples = [megabytes()];

@@ -3,10 +3,10 @@ import type { BenchWorld, RunningContender } from './bench-world.js';
 import type { Turn, TurnResult } from './load/turn.js';
 import { processorTime } from './processor-time.js';
 
-/** Between two turns: what the last one left to do, e.g. lines in buffers, is not the next one's burden. */
+/** The pause between turns, so that leftovers of one, e.g. buffered lines, do not burden the next. */
 const PAUSE_MILLISECONDS = 100;
 
-/** A contender answered something else than 204, or did not keep what it had answered 204. */
+/** A contender gave an answer other than 204, or did not keep a callback that it had answered 204. */
 export class WrongContenderError extends Error {
   override readonly name = 'WrongContenderError';
 }
@@ -15,13 +15,13 @@ export interface TakenTurn {
   readonly result: TurnResult;
   /** Answers 204 a second. */
   readonly rate: number;
-  /** Microseconds for a callback: of the contender's process, and of PostgreSQL; NaN where they are not known. */
+  /** Microseconds of processor time for a callback, of the contender's process and of PostgreSQL; NaN if unknown. */
   readonly processor: number;
   readonly databaseProcessor: number;
 }
 
 export interface TurnOptions extends Omit<Turn, 'port' | 'mayRepeat'> {
-  /** Whether the table keeps what it has; then the callbacks must be others. Default: it is emptied before. */
+  /** Whether the table keeps its rows; then the callbacks must be new. Default: it is emptied before. */
   readonly keepRows?: boolean;
 }
 

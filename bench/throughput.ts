@@ -8,13 +8,13 @@ import { table } from './report/table.js';
 import { BenchRun } from './run-bench.js';
 import { TRAFFIC } from './traffic.js';
 
-/** More than any contender stores in a second: neither a turn nor the warm-up ends for want of callbacks. */
+/** More than any contender stores in a second: neither a turn nor the warm-up runs out of callbacks. */
 const CALLBACKS_PER_SECOND = 15_000;
 
-/** What PostgreSQL allows by default. It is enough for the contenders' pools; pgbench has one for each of the load's besides. */
+/** PostgreSQL's default. It is enough for the contenders' pools; pgbench adds one for each connection of the load. */
 const DATABASE_CONNECTIONS = 100;
 
-/** Callbacks a second, by this service and by its peers in turns. */
+/** Measures callbacks a second of this service and its peers in turns. */
 export async function measureThroughput(context: BenchContext): Promise<Report> {
   const { options, say } = context;
   const connections = Math.max(options.connections, options.manyConnections);

@@ -2,20 +2,21 @@ import type { Turn } from './load/turn.js';
 import type { BenchOptions } from './options.js';
 
 /**
- * How callbacks come. A campaign's come over as many connections as they take time on the network: at 3,000 a second and
- * 40 ms there and back some 120 are open, so that `many` is what Twilio's distance makes of it, and `kept` a proxy nearby.
+ * How callbacks arrive. The number of open connections in a campaign follows from the network latency: at 3,000
+ * callbacks a second and a round trip of 40 ms, about 120 are open. So `many` models Twilio's distance, and `kept` a
+ * nearby proxy.
  */
 export type Traffic = 'kept' | 'many' | 'new';
 
-/** On connections that are kept. */
+/** The traffic on kept connections. */
 export const KEPT_TRAFFIC = ['kept', 'many'] as const satisfies readonly Traffic[];
 
-/** In the order in which the contenders take their turns. */
+/** All traffic, in the order of the turns. */
 export const TRAFFIC: readonly Traffic[] = [...KEPT_TRAFFIC, 'new'];
 
 type ConnectionOptions = Pick<BenchOptions, 'connections' | 'manyConnections'>;
 
-/** What the load generator is asked for in a turn. */
+/** Builds the load generator's turn. */
 export function turnWith(
   traffic: Traffic,
   { milliseconds, connections, manyConnections }: ConnectionOptions & Pick<BenchOptions, 'milliseconds'>,

@@ -9,12 +9,12 @@ import { UNSIGNED_SHAPES, type UnsignedShape } from './load/unsigned-requests.js
 import { asJson, circumstances, type Report } from './report/report.js';
 import { type Spread, spreadOf, withSpread } from './report/statistics.js';
 
-/** Evenly, so that the latency is that of a service that is not busy. */
+/** Evenly spaced, so that the latency is that of an idle service. */
 const SIGNED_PER_SECOND = 200;
 
 interface Comparison {
   readonly shape: UnsignedShape;
-  /** Median latencies of signed callbacks in milliseconds, alone and meanwhile. */
+  /** Median latencies of signed callbacks in milliseconds, alone and during unsigned requests. */
   readonly alone: Spread;
   readonly meanwhile: Spread;
   readonly ratio: Spread;
@@ -22,7 +22,10 @@ interface Comparison {
   readonly unsignedPerSecond: Spread;
 }
 
-/** What signed callbacks have to wait while other connections send the most expensive requests without a valid signature. */
+/**
+ * Measures how long signed callbacks wait while other connections send the most expensive requests without a valid
+ * signature.
+ */
 export async function measureUnsigned(context: BenchContext): Promise<Report> {
   const { turns, milliseconds, warmUpMilliseconds } = context.options;
   const seconds = (2 * turns * UNSIGNED_SHAPES.length * milliseconds + warmUpMilliseconds) / 1_000;
@@ -65,7 +68,7 @@ async function compare(context: BenchContext, world: ServiceWorld): Promise<Comp
   return comparisons;
 }
 
-/** A process of its own, whose connections each send the next request once the last one is answered. */
+/** A separate process, whose connections each send the next request once the last one is answered. */
 class UnsignedSenders {
   private constructor(
     private readonly child: ChildProcess,

@@ -1,4 +1,4 @@
-/** Made up, as are the tokens. */
+/** Fictional accounts and tokens. */
 export const MAIN_ACCOUNT = {
   sid: 'ACc0000000000000000000000000000001',
   token: 'chaos-token-of-the-main-account',
@@ -8,7 +8,7 @@ export const SUBACCOUNT = {
   token: 'chaos-token-of-the-subaccount',
 };
 
-/** The sender of a company without a number of its own. */
+/** The sender for a company without its own number. */
 export const DEFAULT_SENDER = '+14440009999';
 
 export interface Company {

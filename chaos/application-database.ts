@@ -5,10 +5,10 @@ import type { Company } from './accounts.js';
 import type { PlannedMessage } from './planned-message.js';
 
 const RETRY_MILLISECONDS = 250;
-/** A bound for a hang: on a busy machine it takes minutes until all that waited for an outage to end is stored. */
+/** A limit against hangs: on a busy machine it takes minutes to store everything that waited during an outage. */
 const RETRY_LIMIT_MILLISECONDS = 15 * 60_000;
 
-/** The customer's application: it writes its own tables, and tries again while the database is away. */
+/** The customer's application: it writes its own tables, and retries while the database is unreachable. */
 export class ApplicationDatabase {
   readonly #pool: Pool;
 
@@ -41,7 +41,7 @@ export class ApplicationDatabase {
   async addCompanies(count: number): Promise<[Company, ...Company[]]> {
     const companies = Array.from({ length: count }, (_, index) => ({
       id: randomUUID(),
-      // The first one has no number of its own.
+      // The first company has no number of its own.
       phoneNumber: index === 0 ? null : `+1444000${String(index).padStart(4, '0')}`,
     }));
     await this.query(

@@ -3,14 +3,14 @@ import { type ExpectedSms, expectedSms, type PlannedMessage } from './planned-me
 import { DELIVERED, FAILED } from './status-steps.js';
 
 /**
- * How long after its last look into the log a worker may hand an SMS to Twilio, in milliseconds. The longest SIGSTOP is
+ * How long after its last check of the log a worker may hand an SMS to Twilio, in milliseconds. The longest SIGSTOP is
  * 8 s (fault-schedule.ts); the rest is for a busy machine.
  */
 const LONGEST_HAND_OVER_MILLISECONDS = 12_000;
 
-/** What the service was told, and when. */
+/** The information that the service received, and when. */
 export interface Knowledge {
-  /** Whether the service has to know of this original's policy failure. */
+  /** Whether the service must know of this original's policy failure. */
   readonly isTold: (messageSid: string) => boolean;
   /** When the application handed an original to Twilio, in milliseconds since 1970. */
   readonly sentAt: (messageSid: string) => number;
@@ -19,17 +19,17 @@ export interface Knowledge {
 
 /**
  * Whether the service can know the person's number when it composes the SMS. `perhaps`: the callback that names it came
- * late or was not acknowledged, so that an SMS and no SMS are both right.
+ * late or was not acknowledged, so both an SMS and no SMS are right.
  */
 export type NumberKnowledge = 'known' | 'perhaps' | 'unknown';
 
-/** What is right for an original. */
+/** The expected result for an original. */
 export interface Expectation {
-  /** What its SMS must be; null: it must have no SMS. */
+  /** The required SMS; null: it must have none. */
   readonly sms: ExpectedSms | null;
   /** Whether there must be an SMS. */
   readonly isObligatory: boolean;
-  /** An SMS that Twilio gets later is wrong: WhatsApp had delivered the original. In milliseconds since 1970. */
+  /** An SMS after this time is wrong, because WhatsApp had delivered the original. In milliseconds since 1970. */
   readonly noSmsAfter: number;
   /** The states in which its fallback may end, each with its reason, e.g. `skipped delivered_meanwhile`. */
   readonly ends: ReadonlySet<string>;
@@ -46,7 +46,7 @@ export function expectationOf(original: PlannedMessage, knowledge: Knowledge): E
     noSmsAfter,
     ends: new Set([
       ...(noSmsAfter === -Infinity ? [] : endsWithoutDelivery(original, number)),
-      // After an attempt without an answer, a delivery leaves open whether the person has an SMS too.
+      // After an unanswered attempt, a delivery leaves open whether the person also has an SMS.
       ...(mayBeDelivered ? ['skipped delivered_meanwhile', 'failed no_answer_from_twilio'] : []),
     ]),
   };
@@ -76,7 +76,10 @@ function endsWithoutDelivery({ fails, company }: PlannedMessage, number: NumberK
   ];
 }
 
-/** @returns -Infinity where the delivery was acknowledged before the failure was told: then there must be no SMS at all. */
+/**
+ * @returns -Infinity if the delivery was acknowledged before the failure was reported: then there must be no SMS at
+ * all.
+ */
 function smsTimeLimit({ sid }: PlannedMessage, { callbacks }: Knowledge): number {
   const deliveredAt = callbacks.acknowledgedAt(sid, DELIVERED);
   if (deliveredAt === null) return Infinity;

@@ -9,9 +9,10 @@ const END_WEIGHTS = { killed: 55, silent: 25, stopped: 20 } as const;
 
 export interface PlannedFailover {
   /**
-   * `at_once`: the address leads to the new primary when it is one. `late`: a while after; until then nothing listens.
-   * `stale`: only when the old primary is back as a standby, to which the service is connected by then, or 4 s after the
-   * promotion. Its connections stay open.
+   * `at_once`: the address leads to the new primary immediately after its promotion. `late`: a while after; until then
+   * nothing listens.
+   * `stale`: only when the old primary is back as a standby, to which the service is connected by then, or 4 s after
+   * the promotion. Its connections stay open.
    */
   readonly address: keyof typeof ADDRESS_WEIGHTS;
   /**
@@ -19,9 +20,9 @@ export interface PlannedFailover {
    * `stopped`: a shutdown, as in a planned switchover.
    */
   readonly end: keyof typeof END_WEIGHTS;
-  /** Milliseconds of a redundant cluster before it begins. */
+  /** Milliseconds with a redundant cluster before the failover begins. */
   readonly after: number;
-  /** Milliseconds before the end in which the standby hears nothing, so that every commit waits for it. */
+  /** Milliseconds before the end in which the standby receives nothing, so that every commit waits for it. */
   readonly hangs: number;
   /** Milliseconds from the end to the promotion. */
   readonly unnoticed: number;

@@ -5,22 +5,22 @@ import { RecoveryWatch } from './recovery-watch.js';
 import { line } from './report-line.js';
 import type { World } from './world.js';
 
-/** When what happened, in milliseconds since 1970. */
+/** The times of a failover, in milliseconds since 1970. */
 export interface Moments {
-  /** When the old primary was at an end. */
+  /** When the old primary ended. */
   readonly endedAt: number;
   readonly promotedAt: number;
-  /** From when on a new connection reaches the new primary by each address of the service. */
+  /** When new connections began to reach the new primary by each address of the service. */
   readonly reachableAt: number;
 }
 
 export type FailoverCounts = readonly (readonly [name: string, count: number])[];
 
-/** Servers of which one can take the place of another. */
+/** Servers that can replace one another. */
 export interface FailoverServers extends DatabaseServers {
-  /** For the report. */
+  /** Counts for the report. */
   counts(): FailoverCounts;
-  /** In words. */
+  /** Describes a failover. */
   describe(plan: PlannedFailover): string;
   /** Resolves when the service can reach the new primary. */
   failOver(plan: PlannedFailover): Promise<Moments>;
@@ -31,16 +31,16 @@ export interface FailoverServers extends DatabaseServers {
 }
 
 export interface Recovery extends Moments {
-  /** When the last of what had to work did so, in milliseconds since 1970; Infinity: it did not. */
+  /** When everything worked again, in milliseconds since 1970; Infinity: never. */
   readonly recoveredAt: number;
 }
 
-/** What the service may take, in milliseconds, from the promotion. */
+/** The time limit of the service from the promotion, in milliseconds. */
 const RECOVERY_LIMIT_MILLISECONDS = 10_000;
 
 const WRONG_CONNECTIONS_LIMIT_MILLISECONDS = 30_000;
 
-/** Failovers one after the other, each from a cluster that is redundant again. */
+/** Runs failovers one after the other, each from a cluster that is redundant again. */
 export class Failovers implements Disturbance {
   readonly #recoveries: Recovery[] = [];
   readonly #slow: string[] = [];
@@ -114,7 +114,7 @@ export class Failovers implements Disturbance {
     ]);
   }
 
-  /** Those that remain: a pool ends what nobody uses. */
+  /** Finds wrong connections that remain, since a pool closes its idle ones. */
   async #wrongConnections(): Promise<string[]> {
     const end = Date.now() + WRONG_CONNECTIONS_LIMIT_MILLISECONDS;
     for (;;) {

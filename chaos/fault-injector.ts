@@ -6,20 +6,20 @@ import type { PostgresServer } from './postgres-server.js';
 import { line } from './report-line.js';
 import type { World } from './world.js';
 
-/** How often a fault was planned and could be done. A replica that is down at that moment cannot be killed. */
+/** How often a fault was planned and carried out. A replica that is down at that moment cannot be killed. */
 export interface FaultCount {
   planned: number;
   done: number;
 }
 
-/** Makes the scheduled faults happen, each in its time. */
+/** Triggers each scheduled fault at its time. */
 export class FaultInjector implements Disturbance {
   readonly counts = new Map<FaultKind, FaultCount>();
   readonly #underWay = new Set<Promise<void>>();
   /** Aborted with the first error of a fault. */
   readonly #failed = new AbortController();
 
-  /** @param until ends every fault that is under way. */
+  /** @param until ends every running fault. */
   constructor(
     private readonly world: World,
     private readonly postgres: PostgresServer,
@@ -72,7 +72,7 @@ export class FaultInjector implements Disturbance {
     this.#underWay.add(happening);
   }
 
-  /** @returns false where there was nothing that the fault could befall. */
+  /** @returns false if the fault had no target. */
   async #happen(fault: ScheduledFault): Promise<boolean> {
     const { kind, duration, requests } = fault;
     const isOfSending = isSendingFault(kind);
@@ -91,7 +91,7 @@ export class FaultInjector implements Disturbance {
       case 'freeze':
         return this.#befallReplica(kind, fault);
       case 'stop_postgres':
-        // It may take long to start after the fault before.
+        // PostgreSQL may take long to start after the previous fault.
         if (this.postgres.isAway) return false;
         await this.postgres.stopAtOnce();
         await this.#wait(duration);

@@ -1,6 +1,6 @@
 import type { Fault } from '../simulator/faults.js';
 
-/** What can go wrong, with how often it is chosen: the weights are parts of their sum. */
+/** The faults with their relative weights. */
 export const FAULT_WEIGHTS = {
   kill: 50,
   terminate: 9,

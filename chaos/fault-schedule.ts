@@ -6,20 +6,20 @@ export const REPLICAS = ['A', 'B'] as const;
 export type ReplicaName = (typeof REPLICAS)[number];
 
 export interface ScheduledFault {
-  /** Milliseconds after the load has begun. */
+  /** Milliseconds after the start of the load. */
   readonly at: number;
   readonly kind: FaultKind;
-  /** Of a replica's fault. */
+  /** The target of a fault of a replica. */
   readonly replica: ReplicaName | null;
   /** Milliseconds: until a replica or PostgreSQL is started again, or as long as Twilio has the fault. */
   readonly duration: number;
-  /** How many requests a fault of Twilio's befalls at the most. */
+  /** The maximum number of requests that a fault of Twilio affects. */
   readonly requests: number;
 }
 
 const GAP = { least: 1_000, most: 5_000 };
 
-/** What a start takes, about, and what a SIGTERM may take: until then a process gets no other fault. */
+/** The approximate time of a start, and the limit of a SIGTERM: until then a process gets no other fault. */
 const START_MILLISECONDS = 2_500;
 const TERMINATION_MILLISECONDS = 10_000;
 
@@ -35,7 +35,7 @@ const DURATIONS: Readonly<Partial<Record<FaultKind, readonly [number, number]>>>
   twilio_slow_list: [5_000, 15_000],
 };
 
-/** The faults of a run, the first one first. The same seed gives the same faults. */
+/** Plans the faults of a run in order. The same seed gives the same faults. */
 export function scheduleFaults(seed: number, milliseconds: number): ScheduledFault[] {
   const random = new Random(seed);
   const busyUntil = new Map<string, number>();
@@ -56,7 +56,7 @@ function chooseFault(random: Random, at: number, busyUntil: Map<string, number>)
     const duration = Math.round(random.between(least, most));
     const requests = random.integer(1, 12);
     const victim = replica ?? (kind === 'stop_postgres' ? 'postgres' : null);
-    // One thing at a time for each process, but any two at once.
+    // Each process has one fault at a time, but different processes may have faults at once.
     if (victim !== null && (busyUntil.get(victim) ?? 0) > at) continue;
     if (victim !== null) busyUntil.set(victim, at + duration + settlingTime(kind));
     return { at, kind, replica, duration, requests };

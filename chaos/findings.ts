@@ -15,11 +15,11 @@ export interface FallbackRow {
   readonly never_sent_sids: readonly string[];
 }
 
-/** What is wrong, one line for each case. Every list must be empty. */
+/** Findings, one line for each case. Every list must be empty. */
 export interface SmsFindings {
   readonly missingSms: string[];
   readonly secondSms: string[];
-  /** People with more than one SMS at a time that is not known to have failed. */
+  /** People who had more than one SMS at a time that was not known to have failed. */
   readonly liveSms: string[];
   readonly lateSms: string[];
   readonly wrongSms: string[];
@@ -32,14 +32,14 @@ export interface SmsFindings {
 export interface Evidence extends Knowledge {
   /** Every original, by its SID. */
   readonly originals: ReadonlyMap<string, PlannedMessage>;
-  /** What the fake Twilio accepted, the oldest first. */
+  /** The SMS that the fake Twilio accepted, oldest first. */
   readonly sms: readonly SimulatedMessage[];
   readonly fallbacks: readonly FallbackRow[];
 }
 
 const ENDS: ReadonlySet<string> = new Set(['sent', 'skipped', 'failed']);
 
-/** Compares what Twilio accepted, and what the service recorded, with what had to be. */
+/** Compares the SMS that Twilio accepted and the service's records with the expectations. */
 export function judgeSms(evidence: Evidence): SmsFindings {
   return { ...judgeAccepted(evidence), ...judgeRecorded(evidence) };
 }
@@ -68,13 +68,13 @@ interface Person {
   readonly evidence: Evidence;
 }
 
-/** By person: which of two originals with the same text an SMS belongs to cannot be seen. */
+/** Judges by person, since an SMS cannot be assigned to one of two originals with the same text. */
 function judgePerson({ who, planned, got, evidence }: Person, findings: AcceptedFindings): void {
   const expectations = planned.map((item) => expectationOf(item, evidence));
   const expected = expectations.filter(({ sms }) => sms !== null);
   const resends = countResends({ who, planned, got, evidence });
   const obligatory = expectations.filter(({ isObligatory }) => isObligatory).length;
-  // A resend is another SMS after the first one, also where the first one was not obligatory.
+  // A resend is another SMS after the first one, even if the first one was not obligatory.
   const least = Math.max(obligatory, Math.min(got.length, 1)) + resends.least;
   const most = expected.length + Math.min(expected.length, resends.most);
   const sids = got.map(({ sid }) => sid).join(', ');
@@ -90,18 +90,18 @@ function judgePerson({ who, planned, got, evidence }: Person, findings: Accepted
   findings.lateSms.push(...got.filter((message) => !isInTime(message)).map(({ sid }) => `${sid} of ${who}`));
 }
 
-/** How many SMS follow one that was never sent: one for each original, as far as the service was told. */
+/** Counts the SMS that follow one that was never sent: one for each original, as far as the service knows. */
 function countResends({ planned, got, evidence }: Person): { least: number; most: number } {
   const neverSent = got.filter(isNeverSent);
   const acknowledged = neverSent.filter(({ sid }) => isKnownToHaveFailed(sid, evidence));
   return {
-    // Two of them may be one original's. A delivery by WhatsApp makes another SMS needless.
+    // Two of them may belong to one original. A delivery by WhatsApp makes another SMS unnecessary.
     least: planned.some(isEverDelivered) ? 0 : Math.ceil(acknowledged.length / 2),
     most: neverSent.filter(({ sid }) => evidence.callbacks.toldAt(sid, FAILED) !== null).length,
   };
 }
 
-/** Whether an SMS came while as many others as there may be were not known to have failed. */
+/** Whether an SMS came while the maximum number of others were not known to have failed. */
 function isEverLive(got: readonly SimulatedMessage[], most: number, { callbacks }: Evidence): boolean {
   return got.some(({ dateCreated }, index) => {
     const isLive = ({ sid }: SimulatedMessage) =>
@@ -158,7 +158,7 @@ function isKnownToHaveFailed(sid: string, { callbacks }: Evidence): boolean {
   return callbacks.acknowledgedAt(sid, FAILED) !== null;
 }
 
-/** SMS that no fallback has, and those that a fallback has and that are not at Twilio, or did not fail there. */
+/** Finds SMS without a fallback, and SMS of a fallback that Twilio does not have or that did not fail there. */
 function findUnrecorded({ sms, fallbacks, callbacks }: Evidence): string[] {
   const sent = new Set(fallbacks.filter(({ state }) => state === 'sent').map((row) => row.sms_message_sid));
   const failed = new Set(fallbacks.flatMap(({ never_sent_sids }) => never_sent_sids));

@@ -5,13 +5,13 @@ import type { AcknowledgedCallback } from './ledger.js';
 
 const CHUNK = 5_000;
 
-/** The lowest first, of those that occur here. */
+/** The statuses that occur here, lowest first. */
 const STATUSES_BY_RANK = ['accepted', 'queued', 'sent', 'failed', 'undelivered', 'delivered', 'read'];
 
 const CONNECTIONS_LIMIT_MILLISECONDS = 5_000;
 const FOLLOWING_LIMIT_MILLISECONDS = 120_000;
 
-/** What is still to be done, by the service's own tables. */
+/** The open work according to the service's own tables. */
 export interface OpenWork {
   readonly openFallbacks: number;
   readonly jobs: number;
@@ -27,7 +27,7 @@ export async function openWork(database: ApplicationDatabase): Promise<OpenWork>
   return row;
 }
 
-/** How many of these messages have no fallback. */
+/** Counts these messages without a fallback. */
 export async function countWithoutFallback(
   database: ApplicationDatabase,
   messageSids: readonly string[],
@@ -40,7 +40,7 @@ export async function countWithoutFallback(
   return row?.count ?? 0;
 }
 
-/** How many of these SMS, all of them never sent, are still recorded as sent. */
+/** Counts those of these never-sent SMS that are still recorded as sent. */
 export async function countRecordedAsSent(
   database: ApplicationDatabase,
   neverSentSids: readonly string[],
@@ -52,7 +52,7 @@ export async function countRecordedAsSent(
   return row?.count ?? 0;
 }
 
-/** Those of the acknowledged callbacks that are not in `message_events`. */
+/** Finds acknowledged callbacks that are missing in `message_events`. */
 export async function findLostCallbacks(
   database: ApplicationDatabase,
   acknowledged: readonly AcknowledgedCallback[],
@@ -89,7 +89,7 @@ export async function findJobs(database: ApplicationDatabase): Promise<string[]>
   return rows.map(({ job }) => job);
 }
 
-/** Those that are still stale when status polling has had its time to come by. */
+/** Finds messages that are still stale after status polling has had its time. */
 export async function findStaleMessages(database: ApplicationDatabase): Promise<string[]> {
   const end = Date.now() + FOLLOWING_LIMIT_MILLISECONDS;
   for (;;) {
@@ -99,7 +99,7 @@ export async function findStaleMessages(database: ApplicationDatabase): Promise<
   }
 }
 
-/** Messages whose status is not the highest of their events, or that their events are not tied to. */
+/** Reads messages whose status is not the highest of their events, or whose events are not tied to them. */
 async function readStaleMessages(database: ApplicationDatabase): Promise<string[]> {
   const rows = await database.query<{ stale: string }>(
     `select concat_ws(' ', twilio_sid, 'is', messages.status, 'after', string_agg(message_status, ', ')) as stale
@@ -112,7 +112,7 @@ async function readStaleMessages(database: ApplicationDatabase): Promise<string[
   return rows.map(({ stale }) => stale);
 }
 
-/** Fallbacks that were sent without a row in `messages` for the SMS, or without the link of their event. */
+/** Finds sent fallbacks without a row in `messages` for the SMS, or without the link of their event. */
 export async function findUnlinkedSms(database: ApplicationDatabase): Promise<string[]> {
   const rows = await database.query<{ sid: string }>(
     `select original_message_sid as sid from sms_fallbacks
@@ -125,7 +125,7 @@ export async function findUnlinkedSms(database: ApplicationDatabase): Promise<st
   return rows.map(({ sid }) => sid);
 }
 
-/** The connections of the service. A process that has ended takes a moment to lose its own. */
+/** Finds connections of the service. Those of an ended process take a moment to close. */
 export async function findConnections(database: ApplicationDatabase, allowed: number): Promise<string[]> {
   const end = Date.now() + CONNECTIONS_LIMIT_MILLISECONDS;
   for (;;) {

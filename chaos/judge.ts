@@ -16,7 +16,7 @@ import type { World } from './world.js';
 /** Each replica has two pools of ten, and a connection for /health/ready. */
 const CONNECTIONS_OF_TWO_REPLICAS = 42;
 
-/** What is wrong, by what it is; a run is good where every list is empty. */
+/** Findings by kind; a run is good if every list is empty. */
 export type Verdict = ReadonlyMap<string, readonly string[]>;
 
 export interface Case {
@@ -25,13 +25,13 @@ export interface Case {
   readonly ledger: Ledger;
   readonly obligations: Obligations;
   readonly disturbance: Disturbance;
-  /** Times in which nobody worked. */
+  /** Periods in which no replica worked. */
   readonly standstills: readonly string[];
-  /** Replicas that did not recover when nothing disturbed them any more. */
+  /** Replicas that did not recover after the disturbance. */
   readonly unready: readonly string[];
 }
 
-/** Counts from the outside, then stops the replicas and looks at what they leave. @returns also what was counted. */
+/** Counts from the outside, then stops the replicas and checks what they leave. @returns the verdict and the counts. */
 export async function judge({
   world,
   load,

@@ -2,7 +2,7 @@ import { isEverDelivered, numberKnowledge } from './expectations.js';
 import { type Evidence, isNeverSent } from './findings.js';
 import { FAILED } from './status-steps.js';
 
-/** How often each special kind of message happened, in the order of the report. */
+/** Counts each special kind of message, in the order of the report. */
 export function countKinds(evidence: Evidence): Map<string, number> {
   return new Map([...countUserIds(evidence), ...countDeliveries(evidence), ...countNeverSent(evidence)]);
 }

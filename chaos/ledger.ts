@@ -10,14 +10,14 @@ export interface AcknowledgedCallback {
   readonly status: string;
 }
 
-/** When the service was told a message's status. The times are in milliseconds since 1970, each of the first time. */
+/** When the service first received a message's status, in milliseconds since 1970. */
 export interface CallbackTimes {
   /**
    * @param statuses which of the statuses count; default: all.
-   * @returns when a callback began that the service may have stored, whatever its answer; null: there was none.
+   * @returns when the first callback began that the service may have stored, with any answer; null: there was none.
    */
   toldAt(messageSid: string, statuses?: readonly string[]): number | null;
-  /** When a callback was acknowledged, so that the service must know of it. */
+  /** Returns when a callback was acknowledged, so that the service must know it. */
   acknowledgedAt(messageSid: string, statuses?: readonly string[]): number | null;
 }
 
@@ -27,9 +27,9 @@ interface StatusTimes {
   acknowledgedAt: number;
 }
 
-/** What was seen from outside: how the service answered each callback. */
+/** The view from outside: how the service answered each callback. */
 export class Ledger implements CallbackTimes {
-  /** When a policy failure of a message was acknowledged first, by its SID, in milliseconds since 1970. */
+  /** When a message's policy failure was first acknowledged, by its SID, in milliseconds since 1970. */
   readonly policyFailures = new Map<string, number>();
   /** Answers that are neither 2xx nor 503. */
   readonly otherAnswers: string[] = [];
@@ -45,19 +45,19 @@ export class Ledger implements CallbackTimes {
     });
   }
 
-  /** Every status that was acknowledged, once. */
+  /** Returns every acknowledged status once. */
   acknowledged(): AcknowledgedCallback[] {
     return [...this.#times.keys()].flatMap((messageSid) =>
       [...this.statusesOf(messageSid)].map((status) => ({ messageSid, status })),
     );
   }
 
-  /** Every request with a callback. */
+  /** The number of requests with a callback. */
   get requests(): number {
     return Object.values(this.attempts).reduce((sum, count) => sum + count, 0);
   }
 
-  /** The statuses of a message that were acknowledged. */
+  /** Returns the acknowledged statuses of a message. */
   statusesOf(messageSid: string): ReadonlySet<string> {
     const statuses = [...(this.#times.get(messageSid) ?? [])];
     return new Set(

@@ -14,7 +14,7 @@ import { World } from './world.js';
 
 await runProgram(chaos, 2);
 
-/** Exit codes: 0 where each count is 0, 1 where one is not, 2 where the run could not be made. */
+/** Exit codes: 0 if each count is 0, 1 if one is not, 2 if the run could not be made. */
 async function chaos(surroundings: Surroundings): Promise<number> {
   const options = readOptions(process.argv.slice(2));
   if (options !== undefined) return runChaos(options, surroundings);

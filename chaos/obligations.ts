@@ -5,7 +5,7 @@ import type { Load } from './load.js';
 import { isNeverSent } from './findings.js';
 import { FAILED, POLICY_ERROR_CODE } from './status-steps.js';
 
-/** What the service has to know of: by callbacks that it acknowledged and, if it polls, by what it can ask for. */
+/** The facts that the service must know: from acknowledged callbacks and, if it polls, from Twilio's answers. */
 export class Obligations {
   constructor(
     private readonly load: Load,
@@ -15,35 +15,35 @@ export class Obligations {
     readonly asksTwilio: boolean,
   ) {}
 
-  /** Whether it has to know of a message's policy failure. */
+  /** Whether it must know of a message's policy failure. */
   isTold(messageSid: string): boolean {
     return (
       this.ledger.policyFailures.has(messageSid) || (this.asksTwilio && this.isToldWhenItAsks(messageSid))
     );
   }
 
-  /** The SIDs of the messages whose failure it has to know of. */
+  /** Returns the SIDs of the messages whose failure it must know. */
   told(): string[] {
     return [...this.load.messages.values()]
       .filter(({ fails, sid }) => fails && this.isTold(sid))
       .map(({ sid }) => sid);
   }
 
-  /** The SIDs of the SMS that were never sent, and of which it has to know that. */
+  /** Returns the SIDs of the SMS that were never sent and that it must know as such. */
   neverSent(): string[] {
     return this.twilio.messages
       .filter((sms) => isNeverSent(sms) && this.ledger.acknowledgedAt(sms.sid, FAILED) !== null)
       .map(({ sid }) => sid);
   }
 
-  /** When the application handed a message to Twilio, in milliseconds since 1970; Infinity: it has not yet. */
+  /** When the application handed a message to Twilio, in milliseconds since 1970; Infinity: not yet. */
   sentAt(messageSid: string): number {
     return this.twilio.findMessage(messageSid)?.dateCreated.getTime() ?? Infinity;
   }
 
   /**
-   * Twilio's answer has the last status only, it is asked as the account of a callback, or as the main one, and about
-   * a message that was delivered according to a callback it is not asked.
+   * Whether polling reveals the failure. Twilio's answer has only the last status. The service asks as the account of a
+   * callback or as the main account, and does not ask about a message that a callback reported as delivered.
    */
   private isToldWhenItAsks(messageSid: string): boolean {
     const message = this.twilio.findMessage(messageSid);

@@ -1,52 +1,55 @@
 import { parseArguments, UsageError } from '../simulator/command-line.js';
 
-/** How the service reaches the servers: one address, both hosts with `target_session_attrs`, or one replica each way. */
+/**
+ * How the service reaches the servers: one address, both hosts with `target_session_attrs`, or one of each for a
+ * replica.
+ */
 export type Addresses = (typeof ADDRESSES)[number];
 
 const ADDRESSES = ['proxy', 'hosts', 'both'] as const;
 
 export interface ChaosOptions {
-  /** What goes wrong. */
+  /** The kind of disturbance. */
   readonly mode: 'faults' | 'failover' | 'patroni';
-  /** How many times the primary is replaced, where that is what goes wrong. */
+  /** How many times the primary is replaced, if that is the disturbance. */
   readonly failovers: number;
   readonly addresses: Addresses;
   /** Decides the schedule of faults. */
   readonly seed: number;
-  /** How long there are load and faults; failovers take as long as they take. The draining comes on top. */
+  /** How long load and faults last, without the draining; failovers take as long as they need. */
   readonly minutes: number;
   readonly messagesPerSecond: number;
   /** STATUS_POLL_AFTER_MINUTES of the service; null: it does not poll, and no callback is dropped. */
   readonly pollAfterMinutes: number | null;
   /** How long the queue may take to drain. */
   readonly drainMinutes: number;
-  /** Keeps the logs even where all went well. */
+  /** Keeps the logs even after a good run. */
   readonly keep: boolean;
 }
 
-export const usage = `Runs the compiled service while its processes, its database and Twilio fail, and counts what is wrong after.
+export const usage = `Runs the compiled service while its processes, its database and Twilio fail, then counts every deviation.
 
   npm run chaos -- [options]
 
-  --seed N         the schedule of faults follows from it; default 1
-  --minutes M      of load and faults; default 2
+  --seed N         seed of the fault schedule; default 1
+  --minutes M      minutes of load and faults; default 2
   --rate R         WhatsApp messages a second; default 30
-  --poll-after P   STATUS_POLL_AFTER_MINUTES of the service; with it callbacks are dropped too
+  --poll-after P   STATUS_POLL_AFTER_MINUTES of the service; also drops callbacks
   --drain D        minutes that the queue may take to drain; default 5
-  --keep           keep the logs even where all went well
+  --keep           keep the logs even after a good run
 
-Instead of these faults, the primary is replaced by its synchronous standby, again and again:
+To replace the primary by its synchronous standby repeatedly, instead of these faults:
 
   --failover       kills the primary, promotes the standby, and makes the old primary the next standby (pg_rewind)
   --patroni        the same, done by a real cluster: needs Patroni, etcd and HAProxy
-  --failovers N    how many; default 20, and 6 with --patroni
+  --failovers N    number of failovers; default 20, or 6 with --patroni
   --addresses A    proxy: one address, which leads to the old primary for a while; hosts: both servers in DATABASE_URL,
-                   with target_session_attrs=read-write; both: a replica each (default)
+                   with target_session_attrs=read-write; both: one replica for each way (default)
 
-Exit codes: 0 each count is 0, 1 one is not, 2 wrong usage, or the run could not be made.
+Exit codes: 0 every count is 0, 1 a count is not 0, 2 wrong usage or the run could not be made.
 `;
 
-/** @throws UsageError naming what is wrong with the arguments. @returns undefined where help was asked for. */
+/** @throws UsageError naming what is wrong with the arguments. @returns undefined if help was requested. */
 export function readOptions(args: readonly string[]): ChaosOptions | undefined {
   const { values } = parseArguments({
     args: [...args],

@@ -21,14 +21,14 @@ const PROGRAMS = ['patroni', 'patronictl', 'etcd', 'haproxy'] as const;
 
 type Programs = Readonly<Record<(typeof PROGRAMS)[number], string>>;
 
-/** A hang bound for whatever the cluster does by itself. */
+/** A limit against hangs, for everything that the cluster does by itself. */
 const LIMIT_MILLISECONDS = 180_000;
 
 /** A server that Patroni runs. */
 export interface PatroniNode {
   readonly name: string;
   readonly port: number;
-  /** Of its REST API. */
+  /** The port of its REST API. */
   readonly apiPort: number;
   readonly folder: string;
   readonly user: User;
@@ -92,7 +92,7 @@ export class PatroniCluster implements FailoverServers {
   counts(): FailoverCounts {
     const logs = this.nodes.map(({ name }) => readFileSync(this.#logOf(`patroni-${name}`), 'utf8'));
     const copies = logs.flatMap((log) => log.match(/replica has been created/g) ?? []).length;
-    // But for the first time.
+    // Not counting the initial copies.
     return [['servers that were copied from the leader', copies - (this.nodes.length - 1)]];
   }
 
@@ -264,7 +264,7 @@ async function endProcess(child: ChildProcess): Promise<void> {
   await ended;
 }
 
-/** @throws an error naming what did not happen in time. */
+/** Waits for a condition. @throws an error naming the condition that was not met in time. */
 async function until(what: string, is: () => Promise<boolean>): Promise<void> {
   const end = Date.now() + LIMIT_MILLISECONDS;
   while (!(await is().catch(() => false))) {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { PatroniNode } from './patroni-cluster.js';
 
-/** Patroni's own connections have a user of their own, so that they are not taken for the service's. */
+/** Patroni connects as a separate user, so that its connections are not mistaken for the service's. */
 const SUPERUSER = 'patroni';
 
 /** The file that Patroni starts with; JSON is YAML. The times are the shortest that Patroni allows. */
@@ -43,7 +43,7 @@ export function patroniSettings(
   };
 }
 
-/** As in Patroni's own template for HAProxy, for the primary only. */
+/** Settings like Patroni's own template for HAProxy, for the primary only. */
 export function haproxySettings(port: number, nodes: readonly PatroniNode[]): string {
   const servers = nodes.map(
     (node) => `  server ${node.name} ${address(node.port)} maxconn 100 check port ${String(node.apiPort)}`,

@@ -7,36 +7,36 @@ import { deliveredSteps, whatsappSteps } from './status-steps.js';
 
 const LONGEST_SMS = 1600;
 
-/** A WhatsApp message of the application, and what is to become of it. */
+/** A WhatsApp message of the application, and its planned course. */
 export interface PlannedMessage {
   readonly id: string;
   readonly conversationId: string;
   readonly sid: string;
   readonly accountSid: string;
-  /** The person's number in E.164, also where the message goes to the person's user ID. */
+  /** The person's number in E.164, even if the message goes to the person's user ID. */
   readonly to: string;
   /** WhatsApp's user ID of the person, which the callbacks carry; null: they carry the number only. */
   readonly userId: string | null;
   /** Whether it is addressed to the user ID, so that nothing about this message names the number. */
   readonly isToUserId: boolean;
-  /** The SID of the account's earlier message whose callbacks name both the ID and the number; null: there is no such message. */
+  /** The SID of the account's earlier message whose callbacks name both the ID and the number; null: there is none. */
   readonly numberToldBy: string | null;
-  /** What the person would read. */
+  /** The text that the person would read. */
   readonly text: string;
-  /** `messages.body`; empty where only Twilio knows the text. */
+  /** `messages.body`; empty if only Twilio knows the text. */
   readonly storedBody: string | null;
   /** Null: its conversation belongs to no company, so that a fallback is skipped. */
   readonly company: Company | null;
-  /** How long the application waits before it sends it, in milliseconds. */
+  /** How long the application waits before sending, in milliseconds. */
   readonly sentAfter: number;
-  /** How long after the sending the application stores it, in milliseconds; null: before. */
+  /** How long after sending the application stores the message, in milliseconds; null: before sending. */
   readonly storedAfter: number | null;
   readonly steps: readonly CallbackStep[];
   /** Whether a policy failure is among the steps. */
   readonly fails: boolean;
 }
 
-/** What the SMS of a message that failed must be. */
+/** The required SMS of a failed message. */
 export interface ExpectedSms {
   readonly accountSid: string;
   readonly to: string;
@@ -44,7 +44,7 @@ export interface ExpectedSms {
   readonly body: string;
 }
 
-/** @returns null where there must be none, whatever is known about the person. */
+/** @returns null if there must be none, regardless of what is known about the person. */
 export function expectedSms({ accountSid, to, text, company, fails }: PlannedMessage): ExpectedSms | null {
   if (!fails || company === null) return null;
   const body = text.length <= LONGEST_SMS ? text : `${text.slice(0, LONGEST_SMS - 1)}…`;
@@ -60,7 +60,10 @@ export class MessagePlanner {
     private readonly dropsCallbacks: boolean,
   ) {}
 
-  /** One message, or two of the same text to the same person, which are hard to tell apart; some go to a user ID. */
+  /**
+   * Returns one message, or two with the same text to the same person, which are hard to tell apart; some go to a user
+   * ID.
+   */
   next(): PlannedMessage[] {
     const message = this.#plan();
     const messages = this.random.chance(0.04) ? [message, this.#again(message)] : [message];
@@ -92,8 +95,8 @@ export class MessagePlanner {
   }
 
   /**
-   * Addresses the messages to the person's user ID. An earlier message names the number as well: long before, at about
-   * the same time, in another account, where it tells this account nothing, or there is no such message.
+   * Addresses the messages to the person's user ID. An earlier message may also name the number: long before, at about
+   * the same time, or in another account, where it is useless for this account; or there is none.
    */
   #toUserId(first: PlannedMessage, messages: readonly PlannedMessage[]): PlannedMessage[] {
     const { random } = this;
@@ -120,7 +123,9 @@ export class MessagePlanner {
     ];
   }
 
-  /** Its digits alone would be a stranger's number: at most 15, so that Twilio would take them. */
+  /**
+   * Returns a user ID whose digits alone would be a stranger's number: at most 15, so that Twilio would accept them.
+   */
   #userId(): string {
     const parent = this.random.chance(0.2) ? 'ENT.' : '';
     return `US.${parent}1349${String(this.#count).padStart(7, '0')}`;

@@ -10,13 +10,13 @@ import type { Addresses } from './options.js';
 import { PostgresServer } from './postgres-server.js';
 import { TcpProxy } from './tcp-proxy.js';
 
-/** The name of whichever server follows the other one. */
+/** The name of the server that follows the other one. */
 const STANDBY = 'standby';
 
-/** A hang bound: on a busy machine, a server takes long to follow. */
+/** A limit against hangs: on a busy machine, a server takes long to follow. */
 const FOLLOWING_LIMIT_MILLISECONDS = 60_000;
 
-/** The longest that a name or a virtual address leads to the wrong server after a promotion. */
+/** The maximum time that a name or a virtual address leads to the wrong server after a promotion. */
 const STALE_LIMIT_MILLISECONDS = 4_000;
 
 /** A server with the address that always leads to it. */
@@ -28,7 +28,7 @@ interface Node {
 
 /**
  * A primary and its synchronous standby. The service reaches them by one address that follows the primary late or
- * wrongly, or by both of their own.
+ * wrongly, or by their two own addresses.
  */
 export class PostgresCluster implements FailoverServers {
   #copies = 0;
@@ -40,9 +40,9 @@ export class PostgresCluster implements FailoverServers {
   private constructor(
     private primary: Node,
     private standby: Node,
-    /** Of the application: it is never wrong. */
+    /** The application's address, which is never wrong. */
     private readonly rightAddress: TcpProxy,
-    /** Of the service. */
+    /** The service's address. */
     private readonly address: TcpProxy,
     private readonly addresses: Addresses,
     private readonly say: (text: string) => void,
@@ -76,7 +76,7 @@ export class PostgresCluster implements FailoverServers {
     return urlOf(this.rightAddress.port);
   }
 
-  /** With both kinds of addresses, the first replica has the one and the second replica both hosts. */
+  /** With both kinds of addresses, the first replica uses the proxy and the second one uses both hosts. */
   serviceUrl(replica: ReplicaName): string {
     const hasHosts = this.addresses === 'hosts' || (this.addresses === 'both' && replica !== 'A');
     if (!hasHosts) return urlOf(this.address.port);
@@ -176,7 +176,7 @@ export class PostgresCluster implements FailoverServers {
     if (hangs > 0 && end !== 'stopped') for (const { pid } of receivers) process.kill(pid, 'SIGCONT');
   }
 
-  /** Of the service. */
+  /** The service's addresses. */
   get #all(): TcpProxy[] {
     return [this.address, this.primary.host, this.standby.host];
   }
@@ -246,7 +246,7 @@ async function startAsStandby(server: PostgresServer): Promise<void> {
   await server.startAgain();
 }
 
-/** Directly, past every address. */
+/** Queries a server directly, past every address. */
 async function query<Row extends object>(server: PostgresServer, sql: string): Promise<Row[]> {
   const client = new Client({ connectionString: server.url, application_name: 'chaos' });
   client.on('error', () => undefined);

@@ -9,16 +9,16 @@ import { freePort } from './free-port.js';
 
 const run = promisify(execFile);
 
-/** By their names in postgresql.conf, without quotes in their values. */
+/** Settings by their names in postgresql.conf, without quotes in their values. */
 export type PostgresSettings = Readonly<Record<string, string>>;
 
-/** As in the options of `spawn`; empty: as this program. */
+/** The user for the options of `spawn`; empty: the user of this program. */
 export interface User {
   readonly uid?: number;
   readonly gid?: number;
 }
 
-/** PostgreSQL on 127.0.0.1, in a folder of its own. It refuses to run as root, so root runs it as `postgres`. */
+/** PostgreSQL on 127.0.0.1 in its own folder. It refuses to run as root, so root runs it as `postgres`. */
 export class PostgresServer implements DatabaseServers {
   #isAway = false;
   #lastAwayAt = 0;
@@ -33,8 +33,8 @@ export class PostgresServer implements DatabaseServers {
   ) {}
 
   /**
-   * @param folder does not exist yet; the server's log is `log` in it.
-   * @param settings instead of PostgreSQL's defaults.
+   * @param folder must not exist yet; it gets the server's log as `log`.
+   * @param settings override PostgreSQL's defaults.
    */
   static async start(folder: string, settings: PostgresSettings = {}): Promise<PostgresServer> {
     const server = await PostgresServer.prepare(folder, await freePort(), settings);
@@ -43,7 +43,7 @@ export class PostgresServer implements DatabaseServers {
     return server;
   }
 
-  /** A server without data, which is not started. Parameters as for `start`. */
+  /** Prepares a server without data and without starting it. Parameters as for `start`. */
   static async prepare(
     folder: string,
     port: number,
@@ -54,7 +54,7 @@ export class PostgresServer implements DatabaseServers {
     return new PostgresServer(programs, folder, port, user, settings);
   }
 
-  /** @param options of initdb. */
+  /** @param options options of initdb. */
   async initialize(...options: readonly string[]): Promise<void> {
     await this.execute('initdb', '-D', this.data, '-U', 'postgres', '-A', 'trust', ...options);
   }
@@ -67,40 +67,40 @@ export class PostgresServer implements DatabaseServers {
     return this.url;
   }
 
-  /** Of its first process, the parent of all others. */
+  /** The id of its first process, the parent of all others. */
   get pid(): number {
     return pidOf(this.data);
   }
 
-  /** Whether it could not be reached at some time since then, in milliseconds since 1970. */
+  /** Whether it was unreachable at any time since `time`, in milliseconds since 1970. */
   wasAwaySince(time: number): boolean {
     return this.#isAway || this.#lastAwayAt >= time;
   }
 
-  /** From when it is told to stop until it has started again. */
+  /** Whether it is down: from the stop command until it has started again. */
   get isAway(): boolean {
     return this.#isAway;
   }
 
-  /** As a power failure would: no transaction is ended, no client is told. */
+  /** Stops like a power failure: no transaction is ended and no client is notified. */
   async stopAtOnce(): Promise<void> {
     this.#isAway = true;
     await this.execute('pg_ctl', '-D', this.data, '-m', 'immediate', '-w', 'stop');
   }
 
-  /** As for a planned end: clients are told, and a standby gets everything. */
+  /** Stops as planned: clients are notified, and a standby gets everything. */
   async stop(): Promise<void> {
     this.#isAway = true;
     await this.execute('pg_ctl', '-D', this.data, '-m', 'fast', '-w', 'stop');
   }
 
-  /** SIGKILL of all its processes. */
+  /** Sends SIGKILL to all its processes. */
   async kill(): Promise<void> {
     this.#isAway = true;
     await killPostgres(this.data);
   }
 
-  /** Its processes, but for the first one. */
+  /** Returns its processes except the first one. */
   async children(): Promise<Child[]> {
     return childrenOf(this.pid);
   }
@@ -119,7 +119,7 @@ export class PostgresServer implements DatabaseServers {
     this.#lastAwayAt = Date.now();
   }
 
-  /** Leaves nothing running, whatever state it is in. */
+  /** Stops everything, in any state. */
   async close(): Promise<void> {
     if (!existsSync(join(this.data, 'postmaster.pid'))) return;
     await this.stopAtOnce();
@@ -141,10 +141,10 @@ export interface Child {
   readonly command: string;
 }
 
-/** SIGKILL of all processes of the server with this data. */
+/** Sends SIGKILL to all processes of the server with this data. */
 export async function killPostgres(data: string): Promise<void> {
   const pid = pidOf(data);
-  // Stopped, it starts no other process.
+  // A stopped parent starts no other process.
   process.kill(pid, 'SIGSTOP');
   const pids = [pid, ...(await childrenOf(pid)).map((child) => child.pid)];
   for (const each of pids) killIfThere(each);
@@ -176,7 +176,7 @@ function isThere(pid: number): boolean {
   }
 }
 
-/** The folder of initdb and pg_ctl: TEST_POSTGRES_BIN, pg_config's, or the newest of Debian's. */
+/** Finds the folder of initdb and pg_ctl: TEST_POSTGRES_BIN, pg_config's, or the newest of Debian's. */
 export function findPrograms(): string {
   const folders = [process.env.TEST_POSTGRES_BIN, configuredFolder(), ...debianFolders()];
   const found = folders.find((folder) => folder !== undefined && existsSync(join(folder, 'initdb')));
@@ -202,7 +202,7 @@ function debianFolders(): string[] {
     .map((version) => join(root, version, 'bin'));
 }
 
-/** Makes a folder for a server. @returns whom the server runs as. */
+/** Makes a folder for a server. @returns the user that the server runs as. */
 export async function ownFolder(folder: string): Promise<User> {
   const user = process.getuid?.() === 0 ? postgresUser() : null;
   await mkdir(folder);

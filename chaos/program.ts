@@ -1,21 +1,21 @@
 import { UsageError } from '../simulator/command-line.js';
 
-/** Ended from outside, which is no fault of the program. */
+/** An end from outside, which is not a fault of the program. */
 class Interruption extends Error {
   override readonly name = 'Interruption';
 }
 
-/** What a program gets that starts others, all of which have to end with it. */
+/** The environment of a program that starts others, all of which must end with it. */
 export interface Surroundings {
-  /** Aborted by Ctrl-C and the like; whatever was started is ended then. */
+  /** Aborted by Ctrl-C and the like; everything that was started ends then. */
   readonly interrupted: AbortSignal;
-  /** Tells the person who waits what is going on, and after how many seconds. */
+  /** Prints progress with the elapsed seconds. */
   readonly say: (text: string) => void;
 }
 
 /**
- * Runs a program to its end, and tells what it ended of where that was no result.
- * @param program gives its exit code.
+ * Runs a program to its end, and prints the reason if it ended without a result.
+ * @param program returns its exit code.
  * @param failureCode the exit code if it throws; wrong usage is 2.
  */
 export async function runProgram(
@@ -26,10 +26,10 @@ export async function runProgram(
   abortFromOutside(interruption);
   try {
     process.exitCode = await program({ interrupted: interruption.signal, say: sayer() });
-    // What nobody has caught may have come after the program's last look.
+    // An uncaught error may have come after the program's last check.
     if (!(interruption.signal.reason instanceof Interruption)) interruption.signal.throwIfAborted();
   } catch (error) {
-    // Ctrl-C in the terminal also ends the programs of PostgreSQL that are at work: what fails then is not the reason.
+    // Ctrl-C in the terminal also ends running programs of PostgreSQL: their failure is not the reason.
     const reason: unknown = interruption.signal.aborted ? interruption.signal.reason : error;
     process.stderr.write(`✖ ${inWords(reason)}\n`);
     process.exitCode = reason instanceof UsageError ? 2 : failureCode;
@@ -42,11 +42,11 @@ function abortFromOutside(interruption: AbortController): void {
       interruption.abort(new Interruption(`Interrupted by ${signal}`));
     });
   }
-  // A reader such as `head` has seen enough.
+  // A reader such as `head` closed the pipe.
   process.stdout.on('error', () => {
-    interruption.abort(new Interruption('Interrupted: nobody reads any more what is printed'));
+    interruption.abort(new Interruption('Interrupted: the output pipe is closed'));
   });
-  // It would end this program alone, and leave running what was started.
+  // An uncaught error would end only this program and leave its processes running.
   process.on('uncaughtException', (error) => {
     interruption.abort(error);
   });
@@ -60,7 +60,10 @@ function sayer(): (text: string) => void {
   };
 }
 
-/** Without a stack where the message tells all; anything else is a fault of the program, and its stack is wanted. */
+/**
+ * Describes an error without a stack if the message is sufficient; any other error is a fault of the program and needs
+ * its stack.
+ */
 function inWords(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error instanceof UsageError || error instanceof Interruption) return error.message;

@@ -4,12 +4,12 @@ import type { World } from './world.js';
 const LOOK_MILLISECONDS = 1_000;
 
 /**
- * A worker has 10 s to wait for Twilio, and up to 5 s to notice that it lost the database. Longer than both, though a
- * replica was up all the time and PostgreSQL was there, nobody works.
+ * A worker waits up to 10 s for Twilio, and takes up to 5 s to notice a lost database. If nothing is done for longer
+ * than both while a replica and PostgreSQL are up, that is a standstill.
  */
 const STANDSTILL_MILLISECONDS = 25_000;
 
-/** Looks for times in which there is work and a replica is up, and nothing is done. */
+/** Finds periods with work and a running replica in which nothing is done. */
 export class QueueWatch {
   readonly standstills: string[] = [];
 

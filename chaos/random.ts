@@ -1,6 +1,6 @@
 import { randomNumbers } from '../simulator/random.js';
 
-/** Choices that follow from a seed: the same seed, the same choices in the same order. */
+/** Random choices from a seed: the same seed gives the same choices in the same order. */
 export class Random {
   readonly #next: () => number;
 
@@ -8,12 +8,12 @@ export class Random {
     this.#next = randomNumbers(seed);
   }
 
-  /** From `low` up to `high`, without it. */
+  /** Returns a number from `low` (included) to `high` (excluded). */
   between(low: number, high: number): number {
     return low + this.#next() * (high - low);
   }
 
-  /** A whole number from `low` to `high`, both included. */
+  /** Returns a whole number from `low` to `high`, both included. */
   integer(low: number, high: number): number {
     return Math.floor(this.between(low, high + 1));
   }
@@ -26,7 +26,7 @@ export class Random {
     return items[this.integer(0, items.length - 1)] ?? items[0];
   }
 
-  /** One of the names, as often as its weight is of all weights. */
+  /** Returns one of the names, with a probability by its weight. */
   weighted<Name extends string>(weights: Readonly<Record<Name, number>>): Name {
     const entries = Object.entries<number>(weights) as [Name, number][];
     const total = entries.reduce((sum, [, weight]) => sum + weight, 0);

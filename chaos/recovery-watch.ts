@@ -10,7 +10,7 @@ import type { World } from './world.js';
 const PROBE_PAUSE_MILLISECONDS = 100;
 const GIVE_UP_MILLISECONDS = 90_000;
 
-/** Finds out when the service works again: each replica stores a callback, and an SMS reaches Twilio. */
+/** Measures when the service works again: each replica stores a callback, and an SMS reaches Twilio. */
 export class RecoveryWatch {
   readonly #sms: number[] = [];
 
@@ -22,7 +22,7 @@ export class RecoveryWatch {
     this.world.twilio.off('message', this.#onSms);
   }
 
-  /** @returns when all of it worked, in milliseconds since 1970; Infinity: not within a minute and a half. */
+  /** @returns when everything worked, in milliseconds since 1970; Infinity: not within 90 seconds. */
   async recoveredAfter({ promotedAt, reachableAt }: Moments, until: AbortSignal): Promise<number> {
     const end = Date.now() + GIVE_UP_MILLISECONDS;
     const isOver = () => until.aborted || Date.now() > end;
@@ -33,7 +33,7 @@ export class RecoveryWatch {
     return Math.max(reachableAt, ...times);
   }
 
-  /** Asks until a callback is stored, which only the new primary can do by now. */
+  /** Sends callbacks until one is stored, which only the new primary can do by now. */
   async #acknowledged(replica: Replica, isOver: () => boolean): Promise<number> {
     while (!isOver()) {
       if (await this.#isStored(replica)) return Date.now();

@@ -1,24 +1,24 @@
 export interface ProcessEnd {
-  /** Of the replica. */
+  /** The name of the replica. */
   readonly name: string;
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** Whether it had begun to answer. */
+  /** Whether it had started to answer. */
   readonly wasUp: boolean;
 }
 
-/** How processes ended that were not killed. */
+/** Records the ends of processes that were not killed. */
 export class ReplicaEnds {
   readonly uncleanStops: string[] = [];
   readonly deaths: string[] = [];
-  /** Starts that ended because the database was away; whoever supervises the service tries again. */
+  /** Starts that ended because the database was unreachable; a supervisor tries again. */
   refusedStarts = 0;
   slowestStopMilliseconds = 0;
 
-  /** @param took from SIGTERM to the end, in milliseconds. */
+  /** @param took the time from SIGTERM to the end, in milliseconds. */
   addStop(end: ProcessEnd, took: number): void {
     this.slowestStopMilliseconds = Math.max(this.slowestStopMilliseconds, took);
-    // Node itself ends on a signal that comes before the program has begun.
+    // Node itself ends on a signal before the program has started.
     const isClean = end.code === 0 || (!end.wasUp && end.signal === 'SIGTERM');
     if (!isClean) this.uncleanStops.push(`${describe(end)} ${String(took)} ms after SIGTERM`);
   }

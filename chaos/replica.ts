@@ -17,13 +17,13 @@ export interface ReplicaOptions {
   readonly port: number;
   readonly env: Readonly<Record<string, string>>;
   readonly folder: string;
-  /** Where its output goes. */
+  /** The file for its output. */
   readonly logFile: string;
-  /** Whether a start since that time, in milliseconds since 1970, could not reach the database. */
+  /** Whether the database was unreachable for a start since `time`, in milliseconds since 1970. */
   readonly databaseWasAwaySince: (time: number) => boolean;
 }
 
-/** The compiled service as a process, started again whenever it has ended, as an operator's supervisor does. */
+/** The compiled service as a process, restarted after each end, like under a supervisor. */
 export class Replica {
   #upSince: number | null = null;
   #child: ChildProcess | undefined;
@@ -45,7 +45,7 @@ export class Replica {
     return `http://127.0.0.1:${String(this.options.port)}`;
   }
 
-  /** When it began to answer, in milliseconds since 1970. */
+  /** When it started to answer, in milliseconds since 1970. */
   get upSince(): number | null {
     return this.#upSince;
   }
@@ -65,7 +65,7 @@ export class Replica {
       cwd: this.options.folder,
       env: { PATH: process.env.PATH, ...this.options.env, PORT: String(this.options.port) },
       stdio: ['ignore', log, log],
-      // Ctrl-C in the terminal is for this program, which ends its processes itself.
+      // Ctrl-C in the terminal must reach only this program, which ends its processes itself.
       detached: true,
     });
     closeSync(log);
@@ -79,7 +79,7 @@ export class Replica {
     void this.#watchStart(child);
   }
 
-  /** kill -9. Resolves when it has ended. */
+  /** Runs kill -9. Resolves when the process has ended. */
   async kill(): Promise<void> {
     const child = this.#child;
     if (child === undefined) return;
@@ -89,7 +89,7 @@ export class Replica {
     await ended;
   }
 
-  /** SIGTERM, and kill -9 where that takes too long. @returns how long it took to end, in milliseconds. */
+  /** Sends SIGTERM, and kill -9 if that takes too long. @returns how long the end took, in milliseconds. */
   async stop(): Promise<number> {
     const child = this.#child;
     if (child === undefined) return 0;
@@ -111,7 +111,7 @@ export class Replica {
     this.#child?.kill('SIGCONT');
   }
 
-  /** Ends it for good. */
+  /** Ends it permanently. */
   async retire(): Promise<void> {
     this.#isRetired = true;
     await this.kill();

@@ -1,4 +1,4 @@
-/** A line of a table: what, how many, and a note. */
+/** Formats a line of a table: name, count, and a note. */
 export function line(what: string, value: number | string, note = ''): string {
   return `  ${what.padEnd(64)}${String(value).padStart(9)} ${note}`.trimEnd();
 }

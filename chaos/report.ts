@@ -7,7 +7,7 @@ import { line } from './report-line.js';
 import type { ChaosRun } from './run-chaos.js';
 import type { World } from './world.js';
 
-/** Cases of each kind that are printed; the rest is a number. */
+/** How many cases of each kind are printed; the rest is only counted. */
 const PRINTED_CASES = 8;
 
 export interface Outcome {
@@ -36,7 +36,7 @@ export function report({ options, world, run, verdict, evidence }: Outcome): str
   ].join('\n');
 }
 
-/** What makes the same run again. */
+/** Returns the command that repeats the run. */
 function commandOf(options: ChaosOptions): string {
   const { mode, seed, minutes, failovers, addresses, messagesPerSecond, pollAfterMinutes } = options;
   const what =
@@ -59,12 +59,12 @@ function loadLines({ twilio, ends }: World, run: ChaosRun): string[] {
     line('… not answered', attempts.unanswered),
     line('different statuses acknowledged', ledger.acknowledged().length),
     line('policy failures acknowledged', policyFailures.size),
-    line('policy failures that were not, but that Twilio was asked for', learntByAsking(run)),
+    line('policy failures learnt only by polling', learntByAsking(run)),
     line('SMS accepted', twilio.messages.length),
     line('seconds from acknowledgement to SMS, median', seconds(delays, 0.5)),
     line('… 99 of 100 are below', seconds(delays, 0.99)),
     line('… the longest', seconds(delays, 1)),
-    line('starts refused while the database was away', ends.refusedStarts),
+    line('starts refused while the database was unreachable', ends.refusedStarts),
     line('the slowest stop by SIGTERM, seconds', toSeconds(ends.slowestStopMilliseconds)),
     line('draining, seconds', toSeconds(drainMilliseconds)),
   ];
@@ -74,7 +74,7 @@ function learntByAsking({ obligations, ledger }: ChaosRun): number {
   return obligations.told().filter((sid) => !ledger.policyFailures.has(sid)).length;
 }
 
-/** Until the person's first SMS, in milliseconds, the shortest first. */
+/** Returns the delays until the person's first SMS, in milliseconds, shortest first. */
 function smsDelays(
   originals: ChaosRun['load']['messages'],
   acknowledgedAt: ReadonlyMap<string, number>,

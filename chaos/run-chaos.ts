@@ -17,13 +17,13 @@ import type { World } from './world.js';
 const COMPANIES = 10;
 const PROGRESS_MILLISECONDS = 10_000;
 
-/** Looks in a row at which there has to be nothing to do. */
+/** How many checks in a row must find no work. */
 const CALM_LOOKS = 3;
 
-/** @param until ends what is under way. */
+/** @param until ends the running disturbance. */
 export type Disturb = (world: World, until: AbortSignal, say: (text: string) => void) => Disturbance;
 
-/** One run: load and faults, then none, then the draining, then the counts. */
+/** One run: load and faults, then neither, then the draining, then the counts. */
 export class ChaosRun {
   readonly disturbance: Disturbance;
   readonly ledger: Ledger;
@@ -50,7 +50,7 @@ export class ChaosRun {
     this.obligations = new Obligations(this.load, this.ledger, world.twilio, asksTwilio);
   }
 
-  /** @throws the reason of `interrupted`, and whatever keeps the run from being made. */
+  /** @throws the reason of `interrupted`, or the error that prevents the run. */
   static async play(
     world: World,
     options: ChaosOptions,
@@ -99,7 +99,7 @@ export class ChaosRun {
         this.#watch.run(this.#ending.signal),
       ]);
     } finally {
-      // Where one of them has failed, the others would go on.
+      // If one of them fails, the others would continue.
       end();
       clearTimeout(timer);
       clearInterval(progress);
@@ -107,7 +107,7 @@ export class ChaosRun {
     this.interrupted.throwIfAborted();
   }
 
-  /** @returns the replicas that do not recover although nothing disturbs them any more. */
+  /** @returns the replicas that do not recover after the disturbance. */
   async #recover(): Promise<string[]> {
     this.say('no more load and faults');
     for (const replica of this.world.replicas) replica.start();
@@ -120,7 +120,7 @@ export class ChaosRun {
     }
   }
 
-  /** Waits until there is nothing to do. The last callbacks of the SMS may bring more work. */
+  /** Waits until there is no work. The last callbacks of the SMS may cause more. */
   async #drain(): Promise<void> {
     const startedAt = Date.now();
     const end = startedAt + this.options.drainMinutes * 60_000;

@@ -7,7 +7,7 @@ export const POLICY_ERROR_CODE = 63049;
 /** Statuses of a failure. */
 export const FAILED: readonly string[] = ['failed', 'undelivered'];
 
-/** Statuses with which the person has the message. */
+/** Statuses that mean that the person has the message. */
 export const DELIVERED: readonly string[] = ['delivered', 'read'];
 
 /**
@@ -25,13 +25,13 @@ interface WhatsappSteps {
   readonly fails: boolean;
 }
 
-/** What becomes of a WhatsApp message: most are delivered, a good share fails because of Meta's policy. */
+/** Returns the steps of a WhatsApp message: most are delivered, a good share fails because of Meta's policy. */
 export function whatsappSteps(random: Random, dropsCallbacks: boolean): WhatsappSteps {
   const outcome = random.weighted({ delivered: 58, policy_failure: 36, other_failure: 6 });
   return { steps: stepsOf(outcome, random, dropsCallbacks), fails: outcome === 'policy_failure' };
 }
 
-/** What becomes of a WhatsApp message that is delivered. */
+/** Returns the steps of a delivered WhatsApp message. */
 export function deliveredSteps(random: Random, dropsCallbacks: boolean): readonly CallbackStep[] {
   return stepsOf('delivered', random, dropsCallbacks);
 }
@@ -68,7 +68,10 @@ function statusesOf(outcome: Outcome, random: Random): readonly CallbackStep[] {
   }
 }
 
-/** WhatsApp delivers a message that it also reports as failed: at about the same time, after the SMS, or before it. */
+/**
+ * Returns the steps of a message that WhatsApp delivers and also reports as failed: at about the same time, after the
+ * SMS, or before it.
+ */
 function deliveredAfterAll(random: Random, failure: CallbackStep): readonly CallbackStep[] {
   const delivered = { status: 'delivered' };
   const delayMilliseconds = random.integer(3_000, 12_000);
@@ -79,7 +82,7 @@ function deliveredAfterAll(random: Random, failure: CallbackStep): readonly Call
   ]);
 }
 
-/** What becomes of each SMS. Some that are never sent are not sent at the next attempt either. */
+/** Plans the steps of each SMS. Some that are never sent also fail at the next attempt. */
 export function smsPlan(random: Random): CallbackPlan {
   const failedBefore = new Set<string>();
   return ({ to }) => {
@@ -97,11 +100,11 @@ function neverSentSteps(random: Random): readonly CallbackStep[] {
   const queued = { status: 'queued' };
   const steps = random.pick([[failed], [queued, failed], [queued, undelivered], [undelivered, failed]]);
   const disturbedSteps = disturbed(random, steps);
-  // Without a callback nothing tells the service about the failure.
+  // Without a callback the service does not learn of the failure.
   return random.chance(0.08) ? withoutCallbacks(disturbedSteps) : disturbedSteps;
 }
 
-/** Some SMS have no callback at all: only Twilio's list tells of them. */
+/** Some SMS have no callback at all: only Twilio's list shows them. */
 function smsSteps(random: Random): readonly CallbackStep[] {
   const sent = { status: 'sent' };
   switch (random.weighted({ delivered: 70, silent: 18, failed: 8, policy_code: 4 })) {
@@ -112,12 +115,12 @@ function smsSteps(random: Random): readonly CallbackStep[] {
     case 'failed':
       return disturbed(random, [sent, { status: 'undelivered', errorCode: 30003 }]);
     case 'policy_code':
-      // On an SMS it must not lead to another one.
+      // On an SMS, this code must not cause another SMS.
       return disturbed(random, [{ status: 'failed', errorCode: POLICY_ERROR_CODE }]);
   }
 }
 
-/** The steps with pauses, some of them repeated, at once, or in another order. */
+/** Returns the steps with pauses, some of them repeated, concurrent, or in another order. */
 function disturbed(random: Random, steps: readonly CallbackStep[]): CallbackStep[] {
   const concurrent = random.chance(0.25);
   const repeated = steps.flatMap((step) =>

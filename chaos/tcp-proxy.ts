@@ -2,11 +2,11 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
 /**
- * An address of a database, as a DNS name or a virtual address is one: it decides where a connection leads that begins
- * now. Those that are open stay where they are.
+ * An address of a database, like a DNS name or a virtual address: it decides the target of new connections. Open
+ * connections keep their target.
  */
 export class TcpProxy {
-  /** Where each connection leads. */
+  /** The target of each connection. */
   readonly #open = new Map<Socket, number>();
   readonly #silent = new Set<number>();
 
@@ -40,13 +40,14 @@ export class TcpProxy {
   }
 
   /**
-   * From now on, the target is a host without power: connections to it are neither answered nor ended, new ones too.
+   * From now on, the target behaves like a host without power: existing and new connections to it are neither answered
+   * nor ended.
    */
   silence(target: number): void {
     this.#silent.add(target);
   }
 
-  /** The host is back, and resets the connections, none of which it knows any more. */
+  /** The host is back and resets the connections, which it no longer knows. */
   unsilence(target: number): void {
     this.#silent.delete(target);
     for (const [client, of] of this.#open) {

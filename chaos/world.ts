@@ -22,11 +22,11 @@ export class World {
   readonly replicas: Replica[] = [];
   readonly ends = new ReplicaEnds();
 
-  /** How many requests to send an SMS the fake Twilio has got. */
+  /** How many requests to send an SMS the fake Twilio has received. */
   creates = 0;
 
   private constructor(
-    /** Logs, and the database. */
+    /** The folder of the logs and the database. */
     readonly folder: string,
     readonly postgres: DatabaseServers,
     readonly twilio: TwilioSimulator,
@@ -37,13 +37,13 @@ export class World {
     });
   }
 
-  /** @param startPostgres in a folder, which is there. */
+  /** @param startPostgres starts PostgreSQL in an existing folder. */
   static async start<Servers extends DatabaseServers>(
     options: ChaosOptions,
     startPostgres: (folder: string) => Promise<Servers>,
   ): Promise<{ world: World; servers: Servers }> {
     const folder = await mkdtemp(join(tmpdir(), 'whatsapp-sms-fallback-chaos-'));
-    // The user of PostgreSQL has to get through.
+    // The user of PostgreSQL needs access through this folder.
     await chmod(folder, 0o755);
     const postgres = await startPostgres(folder);
     try {
@@ -82,7 +82,7 @@ export class World {
     return world;
   }
 
-  /** Ends everything that was started, and keeps the logs where they are asked for. */
+  /** Ends everything that was started, and keeps the logs on request. */
   async close(keepLogs: boolean): Promise<void> {
     await Promise.all(this.replicas.map((replica) => replica.retire()));
     await this.twilio.close();

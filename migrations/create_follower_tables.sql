@@ -1,7 +1,7 @@
--- What the service derives from the event log: counts for statistics, and the messages to ask Twilio about.
+-- Data that the service derives from the event log: counts for statistics, and the messages to ask Twilio about.
 
--- What GET /api/v1/stats is answered from: how many events there were in each minute, hour and day (of UTC). Counts name
--- nobody, so they stay when old events are deleted.
+-- The source of GET /api/v1/stats: the number of events in each minute, hour and day (of UTC). Counts hold no personal
+-- data, so they stay when old events are deleted.
 create table if not exists message_event_counts (
   unit text not null,
   begins_at timestamptz not null,
@@ -15,7 +15,7 @@ create table if not exists message_event_counts (
 
 comment on column message_event_counts.error_code is 'empty where the events have none';
 
--- How far message_events is counted, by created_at.
+-- The position up to which message_events is counted, by created_at.
 create table if not exists message_event_count_watermark (
   only_row boolean not null default true,
   counted_until timestamptz not null,
@@ -26,10 +26,10 @@ create table if not exists message_event_count_watermark (
 comment on column message_event_count_watermark.counted_until is
   'every event that was stored before this time is in message_event_counts';
 
--- The events that are there already are counted too, beginning with the oldest, while the service runs.
+-- Existing events are counted too, oldest first, while the service runs.
 insert into message_event_count_watermark (counted_until) values ('-infinity') on conflict (only_row) do nothing;
 
--- The WhatsApp messages that Twilio is asked about, because their latest status has been no final one for too long.
+-- The WhatsApp messages that Twilio is asked about, because they have had no final status for too long.
 create table if not exists message_polls (
   message_sid text not null,
   account_sid text not null,
@@ -44,7 +44,7 @@ create index if not exists message_polls_next_poll_at_idx on message_polls (next
 comment on column message_polls.waiting_since is 'when the latest status was reported, or the message stored';
 comment on column message_polls.polls is 'how many times Twilio was asked since then';
 
--- How far message_events and messages were looked through for such messages, by created_at and then by key.
+-- The position up to which message_events and messages were searched for such messages, by created_at and then by key.
 create table if not exists message_poll_watermarks (
   source text not null,
   created_at timestamptz not null,
@@ -55,13 +55,13 @@ create table if not exists message_poll_watermarks (
 comment on column message_poll_watermarks.key is
   'among rows of one created_at: message_events.id, or messages.twilio_sid';
 
--- Messages from now on. Those before are nobody's gap, and an SMS for each of them would be a surprise.
+-- Start with messages from now on. An SMS for each older message would be a surprise.
 insert into message_poll_watermarks (source, created_at)
 values ('message_events', now()), ('messages', now())
 on conflict (source) do nothing;
 
--- What messages is looked through by. An empty table is the service's own, or costs nothing to index; one with rows is
--- the application's, and a large one is better indexed concurrently by whoever knows it:
+-- The index for searching messages. An empty table belongs to the service or costs nothing to index; a table with rows
+-- belongs to the application, and its owner should index a large one concurrently:
 --   create index concurrently messages_created_at_idx on messages (created_at);
 do $$
 begin

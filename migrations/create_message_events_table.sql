@@ -2,7 +2,7 @@
 -- Applied by `npm run migrate`, and safe to apply by hand:
 --   psql "$DATABASE_URL" -f migrations/create_message_events_table.sql
 
--- The application's own tables, created only where it has not got them already.
+-- The application's own tables, created only if they do not exist.
 create table if not exists companies (
   id uuid not null default gen_random_uuid(),
   name text,
@@ -31,7 +31,7 @@ create table if not exists messages (
   constraint messages_conversation_id_fkey foreign key (conversation_id) references conversations (id) on delete set null
 );
 
--- What the service reads and writes of tables that the application has: better missed here than after an SMS was sent.
+-- Checks the columns that the service uses in the application's tables: better to fail here than after an SMS was sent.
 do $$
 declare
   missing text := (
@@ -47,7 +47,7 @@ declare
       where attrelid = needed.name::regclass and attname = needed.attribute and not attisdropped
     )
   );
-  -- An enum would refuse what Twilio reports some day; category S is text and its kin.
+  -- An enum would refuse statuses that Twilio adds later; category S holds the text types.
   not_text text := (
     select string_agg('messages.' || attname, ', ' order by attnum)
     from pg_attribute join pg_type on pg_type.oid = atttypid
@@ -111,7 +111,7 @@ create table if not exists message_events (
   constraint message_events_message_sid_message_status_key unique (message_sid, message_status)
 );
 
--- The two links have the type of messages.id, whatever it is in the application's schema.
+-- The two links have the type of messages.id in the application's schema.
 do $$
 declare
   message_id_type text := (
@@ -131,20 +131,20 @@ end $$;
 
 -- The newest callbacks first.
 create index if not exists message_events_created_at_idx on message_events (created_at);
--- Failures by error code, newest first. Most events are no failures, so the index stays small.
+-- Failures by error code, newest first. Most events are not failures, so the index stays small.
 create index if not exists message_events_failures_idx on message_events (error_code, created_at)
   where message_status in ('failed', 'undelivered');
 -- The events of a row of messages, and the foreign key's check when such a row is deleted.
 create index if not exists message_events_message_id_idx on message_events (message_id)
   where message_id is not null;
--- The events that led to an SMS.
+-- The events that caused an SMS.
 create index if not exists message_events_fallback_sms_message_id_idx on message_events (fallback_sms_message_id)
   where fallback_sms_message_id is not null;
--- The callbacks of an SMS that carry the id of its fallback: how an SMS is recognized whose sending was not answered.
+-- The callbacks of an SMS that carry the id of its fallback: they identify an SMS whose sending was not answered.
 create index if not exists message_events_sms_fallback_id_idx on message_events (sms_fallback_id)
   where sms_fallback_id is not null;
 
--- Rows that Twilio was asked for, the newest first. Few are.
+-- Polled rows, newest first. There are few.
 create index if not exists message_events_polled_idx on message_events (created_at) where source = 'poll';
 -- GET /api/v1/message-events?number=…, and erasing a person: by number and by WhatsApp's IDs.
 create index if not exists message_events_to_number_idx on message_events (to_number, created_at)

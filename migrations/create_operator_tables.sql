@@ -1,7 +1,7 @@
--- What operators look at, and what the service keeps about itself.
+-- Tables for operators, and for the service's own state.
 
--- Callbacks with a valid signature whose parameters cannot be an event, kept for the operator to look at.
--- The service keeps the newest 10,000.
+-- Callbacks with a valid signature whose parameters cannot be an event, kept for the operator. The service keeps the
+-- newest 10,000.
 create table if not exists rejected_callbacks (
   id bigint not null generated always as identity,
   reason text not null,
@@ -10,7 +10,7 @@ create table if not exists rejected_callbacks (
   constraint rejected_callbacks_pkey primary key (id)
 );
 
--- A time in which every request of one kind failed for an account.
+-- A period in which every request of one kind failed for an account.
 create table if not exists twilio_failures (
   id uuid not null default gen_random_uuid(),
   account_sid text not null,
@@ -34,7 +34,7 @@ comment on column twilio_failures.failures is 'how many requests failed';
 comment on column twilio_failures.retry_at is 'until then Twilio asks for no other request';
 comment on column twilio_failures.ended_at is 'when a request succeeded again; a short failure is deleted instead';
 
--- What GET /health/ready writes, to find out whether the database commits.
+-- GET /health/ready writes here to find out whether the database commits.
 create table if not exists whatsapp_sms_fallback_heartbeat (
   only_row boolean not null default true,
   committed_at timestamptz not null,
@@ -46,11 +46,11 @@ create table if not exists whatsapp_sms_fallback_heartbeat (
 comment on column whatsapp_sms_fallback_heartbeat.padding is
   'always null: written and rolled back after the disk was full, to find out whether a table can grow';
 
--- Not compressed, or little of it would be written.
+-- Not compressed, so that the full size is written.
 alter table whatsapp_sms_fallback_heartbeat alter column padding set storage external;
 
--- Sessions of the operators' page that somebody signed out of, until they would have ended anyway. Without a session of its
--- own on the server, a copied cookie would be valid until then, on each replica.
+-- Signed-out sessions of the operators' page, until they would have expired. The server keeps no session state, so
+-- without this a copied cookie would stay valid until then on each replica.
 create table if not exists ended_sessions (
   id text not null,
   ends_at timestamptz not null,

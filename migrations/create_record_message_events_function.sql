@@ -1,12 +1,12 @@
--- Those of message_sids that are in messages; null where none is.
+-- Returns the message_sids that are in messages; null if there are none.
 create or replace function known_message_sids(message_sids text[]) returns text[]
 language plpgsql
--- Not declared stable: it has to see what was committed while it waited for a lock of the whole table.
+-- Not declared stable: it must see what was committed while it waited for a lock of the whole table.
 --
 -- Tables grow while a plan is kept, as with store_message_events.
 set enable_seqscan = off
 set jit = off
--- Whoever waits here would wait for the foreign keys' checks, too.
+-- A wait here is also a wait for the foreign keys' checks.
 set lock_timeout = 0
 as $$
 -- The application's tables may have any other columns: each column is named with its table, and so are the parameters.
@@ -18,8 +18,8 @@ begin
   );
 end $$;
 
--- The service's part: finds the rows of messages that nobody has locked and locks them, adds the events, tied to those rows,
--- and says what is left to do.
+-- The service's part: finds the rows of messages that nobody has locked and locks them, adds the events, tied to those
+-- rows, and returns what is left to do.
 --
 --   added                       as record_message_events has it
 --   known_sids                  those of message_sids that are in messages
@@ -30,8 +30,8 @@ create or replace function store_message_events(
   out added uuid[], out known_sids text[], out free_sids text[], out risen_sids text[], out risen_statuses text[]
 )
 language plpgsql
--- Tables grow while a plan is kept: what is right for an empty one never is for long. What is switched off counts as very
--- expensive, and would be compiled for that.
+-- Tables grow while a plan is kept: a plan for an empty table does not stay right for long. A disabled scan counts as
+-- very expensive, and would be compiled because of that.
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
@@ -95,8 +95,8 @@ begin
   end if;
 end $$;
 
--- Adds events that are tied to no message, and returns the ids of those that are new. A column that comes to message_events has
--- to come here and into store_message_events.
+-- Adds events that are tied to no message, and returns the ids of the new ones. A new column of message_events must be
+-- added here and to store_message_events.
 create or replace function add_unlinked_message_events(reports jsonb, out added uuid[])
 language plpgsql
 set enable_seqscan = off
@@ -130,12 +130,12 @@ begin
   select array_agg(recorded.id) into add_unlinked_message_events.added from recorded;
 end $$;
 
--- Adds events to the log, and lets the application's messages follow, in one statement and one commit. A function keeps its
+-- Adds events to the log and updates the application's messages, in one statement and one commit. A function keeps its
 -- plans for as long as the connection lasts: for groups of 16 callbacks, planning took longer than writing.
 --
--- The log does not depend on the application's rows: what somebody has locked is left for later, a lock that a trigger of
--- theirs needs is waited for 0.2 s, and whatever else goes wrong with messages undoes nothing of the log. Only a lock of the
--- whole table (alter table) holds the log up, because the foreign keys' checks need it.
+-- The log does not depend on the application's rows: locked rows are left for later, a lock that one of their triggers
+-- needs is waited for 0.2 s, and no other failure with messages undoes the log. Only a lock of the whole table (alter
+-- table) delays the log, because the foreign keys' checks need it.
 --
 --   reports           an array of objects with the columns of message_events; an empty one lets messages follow only
 --   message_sids      the SIDs of their messages
@@ -155,7 +155,7 @@ declare
   stored record;
   is_stored boolean := false;
 begin
-  -- It writes nothing, so that this subtransaction takes no transaction id.
+  -- It writes nothing, so this subtransaction takes no transaction id.
   begin
     known_sids := known_message_sids(record_message_events.message_sids);
   exception when assert_failure or others then
@@ -167,8 +167,8 @@ begin
     return;
   end if;
 
-  -- All of it in one block, which is a subtransaction: a row that is locked in one and updated in another gets a multixact,
-  -- and those are vacuumed with more effort than anything else.
+  -- One block, which is one subtransaction: a row that is locked in one and updated in another gets a multixact, and
+  -- multixacts are the most expensive to vacuum.
   begin
     select * into stored from store_message_events(
       record_message_events.reports, known_sids, record_message_events.statuses_by_rank
@@ -176,17 +176,17 @@ begin
     is_stored := true;
     record_message_events.added := stored.added;
     if stored.risen_sids is not null then
-      -- What a deferred constraint or trigger of the application refuses would undo the log at the commit.
+      -- Otherwise a deferred constraint or trigger of the application could undo the log at the commit.
       set constraints all immediate;
-      -- Planned each time, because the application's triggers run within it, and they shall find the planner as they know
-      -- it: without its switches of the other function, a plan that is kept would be one for the table as it was once.
+      -- Planned each time, because the application's triggers run within it and need the default planner settings:
+      -- without the settings of the other function, a kept plan would fit only an earlier state of the table.
       execute
         'update messages as message set status = risen.status
            from unnest($1, $2) as risen (sid, status) where message.twilio_sid = risen.sid'
         using stored.risen_sids, stored.risen_statuses;
     end if;
   exception when query_canceled or assert_failure or others then
-    -- A log that has to wait for too long is not stored, and its callbacks are answered so.
+    -- If the log has to wait too long, it is not stored, and the callbacks get that answer.
     if not is_stored and sqlstate = '57014' then
       raise;
     end if;

@@ -1,4 +1,4 @@
--- One row for each WhatsApp message that a policy failure befell: what became of its SMS, and why.
+-- One row for each WhatsApp message with a policy failure: the outcome of its SMS, and why.
 create table if not exists sms_fallbacks (
   id uuid not null default gen_random_uuid(),
   original_message_sid text not null,
@@ -64,15 +64,15 @@ begin
   );
 end $$;
 
--- The fallbacks that are not at an end: what is stuck, and what a restart goes on with.
+-- The open fallbacks: stuck ones, and those that a restart continues.
 create index if not exists sms_fallbacks_open_idx on sms_fallbacks (next_attempt_at)
   where state in ('claimed', 'sending', 'uncertain');
 -- The newest fallbacks first.
 create index if not exists sms_fallbacks_created_at_idx on sms_fallbacks (created_at, id);
--- Those that were tried again of late: a delivery of their original after all is still looked for.
+-- Fallbacks that were retried recently: a late delivery of their original is still looked for.
 create index if not exists sms_fallbacks_retried_at_idx on sms_fallbacks (retried_at)
   where retried_at is not null;
--- Those that ended in doubt: a callback of their SMS may still tell that it was sent.
+-- Fallbacks that ended in doubt: a callback of their SMS may still show that it was sent.
 create index if not exists sms_fallbacks_in_doubt_idx on sms_fallbacks (updated_at)
   where state = 'failed' and reason = 'no_answer_from_twilio';
 -- The foreign key's check when a row of messages is deleted.

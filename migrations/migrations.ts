@@ -6,7 +6,7 @@ type Migration = new () => MigrationInterface;
 /**
  * Makes a migration that applies a .sql file of this folder, the same one that an operator may apply with psql.
  * @param name ends with a time in milliseconds since 1970, by which TypeORM orders migrations.
- * @param down what takes it back.
+ * @param down the SQL that reverts it.
  */
 function migration(name: string, file: string, down: string): Migration {
   const SqlFile = class implements MigrationInterface {
@@ -24,7 +24,7 @@ function migration(name: string, file: string, down: string): Migration {
   return SqlFile;
 }
 
-/** In their order. The application's tables stay when they are taken back. */
+/** All migrations in order. Reverting them keeps the application's tables. */
 export const migrations: readonly Migration[] = [
   migration(
     'CreateMessageEventsTable1795305600000',

@@ -4,7 +4,7 @@ import { notFound, sendError } from './api-errors.js';
 import type { ApiRequest } from './api-request.js';
 import { firstValue } from './form-parameters.js';
 
-/** What an account has, as far as the API tells of it. Looked at for each request. */
+/** The resources of an account that the API shows. Read for each request. */
 export interface AccountResources {
   readonly phoneNumbers?: readonly PhoneNumber[];
   readonly messagingServices?: readonly { readonly sid: string; readonly statusCallback: string | null }[];
@@ -14,7 +14,7 @@ export interface AccountResources {
 interface PhoneNumber {
   readonly phoneNumber: string;
   readonly sms: boolean;
-  /** Left out: a number of every account. */
+  /** Default: the number belongs to every account. */
   readonly accountSid?: string;
 }
 
@@ -23,8 +23,8 @@ export interface ContentTemplate {
   /** `HX` and 32 hexadecimal digits. */
   readonly sid: string;
   /**
-   * By name, e.g. `{ 'twilio/call-to-action': { body, actions: [{ type: 'URL', title, url }] } }`; the names of the
-   * fields are the API's.
+   * Types by name, e.g. `{ 'twilio/call-to-action': { body, actions: [{ type: 'URL', title, url }] } }`; the names of
+   * the fields are the API's.
    */
   readonly types: Readonly<Record<string, object>>;
   /** Sample values by name, e.g. `{ '1': 'Ada' }`. */
@@ -34,8 +34,8 @@ export interface ContentTemplate {
 type Admit = (request: Request, response: Response) => ApiRequest | undefined;
 
 /**
- * Fetch an account, look for one of its numbers, fetch a Messaging Service or a content template: the fields that
- * are asked for. Twilio has some of them on hosts of their own.
+ * Serves an account, its numbers, Messaging Services and content templates, with the fields that clients use. Twilio
+ * serves some of them on separate hosts.
  */
 export function accountApi(resources: AccountResources, admit: Admit): Router {
   const router = Router();

@@ -13,10 +13,10 @@ export function withoutChannel(address: string): string {
 const partlyHiddenNumber = /^(?=.*[xX*•#])\+?[\d\s().xX*•#-]+$/;
 
 /**
- * What Twilio makes of a `To`: of an SMS's it drops what is no digit, so that even `US.13491208655302` becomes a
- * number (the project's notes on Twilio). E.164 allows 15 digits; the shortest numbers in use have 7.
- * @returns undefined for what Twilio rejects with 21211. That this includes every masked number, however many
- * digits are left of it, is not documented.
+ * Reads a `To` as Twilio does: for an SMS it drops every non-digit, so that even `US.13491208655302` becomes a number
+ * (the project's notes on Twilio). E.164 allows 15 digits; the shortest numbers in use have 7.
+ * @returns undefined for a `To` that Twilio rejects with 21211. This includes every masked number, with any count of
+ * visible digits; that is not documented.
  */
 export function readRecipient(to: string): string | undefined {
   if (channelOf(to) !== 'sms') return to;
@@ -34,7 +34,10 @@ export function isSmsSender(from: string): boolean {
   );
 }
 
-/** A number with its last four digits as `XXXX`, as Twilio writes it; any other address, e.g. a user ID, as it is. */
+/**
+ * Masks the last four digits of a number with `XXXX`, as Twilio does; any other address, e.g. a user ID, stays as it
+ * is.
+ */
 export function maskedNumber(address: string): string {
   return /^([a-z]+:)?\+?\d+$/.test(address) ? address.replace(/\d{4}$/, 'XXXX') : address;
 }

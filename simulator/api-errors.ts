@@ -3,7 +3,7 @@ import { channelOf, isSmsSender, readRecipient } from './addresses.js';
 import { firstValue } from './form-parameters.js';
 import type { FormParameters } from './form-parameters.js';
 
-/** What a request is refused with. `code` is Twilio's, `status` the HTTP status. */
+/** The error that refuses a request. `code` is Twilio's, `status` the HTTP status. */
 export interface ApiError {
   readonly status: number;
   readonly code: number;
@@ -36,12 +36,12 @@ export function notFound(path: string): ApiError {
 }
 
 /**
- * The longest Body (https://www.twilio.com/docs/errors/21617). Counted in UTF-16 units here, so that an emoji is
- * two: how Twilio counts it is not documented, and this is the harder case.
+ * The maximum length of Body (https://www.twilio.com/docs/errors/21617), in UTF-16 units, so that an emoji counts as
+ * two. Twilio's way of counting is not documented, and this is the harder case.
  */
 const longestBody = 1600;
 
-/** What a sender is refused with: e.g. 21606 (cannot send SMS), 21612 (not to that country), 21660 (not yours). */
+/** The error that refuses a sender, e.g. 21606 (cannot send SMS), 21612 (not to that country), 21660 (not yours). */
 export interface SenderRefusal {
   readonly code: number;
   /** Default 400. */
@@ -49,8 +49,8 @@ export interface SenderRefusal {
 }
 
 /**
- * Why Twilio would not take this message, or undefined where it would. The codes are those of Twilio's error
- * pages and, for the magic numbers, https://www.twilio.com/docs/iam/test-credentials.
+ * Returns why Twilio would refuse this message, or undefined if it would accept it. The codes are those of Twilio's
+ * error pages and, for the magic numbers, https://www.twilio.com/docs/iam/test-credentials.
  * @param refusedSenders by `From` or Messaging Service SID
  */
 export function refusalOf(

@@ -2,16 +2,16 @@ import type { Request } from 'express';
 import { parseForm } from './form-parameters.js';
 import type { FormParameters } from './form-parameters.js';
 
-/** A request that reached the simulated API, whatever became of it. */
+/** A request that reached the simulated API, with any outcome. */
 export interface ApiRequest {
   readonly method: string;
   /** Without the query. */
   readonly path: string;
-  /** Of the query and, for a POST, of the body. */
+  /** The parameters of the query and, for a POST, of the body. */
   readonly parameters: FormParameters;
   /** The account that the path names. */
   readonly accountSid: string | undefined;
-  /** Whether the account and its token were in the Authorization header. */
+  /** Whether the Authorization header had the account and its token. */
   readonly authenticated: boolean;
   readonly time: Date;
 }
@@ -19,7 +19,7 @@ export interface ApiRequest {
 /** @param accounts auth tokens by account SID */
 export function readApiRequest(request: Request, accounts: ReadonlyMap<string, string>): ApiRequest {
   const authorization = request.get('authorization') ?? '';
-  // Products on other hosts have no account in their paths: there the user's name is the account.
+  // Products on other hosts have no account in their paths: there the user name is the account.
   const inPath = /^\/2010-04-01\/Accounts\/([^/.]+)/.exec(request.path)?.[1];
   const accountSid = inPath ?? (request.path.startsWith('/v1/') ? userOf(authorization) : undefined);
   const body: unknown = request.body;

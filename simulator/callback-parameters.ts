@@ -4,31 +4,31 @@ import { demoAccount } from './demo-account.js';
 import type { FormParameters } from './form-parameters.js';
 import type { SimulatedMessage } from './message.js';
 
-/** What a status callback tells. */
+/** The content of a status callback. */
 export interface StatusCallback {
   readonly messageSid: string;
   readonly status: string;
-  /** The recipient, a number or a WhatsApp user ID; of WhatsApp with or without the prefix. */
+  /** The recipient, a number or a WhatsApp user ID; on WhatsApp with or without the prefix. */
   readonly to: string;
-  /** The sender; of WhatsApp with or without the prefix. */
+  /** The sender; on WhatsApp with or without the prefix. */
   readonly from: string;
   /** Default: the demo account. */
   readonly accountSid?: string;
   readonly messagingServiceSid?: string;
   readonly errorCode?: number;
   readonly errorMessage?: string;
-  /** `CC.…` or `CC.ENT.…`, with or without the prefix: sent exactly as it is here. */
+  /** `CC.…` or `CC.ENT.…`, with or without the prefix: sent unchanged. */
   readonly externalUserId?: string;
   readonly parentExternalUserId?: string;
   /** More parameters, or other values for the usual ones. */
   readonly extra?: FormParameters;
-  /** Names of parameters to leave out: `To` is really missing at times. */
+  /** Names of parameters to leave out: real callbacks sometimes lack `To`. */
   readonly without?: readonly string[];
 }
 
 /**
- * The parameters of a WhatsApp message's callback: the field set of real captures (see the project's notes on
- * Twilio). ChannelInstallSid and EventType come and go there; give them as `extra`.
+ * Returns the parameters of a WhatsApp message's callback: the field set of real captures (see the project's notes on
+ * Twilio). ChannelInstallSid and EventType are only sometimes present there; pass them as `extra`.
  */
 export function whatsappStatusParameters(callback: StatusCallback): FormParameters {
   const to = withPrefix(callback.to);
@@ -44,7 +44,7 @@ export function whatsappStatusParameters(callback: StatusCallback): FormParamete
   });
 }
 
-/** The parameters of an SMS's callback: the field set of real captures. */
+/** Returns the parameters of an SMS's callback: the field set of real captures. */
 export function smsStatusParameters(callback: StatusCallback): FormParameters {
   const reported = callback.status === 'delivered' || callback.status === 'undelivered';
   return finished(callback, {
@@ -54,7 +54,7 @@ export function smsStatusParameters(callback: StatusCallback): FormParameters {
   });
 }
 
-/** The parameters of the callback that tells of this step of a message, by the message's channel. */
+/** Returns the parameters of the callback for this step of a message, by the message's channel. */
 export function statusParametersOf(message: SimulatedMessage, step: CallbackStep): FormParameters {
   const build = channelOf(message.to) === 'whatsapp' ? whatsappStatusParameters : smsStatusParameters;
   return build({

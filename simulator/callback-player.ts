@@ -7,7 +7,7 @@ import type { MessageStore } from './message-store.js';
 import type { SimulatedMessage } from './message.js';
 import type { SendCallbackOptions } from './simulator-types.js';
 
-/** Plays the plans of messages in their time, and knows when all is done. */
+/** Plays the plans of messages on time, and knows when all are done. */
 export class CallbackPlayer {
   readonly #playing = new Set<Promise<void>>();
   readonly #closing = new AbortController();
@@ -62,12 +62,12 @@ export class CallbackPlayer {
     try {
       await this.sendCallback({ url, parameters: statusParametersOf(message, step) });
     } catch (error) {
-      // Nobody answered: that is remembered as an attempt, and the message goes its way all the same.
+      // There was no answer: that is recorded as an attempt, and the message continues anyway.
       if (!(error instanceof NoAnswerError)) throw error;
     }
   }
 
-  /** False where the player was closed meanwhile. */
+  /** Returns false if the player was closed meanwhile. */
   async #waited(milliseconds: number): Promise<boolean> {
     const { signal } = this.#closing;
     if (milliseconds > 0) await pause(milliseconds, undefined, { signal }).catch(() => undefined);

@@ -15,9 +15,9 @@ export interface CallbackAttempt {
   /** 1 for the first, 2 for its first retry, … */
   readonly attempt: number;
   readonly idempotencyToken: string;
-  /** When it began. */
+  /** The start time. */
   readonly time: Date;
-  /** The HTTP status that it was answered with; undefined where no answer came. */
+  /** The HTTP status of the answer; undefined without an answer. */
   readonly status?: number;
   /** Undefined for an answer below 400. */
   readonly failure?: CallbackFailure;
@@ -32,8 +32,8 @@ export interface Callback extends UnsignedCallback {
 
 export interface CallbackSenderOptions {
   /**
-   * From the public URL to the one where the service listens, as ngrok and other proxies do it: the public host
-   * goes along as Host and in X-Forwarded-*. Default: the public URL itself.
+   * Maps the public URL to the URL on which the service listens, as ngrok and other proxies do: Host and X-Forwarded-*
+   * carry the public host. Default: the public URL itself.
    */
   readonly rewriteUrl?: (url: string) => string;
   /** Milliseconds for a callback with all its retries; default 15000, Twilio's. */
@@ -57,8 +57,8 @@ export class CallbackSender {
   }
 
   /**
-   * The last answer, whatever its status.
-   * @throws {NoAnswerError} where the last attempt got none
+   * Sends a callback and returns the last answer, with any status.
+   * @throws {NoAnswerError} if the last attempt got no answer
    */
   async send(callback: Callback): Promise<HttpAnswer> {
     const signed = signRequest(callback);
@@ -78,7 +78,7 @@ export class CallbackSender {
     }
   }
 
-  /** Ends what is under way; its `send` rejects. */
+  /** Ends all running requests; their `send` rejects. */
   close(): void {
     for (const limit of this.#underWay) limit.abort();
     this.#pool.close();
@@ -126,7 +126,7 @@ export class CallbackSender {
     }
   }
 
-  /** False where the time for the whole is over. */
+  /** Returns false if the total time is over. */
   async #pauseBeforeRetry(signal: AbortSignal): Promise<boolean> {
     await pause(this.#options.retryPauseMilliseconds ?? 250, undefined, { signal }).catch(() => undefined);
     return !signal.aborted;

@@ -1,17 +1,17 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { isNativeError } from 'node:util/types';
 
-/** The command line or the environment asks for something that cannot be done; the message says what. */
+/** The command line or the environment is invalid; the message says why. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** As node:util's `parseArgs`. @throws {UsageError} */
+/** Like `parseArgs` of node:util. @throws {UsageError} */
 export function parseArguments<Config extends ParseArgsConfig>(config: Config) {
   try {
     return parseArgs(config);
   } catch (error) {
-    // Node's message goes on about positional arguments after its first sentence.
+    // After its first sentence, Node's message explains positional arguments.
     throw new UsageError(isNativeError(error) ? error.message.split('. ')[0] : String(error));
   }
 }
@@ -23,7 +23,7 @@ export interface Output {
   readonly complain: (text: string) => void;
 }
 
-/** A program of the simulator. `run` gives the exit code, or throws a UsageError for arguments. */
+/** A program of the simulator. `run` returns the exit code, or throws a UsageError for invalid arguments. */
 export interface Program {
   readonly usage: string;
   readonly run: (args: readonly string[], output: Output) => Promise<number>;
@@ -48,9 +48,9 @@ export async function execute(
   }
 }
 
-/** The main program: runs it to its exit code. Nothing that goes wrong prints a stack. */
+/** Runs the main program and sets its exit code. No error prints a stack. */
 export async function runProgram(program: Program): Promise<void> {
-  // A reader such as `head` closes the pipe when it has seen enough. The work goes on.
+  // A reader such as `head` closes the pipe early. The work continues.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE' || error.code === 'ERR_STREAM_DESTROYED' || process.exitCode === 1) return;
     process.exitCode = 1;

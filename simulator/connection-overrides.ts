@@ -5,19 +5,19 @@
 export type CallbackFailure = '4xx' | '5xx' | 'ct' | 'rt';
 
 /**
- * How hard a callback is tried, from the fragment of its URL, e.g. `#rc=5&rp=all`. Names, limits and defaults:
+ * The retry settings of a callback from the fragment of its URL, e.g. `#rc=5&rp=all`. Names, limits and defaults:
  * https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides
  */
 export interface ConnectionOverrides {
   /** `rc`: tries after the first one, 0 to 5; default 1. */
   readonly retryCount: number;
-  /** `rp`: what is tried again, names with commas between them or `all`; default `ct` only. */
+  /** `rp`: the failures to retry, comma-separated names or `all`; default `ct` only. */
   readonly retryPolicy: readonly CallbackFailure[];
   /** `ct`, milliseconds; default 5000. */
   readonly connectTimeoutMilliseconds: number;
   /** `rt`, milliseconds; default 15000. */
   readonly readTimeoutMilliseconds: number;
-  /** `tt`, milliseconds for everything, retries included; default 15000, which is also the most. */
+  /** `tt`, milliseconds for everything, retries included; default 15000, which is also the maximum. */
   readonly totalTimeoutMilliseconds: number;
 }
 
@@ -36,7 +36,7 @@ export function parseConnectionOverrides(url: string): ConnectionOverrides {
   };
 }
 
-/** The URL that is requested and signed: the fragment takes part in neither. */
+/** Returns the URL that is requested and signed, both without the fragment. */
 export function withoutFragment(url: string): string {
   const hash = url.indexOf('#');
   return hash === -1 ? url : url.slice(0, hash);

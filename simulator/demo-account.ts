@@ -1,6 +1,6 @@
 /**
- * The account that the demo, the simulator and `npm run simulate` share when nobody names another one.
- * It is made up: Twilio knows neither the SID nor the token, so neither is a secret.
+ * The account that the demo, the simulator and `npm run simulate` share by default. It is fictional: Twilio knows
+ * neither the SID nor the token, so neither is a secret.
  */
 export const demoAccount = {
   /** `AC` and 32 hexadecimal digits, as Twilio's are. */

@@ -4,8 +4,8 @@ import { demoAccount } from './demo-account.js';
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The environment, with what `.env` in the working directory adds to it; what is set already stays. For the service an empty
- * variable is not set, and so it is here.
+ * Reads the environment and adds the variables of `.env` in the working directory that are not set yet. An empty
+ * variable counts as unset, as for the service.
  */
 export function readEnvironment(): Environment {
   if (existsSync('.env')) process.loadEnvFile('.env');
@@ -13,8 +13,8 @@ export function readEnvironment(): Environment {
 }
 
 /**
- * Auth tokens by account SID, the main account first: TWILIO_ACCOUNT_SID with TWILIO_AUTH_TOKEN, then those of
- * TWILIO_SUBACCOUNTS (`ACxxx:token,ACyyy:token`). The demo account where the environment names none.
+ * Returns the auth tokens by account SID, the main account first: TWILIO_ACCOUNT_SID with TWILIO_AUTH_TOKEN, then those
+ * of TWILIO_SUBACCOUNTS (`ACxxx:token,ACyyy:token`). Default: the demo account.
  */
 export function accountsOf(environment: Environment): ReadonlyMap<string, string> {
   const main = [environment['TWILIO_ACCOUNT_SID'] ?? '', environment['TWILIO_AUTH_TOKEN'] ?? ''];
@@ -26,7 +26,7 @@ export function accountsOf(environment: Environment): ReadonlyMap<string, string
   return accounts.size > 0 ? accounts : new Map([[demoAccount.sid, demoAccount.authToken]]);
 }
 
-/** Where the service listens on this computer, e.g. `http://localhost:3000`. */
+/** The origin of the service on this computer, e.g. `http://localhost:3000`. */
 export function localOrigin(environment: Environment): string {
   return `http://localhost:${environment['PORT'] ?? '3000'}`;
 }

@@ -1,7 +1,7 @@
 import type { ApiError } from './api-errors.js';
 import type { ApiRequest } from './api-request.js';
 
-/** A fault of any request: nothing is done, and the answer is an error or none at all. */
+/** A fault of any request: nothing is done, and the answer is an error or missing. */
 export type RequestFault =
   /** This error. `message` has a default. */
   | ({ readonly type: 'error'; readonly message?: string } & Omit<ApiError, 'message'>)
@@ -10,12 +10,12 @@ export type RequestFault =
   /** Never answered; the connection stays open until the client or `close()` ends it. */
   | { readonly type: 'hangBeforeAccepting' };
 
-/** A fault of a create whose message Twilio has accepted, and will send. */
+/** A fault of a create whose message Twilio has accepted and will send. */
 export type AcceptedFault =
   | { readonly type: 'errorAfterAccepting'; readonly status?: number; readonly code?: number }
   | { readonly type: 'resetAfterAccepting' }
   | { readonly type: 'hangAfterAccepting' }
-  /** No fault of Twilio's: every callback of the message comes before the answer to its create. */
+  /** Not a fault of Twilio: every callback of the message comes before the answer to its create. */
   | { readonly type: 'answerAfterCallbacks' };
 
 export type Fault = RequestFault | AcceptedFault;
@@ -24,15 +24,15 @@ export type Fault = RequestFault | AcceptedFault;
 export type FaultRule = {
   /** How many requests; default 1, Infinity for all. */
   readonly times?: number;
-  /** Only requests that this picks; default every one. */
+  /** Selects the requests; default: every one. */
   readonly when?: (request: ApiRequest) => boolean;
 } & (
   | { readonly on: 'create'; readonly fault: Fault }
-  /** `any`: whatever is asked for, and whatever the credentials are. */
+  /** `any`: every request, with any credentials. */
   | { readonly on: 'fetch' | 'list' | 'any'; readonly fault: RequestFault }
 );
 
-/** The rules that still have requests to fail, oldest first: a request takes its fault from the first that fits. */
+/** The rules that still have requests to fail, oldest first; the first match gives a request its fault. */
 export class FaultQueue {
   #rules: { readonly rule: FaultRule; left: number }[] = [];
 

@@ -1,6 +1,6 @@
 import { parse, stringify } from 'node:querystring';
 
-/** Decoded form or query parameters by name; a name that came several times has an array. */
+/** Decoded form or query parameters by name; a repeated name has an array. */
 export type FormParameters = Readonly<Record<string, string | readonly string[]>>;
 
 /** Decodes `a=1&b=2`. Names in brackets stay as they are: `Meta[x]` is a name, not a structure. */
@@ -18,7 +18,7 @@ export function formatForm(parameters: FormParameters): string {
   return stringify(parameters);
 }
 
-/** The first value of a parameter; undefined where it is missing or empty, which Twilio treats alike. */
+/** The first value of a parameter; undefined if it is missing or empty, which Twilio treats alike. */
 export function firstValue(parameters: FormParameters, name: string): string | undefined {
   const value = parameters[name];
   const first = typeof value === 'string' ? value : value?.[0];

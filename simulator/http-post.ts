@@ -10,7 +10,9 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
-/** No answer came: no connection (`ct`), or none in time or a broken one (`rt`). `cause` has Node's error. */
+/**
+ * No answer came: there was no connection (`ct`), or the answer was late or broken (`rt`). `cause` has Node's error.
+ */
 export class NoAnswerError extends Error {
   override readonly name = 'NoAnswerError';
   constructor(
@@ -28,12 +30,12 @@ export interface HttpPost {
   readonly body: string;
   readonly connectTimeoutMilliseconds: number;
   readonly readTimeoutMilliseconds: number;
-  /** Ends the request wherever it is. */
+  /** Ends the request at any stage. */
   readonly signal: AbortSignal;
   readonly agent: ConnectionPool;
 }
 
-/** Keeps connections open between requests, or (the default) opens one for each. */
+/** Keeps connections open between requests, or opens one for each (the default). */
 export class ConnectionPool {
   readonly http: HttpAgent;
   readonly https: HttpsAgent;

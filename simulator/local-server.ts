@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { RequestListener, Server } from 'node:http';
 
-/** An HTTP server on this computer that ends at once when it is told to. */
+/** An HTTP server on this computer that closes immediately. */
 export class LocalServer {
   private constructor(
     /** E.g. `http://127.0.0.1:40123`. */

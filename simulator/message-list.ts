@@ -26,7 +26,7 @@ export function messageList(
   if (typeof filter !== 'function') return { error: filter };
   const pageSize = Math.min(Math.max(wholeNumber(parameters, 'PageSize', 50), 1), 1000);
   const page = wholeNumber(parameters, 'Page', 0);
-  // One more than the page has tells whether there is another page.
+  // One extra message shows whether there is another page.
   const found = take(messages, filter, pageSize + 1, firstValue(parameters, 'PageToken'));
   const listed = found.slice(0, pageSize);
   const kept = Object.fromEntries(Object.entries(parameters).filter(([name]) => name !== 'PageToken'));
@@ -49,8 +49,9 @@ export function messageList(
 }
 
 /**
- * Finds the first messages, and looks at no more than it has to.
- * @param token a page begins after a message, not at a number, so a message that comes between two requests shifts none.
+ * Finds the first matching messages without reading more than necessary.
+ * @param token a page starts after a message, not at a number, so a message that arrives between two requests does not
+ * shift pages.
  */
 function take(
   messages: Iterable<SimulatedMessage>,
@@ -69,7 +70,7 @@ function take(
   return found;
 }
 
-/** That `To` finds nothing once numbers are hidden is not documented by Twilio, only the harder case for a client. */
+/** `To` finds nothing once numbers are hidden. Twilio does not document that; it is the harder case for a client. */
 function readFilter(parameters: FormParameters, redaction: Redaction): MessageFilter | ApiError {
   const to = firstValue(parameters, 'To');
   const from = firstValue(parameters, 'From');
@@ -88,9 +89,9 @@ interface Range {
 }
 
 /**
- * `DateSent`, `DateSent<` and `DateSent>`: on that day (GMT); on or before; on or after. A bare date means the
- * whole day, a date with a time that second: Twilio compares both. That a message which has not been sent yet
- * passes none of them is not documented, only the harder case for a client.
+ * `DateSent`, `DateSent<` and `DateSent>`: on that day (GMT); on or before; on or after. A bare date means the whole
+ * day, a date with a time that second: Twilio compares both. A message that has not been sent yet passes none of them.
+ * That is not documented; it is the harder case for a client.
  */
 function readSentRange(parameters: FormParameters): Range | 'any' | undefined {
   const on = firstValue(parameters, 'DateSent');

@@ -3,9 +3,10 @@ import { channelOf, maskedNumber } from './addresses.js';
 import type { SimulatedMessage } from './message.js';
 
 /**
- * What Twilio's message redaction hides in GET
+ * The data that Twilio's message redaction hides in GET
  * (https://www.twilio.com/docs/messaging/guides/privacy-message-redaction): the last four digits of the person's
- * number, the text, or both. Twilio's begins when a message is sent; this one at once, the harder case.
+ * number, the text, or both. Twilio's redaction begins when a message is sent; this one begins at once, the harder
+ * case.
  */
 export type Redaction = 'none' | 'numbers' | 'bodies' | 'both';
 
@@ -47,10 +48,10 @@ export function messageResource(message: SimulatedMessage, redaction: Redaction 
   };
 }
 
-/** Counting takes milliseconds, and a list has each message again and again. */
+/** A cache, since counting takes milliseconds and lists repeat each message often. */
 const counted = new WeakMap<SimulatedMessage, number>();
 
-/** None until a Messaging Service has picked a sender; a message of another channel is one, whatever its length. */
+/** Counts segments: none until a Messaging Service has picked a sender; always one on other channels. */
 function segments(message: SimulatedMessage): number {
   const { from, to, body } = message;
   if (from === undefined) return 0;

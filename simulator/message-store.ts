@@ -5,7 +5,7 @@ import type { FormParameters } from './form-parameters.js';
 import { hasLeft, isProgress, newMessageSid } from './message.js';
 import type { SimulatedMessage } from './message.js';
 
-/** A message that exists before the simulator is asked anything, e.g. the original WhatsApp message. */
+/** A message that exists before any request, e.g. the original WhatsApp message. */
 export interface ExistingMessage extends Partial<Omit<SimulatedMessage, 'dateUpdated' | 'parameters'>> {
   readonly to: string;
 }
@@ -18,10 +18,13 @@ const serviceSender = '+15005550006';
 /** Every message of every account, oldest first. */
 export class MessageStore {
   readonly #messages = new Map<string, Changeable<SimulatedMessage>>();
-  /** Lists of an account, and of an account and a recipient, oldest first: tens of thousands of messages are listed often. */
+  /**
+   * Messages by account, and by account and recipient, oldest first, since tens of thousands of messages are listed
+   * often.
+   */
   readonly #lists = new Map<string, SimulatedMessage[]>();
 
-  /** Takes a message as POST Messages does; its first status is what Twilio answers with. */
+  /** Creates a message as POST Messages does; its first status is the one in Twilio's answer. */
   create(accountSid: string, parameters: FormParameters): SimulatedMessage {
     const media = parameters['MediaUrl'] ?? [];
     const mediaCount = typeof media === 'string' ? 1 : media.length;
@@ -70,14 +73,14 @@ export class MessageStore {
     for (const key of [keyOf(message.accountSid), keyOf(message.accountSid, message.to)]) {
       const list = this.#lists.get(key) ?? [];
       this.#lists.set(key, list);
-      // Most messages are the newest; one with a date of its own may belong further ahead.
+      // Most messages are the newest; one with its own date may belong earlier.
       let index = list.length;
       while (index > 0 && (list[index - 1]?.dateCreated ?? 0) > message.dateCreated) index -= 1;
       list.splice(index, 0, message);
     }
   }
 
-  /** Moves the message on to this step's status, unless it is further already. */
+  /** Advances the message to this step's status, unless it has progressed further. */
   advance(sid: string, step: CallbackStep): void {
     const message = this.#messages.get(sid);
     if (message === undefined) return;

@@ -1,19 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import type { FormParameters } from './form-parameters.js';
 
-/** A message as the simulated Twilio knows it. A live view: `status` and the dates move on as its steps play. */
+/** A message as the simulated Twilio knows it. A live view: `status` and the dates change as its steps play. */
 export interface SimulatedMessage {
   /** `SM` (or `MM`, with media) and 32 hexadecimal digits. */
   readonly sid: string;
   readonly accountSid: string;
-  /** E.164 or, on WhatsApp, a user ID, with its channel's prefix: `+15551230000`, `whatsapp:US.13491208655302`. */
+  /** E.164 or, on WhatsApp, a user ID, with the channel's prefix: `+15551230000`, `whatsapp:US.13491208655302`. */
   readonly to: string;
-  /** As `to`; undefined until a Messaging Service has picked a sender. */
+  /** Like `to`; undefined until a Messaging Service has picked a sender. */
   readonly from?: string;
-  /** The text, as a recipient would read it: of a template, the rendered text. */
+  /** The text that a recipient would read; for a template, the rendered text. */
   readonly body: string;
   readonly messagingServiceSid?: string;
-  /** Where its callbacks go, fragment and all; without one none is sent. */
+  /** The URL of its callbacks, with its fragment; without one no callback is sent. */
   readonly statusCallback?: string;
   /** Seconds. */
   readonly validityPeriod?: number;
@@ -41,7 +41,7 @@ export function newMessageSid(prefix: 'SM' | 'MM' = 'SM'): string {
   return prefix + randomBytes(16).toString('hex');
 }
 
-/** How far a status is on a message's way; one that is not listed counts as an end. */
+/** The progress of each status; one that is not listed is final. */
 const progress: Readonly<Record<string, number>> = {
   accepted: 0,
   scheduled: 0,
@@ -53,8 +53,8 @@ const progress: Readonly<Record<string, number>> = {
 const ended = 4;
 
 /**
- * Whether `next` may replace `current`: a message never goes back, so steps played in the wrong order reorder
- * its callbacks (a matter of the network) and not the message itself.
+ * Whether `next` may replace `current`: a message never goes back, so steps in the wrong order reorder its callbacks,
+ * as a network would, and not the message itself.
  */
 export function isProgress(current: string, next: string): boolean {
   return (progress[next] ?? ended) >= (progress[current] ?? ended);

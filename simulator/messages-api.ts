@@ -14,7 +14,7 @@ import type { Redaction } from './message-resource.js';
 import type { MessageStore } from './message-store.js';
 import type { SimulatedMessage } from './message.js';
 
-/** What the API works on. */
+/** The context of the API. */
 export interface MessagesApiContext {
   /** Auth tokens by account SID. */
   readonly accounts: ReadonlyMap<string, string>;
@@ -24,19 +24,22 @@ export interface MessagesApiContext {
   /** Milliseconds before an accepted message shows in lists. */
   listDelay(): number;
   redaction(): Redaction;
-  /** By `From` or Messaging Service SID. */
+  /** Refusals by `From` or Messaging Service SID. */
   readonly refusedSenders: ReadonlyMap<string, SenderRefusal>;
   onRequest(request: ApiRequest): void;
   /**
    * Called for each message accepted. Its callbacks begin once `answered` has resolved.
-   * @returns a promise of the end of its callbacks
+   * @returns a promise that resolves when its callbacks have ended
    */
   onAccepted(message: SimulatedMessage, answered: Promise<void>): Promise<void>;
 }
 
 const messagesPath = '/2010-04-01/Accounts/:accountSid/Messages';
 
-/** Twilio's Messages API: create, fetch and list; and what an account has. Everything else is a 404, as an unknown resource is there. */
+/**
+ * Serves Twilio's Messages API (create, fetch and list) and the account's resources. Everything else is a 404, as for
+ * an unknown resource at Twilio.
+ */
 export function messagesApi(context: MessagesApiContext): Express {
   const app = express();
   app.disable('x-powered-by');
@@ -60,7 +63,9 @@ export function messagesApi(context: MessagesApiContext): Express {
   return app;
 }
 
-/** The request, remembered; undefined if it was answered already: it is not authenticated, or a fault is due. */
+/**
+ * Records the request; returns undefined if it was already answered, because it is not authenticated or a fault is due.
+ */
 function admit(context: MessagesApiContext, request: Request, response: Response): ApiRequest | undefined {
   const apiRequest = readApiRequest(request, context.accounts);
   context.onRequest(apiRequest);

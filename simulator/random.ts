@@ -1,4 +1,4 @@
-/** Numbers from 0 up to 1 that follow from the seed (mulberry32). */
+/** Returns a generator of numbers in [0, 1) from the seed (mulberry32). */
 export function randomNumbers(seed: number): () => number {
   let state = seed;
   return () => {
@@ -10,8 +10,8 @@ export function randomNumbers(seed: number): () => number {
 }
 
 /**
- * All of them, in any order as likely as in any other (Fisher and Yates).
- * @param random gives numbers from 0 up to 1, without it.
+ * Returns the items in a uniformly random order (Fisher–Yates).
+ * @param random returns numbers in [0, 1).
  */
 export function inRandomOrder<Item>(items: readonly Item[], random: () => number): Item[] {
   const rest = [...items];

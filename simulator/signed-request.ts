@@ -19,7 +19,7 @@ export interface SignedRequest {
 }
 
 /**
- * A key of Twilio's webhook configuration API (public beta), which signs in the auth token's place
+ * A key of Twilio's webhook configuration API (public beta), which signs instead of the auth token
  * (https://www.twilio.com/docs/usage/webhooks/webhook-settings).
  */
 export interface SharedKey {
@@ -31,11 +31,11 @@ export interface SharedKey {
 }
 
 export interface UnsignedCallback {
-  /** The public URL as it was given to Twilio; its fragment takes no part. */
+  /** The public URL as it was given to Twilio; its fragment is not signed. */
   readonly url: string;
   readonly parameters: FormParameters;
   readonly authToken: string;
-  /** Signs in the token's place. */
+  /** Signs instead of the token. */
   readonly sharedKey?: SharedKey;
   /** `json` puts the body's hash into the query as `bodySHA256` and signs the URL only. Default `form`. */
   readonly format?: 'form' | 'json';

@@ -11,7 +11,7 @@ import { readSimulateOptions } from './simulate-options.js';
 import type { SimulateOptions } from './simulate-options.js';
 
 /**
- * Sends what the arguments ask for and tells a person how it went. The token is never printed.
+ * Sends the requested callbacks and prints the results. The token is never printed.
  * @returns the exit code: 0 if every callback was answered with 2xx
  * @throws {UsageError}
  */
@@ -35,7 +35,7 @@ export async function simulate(
   return exitCode;
 }
 
-/** Where to look: the answer to a callback says nothing about its SMS. */
+/** Says where to look next, since the answer to a callback says nothing about its SMS. */
 function nextSteps(
   { url, messageSid, channel, status, errorCode }: SimulateOptions,
   environment: Environment,
@@ -44,7 +44,7 @@ function nextSteps(
   const steps: [what: string, how: string][] = [
     ['page', `${new URL(url).origin}/dashboard#/messages/${messageSid}  (needs a key in ADMIN_API_KEYS)`],
   ];
-  // The embedded database is the running service's alone.
+  // Only the running service can open the embedded database.
   if (fallback && environment['DATABASE_URL'])
     steps.unshift(['SMS', `npm run fallbacks -- show ${messageSid}`]);
   return ['Look at it next:', ...steps.map(([what, how]) => `  ${what.padEnd(9)}${how}`)].join('\n');
@@ -57,7 +57,7 @@ async function sendOne(
   const build = options.channel === 'whatsapp' ? whatsappStatusParameters : smsStatusParameters;
   try {
     return await sender.send({
-      // One request, however it ends.
+      // One request without retries.
       url: `${options.publicUrl}#rc=0`,
       parameters: build(options),
       authToken: options.authToken,
@@ -86,7 +86,7 @@ function outcome(result: HttpAnswer | NoAnswerError): string {
   return `${String(result.status)} ${STATUS_CODES[result.status] ?? ''}${body}`;
 }
 
-/** What to look at next; undefined where all is well. */
+/** Returns what to check next; undefined if all is well. */
 function adviceOn(result: HttpAnswer | NoAnswerError, options: SimulateOptions): string | undefined {
   const { origin } = new URL(options.url);
   if (result instanceof NoAnswerError) {
@@ -116,7 +116,7 @@ function adviceOn(result: HttpAnswer | NoAnswerError, options: SimulateOptions):
   }
 }
 
-/** Node's error code, e.g. ECONNREFUSED; of an error of several addresses, the first one's. */
+/** Node's error code, e.g. ECONNREFUSED; for an error of several addresses, that of the first one. */
 function codeOf(error: NoAnswerError): string {
   const { cause } = error;
   return isNativeError(cause) && 'code' in cause ? String(cause.code) : 'unknown';

@@ -5,7 +5,7 @@ import type { Environment } from './environment.js';
 import { newMessageSid } from './message.js';
 
 /**
- * What Twilio reports of an outbound message.
+ * The statuses that Twilio reports of an outbound message.
  * Source: https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-callbacks
  */
 const STATUSES = [
@@ -23,11 +23,11 @@ const STATUSES = [
 
 type Status = (typeof STATUSES)[number];
 
-/** What `npm run simulate` was asked to do. */
+/** The options of `npm run simulate`. */
 export interface SimulateOptions {
-  /** Where the request goes. */
+  /** The URL that the request is sent to. */
   readonly url: string;
-  /** The URL that the service believes it has been called at: the one that is signed. */
+  /** The URL that the service believes was called: the signed one. */
   readonly publicUrl: string;
   readonly accountSid: string;
   readonly authToken: string;
@@ -154,7 +154,7 @@ function readAccount(sid: string | undefined, token: string | undefined, environ
   throw new UsageError(`there is no token for ${accountSid}: name --auth-token, or set TWILIO_AUTH_TOKEN`);
 }
 
-/** `publicUrl` where it has a path; else its origin with the path and query of `url`. */
+/** Returns `publicUrl` if it has a path; else its origin with the path and query of `url`. */
 function publicUrlOf(url: string, publicUrl: string | undefined): string {
   if (publicUrl === undefined || publicUrl === '') return url;
   const base = httpUrl('--public-url or PUBLIC_BASE_URL', publicUrl);

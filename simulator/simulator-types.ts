@@ -17,15 +17,15 @@ export interface SimulatorOptions extends Omit<CallbackSenderOptions, 'onAttempt
   readonly port?: number;
   /** Default 127.0.0.1. */
   readonly host?: string;
-  /** What becomes of each message created; default `delivered`: (queued,) sent, delivered. */
+  /** The plan of each created message; default `delivered`: (queued,) sent, delivered. */
   readonly callbackPlan?: CallbackPlan;
   /** Milliseconds before an accepted message shows in GET list; default 0. */
   readonly listDelayMilliseconds?: number;
-  /** What POST Messages is refused with, by its `From` or Messaging Service SID; default: no sender is refused. */
+  /** Refusals of POST Messages by `From` or Messaging Service SID; default: no sender is refused. */
   readonly refusedSenders?: Readonly<Record<string, SenderRefusal>>;
-  /** What GET hides; default `none`. */
+  /** The data that GET hides; default `none`. */
   readonly redaction?: Redaction;
-  /** Signs every callback in the tokens' place, as a Rule on the account does; default: the tokens sign. */
+  /** Signs every callback instead of the tokens, like a Rule on the account; default: the tokens sign. */
   readonly sharedKey?: SharedKey;
 }
 
@@ -40,10 +40,10 @@ export interface SimulatorEvents {
 }
 
 export interface SendCallbackOptions {
-  /** The public URL as it would be given to Twilio, query and `#rc=…` included. */
+  /** The public URL as it would be given to Twilio, with its query and `#rc=…`. */
   readonly url: string;
   readonly parameters: FormParameters;
-  /** Whose token signs; default: the AccountSid of the parameters, else the first account. */
+  /** The account whose token signs; default: the AccountSid of the parameters, else the first account. */
   readonly accountSid?: string;
   /** Default `form`. */
   readonly format?: 'form' | 'json';
@@ -55,7 +55,7 @@ export interface SendCallbackOptions {
   readonly tamper?: (request: SignedRequest) => SignedRequest;
 }
 
-/** The dates default to now, and to when it is sent. */
+/** The dates default to now, and to the time of sending. */
 export interface WhatsappMessage extends Partial<
   Pick<
     SimulatedMessage,
@@ -76,10 +76,10 @@ export interface WhatsappMessage extends Partial<
   readonly from: string;
   /** `whatsapp:+15551230000`, or a user ID: `whatsapp:US.13491208655302741918` */
   readonly to: string;
-  /** The rendered text, as GET one will answer it. */
+  /** The rendered text, as GET returns it. */
   readonly body: string;
-  /** Where its callbacks go; without one none is sent. */
+  /** The URL of its callbacks; without one no callback is sent. */
   readonly statusCallback?: string;
-  /** What becomes of it; default `delivered`. */
+  /** Its steps or plan; default `delivered`. */
   readonly steps?: readonly CallbackStep[] | CallbackPlan;
 }

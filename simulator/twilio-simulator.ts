@@ -27,25 +27,25 @@ import type {
 } from './simulator-types.js';
 
 /**
- * A fake Twilio on a port of this computer: its Messages API, and signed status callbacks for what it is sent.
- * Emits `request`, `message` and `callback` (see `SimulatorEvents`) as things happen.
+ * A fake Twilio on a port of this computer: its Messages API, and signed status callbacks for accepted messages. Emits
+ * `request`, `message` and `callback` (see `SimulatorEvents`) as things happen.
  */
 export class TwilioSimulator extends EventEmitter<SimulatorEvents> {
   /** Every request that reached the API, oldest first. */
   readonly requests: ApiRequest[] = [];
   /** Every message accepted through POST Messages, oldest first; not those of addMessage and sendWhatsapp. */
   readonly messages: SimulatedMessage[] = [];
-  /** Every HTTP request made for a callback, retries too, in the order in which they ended. */
+  /** Every HTTP request for a callback, including retries, in the order of their ends. */
   readonly callbacks: CallbackAttempt[] = [];
-  /** What becomes of the messages created from now on. */
+  /** The plan of messages created from now on. */
   callbackPlan: CallbackPlan;
-  /** Milliseconds before a message shows in GET list; Infinity for never. Looked at when a list is asked for. */
+  /** Milliseconds before a message shows in GET list; Infinity for never. Read for each list request. */
   listDelayMilliseconds: number;
-  /** What POST Messages is refused with from now on, by its `From` or Messaging Service SID. */
+  /** Refusals of POST Messages from now on, by `From` or Messaging Service SID. */
   readonly refusedSenders: Map<string, SenderRefusal>;
-  /** What GET hides from now on. */
+  /** The data that GET hides from now on. */
   redaction: Redaction;
-  /** What signs callbacks from now on; undefined for the accounts' tokens. */
+  /** The key that signs callbacks from now on; undefined for the accounts' tokens. */
   sharedKey: SharedKey | undefined;
 
   readonly #resources: AccountResources;
@@ -87,23 +87,23 @@ export class TwilioSimulator extends EventEmitter<SimulatorEvents> {
     return simulator;
   }
 
-  /** What the service's TWILIO_API_BASE_URL is set to, e.g. `http://127.0.0.1:40123`. */
+  /** The value for the service's TWILIO_API_BASE_URL, e.g. `http://127.0.0.1:40123`. */
   get baseUrl(): string {
     return this.#server?.baseUrl ?? '';
   }
 
-  /** A message that GET knows from now on, as if it had been sent earlier. Its callbacks are yours to send. */
+  /** Adds a message for GET, as if it had been sent earlier. The caller sends its callbacks. */
   addMessage(message: ExistingMessage): SimulatedMessage {
     return this.#store.add({ accountSid: this.#firstAccount(), ...message });
   }
 
-  /** Any message that GET knows. */
+  /** Finds any message that GET knows. */
   findMessage(sid: string): SimulatedMessage | undefined {
     return this.#store.find(sid);
   }
 
   /**
-   * A WhatsApp message as the customer's application would have sent it; its callbacks begin at once.
+   * Sends a WhatsApp message as the customer's application would; its callbacks begin at once.
    * @throws {Error} for an account that the simulator does not have
    */
   sendWhatsapp(options: WhatsappMessage): SimulatedMessage {
@@ -116,7 +116,7 @@ export class TwilioSimulator extends EventEmitter<SimulatorEvents> {
 
   /**
    * Sends one signed callback, with the retries that the fragment of its URL asks for.
-   * @throws {NoAnswerError} where no answer came
+   * @throws {NoAnswerError} if no answer came
    */
   async sendCallback(options: SendCallbackOptions): Promise<HttpAnswer> {
     const { accountSid, signWith, ...callback } = options;
@@ -128,7 +128,7 @@ export class TwilioSimulator extends EventEmitter<SimulatorEvents> {
     });
   }
 
-  /** Makes the next requests that fit the rule go wrong. */
+  /** Makes the next requests that match the rule fail. */
   failNext(rule: FaultRule): void {
     this.#faults.add(rule);
   }
@@ -138,7 +138,7 @@ export class TwilioSimulator extends EventEmitter<SimulatorEvents> {
     await this.#player.settled();
   }
 
-  /** Forgets messages, requests, callbacks and faults, e.g. between two tests. What is under way goes on. */
+  /** Forgets messages, requests, callbacks and faults, e.g. between two tests. Running work continues. */
   forget(): void {
     for (const remembered of [this.requests, this.messages, this.callbacks]) remembered.length = 0;
     this.#store.clear();

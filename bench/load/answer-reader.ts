@@ -1,10 +1,12 @@
 const HEAD_END = Buffer.from('\r\n\r\n');
 
-/** Finds the end of one HTTP/1.1 answer with a Content-Length or without a body. That is all that 204 and errors need. */
+/**
+ * Finds the end of one HTTP/1.1 answer with a Content-Length or without a body. This is sufficient for 204 and errors.
+ */
 export class AnswerReader {
   #pending: Buffer | undefined;
 
-  /** @returns the answer's status once all of it has come. @throws for an answer in a form that is not supported. */
+  /** @returns the answer's status once it is complete. @throws for an answer in a form that is not supported. */
   read(chunk: Buffer): number | undefined {
     const bytes = this.#pending === undefined ? chunk : Buffer.concat([this.#pending, chunk]);
     const headEnd = bytes.indexOf(HEAD_END);

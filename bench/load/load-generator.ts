@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { LoadMessage, Turn, TurnResult } from './turn.js';
 
-/** The process that sends the callbacks. It has no more to do than write bytes and find the end of an answer. */
+/** The process that sends the callbacks. It only writes bytes and finds the ends of answers. */
 export class LoadGenerator {
   private constructor(private readonly child: ChildProcess) {}
 
-  /** @param callbacks how many distinct ones it signs. */
+  /** @param callbacks how many distinct callbacks it signs. */
   static async start(callbacks: number): Promise<LoadGenerator> {
     const program = fileURLToPath(new URL('main.js', import.meta.url));
     const child = fork(program, [String(callbacks)], { serialization: 'advanced', detached: true });
@@ -16,7 +16,7 @@ export class LoadGenerator {
     return generator;
   }
 
-  /** @throws where a connection broke or a request was not answered. */
+  /** @throws if a connection broke or a request was not answered. */
   async run(turn: Turn): Promise<TurnResult> {
     const answer = this.#nextMessage();
     this.child.send(turn);

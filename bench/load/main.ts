@@ -2,7 +2,7 @@ import { callbackOf } from '../callbacks.js';
 import { Callbacks, runTurn } from './run-turn.js';
 import type { LoadMessage, Turn } from './turn.js';
 
-/** The load generator: a process of its own, which signs its callbacks once and then takes turns from its parent. */
+/** The load generator: a separate process that signs its callbacks once and then runs turns for its parent. */
 const count = Number(process.argv[2]);
 const callbacks = new Callbacks(count, callbackOf);
 

@@ -4,10 +4,10 @@ import { quantile } from '../report/statistics.js';
 import { CallbackConnection } from './callback-connection.js';
 import type { Turn, TurnResult } from './turn.js';
 
-/** What an answer may take: a turn never hangs. */
+/** The time limit of an answer, so that a turn never hangs. */
 const ANSWER_LIMIT_MILLISECONDS = 20_000;
 
-/** In bytes. A Buffer for each callback would take as much memory as the callback. */
+/** The size of a shared buffer in bytes. A Buffer object for each callback would double the memory. */
 const SLAB = 16 * 1024 * 1024;
 
 /** Requests as bytes, signed before the first turn. */
@@ -15,7 +15,7 @@ export class Callbacks {
   readonly #slabs: Buffer[] = [];
   readonly #places: { readonly slab: Uint16Array; readonly start: Uint32Array; readonly end: Uint32Array };
 
-  /** @param callbackOf makes one without its request line. */
+  /** @param callbackOf makes a callback without its request line. */
   constructor(
     readonly count: number,
     callbackOf: (index: number) => Buffer,
@@ -53,7 +53,7 @@ export class Callbacks {
   }
 }
 
-/** Which callback is to be sent, and when, on the clock of `performance.now()`; null: at once. */
+/** The next callback and its time on the clock of `performance.now()`; null: at once. */
 interface Planned {
   readonly index: number;
   readonly dueAt: number | null;
@@ -71,7 +71,7 @@ class Record {
     private readonly startedAt: number,
   ) {}
 
-  /** @returns undefined where the turn is over. */
+  /** @returns undefined if the turn is over. */
   next(): Planned | undefined {
     const { milliseconds, mayRepeat, firstIndex = 0, requestsPerSecond } = this.turn;
     const dueAt =
@@ -113,7 +113,7 @@ export async function runTurn(turn: Turn, callbacks: Callbacks): Promise<TurnRes
   };
 }
 
-/** One request after the other, on this connection, or on a new one each. */
+/** Sends one request after the other, on this connection or on a new one each. */
 async function send(
   turn: Turn,
   callbacks: Callbacks,
@@ -131,7 +131,7 @@ async function send(
   }
 }
 
-/** @returns the moment from which the latency counts: a request that had to wait for a connection has waited. */
+/** @returns the start of the latency, which includes the wait for a connection. */
 async function untilDue(dueAt: number | null): Promise<number> {
   const now = performance.now();
   if (dueAt === null) return now;

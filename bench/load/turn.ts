@@ -1,4 +1,4 @@
-/** What the load generator is asked to do. */
+/** One task of the load generator. */
 export interface Turn {
   readonly port: number;
   readonly connections: number;
@@ -6,33 +6,33 @@ export interface Turn {
   /** `kept`: each connection carries one request after the other. `new`: each request has a connection of its own. */
   readonly mode: ConnectionMode;
   /**
-   * Whether a callback may be sent again once all have been sent: only where nothing is stored, since a repeat is less
-   * work than a new row. Elsewhere the turn ends then.
+   * Whether callbacks are sent again once all have been sent: only if nothing is stored, since a repeat is less work
+   * than a new row. Otherwise the turn ends then.
    */
   readonly mayRepeat: boolean;
   /** The index of the first callback that is sent. Default 0. */
   readonly firstIndex?: number;
-  /** Requests a second, evenly. Where it is left out, each connection sends the next one as soon as it has its answer. */
+  /** Requests a second, evenly spaced. Default: each connection sends the next one as soon as it has its answer. */
   readonly requestsPerSecond?: number;
 }
 
 export type ConnectionMode = 'kept' | 'new';
 
 export interface TurnResult {
-  /** From the first request to the last answer. */
+  /** The time from the first request to the last answer. */
   readonly milliseconds: number;
-  /** How many answers had which HTTP status. */
+  /** The number of answers by HTTP status. */
   readonly answers: ReadonlyMap<number, number>;
   /** The indices of the callbacks that were answered 204. */
   readonly acknowledged: Uint32Array;
   /**
-   * From a request, or from the start of its connection, to its answer; in milliseconds. At a set rate from the moment at
-   * which it was due, where it had to wait for a connection.
+   * The time from a request, or from the start of its connection, to its answer, in milliseconds. At a set rate, it
+   * starts when the request was due, if that had to wait for a connection.
    */
   readonly latency: { readonly p50: number; readonly p99: number };
 }
 
-/** From the load generator's process. */
+/** A message from the load generator's process. */
 export type LoadMessage =
   | { readonly type: 'ready' }
   | { readonly type: 'result'; readonly result: TurnResult }

@@ -5,7 +5,7 @@ import { ACCOUNT, WEBHOOK_PATH } from '../account.js';
 
 const BODY_BYTES = 64 * 1024;
 
-/** Of the length of a signature, so that it has to be checked. */
+/** As long as a signature, so that the service must check it. */
 const FORGED = `${'A'.repeat(27)}=`;
 
 const ACCOUNT_SID = `AccountSid=${ACCOUNT.sid}`;
@@ -49,7 +49,7 @@ export const UNSIGNED_SHAPES: readonly UnsignedShape[] = [
   ...OTHER_SHAPES,
 ];
 
-/** As many parts as go into the longest body. */
+/** Repeats a part as often as fits into the longest body. */
 function numbered(partOf: (index: number) => string): string {
   const parts: string[] = [];
   let length = 100;

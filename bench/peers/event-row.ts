@@ -1,4 +1,4 @@
-/** What the peers keep of a callback: the columns that the operator's queries need, and all parameters. */
+/** The data of a callback that the peers store: the columns that the operator's queries need, and all parameters. */
 export interface EventRow {
   readonly messageSid: string;
   readonly messageStatus: string;

@@ -5,14 +5,14 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { HOST, port } from './settings.js';
 import { SignatureGuard } from './signature.guard.js';
 
-/** Nest on Express with the guard, and nothing is stored: what the framework leaves to a service. */
+/** Nest on Express with the guard, without storage: the limit of the framework. */
 @Controller('api/webhooks/twilio')
 @UseGuards(SignatureGuard)
 class CallbackController {
   @Post('message-status')
   @HttpCode(204)
   receive(): void {
-    // Nothing is done with it.
+    // The callback is ignored.
   }
 }
 

@@ -11,7 +11,7 @@ import { StoredEvent } from './stored-event.entity.js';
 
 const UNIQUE_VIOLATION = '23505';
 
-/** Plain Nest and TypeORM: the entity is saved, and a repeat is known by the unique key. */
+/** Plain Nest and TypeORM: the entity is saved, and the unique key detects a repeat. */
 @Controller('api/webhooks/twilio')
 @UseGuards(SignatureGuard)
 class CallbackController {

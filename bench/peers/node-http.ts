@@ -3,7 +3,7 @@ import { parse } from 'node:querystring';
 import twilio from 'twilio';
 import { authToken, HOST, port, publicBaseUrl } from './settings.js';
 
-/** What Node itself allows: the body read and parsed, the signature checked, nothing stored. */
+/** The limit of Node itself: reads and parses the body, checks the signature, and stores nothing. */
 const server = createServer((request, response) => {
   readBody(request, (body) => {
     const { url = '', headers } = request;

@@ -1,4 +1,4 @@
-/** What the bench tells a peer in its environment. */
+/** The settings of a peer from its environment. */
 export const port = Number(process.env.PORT);
 export const authToken = process.env.TWILIO_AUTH_TOKEN ?? '';
 export const publicBaseUrl = process.env.PUBLIC_BASE_URL ?? '';

@@ -3,7 +3,7 @@ import type { Request } from 'express';
 import twilio from 'twilio';
 import { authToken, publicBaseUrl } from './settings.js';
 
-/** The signature check as a Nest guard, on what Nest's own body parser has read. */
+/** The signature check as a Nest guard, on the body that Nest's own parser has read. */
 @Injectable()
 export class SignatureGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {

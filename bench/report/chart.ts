@@ -11,7 +11,7 @@ const TOP = 44;
 const HEADING_HEIGHT = 28;
 const GROUP_GAP = 12;
 
-/** Bars of the ratios with kept connections, as an SVG that is legible on a light and on a dark page. */
+/** Draws the ratios with kept connections as an SVG bar chart that is legible on light and dark pages. */
 export function chart({ options, measurements }: Pick<Results, 'options' | 'measurements'>): string {
   const groups = KEPT_TRAFFIC.map((traffic) => ({
     heading: titleOf(traffic, options),

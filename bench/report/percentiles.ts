@@ -9,7 +9,7 @@ export interface Percentiles {
   readonly longest: number;
 }
 
-/** @param sorted milliseconds, the least first. */
+/** @param sorted milliseconds in ascending order. */
 export function percentiles(sorted: readonly number[]): Percentiles {
   return {
     count: sorted.length,

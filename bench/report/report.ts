@@ -2,15 +2,15 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
-/** What a measurement comes to. */
+/** The report of a measurement. */
 export interface Report {
-  /** What is printed. */
+  /** The printed text. */
   readonly text: string;
-  /** By name. */
+  /** File contents by name. */
   readonly files: Readonly<Record<string, string>>;
 }
 
-/** Where and when it was measured. @param postgresVersion as PostgreSQL itself tells it. */
+/** Returns where and when it was measured. @param postgresVersion as PostgreSQL reports it. */
 export function circumstances(postgresVersion: string) {
   return {
     date: new Date().toISOString().slice(0, 10),
@@ -20,7 +20,7 @@ export function circumstances(postgresVersion: string) {
   };
 }
 
-/** Figures as JSON. */
+/** Formats figures as JSON. */
 export function asJson(figures: object): string {
   return `${JSON.stringify(figures, roundedNumber, 2)}\n`;
 }
@@ -30,7 +30,7 @@ export async function writeReport(folder: string, { files }: Report): Promise<vo
   for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
 }
 
-/** More digits than four would pretend to be known. */
+/** Rounds to four digits; more would suggest false precision. */
 function roundedNumber(_: string, value: unknown): unknown {
   return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(4)) : value;
 }

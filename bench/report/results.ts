@@ -2,7 +2,7 @@ import type { Measurement } from '../measurement.js';
 import type { BenchOptions } from '../options.js';
 import { circumstances } from './report.js';
 
-/** What is written to results.json. */
+/** The content of results.json. */
 export interface Results extends ReturnType<typeof circumstances> {
   readonly options: Pick<
     BenchOptions,

@@ -1,4 +1,4 @@
-/** @param sorted the smallest first. @param share from 0 to 1. */
+/** @param sorted values in ascending order. @param share from 0 to 1. */
 export function quantile(sorted: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 }
@@ -16,7 +16,7 @@ export function spreadOf(values: readonly number[]): Spread {
   return { median, least: sorted[0] ?? 0, most: sorted.at(-1) ?? 0 };
 }
 
-/** `median (least–most)` */
+/** Formats `median (least–most)`. */
 export function withSpread({ median, least, most }: Spread, digits: number): string {
   return `${median.toFixed(digits)} (${least.toFixed(digits)}–${most.toFixed(digits)})`;
 }

@@ -4,7 +4,7 @@ import { titleOf, TRAFFIC } from '../traffic.js';
 import type { Results } from './results.js';
 import { withSpread } from './statistics.js';
 
-/** The tables at the end of a run. */
+/** Formats the tables at the end of a run. */
 export function table({ options, loadGenerator, storedCallbacks, measurements }: Results): string {
   const title = (text: string) =>
     `${text.padEnd(46)}${'204 a second'.padStart(24)}${`times (${BASELINE})`.padStart(24)}${'p50'.padStart(8)}${'p99 ms'.padStart(9)}${'CPU µs'.padStart(13)}`;

@@ -11,7 +11,7 @@ export interface ClinicMessage {
 }
 
 /**
- * Stores a WhatsApp message as the clinic's application would when it has sent it.
+ * Stores a WhatsApp message as the clinic's application would after sending it.
  * @param companyId null: the conversation belongs to no company.
  */
 export async function storeMessage(

@@ -1,4 +1,4 @@
-/** How a message of the made-up history ends. */
+/** How a message of the fictional history ends. */
 export interface End {
   readonly share: number;
   readonly whatsapp: 'delivered' | 'read' | 'failed' | 'undelivered';

@@ -20,25 +20,25 @@ interface History {
 }
 
 export interface HistoryOptions {
-  /** Of the clinic, in `companies`. */
+  /** The clinic's id in `companies`. */
   readonly companyId: string;
-  /** Where the SMS of a fallback that is tried again reports to. */
+  /** The status callback URL for the SMS of a retried fallback. */
   readonly statusCallbackUrl: string;
   readonly now?: Date;
 }
 
-/** Two weeks of made-up messages, so that the page has something to show. The same each time but for SIDs and times. */
+/** Stores two weeks of fictional messages for the page. They are the same each time except for SIDs and times. */
 export async function storeHistory(dataSource: DataSource, options: HistoryOptions): Promise<void> {
   const random = randomNumbers(63049);
   const now = (options.now ?? new Date()).getTime();
   const history: History = { message_events: [], conversations: [], messages: [], sms_fallbacks: [] };
   for (let index = 0; index < DAYS * MESSAGES_A_DAY; index += 1) {
-    // Half an hour ago is the last one: what happens now is the demo's own.
+    // The last one is half an hour ago, so that it does not mix with the demo's own messages.
     const at = now - HOUR / 2 - random() * (DAYS * 24 - 1) * HOUR;
     if (random() < busyness(new Date(at))) addMessage(history, at, pickEnd(random), random, options);
   }
   await dataSource.transaction(async (manager) => {
-    // Counting waits: it takes this row, too.
+    // Event counting locks this row too, so it waits.
     await manager.query('select from message_event_count_watermark for update');
     for (const [table, rows] of Object.entries<History[keyof History]>({ ...history }))
       await insert(manager, table, rows);
@@ -47,14 +47,14 @@ export async function storeHistory(dataSource: DataSource, options: HistoryOptio
 }
 
 /**
- * The counts go by the time of events, and never back: what is stored here is older than what may be counted by now. An SMS is
- * counted as delivered only if its fallback is there, too. So all is counted once more, after everything is stored.
+ * Restarts counting after everything is stored. Counting advances by event time and never goes back, but these events
+ * may be older than the counted ones. Also, an SMS counts as delivered only if its fallback exists.
  */
 const COUNT_ANEW = `
 with forgotten as (delete from message_event_counts)
 update message_event_count_watermark set counted_until = '-infinity'`;
 
-/** From 0 to 1: little is sent at night. */
+/** Returns the load from 0 to 1: little is sent at night. */
 function busyness(at: Date): number {
   const hour = at.getHours() + at.getMinutes() / 60;
   return hour < 7 || hour > 20 ? 0.1 : 0.55 + 0.45 * Math.sin(((hour - 7) / 13) * Math.PI);
@@ -152,7 +152,7 @@ function addFallback(
   });
 }
 
-/** In parts, so that each takes less than a statement may. */
+/** Inserts in batches, so that each stays within the statement timeout. */
 async function insert(
   manager: EntityManager,
   table: string,

@@ -7,7 +7,7 @@ import type { TwilioSimulator } from '../twilio-simulator.js';
 const PATIENT = '+15557654321';
 const TIME_LIMIT_MILLISECONDS = 15_000;
 
-/** Lets Twilio tell its part of what happens. */
+/** Prints Twilio's part of the events. */
 export function narrateTwilio(twilio: TwilioSimulator, narrator: Narrator): void {
   twilio.on('message', (message) => {
     narrator.say('Twilio', `📨 SMS accepted: ${message.from ?? '?'} → ${message.to}: “${message.body}”`);
@@ -20,7 +20,7 @@ export function narrateTwilio(twilio: TwilioSimulator, narrator: Narrator): void
   });
 }
 
-/** A WhatsApp message that Meta will not deliver. @returns whether its SMS was delivered. */
+/** Plays a WhatsApp message that Meta does not deliver. @returns whether its SMS was delivered. */
 export async function playJourney(
   twilio: TwilioSimulator,
   dataSource: DataSource,
@@ -60,7 +60,7 @@ async function smsStatus(dataSource: DataSource, originalSid: string): Promise<s
   return sms?.status;
 }
 
-/** Prints what the database holds about the message. */
+/** Prints the database's record of the message. */
 export async function printRecord(
   dataSource: DataSource,
   narrator: Narrator,

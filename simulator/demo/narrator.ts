@@ -5,15 +5,15 @@ export type Speaker = 'clinic' | 'Twilio' | 'service' | 'demo';
 
 const COLORS = { clinic: 'magenta', Twilio: 'cyan', service: 'green', demo: 'yellow' } as const;
 
-/** Lines of Nest's own start that say nothing about the journey. */
+/** Lines of Nest's startup that are irrelevant to the demo. */
 const FRAMEWORK =
   /^(InstanceLoader|RoutesResolver|RouterExplorer|NestFactory|NestApplication|Configuration)$/;
 
-/** Prints what happens, a line each: the time since the start, who it is, what happened. */
+/** Prints one line for each event: the time since the start, the actor, and the event. */
 export class Narrator {
   private startedAt = Date.now();
 
-  /** The clock of the lines begins anew. */
+  /** Restarts the clock of the lines. */
   start(): void {
     this.startedAt = Date.now();
   }
@@ -28,12 +28,12 @@ export class Narrator {
     process.stdout.write(`\n${styleText('bold', text)}\n\n`);
   }
 
-  /** A line without a time. */
+  /** Prints a line without a time. */
   print(text = ''): void {
     process.stdout.write(`${text}\n`);
   }
 
-  /** Lets the service's log lines tell the service's part. */
+  /** Returns a logger that prints the service's log lines as its part. */
   logger(): LoggerService {
     const tell = (message: unknown, ...parameters: unknown[]): void => {
       const context = String(parameters.at(-1));

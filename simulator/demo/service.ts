@@ -13,7 +13,7 @@ import type { Narrator } from './narrator.js';
 
 export const WEBHOOK_PATH = '/api/webhooks/twilio/message-status';
 
-/** Ctrl-C makes Nest close the service and exit. The folder goes whatever ends the demo. */
+/** Creates a folder that is removed however the demo ends. Ctrl-C makes Nest close the service and exit. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'whatsapp-sms-fallback-demo-'));
   process.once('exit', () => {
@@ -26,18 +26,18 @@ export interface DemoService {
   readonly dataFolder: string;
   readonly twilio: TwilioSimulator;
   readonly narrator: Narrator;
-  /** Opens the API and the page. */
+  /** The key for the API and the page. */
   readonly adminKey: string;
 }
 
-/** The service on an embedded PostgreSQL, with the fake Twilio at the far side of the network. */
+/** Starts the service on an embedded PostgreSQL, with the fake Twilio as its remote side. */
 export async function startService({
   dataFolder,
   twilio,
   narrator,
   adminKey,
 }: DemoService): Promise<NestExpressApplication> {
-  // The demo is the same wherever it runs: what the shell or .env says about a real account is left alone.
+  // The demo is the same everywhere: it ignores a real account in the shell or in .env.
   for (const name of Object.keys(process.env)) {
     if (/^(TWILIO_|DATABASE_URL|PUBLIC_BASE_URL|TRUST_PROXY|FALLBACK_)/.test(name)) process.env[name] = '';
   }

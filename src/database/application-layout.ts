@@ -8,7 +8,7 @@ interface Elsewhere {
   readonly searchPath: string;
 }
 
-/** Tables of those names that the search_path does not lead to, and those whose names are like them (Prisma's "Message"). */
+/** Tables with these names that are outside the search_path, and tables with similar names (Prisma's "Message"). */
 const ELSEWHERE = `
 select needed.name, format('%I.%I', nspname, relname) as found, current_setting('search_path') as "searchPath"
   from (values ('messages', 'message'), ('conversations', 'conversation'), ('companies', 'company')) as needed (name, alike)
@@ -18,7 +18,10 @@ select needed.name, format('%I.%I', nspname, relname) as found, current_setting(
    and nspname <> 'information_schema' and not starts_with(nspname, 'pg_')
  order by 1, 2`;
 
-/** The service creates tables that are missing: beside the application's own, they would stay empty. */
+/**
+ * Finds such tables because the service creates missing ones: beside the application's own tables, they would stay
+ * empty.
+ */
 export async function findTablesElsewhere(
   query: Query,
   { newTables = false }: LayoutOptions,
@@ -60,7 +63,10 @@ const KINDS: Readonly<Record<string, string>> = {
   p: 'a partitioned table, in which id and twilio_sid cannot both be unique',
 };
 
-/** The links of events to messages are foreign keys, and the SMS's row is added once by its SID. */
+/**
+ * Finds a `messages` relation that is not a table with a unique id: events link to messages by foreign keys, and the
+ * row of an SMS is added once by its SID.
+ */
 export async function findOtherKindOfTable(query: Query): Promise<Problem[]> {
   const [layout] = await query<Layout>(LAYOUT);
   if (layout === undefined) return [];

@@ -14,12 +14,12 @@ const CHECK = 'messages';
 /** The longest text of an SMS. Source: Twilio's Messages resource, Body. */
 const LONGEST_TEXT = 1_600;
 
-/** Of three bytes each, and nothing that an index could compress. */
+/** Returns characters of three bytes each that an index cannot compress. */
 function longestText(): string {
   return String.fromCharCode(...Array.from({ length: LONGEST_TEXT }, () => randomInt(0x4e00, 0x9fff)));
 }
 
-/** Tables whose policies keep rows from this role, unless a policy lets it see all of them and none restricts it. */
+/** Tables whose policies hide rows from this role, unless a policy shows it all of them and none restricts that. */
 const HIDDEN = `
 select named.name, current_user::text as role
   from (values ('messages'), ('conversations'), ('companies')) as named (name)
@@ -35,7 +35,7 @@ select named.name, current_user::text as role
  ), false)
  order by 1`;
 
-/** Row-level security leaves no trace where it hides a row: an original would seem not to be stored. */
+/** Finds tables with row-level security: it hides rows silently, so an original would seem not to be stored. */
 export async function findHiddenRows(query: Query): Promise<Problem[]> {
   const rows = await query<{ name: string; role: string }>(HIDDEN);
   return rows.map(({ name, role }) => ({
@@ -50,7 +50,7 @@ interface RequiredColumn {
   readonly type: string;
 }
 
-/** Columns of messages that are required, and that neither the service nor the database fills. */
+/** Columns of messages that are required, and filled by neither the service nor the database. */
 const REQUIRED = `
 select attname::text as name, format_type(atttypid, atttypmod) as type from pg_attribute
  where attrelid = 'messages'::regclass and attnum > 0 and not attisdropped
@@ -59,14 +59,14 @@ select attname::text as name, format_type(atttypid, atttypmod) as type from pg_a
  order by attnum`;
 
 /**
- * Tries what the service does with the application's tables, and rolls it back: the row of an SMS, looking it up, and each
- * status of Twilio. Triggers run; sequences go on.
+ * Tries the service's writes to the application's tables and rolls them back: the row of an SMS, its lookup, and each
+ * status of Twilio. Triggers run; sequences advance.
  */
 export async function findRefusedRows(query: Query): Promise<Problem[]> {
   const attempt: Attempt = { step: 'the row of an SMS', conversation: null };
   await query('begin');
   try {
-    // A lock of somebody else is no fault of the table's, and is not waited for.
+    // Another session's lock is not the table's fault, so it is not waited for.
     await query(`select set_config('lock_timeout', '1s', true), set_config('statement_timeout', '3s', true)`);
     return await attemptAll(query, attempt);
   } catch (error) {
@@ -81,7 +81,7 @@ const LOOK_UP = 'looking up a message';
 
 interface Attempt {
   step: string;
-  /** `conversations.id`; null where there is none yet. */
+  /** `conversations.id`; null if there is none yet. */
   conversation: unknown;
 }
 
@@ -90,7 +90,7 @@ async function attemptAll(query: Query, attempt: Attempt): Promise<Problem[]> {
   const [conversation] = await query<{ id: unknown }>('select id from conversations limit 1');
   attempt.conversation = conversation?.id ?? null;
   await query(INSERT_SMS_MESSAGE, [attempt.conversation, sid, longestText(), 'accepted']);
-  // What is deferred would be refused at the commit.
+  // Deferred constraints would fail only at the commit.
   await query('set constraints all immediate');
   attempt.step = LOOK_UP;
   if ((await query(FIND_ORIGINAL_MESSAGE, [sid])).length !== 1) return [UNSEEN];
@@ -108,10 +108,10 @@ async function explain(query: Query, { step, conversation }: Attempt, error: unk
   const noSms = step === LOOK_UP ? '. No SMS is sent until it can be' : '';
   const found = `The application's tables refuse ${step}: ${refusal.found}${noSms}`;
   if (refusal.requiredColumn === undefined) return [{ check: CHECK, found, remedy: refusal.remedy }];
-  // Without any conversation, it cannot be tried with one, as the service has it later.
+  // The service sets a conversation later, but there is none to try with.
   if (refusal.requiredColumn === 'messages.conversation_id' && conversation === null) return [];
   const columns = await query<RequiredColumn>(REQUIRED);
-  // More than one, most often, which are better known at once. A trigger may have met one of another table.
+  // Usually several columns are required, so report all of them. A trigger may have hit a column of another table.
   if (!columns.some(({ name }) => refusal.requiredColumn === `messages.${identifier(name)}`)) {
     return [{ check: CHECK, found, remedy: refusal.remedy }];
   }
@@ -122,7 +122,7 @@ async function explain(query: Query, { step, conversation }: Attempt, error: unk
   }));
 }
 
-/** What most applications would have there. */
+/** The default that suits most applications. */
 function defaultOf({ name, type }: RequiredColumn): string {
   if (type.startsWith('timestamp')) return 'set default now()';
   if (name !== 'id') return 'set default …';

@@ -6,7 +6,7 @@ const TLS_DOCUMENTATION = 'docs/deploying.md#tls-to-the-database';
 const TRUST_AUTHORITY =
   'Name the certificate of the authority that has signed it: sslmode=verify-full&sslrootcert=/path/to/ca.pem in DATABASE_URL';
 
-/** What OpenSSL and Node say about a server's certificate, and what the operator can do. Source: Node's documentation of tls. */
+/** Certificate errors of OpenSSL and Node, and what the operator can do. Source: Node's documentation of tls. */
 const CERTIFICATE_PROBLEMS: Readonly<Record<string, readonly [found: string, remedy: string]>> = {
   DEPTH_ZERO_SELF_SIGNED_CERT: [
     'is self-signed',
@@ -26,9 +26,9 @@ const CERTIFICATE_PROBLEMS: Readonly<Record<string, readonly [found: string, rem
   ],
 };
 
-/** In words why no connection could be made, with what to do about it. */
+/** Explains why no connection could be made, and what to do about it. */
 export function explainConnectionError(error: unknown): string {
-  // The attempts at several addresses of one name fail as one AggregateError, whose message is empty.
+  // If a name has several addresses, the attempts fail as one AggregateError with an empty message.
   const cause = isAggregate(error) ? error.errors[0] : error;
   if (cause instanceof DatabaseError) return refusedByServer(cause);
   if (cause instanceof ReadOnlyServerError) {
@@ -80,7 +80,7 @@ function isAggregate(error: unknown): error is { readonly errors: readonly unkno
   return typeof error === 'object' && error !== null && 'errors' in error && Array.isArray(error.errors);
 }
 
-/** Not by `instanceof`: Node's own errors may be of another realm. */
+/** Reads a property without `instanceof`: Node's own errors may come from another realm. */
 function textOf(error: unknown, property: 'code' | 'message'): string | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
   const value: unknown = (error as Readonly<Record<string, unknown>>)[property];

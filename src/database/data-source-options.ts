@@ -20,19 +20,20 @@ import { ServerConnections } from './server-connections.js';
 import type { SessionSettings } from './session-settings.js';
 import type { WritableClientConfig } from './writable-client.js';
 
-/** Not TypeORM's default name: the database may be an application's, with migrations of its own. */
+/** Not TypeORM's default name: the database may belong to an application with its own migrations. */
 export const MIGRATIONS_TABLE = 'whatsapp_sms_fallback_migrations';
 
-/** What PostgreSQL itself is told for each connection, in milliseconds. */
+/** Limits that PostgreSQL enforces for each connection, in milliseconds. */
 export const SESSION_LIMITS = {
   statement_timeout: '3000',
-  // A process that is suspended amid a transaction shall not keep the application's rows locked.
+  // A process that is suspended during a transaction must not keep the application's rows locked.
   idle_in_transaction_session_timeout: '5000',
 };
 
 /**
- * In milliseconds. Twilio waits 15 s for an answer: a callback that waits for one group and is in the next one still gets
- * its 503 in that time, where each takes one statement. With a policy failure it takes four, and may be too late for it.
+ * In milliseconds. Twilio waits 15 s for an answer. A callback that waits for one group and joins the next one still
+ * gets its 503 in that time if each group takes one statement. A group with a policy failure takes four, and its 503
+ * may come too late.
  */
 const ANSWER_LIMITS = { connectionTimeoutMillis: 3_000, query_timeout: 4_000 };
 
@@ -43,15 +44,15 @@ const JOB_QUEUE_ANSWER_LIMITS = { connectionTimeoutMillis: 4_000, query_timeout:
 const POOL_CONNECTIONS = 10;
 const HEALTH_CONNECTIONS = 1;
 
-/** From here, sessions are ended that hang and do not hear us. */
+/** One connection is reserved to terminate sessions that hang and do not respond. */
 const PLACE_FOR_TERMINATION = 1;
 
-/** How the service is called in pg_stat_activity. */
+/** The name of the service in pg_stat_activity. */
 const APPLICATION_NAME = 'whatsapp-sms-fallback';
 
 /**
- * What every connection to the database is made with.
- * @param limits of its session; the embedded database has one session for all, and no settings to depend on.
+ * Options of every connection to the database.
+ * @param limits limits of the session; the embedded database has one session for all, so no settings are made.
  */
 export function clientOptions(
   { client, embedded }: DatabaseConnection,
@@ -65,7 +66,7 @@ export function clientOptions(
   };
 }
 
-/** The same for a pool, whose connections are given up when a statement's answer does not come. */
+/** The same for a pool, whose connections are closed when a statement gets no answer. */
 function poolOptions(
   connection: DatabaseConnection,
   most: number,
@@ -82,7 +83,8 @@ function poolOptions(
 
 /**
  * A pool of connections for the job queue.
- * @param concurrency how many jobs this process does at a time. Each takes a connection when it begins and ends.
+ * @param concurrency how many jobs this process runs at a time. Each takes a connection when it starts and when it
+ * ends.
  */
 export function jobQueuePoolOptions(connection: DatabaseConnection, concurrency: number): PoolConfig {
   const most = jobQueueConnections(concurrency);
@@ -93,42 +95,45 @@ function jobQueueConnections(concurrency: number): number {
   return concurrency === 0 ? 0 : Math.max(POOL_CONNECTIONS, concurrency);
 }
 
-/** How a session that changes tables is called, so that what it waits for can be found. */
+/** The name of a session that changes tables, so that the session that blocks it can be found. */
 export const MIGRATION_NAME = 'whatsapp-sms-fallback migrate';
 
 /**
- * A connection for migrations, which may take their time, but not while they wait for a lock: whoever wants the table waits
+ * Options of a connection for migrations. They may take long, but must not wait long for a lock: other sessions queue
  * behind them.
- * @param lockTimeout in milliseconds.
+ * @param lockTimeout limit in milliseconds.
  */
 export function migrationPoolOptions(connection: DatabaseConnection, lockTimeout: number): PoolConfig {
   const limits = {
     statement_timeout: '0',
     lock_timeout: String(lockTimeout),
-    // A process that is suspended amid a migration shall not keep the application's tables locked.
+    // A process that is suspended during a migration must not keep the application's tables locked.
     idle_in_transaction_session_timeout: '30000',
   };
   return { ...poolOptions(connection, 1, limits), application_name: MIGRATION_NAME };
 }
 
-/** The one connection of /health/ready, which waits for no other. */
+/** The one connection of /health/ready, which never waits for another connection. */
 export function healthConnectionOptions(connection: DatabaseConnection): PoolConfig {
   return { ...poolOptions(connection, HEALTH_CONNECTIONS, SESSION_LIMITS), ...ANSWER_LIMITS };
 }
 
-/** Returns how many connections a replica has at most. */
+/** Returns the maximum number of connections of a replica. */
 export function mostConnections(env: Pick<Env, 'WORKER_CONCURRENCY'>): number {
   return POOL_CONNECTIONS + HEALTH_CONNECTIONS + jobQueueConnections(env.WORKER_CONCURRENCY);
 }
 
-/** TypeORM writes to the console of its own accord, whatever the form of our log. All it has to say it throws too. */
+/**
+ * Silences TypeORM, which writes to the console in its own format. It throws everything that it logs, so nothing is
+ * lost.
+ */
 class SilentLogger extends AbstractLogger {
   protected override writeLog(): void {
     // See above.
   }
 }
 
-/** @param preparedStatements as ReliableClient has them; the embedded database does without. */
+/** @param preparedStatements as in ReliableClient; the embedded database uses none. */
 export function dataSourceOptions(
   connection: DatabaseConnection,
   preparedStatements?: PreparedStatements,
@@ -158,11 +163,11 @@ export function dataSourceOptions(
     synchronize: false,
     installExtensions: false,
     uuidExtension: 'pgcrypto',
-    // All that says where the database is: TypeORM itself reads one host only.
+    // The complete address of the database: TypeORM itself reads one host only.
     extra: {
       ...poolOptions(connection, POOL_CONNECTIONS - PLACE_FOR_TERMINATION, SESSION_LIMITS),
       ...ANSWER_LIMITS,
-      // Connections to the embedded database share one session, in which a name is taken once for all.
+      // Connections to the embedded database share one session, in which a statement name can be used only once.
       preparedStatements: connection.embedded ? undefined : preparedStatements,
     },
   };

@@ -1,6 +1,6 @@
 import type { PoolConfig } from 'pg';
 
-/** Where PostgreSQL is, in the words of node-postgres. */
+/** The address of PostgreSQL, as node-postgres takes it. */
 export interface DatabaseConnection {
   /** Address and credentials, without any pool setting. */
   readonly client: Pick<PoolConfig, 'connectionString' | 'host' | 'port' | 'user' | 'database'>;
@@ -9,7 +9,7 @@ export interface DatabaseConnection {
   close(): Promise<void>;
 }
 
-/** A PostgreSQL server at a `postgresql://` URL. It is the operator's, so closing it is not ours. */
+/** A PostgreSQL server at a `postgresql://` URL. It belongs to the operator, so the service never stops it. */
 export function postgresServer(url: string): DatabaseConnection {
   return { client: { connectionString: url }, embedded: false, close: () => Promise.resolve() };
 }

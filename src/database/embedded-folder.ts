@@ -10,26 +10,26 @@ const LOCK_NAME = 'in-use';
 /** The folder of an embedded database's socket, which only this user can enter. */
 export interface SocketFolder {
   readonly path: string;
-  /** Removes it, and lets another process have the data. */
+  /** Removes the folder and releases the data for another process. */
   release(): Promise<void>;
 }
 
-/** For data in memory, which nobody else has. */
+/** Creates a socket folder for data in memory, which no other process uses. */
 export async function temporarySocketFolder(): Promise<SocketFolder> {
   const path = await mkdtemp(join(tmpdir(), 'whatsapp-sms-fallback-'));
   return { path, release: () => rm(path, { recursive: true, force: true }) };
 }
 
 /**
- * For data in a folder. The socket's folder follows from the data's, so that a second process finds the first one
- * there. It is not inside the data's folder because a socket's path may have 107 bytes at most.
+ * Claims the socket folder for data in a folder. Its path follows from the data's, so that a second process finds the
+ * first one there. It is not inside the data's folder because a socket's path is limited to 107 bytes.
  * @throws StartupError when another process has the data open.
  */
 export async function claimSocketFolder(dataDir: string): Promise<SocketFolder> {
   const digest = createHash('sha256').update(resolve(dataDir)).digest('hex').slice(0, 16);
   const path = join(tmpdir(), `whatsapp-sms-fallback-${digest}`);
   await mkdir(path, { recursive: true, mode: 0o700 });
-  // Not `stat`: in a folder that all may write to, somebody may have put a link here.
+  // Not `stat`: in a world-writable folder, another user may have placed a link here.
   const folder = await lstat(path);
   if (!folder.isDirectory() || folder.uid !== process.getuid?.()) {
     throw new StartupError(`The folder ${path} belongs to another user. Remove it or set EMBEDDED_DATA_DIR.`);
@@ -51,7 +51,9 @@ export async function claimSocketFolder(dataDir: string): Promise<SocketFolder> 
   };
 }
 
-/** Node has no file locks. A socket has one listener at most, and none once its process is gone. */
+/**
+ * Locks by a socket, since Node has no file locks: a socket has at most one listener, and none after its process ends.
+ */
 async function lock(path: string): Promise<(() => Promise<void>) | null> {
   const listening = await listen(path);
   if (listening !== null) return listening;
@@ -61,7 +63,7 @@ async function lock(path: string): Promise<(() => Promise<void>) | null> {
   return listen(path);
 }
 
-/** @returns null where the path is taken. */
+/** @returns null if the path is taken. */
 function listen(path: string): Promise<(() => Promise<void>) | null> {
   return new Promise((done, fail) => {
     const server = createServer((socket) => socket.destroy()).unref();

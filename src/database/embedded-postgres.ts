@@ -10,7 +10,7 @@ import { withWholePipelines } from './whole-pipelines.js';
 const SOCKET_NAME = '.s.PGSQL.5432';
 
 export interface EmbeddedPostgresOptions {
-  /** Folder of the data, made for this user only where it is not there; in memory where it is left out. */
+  /** Data folder; if missing, it is created for this user only. Default: the data stays in memory. */
   dataDir?: string;
 }
 
@@ -30,7 +30,7 @@ export class EmbeddedPostgres implements DatabaseConnection {
     this.client = { host: socketFolder.path, port: 5432, user: 'postgres', database: 'postgres' };
   }
 
-  /** @throws StartupError when another process has the data folder open, or this user cannot have it. */
+  /** @throws StartupError when another process has the data folder open, or this user cannot use it. */
   static async start({ dataDir }: EmbeddedPostgresOptions = {}): Promise<EmbeddedPostgres> {
     const folder = dataDir === undefined ? await temporarySocketFolder() : await claimSocketFolder(dataDir);
     try {

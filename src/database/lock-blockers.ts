@@ -4,7 +4,7 @@ import { MIGRATION_NAME } from './data-source-options.js';
 
 const LOOK_INTERVAL_MILLISECONDS = 200;
 
-/** Who has a lock that is waited for. */
+/** The holder of a lock that a migration waits for. */
 export interface Blocker {
   readonly description: string;
   /** What an operator can do about it. */
@@ -16,14 +16,14 @@ interface SessionRow {
   readonly pid: number;
   readonly name: string | null;
   readonly state: string | null;
-  /** Null for a session of another user, which this one may not look at. */
+  /** Null for a session of another user, if this role may not see it. */
   readonly since: string | null;
 }
 
 const SESSION = `coalesce(session.pid, 0) as pid, session.application_name as name, session.state,
   to_char(coalesce(session.xact_start, session.query_start) at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS "UTC"') as since`;
 
-/** What a migration waits for: the oldest transaction among those that are in its way. */
+/** Finds what blocks a migration: the oldest blocking transaction. */
 const BLOCKER = `
 select coalesce(waiting.relation::regclass::text, waiting.locktype) as what, ${SESSION}
   from pg_stat_activity as migration
@@ -40,9 +40,9 @@ select ${SESSION}
  where lock.locktype = 'advisory' and lock.granted and lock.classid = 0 and lock.objid = $1 and lock.objsubid = 1
    and lock.database = (select oid from pg_database where datname = current_database())`;
 
-/** Watches what the sessions of migrations wait for, from a connection that waits for nothing. */
+/** Watches what the sessions of migrations wait for, from a connection that never waits. */
 export class Blockers {
-  /** Whom a migration waited for last. */
+  /** The last blocker of a migration. */
   last: Blocker | undefined;
 
   constructor(private readonly watcher: ClientBase) {}
@@ -62,7 +62,7 @@ export class Blockers {
     for (;;) {
       await delay(LOOK_INTERVAL_MILLISECONDS, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
-      // Only to tell: the migration itself says what is wrong with the database.
+      // This is informational: the migration itself reports what is wrong with the database.
       const found = await this.watcher
         .query<SessionRow & { what: string }>(BLOCKER, [MIGRATION_NAME])
         .catch(() => undefined);
@@ -74,7 +74,7 @@ export class Blockers {
 
 export async function advisoryLockHolder(client: ClientBase, lock: number): Promise<Blocker> {
   const { rows } = await client.query<SessionRow>(ADVISORY_LOCK_HOLDER, [lock]);
-  // It may have ended meanwhile.
+  // The blocker may have ended meanwhile.
   const row = rows[0] ?? { pid: 0, name: null, state: null, since: null };
   return describe(row, 'its lock is held by');
 }

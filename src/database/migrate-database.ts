@@ -25,17 +25,17 @@ import { WritableClient } from './writable-client.js';
 /** Any number that nothing else in the database uses as an advisory lock. */
 const MIGRATION_LOCK = 630_490_063;
 
-/** SQLSTATEs of a lock that could not be had in time, and of two that wait for each other. */
+/** SQLSTATEs of a lock timeout and of a deadlock. */
 const LOCKED = ['55P03', '40P01'];
 
 export interface MigrationOptions extends LayoutOptions {
-  /** How long a migration waits for a lock, and whoever wants the table behind it. Default 1000. */
+  /** How long a migration, and every session queued behind it, waits for a lock. Default 1000. */
   readonly lockTimeoutMilliseconds?: number;
-  /** How long the locks of all migrations are tried for, and the turn of this process. Default 60000. */
+  /** How long to try for the locks of all migrations and for the turn of this process. Default 60000. */
   readonly patienceMilliseconds?: number;
-  /** Between two tries. Default 2000. */
+  /** Pause between two tries. Default 2000. */
   readonly pauseMilliseconds?: number;
-  /** Told what is waited for, each time that it is somebody or something else. */
+  /** Called with the current blocker whenever it changes. */
   readonly onWaiting?: (what: string) => void;
 }
 
@@ -44,12 +44,11 @@ const CONNECT_LIMIT_MILLISECONDS = 10_000;
 const DEFAULTS = { lockTimeoutMilliseconds: 1_000, patienceMilliseconds: 60_000, pauseMilliseconds: 2_000 };
 
 /**
- * Brings the service's tables and the job queue's schema up to date.
- * Replicas that migrate at the same time take turns. The application goes on: its writes wait for as long as the lock
- * timeout at the most, however long a migration has to wait.
+ * Brings the service's tables and the job queue's schema up to date. Replicas that migrate at the same time take turns.
+ * The application keeps running: its writes wait at most for the lock timeout, however long a migration has to wait.
  * @returns the names of the migrations that were applied now.
- * @throws PreconditionError before anything is created, where the application's tables are not where or what they have to be.
- * @throws StartupError when a lock cannot be had, naming who has it.
+ * @throws PreconditionError before anything is created, if the application's tables are missing or unsuitable.
+ * @throws StartupError when a lock cannot be acquired, naming its holder.
  */
 export async function migrateDatabase(
   connection: DatabaseConnection,
@@ -76,7 +75,7 @@ class Migration {
   }
 
   async run(): Promise<string[]> {
-    // It is free, whatever becomes of the others.
+    // A separate connection, which does not depend on the others.
     const holder = new WritableClient({
       ...clientOptions(this.connection),
       connectionTimeoutMillis: CONNECT_LIMIT_MILLISECONDS,
@@ -88,7 +87,7 @@ class Migration {
       await this.patiently(holder, 'The job queue', () => this.migrateQueue());
       return await this.migrateTables(holder);
     } finally {
-      // Closing the connection gives the lock back, but the embedded database has one session for all.
+      // Closing the connection releases the lock, but the embedded database has one session for all.
       await holder.query('select pg_advisory_unlock($1)', [MIGRATION_LOCK]).catch(() => undefined);
       await holder.end();
     }
@@ -129,7 +128,7 @@ class Migration {
     try {
       await this.patiently(holder, 'The database', () => this.runTableMigrations());
     } catch (error) {
-      // The database may be away by now.
+      // The database may be unreachable by now.
       const [failed] = await missingMigrations(query).catch(() => []);
       if (!(error instanceof MigrationError) || failed === undefined) throw error;
       throw new StartupError(
@@ -144,7 +143,7 @@ class Migration {
     const dataSource = new DataSource({ ...dataSourceOptions(this.connection), extra: this.poolOptions() });
     await dataSource.initialize();
     try {
-      // Makes TypeORM's own table, where it is missing. What fails later is a migration.
+      // Creates TypeORM's own table if it is missing. A later failure is a migration's.
       await dataSource.showMigrations();
       await dataSource.runMigrations().catch((error: unknown) => {
         throw new MigrationError(error);
@@ -154,7 +153,7 @@ class Migration {
     }
   }
 
-  /** Tries again for as long as a lock cannot be had. What was done before stays done. */
+  /** Retries while a lock cannot be acquired. Finished work stays done. */
   private async patiently(holder: ClientBase, what: string, work: () => Promise<void>): Promise<void> {
     const blockers = this.connection.embedded ? null : new Blockers(holder);
     for (;;) {
@@ -194,12 +193,12 @@ class Migration {
   }
 }
 
-/** What the application's tables refuse, for a migrated database. */
+/** Finds what the application's tables refuse in a migrated database. */
 export async function rowProblemsOf(connection: DatabaseConnection): Promise<Problem[]> {
   return withQuery(connection, rowProblems);
 }
 
-/** What migrating this database would be refused for. */
+/** Finds the reasons against migrating this database. */
 export async function layoutProblemsOf(connection: DatabaseConnection): Promise<Problem[]> {
   return withQuery(connection, (query) => layoutProblems(query));
 }
@@ -225,7 +224,7 @@ function queryOn(client: ClientBase): Query {
     (await client.query<Row>(sql, parameters)).rows;
 }
 
-/** A migration that failed, for a reason in its cause. */
+/** A migration failed; `cause` has the reason. */
 class MigrationError extends StartupError {
   constructor(cause: unknown, message = `The database cannot be migrated: ${reasonOf(cause)}`) {
     super(message, { cause });

@@ -11,8 +11,8 @@ const CONNECT_LIMIT_MILLISECONDS = 4_000;
 const ANSWER_LIMIT_MILLISECONDS = 5_000;
 
 /**
- * The PostgreSQL server of `DATABASE_URL`, or the embedded one where that is not set.
- * @throws StartupError when it cannot be used, and why.
+ * Opens the PostgreSQL server of `DATABASE_URL`, or the embedded one if that is not set.
+ * @throws StartupError when it cannot be used, with the reason.
  */
 export async function openDatabase(
   env: Pick<Env, 'DATABASE_URL' | 'EMBEDDED_DATA_DIR'>,
@@ -23,7 +23,7 @@ export async function openDatabase(
   return connection;
 }
 
-/** Tells the operator what is wrong with DATABASE_URL, and with what it leads to, before anything else does. */
+/** Reports problems of DATABASE_URL and of its server to the operator before anything else fails. */
 async function assertUsable(connection: DatabaseConnection, url: string): Promise<void> {
   const connect = () => openSession(connection);
   let session: Session | undefined;
@@ -38,7 +38,7 @@ async function assertUsable(connection: DatabaseConnection, url: string): Promis
   }
 }
 
-/** A connection as the service has them, outside of any pool. */
+/** Opens a connection like the service's own, outside of any pool. */
 async function openSession(connection: DatabaseConnection): Promise<Session> {
   const client = new WritableClient({
     ...clientOptions(connection),

@@ -17,8 +17,8 @@ export async function openMigrated(options?: DataSourceOptions): Promise<DataSou
 }
 
 /**
- * TypeOrmModule's `dataSourceFactory` for the service. It starts although the application's tables refuse its rows, because
- * the log and the SMS do not depend on them, and says so.
+ * TypeOrmModule's `dataSourceFactory` for the service. If the application's tables refuse its rows, it logs that and
+ * starts anyway, because the log and the SMS do not depend on them.
  * @throws StartupError when a migration is missing.
  */
 export async function openForService(options?: DataSourceOptions): Promise<DataSource> {

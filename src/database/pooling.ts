@@ -2,7 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { DatabaseError } from 'pg';
 import type { Problem, Session } from './preconditions.js';
 
-/** How many more connections are made, one after the other. Each holds a transaction open, so that poolers part with others. */
+/**
+ * How many more connections are opened, one after the other. Each holds a transaction open, so that a pooler must use
+ * another session.
+ */
 const OTHER_SESSIONS = 3;
 
 const READ_MARK = `select current_setting('whatsapp_sms_fallback.session', true) as mark`;
@@ -11,9 +14,9 @@ const REMEDY =
   'Use the pooler in session mode (in PgBouncer pool_mode = session), or connect to PostgreSQL directly';
 
 /**
- * Whether a connection has a session of PostgreSQL to itself. Behind a pooler that hands sessions out by transaction or by
- * statement, jobs are never announced, settings are lost, and locks belong to nobody. Poolers are told by what they do: a mark
- * that is set in one session must be there later, and nowhere else.
+ * Finds out whether a connection has its own PostgreSQL session. Behind a pooler that assigns sessions by transaction
+ * or by statement, jobs are never announced, settings are lost, and locks have no owner. A pooler is detected by its
+ * behavior: a mark that is set in one session must be there later, and nowhere else.
  */
 export async function findPooling(first: Session, connect: () => Promise<Session>): Promise<Problem | null> {
   const mark = randomUUID();
@@ -22,7 +25,7 @@ export async function findPooling(first: Session, connect: () => Promise<Session
   try {
     for (let index = 0; index < OTHER_SESSIONS; index++) {
       const other = await unlessTaken(connect);
-      // A pooler in session mode with few connections: whoever comes later has to wait.
+      // A pooler in session mode with few connections makes later clients wait.
       if (other === null) break;
       others.push(other);
       const found = await lookFrom(other, mark);
@@ -37,7 +40,7 @@ export async function findPooling(first: Session, connect: () => Promise<Session
   }
 }
 
-/** @returns a problem; or whether the other session has begun a transaction, which it holds. */
+/** @returns a problem, or whether the other session holds a transaction that it has begun. */
 async function lookFrom(other: Session, mark: string): Promise<Problem | 'begun' | 'waits'> {
   try {
     await other.query('begin');
@@ -62,7 +65,7 @@ async function unlessTaken(connect: () => Promise<Session>): Promise<Session | n
   }
 }
 
-/** node-postgres has no class for its own limits. */
+/** Compares messages, since node-postgres has no class for its own time limits. */
 function isTimeout(error: unknown): boolean {
   return error instanceof Error && /timeout/i.test(error.message) && !(error instanceof DatabaseError);
 }

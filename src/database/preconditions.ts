@@ -4,25 +4,25 @@ import { findRefusedRows, findHiddenRows } from './application-rows.js';
 import { findOtherKindOfTable, findTablesElsewhere } from './application-layout.js';
 import { findPooling } from './pooling.js';
 
-/** What keeps the service from working on this database, and what its operator can do about it. */
+/** A reason why the service cannot work on this database, and what the operator can do about it. */
 export interface Problem {
-  /** What was looked at, as the doctor names it. */
+  /** The name of the check, as the doctor shows it. */
   readonly check: string;
   /** Both without a full stop. */
   readonly found: string;
   readonly remedy: string;
 }
 
-/** Runs a statement, each one on the same connection. */
+/** Runs statements, all on the same connection. */
 export type Query = <Row extends object>(sql: string, parameters?: unknown[]) => Promise<Row[]>;
 
-/** A connection of its own. */
+/** A separate connection. */
 export interface Session {
   readonly query: Query;
   end(): void;
 }
 
-/** What DATABASE_URL leads to. */
+/** The server that DATABASE_URL names. */
 export interface Server extends Session {
   readonly url: string;
   /** Another connection, made in the same way. */
@@ -52,10 +52,10 @@ select current_setting('server_version_num')::int as "versionNumber", current_se
 
 const OLDEST_VERSION = 14;
 
-/** Parameters of other libraries for a schema. node-postgres takes no notice of them. */
+/** Parameters of other libraries for a schema. node-postgres ignores them. */
 const SCHEMA_PARAMETERS = ['schema', 'search_path', 'currentSchema', 'schema_search_path', 'searchpath'];
 
-/** What the service needs of a server, whatever is in its database. The first one that is not met is reported. */
+/** Checks of the server, independent of its database contents. The first problem is reported. */
 const OF_THE_SERVER: readonly ((
   facts: ServerFacts,
   server: Server,
@@ -68,13 +68,13 @@ const OF_THE_SERVER: readonly ((
   findMissingSchema,
 ];
 
-/** What it needs of the application's tables before they are migrated, … */
+/** Checks of the application's tables before migrating. */
 const BEFORE_MIGRATING = [findTablesElsewhere, findOtherKindOfTable] as const;
 
-/** … and afterwards, while it runs. */
+/** Checks of the application's tables after migrating, while the service runs. */
 const OF_THE_ROWS = [findHiddenRows, findRefusedRows] as const;
 
-/** The reason is one that the operator can remove: exit code 1, no stack, and a finding of the doctor. */
+/** A problem that the operator can fix: exit code 1, no stack, and a finding of the doctor. */
 export class PreconditionError extends StartupError {
   constructor(readonly problems: readonly Problem[]) {
     super(problems.map(({ found, remedy }) => `${found}.\n${remedy}.`).join('\n'));
@@ -92,11 +92,11 @@ export async function assertServer(server: Server): Promise<void> {
 }
 
 export interface LayoutOptions {
-  /** The operator wants tables of the service's own, although there are some of an application elsewhere. */
+  /** The operator wants new tables for the service, although an application has such tables elsewhere. */
   readonly newTables?: boolean;
 }
 
-/** @throws PreconditionError when migrating would create something that nobody wants, or could not succeed. */
+/** @throws PreconditionError when migrating would create unwanted tables or could not succeed. */
 export async function assertLayout(query: Query, options: LayoutOptions): Promise<void> {
   const problems = await layoutProblems(query, options);
   if (problems.length > 0) throw new PreconditionError(problems);
@@ -110,7 +110,10 @@ export async function layoutProblems(query: Query, options: LayoutOptions = {}):
   return [];
 }
 
-/** What the application's tables refuse or hide. The service works without: its log and its SMS do not depend on them. */
+/**
+ * Finds what the application's tables refuse or hide. The service works anyway: its log and its SMS do not depend on
+ * them.
+ */
 export async function rowProblems(query: Query): Promise<Problem[]> {
   for (const find of OF_THE_ROWS) {
     const problems = await find(query);
@@ -161,7 +164,7 @@ export function findIgnoredSchema({ schema, role }: ServerFacts, url: string): P
   const name = SCHEMA_PARAMETERS.find((parameter) => parameters.has(parameter));
   if (name === undefined) return null;
   const wanted = parameters.get(name) ?? '';
-  // Prisma writes schema=public everywhere, and that is where the service is.
+  // Prisma writes schema=public everywhere, and the service uses that schema.
   if (wanted === schema) return null;
   return {
     check: 'schema',

@@ -4,13 +4,13 @@ import { WritableClient, type WritableClientConfig } from './writable-client.js'
 
 export interface ReliableClientConfig extends WritableClientConfig {
   /**
-   * How long PostgreSQL may send nothing while an answer is awaited, in milliseconds; default: for ever. A statement may have
-   * its own.
+   * How long PostgreSQL may send nothing while an answer is awaited, in milliseconds; default: no limit. A statement
+   * may have its own limit.
    */
   readonly query_timeout?: number;
   /**
-   * Names by the texts of statements that are parsed once for a connection, instead of each time. Not for a connection that
-   * shares its session with others.
+   * Statement names by statement text; each is parsed once per connection instead of each time. Not for a connection
+   * that shares its session with others.
    */
   readonly preparedStatements?: PreparedStatements;
 }
@@ -19,26 +19,25 @@ export type PreparedStatements = ReadonlyMap<unknown, string>;
 
 const NONE: PreparedStatements = new Map();
 
-/** As node-postgres has it for its own `query_timeout`; DatabaseProblemFilter knows it by that. */
+/** The message of node-postgres's own `query_timeout`; DatabaseProblemFilter recognizes it. */
 const ANSWER_TIMEOUT_MESSAGE = 'Query read timeout';
 
 type SendQuery = (...parameters: unknown[]) => unknown;
 
-/** What @types/pg does not have. */
+/** Properties that @types/pg lacks. */
 interface ConfiguredClient {
   readonly connectionParameters: { query_timeout: unknown };
 }
 
-/** A statement with a limit of its own. */
+/** A statement with its own limit. */
 interface PatientStatement {
   readonly query_timeout: number;
 }
 
 /**
- * A connection that is given up when nothing comes for as long as `query_timeout` while an answer is awaited. node-postgres
- * would use it again, perhaps in the middle of a transaction whose ROLLBACK was never sent: what is written there is never
- * committed: https://github.com/brianc/node-postgres/issues/3399. And its timer for each statement keeps what was sent in
- * memory for longer than the statement takes.
+ * A connection that is closed when nothing arrives within `query_timeout` while an answer is awaited. node-postgres
+ * would reuse it, perhaps in the middle of a transaction whose ROLLBACK was never sent: writes there are never
+ * committed (https://github.com/brianc/node-postgres/issues/3399). Also, its timer for each statement keeps the sent data in memory for longer than the statement takes.
  */
 export class ReliableClient extends WritableClient {
   private preparedStatements: PreparedStatements;
@@ -49,17 +48,17 @@ export class ReliableClient extends WritableClient {
     super(config);
     this.preparedStatements = config?.preparedStatements ?? NONE;
     this.answerTimeout = withoutOwnTimer(this);
-    // At each server that is tried.
+    // This happens at each server that is tried.
     this.on('connect', () => {
       this.socket.on('timeout', this.giveUp);
     });
-    // Each statement that was sent has its answer.
+    // Every statement has its answer.
     this.on('drain', () => {
       this.isAnswerAwaited = false;
     });
   }
 
-  /** With several statements at once, each has the limit of the last one. */
+  /** If several statements are under way, each has the limit of the last one. */
   override query: Client['query'] = (...parameters: unknown[]): never => {
     const query = super.query.bind(this) as SendQuery;
     const [text, values] = parameters;
@@ -78,7 +77,7 @@ export class ReliableClient extends WritableClient {
     return result as never;
   };
 
-  /** Another one where it is encrypted, once it is connected. */
+  /** The current socket; an encrypted connection replaces it after connecting. */
   private get socket(): Socket {
     return this.connection.stream as Socket;
   }
@@ -91,7 +90,9 @@ export class ReliableClient extends WritableClient {
     if (this.isAnswerAwaited) this.giveUpWith(new Error(ANSWER_TIMEOUT_MESSAGE));
   };
 
-  /** A connection whose prepared statement cannot be used, as behind a pooler that mixes sessions, goes on without. */
+  /**
+   * Falls back to an unprepared statement if the prepared one cannot be used, e.g. behind a pooler that mixes sessions.
+   */
   private async queryPrepared(query: SendQuery, name: string, text: string, values: unknown[]) {
     const inTransaction = this.getTransactionStatus() !== 'I';
     try {
@@ -106,7 +107,7 @@ export class ReliableClient extends WritableClient {
   }
 }
 
-/** What `query({ name, text, values })` does, without the copy that it makes of that object: 15 µs. */
+/** Like `query({ name, text, values })`, without its copy of that object, which takes 15 µs. */
 function sendPrepared(query: SendQuery, name: string, text: string, values: unknown[]): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const callback = (error: Error | undefined, result: unknown) => {
@@ -117,7 +118,7 @@ function sendPrepared(query: SendQuery, name: string, text: string, values: unkn
   });
 }
 
-/** @returns the limit that it was configured with, in milliseconds, by a URL too; node-postgres is left without. */
+/** Removes node-postgres's own timer. @returns the configured limit in milliseconds, also from a URL. */
 function withoutOwnTimer(client: Client): number {
   const { connectionParameters } = client as unknown as ConfiguredClient;
   const limit = Number(connectionParameters.query_timeout);
@@ -130,7 +131,7 @@ function isPatient(statement: unknown): statement is PatientStatement {
   return 'query_timeout' in statement && Number(statement.query_timeout) > 0;
 }
 
-/** SQLSTATE: the name is not known, or taken (both after another session's), or the result has other columns by now. */
+/** SQLSTATEs: the name is unknown or taken (both after a change of session), or the result has other columns now. */
 const UNUSABLE_STATEMENT = ['26000', '42P05', '0A000'];
 
 function isUnusableStatement(error: unknown): boolean {

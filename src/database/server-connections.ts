@@ -3,13 +3,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 /** How long a session may take to answer a cancel request. */
 const CANCELLED_LIMIT_MILLISECONDS = 3_000;
 
-/** How long a session may take to end, before it is looked for. */
+/** How long a session may take to end before the service checks on it. */
 const ENDED_LIMIT_MILLISECONDS = 5_000;
 
 /** PostgreSQL ends a session that is not authenticated by then (authentication_timeout: 60 s). */
 const BEGINNING_LIMIT_MILLISECONDS = 65_000;
 
-/** Begins as node-postgres's own. */
+/** Starts like node-postgres's own message. */
 const TIMEOUT_MESSAGE =
   'timeout exceeded when trying to connect: sessions that were given up are not over at the server';
 
@@ -19,19 +19,19 @@ interface Server {
 }
 
 /**
- * Counts connections by server until they are over **there**, so that a pool does not replace one that was given up while
- * its session still takes a place on the server.
+ * Counts connections by server until they have ended **at the server**, so that a pool does not replace a closed one
+ * while its session still takes a place on the server.
  */
 export class ServerConnections {
   private readonly servers = new Map<string, Server>();
 
-  /** @param most how many may be open to one server at a time. */
+  /** @param most the maximum number of open connections to one server. */
   constructor(private readonly most: number) {}
 
   /**
    * Waits for a place on the server.
-   * @returns what gives the place back.
-   * @throws Error when there is none within the limit, in milliseconds.
+   * @returns a function that frees the place.
+   * @throws Error when no place is free within the limit, in milliseconds.
    */
   async take(name: string, limit: number): Promise<() => void> {
     const server = this.servers.get(name) ?? { open: 0, waiting: [] };
@@ -64,24 +64,24 @@ export class ServerConnections {
   }
 }
 
-/** The client's side of a connection that is not used any more. */
+/** The client's side of a connection that is no longer used. */
 export interface EndingConnection {
   /** Resolves when the server has closed it. */
   readonly closed: Promise<unknown>;
   /** Resolves when the server is ready for a statement. */
   readonly ready: Promise<unknown>;
-  /** Asks the server to end the session, after what it is at. */
+  /** Asks the server to end the session after the current statement. */
   end(): void;
   destroy(): void;
-  /** Asks the server to cancel what the session is at; undefined where it is at nothing. */
+  /** Asks the server to cancel the current statement; undefined if there is none. */
   readonly cancel?: () => Promise<void>;
-  /** Ends the session from another one. @returns whether it is over; undefined where it has not begun. */
+  /** Ends the session from another one. @returns whether it is over; undefined if it has not begun. */
   readonly terminate?: () => Promise<boolean>;
 }
 
 /**
- * Resolves when the session is over at the server. A client that only hangs up leaves a session that waits, e.g. for a
- * standby to confirm a commit, and that then takes a place on the server for as long as it waits.
+ * Resolves when the session is over at the server. If a client only hangs up, its session may keep waiting, e.g. for a
+ * standby to confirm a commit, and takes a place on the server meanwhile.
  */
 export async function endAtServer(connection: EndingConnection): Promise<void> {
   if (connection.cancel !== undefined) {
@@ -92,7 +92,7 @@ export async function endAtServer(connection: EndingConnection): Promise<void> {
   if (connection.terminate === undefined) {
     await within(BEGINNING_LIMIT_MILLISECONDS, connection.closed);
   } else {
-    // The network may have lost the connection, whose session then is over only when it is ended from elsewhere.
+    // If the network lost the connection, its session ends only when another session terminates it.
     while (!(await within(ENDED_LIMIT_MILLISECONDS, connection.closed))) {
       if (await connection.terminate().catch(() => false)) break;
     }
@@ -100,7 +100,7 @@ export async function endAtServer(connection: EndingConnection): Promise<void> {
   connection.destroy();
 }
 
-/** @returns whether it has happened in time. */
+/** @returns whether the event happened in time. */
 export async function within(milliseconds: number, event: Promise<unknown>): Promise<boolean> {
   const happened = new AbortController();
   const limit = delay(milliseconds, false, { ref: false, signal: happened.signal });

@@ -2,13 +2,13 @@
 export type SessionSettings = Readonly<Record<string, string>>;
 
 /**
- * What the service depends on, and a role, a database or postgresql.conf may have otherwise. Names that a version of
- * PostgreSQL does not know are left out. Not here: settings that only a superuser may change, those that say where
- * things are (`search_path`, `role`, `default_tablespace`), and `timezone`, which times without a zone of the
- * application's tables may mean.
+ * Settings that the service depends on, and that a role, a database or postgresql.conf may change. Names that a version
+ * of PostgreSQL does not know are skipped. Not included: settings that only a superuser may change, settings for
+ * locations (`search_path`, `role`, `default_tablespace`), and `timezone`, which may define the meaning of zoneless
+ * times in the application's tables.
  */
 const DEPENDED_ON: SessionSettings = {
-  // How values are written and read. node-postgres knows the default forms only:
+  // Formats of values. node-postgres knows the default formats only:
   // https://github.com/brianc/node-postgres/issues/2640
   client_encoding: 'UTF8',
   datestyle: 'ISO, MDY',
@@ -24,20 +24,20 @@ const DEPENDED_ON: SessionSettings = {
   default_transaction_isolation: 'read committed',
   default_transaction_deferrable: 'off',
   row_security: 'on',
-  // A constraint's error is expected, and would end the session.
+  // Constraint errors are expected and must not end the session.
   exit_on_error: 'off',
-  // Stops functions from being created.
+  // Extra errors would stop functions from being created.
   'plpgsql.extra_errors': 'none',
 
-  // Limits are the service's own. A pooled connection that PostgreSQL ends by itself fails the next statement.
+  // The service sets its own limits. If PostgreSQL ends a pooled connection on its own, the next statement fails.
   lock_timeout: '0',
   transaction_timeout: '0',
   idle_session_timeout: '0',
 
-  // Compiling takes longer than any statement of a callback.
+  // JIT compilation takes longer than any statement of a callback.
   jit: 'off',
 
-  // How soon the server ends a session whose client or network is gone: after 25 seconds.
+  // After 25 seconds, the server ends a session whose client or network is gone.
   tcp_keepalives_idle: '10',
   tcp_keepalives_interval: '5',
   tcp_keepalives_count: '3',
@@ -47,23 +47,24 @@ const DEPENDED_ON: SessionSettings = {
 /** Which of the results of `sessionSetup` is the session's state. */
 export const STATE_RESULT = 4;
 
-/** What a session is like, once the settings are made. */
+/** The state of a session after the settings are made. */
 export interface SessionState {
   readonly pid: number;
-  /** Null where the session's role may not see it, after `alter role … set role`. */
+  /** Null if the session's role may not see it, after `alter role … set role`. */
   readonly startedAt: string | null;
   readonly inRecovery: boolean;
-  /** Where it is said that transactions are read-only; null where they are not. */
+  /** The source of a read-only setting; null if transactions are not read-only. */
   readonly readOnlyBy: string | null;
 }
 
 /**
- * Makes the settings and looks at the session, in one round trip. It is one transaction with properties of its own, so that no
- * default applies to it, and its limits are off first. A pooler that keeps sessions takes it, unlike parameters of the startup message.
+ * Makes the settings and reads the session's state, in one round trip. It is one transaction with explicit properties,
+ * so no default applies to it, and it turns its limits off first. A pooler that keeps sessions accepts this, unlike
+ * parameters of the startup message.
  *
  * - `synchronous_commit = off` would lose acknowledged callbacks in a crash. Any other value is the operator's choice.
- * - A role may be read-only by default, which is overridden. `default_transaction_read_only` of the database or the server is
- *   how a server is closed before a move to another: such a session is refused.
+ * - A role may be read-only by default, which is overridden. `default_transaction_read_only` of the database or the
+ *   server is how operators close a server before they move to another one: such a session is refused.
  * - PostgreSQL knows a client that is gone during a statement on some systems only.
  */
 export function sessionSetup(limits: SessionSettings): string {

@@ -4,7 +4,7 @@ import type { PGlite } from '@electric-sql/pglite';
 const OPENS_PIPELINE: ReadonlySet<number> = new Set(Buffer.from('PBDECH'));
 
 /**
- * PGlite as its socket server should see it. The server lets connections take turns by protocol message, except in a
+ * Wraps PGlite for its socket server. The server lets connections take turns by protocol message, except in a
  * transaction, so that one connection's Bind could meet another one's Parse: both use the session's unnamed statement.
  * Here a pipeline counts as a transaction from its first message to its Sync.
  * https://github.com/electric-sql/pglite/issues/1046
@@ -17,7 +17,7 @@ export function withWholePipelines(database: PGlite): PGlite {
       await database.execProtocolRawStream(message, options);
       pipelineIsOpen = OPENS_PIPELINE.has(message[0] ?? 0);
     },
-    // The server's way to end what a broken connection left open.
+    // The server calls this to end what a broken connection left open.
     exec: async (query, options) => {
       pipelineIsOpen = false;
       return database.exec(query, options);

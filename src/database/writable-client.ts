@@ -7,11 +7,11 @@ import { endAtServer, type EndingConnection, type ServerConnections, within } fr
 import { type SessionSettings, type SessionState, sessionSetup, STATE_RESULT } from './session-settings.js';
 
 export interface WritableClientConfig extends ClientConfig {
-  /** Limits of the session, with which all settings are made that the service depends on; default: none is made. */
+  /** Limits of the session. If given, all settings that the service depends on are made too; default: none are made. */
   readonly sessionLimits?: SessionSettings;
-  /** Counts the connection until it is over at the server; default: it is not counted. */
+  /** Counts the connection until it has ended at the server; default: it is not counted. */
   readonly serverConnections?: ServerConnections;
-  /** Instead of what the URL says. */
+  /** Overrides the URL. */
   readonly target?: TargetSession;
 }
 
@@ -33,8 +33,8 @@ export class NoServerError extends Error {
   override readonly name = 'NoServerError';
 
   /**
-   * @param code SQLSTATE of a connection that cannot be made (08001), or 53300 where a server that could be used takes no
-   *   more of them.
+   * @param code SQLSTATE of a connection that cannot be made (08001), or 53300 if a usable server takes no more of
+   * them.
    */
   constructor(
     message: string,
@@ -48,15 +48,15 @@ export class NoServerError extends Error {
 const TOO_MANY_CONNECTIONS = '53300';
 const CANNOT_CONNECT = '08001';
 
-/** Where a connection may lead: a host, and one of its addresses. */
+/** A possible target of a connection: a host and one of its addresses. */
 interface Place extends Pick<DatabaseHost, 'host' | 'port'> {
   readonly address: string;
   readonly server: string;
-  /** All addresses that its host has at this time: `localhost` has two of one server. Connections are counted by it. */
+  /** All current addresses of the host: `localhost` has two for one server. Connections are counted by this key. */
   readonly counted: string;
 }
 
-/** What @types/pg does not have. */
+/** Properties that @types/pg lacks. */
 interface Internals {
   host: string;
   port: number;
@@ -86,28 +86,31 @@ const TERMINATION_LIMIT_MILLISECONDS = 4_000;
 const TERMINATION_LOOKS = 10;
 const TERMINATION_PAUSE_MILLISECONDS = 100;
 
-/** How long the end of an idle connection is waited for. */
+/** How long to wait for the end of an idle connection. */
 const CLOSE_LIMIT_MILLISECONDS = 2_000;
 
-/** The pool has the same limit, and would hang up: a server that is slow to begin a session would be left with it. */
+/**
+ * How long before the pool's own limit to stop. The pool would only hang up, and a server that is slow to start a
+ * session would keep it.
+ */
 const BEFORE_POOLS_LIMIT_MILLISECONDS = 200;
 
-/** By the hosts of a DATABASE_URL, the server that could write last. It is tried first. */
+/** The last writable server for the hosts of each DATABASE_URL. It is tried first. */
 const lastWritable = new Map<string, string>();
 
-/** Connections that are in use, by their servers. */
+/** Connections in use by server. */
 const connected = new Map<string, Set<WritableClient>>();
 
-/** Those that are ended from another connection, by their servers: one at a time. */
+/** Running terminations by server, one at a time. */
 const terminating = new Map<string, Promise<unknown>>();
 
 /**
- * A connection to a server that can write, out of all hosts of a DATABASE_URL and all addresses of each, with the settings
- * that the service depends on. node-postgres knows one host, and takes whatever it reaches:
+ * A connection to a writable server, chosen from all hosts of a DATABASE_URL and all their addresses, with the settings
+ * that the service depends on. node-postgres knows one host and accepts any server that it reaches:
  * https://github.com/brianc/node-postgres/issues/1470
  */
 export class WritableClient extends Client {
-  /** It has the password. */
+  /** Private, because it holds the password. */
   readonly #config: WritableClientConfig;
   private readonly hosts: readonly Pick<DatabaseHost, 'host' | 'port'>[];
   private readonly target: TargetSession;
@@ -122,7 +125,7 @@ export class WritableClient extends Client {
     const address = config.connectionString === undefined ? null : parseDatabaseUrl(config.connectionString);
     super({
       ...config,
-      // In a pool's options it cannot be enumerated.
+      // A pool's options hide it from enumeration.
       ...(config.password !== undefined && { password: config.password }),
       ...(address !== null && { connectionString: address.hosts[0].url }),
       connectionTimeoutMillis: 0,
@@ -132,7 +135,7 @@ export class WritableClient extends Client {
     this.target = config.target ?? address?.target ?? 'any';
     const limit = config.connectionTimeoutMillis ?? 0;
     this.limit = limit > 0 ? Math.max(limit - BEFORE_POOLS_LIMIT_MILLISECONDS, limit / 2) : Infinity;
-    // Between the pool, which hands it over, and TypeORM nobody listens, and its error would end the process.
+    // Between the pool's handover and TypeORM there is no listener, and an error would end the process.
     this.on('error', () => undefined);
     this.on('drain', () => {
       // A pool then removes it when it is released.
@@ -157,7 +160,7 @@ export class WritableClient extends Client {
     return undefined;
   }
 
-  /** Hangs up only where nothing is under way: the server would not notice. */
+  /** Hangs up only if nothing is under way: otherwise the server would not notice. */
   override end(): Promise<void>;
   override end(ended: (error: Error) => void): void;
   override end(ended?: unknown): Promise<void> | undefined {
@@ -174,7 +177,7 @@ export class WritableClient extends Client {
     return this.internals._activeQuery !== null;
   }
 
-  /** Gives the connection up in the middle of a statement, which fails with this error. */
+  /** Closes the connection during a statement, which fails with this error. */
   protected giveUpWith(error: Error): void {
     void this.abandon(true, error);
   }
@@ -209,7 +212,7 @@ export class WritableClient extends Client {
     throw this.hosts.length === 1 ? mostTelling(problems.map(({ error }) => error)) : noServer(problems);
   }
 
-  /** All addresses of all hosts, that of the server that could write last before the others. */
+  /** Returns all addresses of all hosts, the last writable server first. */
   private async places(): Promise<Place[]> {
     const found = await Promise.allSettled(this.hosts.map((host) => placesOf(host, this.limit / 2)));
     const places = found.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
@@ -244,7 +247,7 @@ export class WritableClient extends Client {
     }, until - Date.now());
   }
 
-  /** node-postgres's client connects once. This makes it a new one. */
+  /** Resets the client, since node-postgres's client can connect only once. */
   private begin(place: Place): void {
     const connection = this.newWire(place);
     const state: Partial<Internals> = {
@@ -267,7 +270,7 @@ export class WritableClient extends Client {
     this.session = undefined;
     this.isAbandoned = false;
     const { giveBack } = this;
-    // Before the client's own listeners, for which a statement that fails is not under way any more.
+    // Before the client's own listeners, for which a failed statement is no longer under way.
     connection.on('errorMessage', this.notice);
     connection.once('end', () => {
       connected.get(place.server)?.delete(this);
@@ -302,18 +305,19 @@ export class WritableClient extends Client {
 
   private readonly notice = (error: DatabaseError): void => {
     if (!this.internals._connected || this.place === undefined) return;
-    // The others need not find out one after the other.
+    // The other connections to this server are stopped too, so that each does not have to find out on its own.
     if (cannotWrite(error)) {
       for (const client of connected.get(this.place.server) ?? []) client.stopUsing();
     } else if (isServersEnd(error)) this.stopUsing();
   };
 
-  /** After the transaction that is under way; at once where there is none. */
+  /** Stops after the current transaction, or at once if there is none. */
   private stopUsing(): void {
     this.isUnwanted = true;
     if (this.getTransactionStatus() !== 'I') return;
     if (this.isBusy()) {
-      // Not only when the server is ready again: an error is told before that, and a pool has others wait for the connection.
+      // Not only when the server is ready again: the error is reported earlier, and a pool already has others wait for
+      // the connection.
       this.internals._queryable = false;
       return;
     }
@@ -321,9 +325,9 @@ export class WritableClient extends Client {
   }
 
   /**
-   * Leaves the connection, and sees to it that its session ends.
+   * Leaves the connection and ensures that its session ends.
    * @param isAtWork whether the session is in the middle of a statement.
-   * @param error for whoever waits for an answer, or listens to the client.
+   * @param error passed to pending queries and to listeners of the client.
    * @returns when the connection is closed, or would take long to close.
    */
   private async abandon(isAtWork: boolean, error?: Error): Promise<void> {
@@ -336,7 +340,7 @@ export class WritableClient extends Client {
     wire.removeAllListeners();
     wire.on('error', () => undefined);
     const canCancel = this.#config.sessionLimits !== undefined;
-    // Nothing is left at the server that was never reached, and the embedded database has no session to cancel.
+    // A server that was never reached holds nothing, and the embedded database has no session to cancel.
     if (wire.stream.connecting || wire.stream.destroyed || (isAtWork && !canCancel)) {
       wire.stream.destroy();
       giveBack?.();
@@ -365,7 +369,7 @@ export class WritableClient extends Client {
     };
   }
 
-  /** A request has a connection of its own, which takes no place among the server's sessions. */
+  /** Sends a cancel request over a separate connection, which takes no place among the server's sessions. */
   private cancel(place: Place, processId: number, secretKey: number): Promise<void> {
     const { ssl, sslnegotiation } = this.internals.connectionParameters;
     const wire = this.newWire(place);
@@ -388,7 +392,7 @@ export class WritableClient extends Client {
     });
   }
 
-  /** @returns whether the session is over. One is looked at at a time, for which the pool leaves a place. */
+  /** @returns whether the session is over. Only one is terminated at a time, and the pool leaves a place for that. */
   private async terminate(place: Place, session: SessionState): Promise<boolean> {
     const before = terminating.get(place.server);
     const terminated = (async () => {
@@ -407,12 +411,12 @@ export class WritableClient extends Client {
   }
 }
 
-/** A role that may not see when a session began may not end it, but sees that it is there. */
+/** A role that may not see when a session began may not end it, but can see that it exists. */
 const SEEN = `
 select backend_start is not null and $2::text is not null as "mayEnd" from pg_stat_activity
  where pid = $1 and (backend_start::text = $2 or backend_start is null or $2::text is null)`;
 
-/** Also where somebody else has ended it. @returns false where it lives, or nobody can say. */
+/** Also true if somebody else has ended the session. @returns false if it is alive, or if that is unknown. */
 async function isTerminated(client: Client, { pid, startedAt }: SessionState): Promise<boolean> {
   for (let looks = 0; looks < TERMINATION_LOOKS; looks += 1) {
     const { rows } = await client.query<{ mayEnd: boolean }>(SEEN, [pid, startedAt]);
@@ -439,7 +443,7 @@ function nameOf(address: string, port: number): string {
   return isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-/** Resolving a name cannot be stopped, so it is only not waited for. */
+/** Resolves a name within a limit. A lookup cannot be stopped, so its result is ignored after that. */
 function lookUp(host: string, limit: number): Promise<{ address: string }[]> {
   return new Promise((resolve, reject) => {
     const fail = () => {
@@ -454,7 +458,7 @@ function lookUp(host: string, limit: number): Promise<{ address: string }[]> {
   });
 }
 
-/** A socket that connects to the address, for node-postgres that would connect to the host. */
+/** A socket that connects to the address instead of the host, which node-postgres would use. */
 function socketTo({ address, port }: Place): Socket {
   const socket = new Socket();
   const connect = socket.connect.bind(socket);
@@ -463,7 +467,7 @@ function socketTo({ address, port }: Place): Socket {
   return socket;
 }
 
-/** What a server says tells more than that another address has none. */
+/** Picks the most useful error: an answer of a server says more than an unreachable address. */
 function mostTelling(errors: readonly Error[]): Error {
   const said = errors.find((error) => error instanceof DatabaseError || error instanceof ReadOnlyServerError);
   return said ?? errors[0] ?? new Error('timeout expired');
@@ -493,7 +497,7 @@ function cannotWrite({ code }: DatabaseError): boolean {
 }
 
 /**
- * SQLSTATEs after which a connection is not worth keeping, whatever follows. Source: PostgreSQL, appendix A.
+ * SQLSTATEs after which a connection is never worth keeping. Source: PostgreSQL, appendix A.
  * - 08: connection exceptions; poolers use them for a server connection that broke.
  * - 57P01 to 57P05: the server or the session is being shut down, crashed, starts up, lost its database or was idle.
  * - 58: the server's disk or another part of its system failed, and another server may have been promoted.

@@ -1,4 +1,4 @@
-/** What events are counted by, with its length in milliseconds. All begin as in UTC. */
+/** The units that events are counted by, with their lengths in milliseconds. All start as in UTC. */
 export const COUNT_UNITS = { minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const;
 
 export type CountUnit = keyof typeof COUNT_UNITS;
@@ -14,8 +14,8 @@ export interface CountedPeriod {
 }
 
 /**
- * Splits a time into what the counts cover, so that as few of them as possible are added up: whole units of the largest
- * kind, and finer ones at both ends.
+ * Splits a period by the units of the counts, so that as few counts as possible are added up: whole units of the
+ * largest kind, and finer ones at both ends.
  * @param from a whole minute, as is `to`.
  * @param largest no unit is larger than this one.
  */

@@ -3,7 +3,7 @@ import { PeriodicWork } from '../rounds/periodic-work.js';
 import { type EventCountsModuleOptions, MODULE_OPTIONS_TOKEN } from './event-counts.module-definition.js';
 import { EventCountsStore } from './event-counts.store.js';
 
-/** Counts the events that have come since the last round, so that nothing is counted in a callback's way. */
+/** Counts new events in rounds, so that counting never delays a callback. */
 @Injectable()
 export class EventCounting extends PeriodicWork {
   constructor(
@@ -13,12 +13,14 @@ export class EventCounting extends PeriodicWork {
     super({ intervalMilliseconds, failure: 'Events cannot be counted now' });
   }
 
-  /** Replicas may do so at the same time: one of them counts. @throws when the database is away. */
+  /**
+   * Runs one round. Replicas may do so at the same time: one of them counts. @throws when the database is unreachable.
+   */
   async runOnce(): Promise<void> {
     try {
       while (!this.signal.aborted && (await this.store.countNext(this.signal)));
     } catch (error) {
-      // It was cancelled: the next round, of whoever has it, counts again from there.
+      // It was cancelled: the next round, on any replica, counts from the same position.
       if (!this.signal.aborted) throw error;
     }
   }

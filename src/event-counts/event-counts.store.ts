@@ -3,16 +3,19 @@ import { DataSource } from 'typeorm';
 import { type EventCountsModuleOptions, MODULE_OPTIONS_TOKEN } from './event-counts.module-definition.js';
 import { queryPatiently } from './patient-statement.js';
 
-/** Events that are younger are left for later: what adds them has had its time to show in `pg_stat_activity`. */
+/**
+ * Younger events are left for later, so that every transaction that adds one has had time to show in
+ * `pg_stat_activity`.
+ */
 const SETTLING_MILLISECONDS = 10_000;
 
-/** Transactions of others may last for hours and have nothing to do with events. */
+/** A limit, because unrelated transactions may last for hours. */
 const LONGEST_WAIT_MILLISECONDS = 60_000;
 
 /**
- * In one transaction, so that it stays short, even where rows are read from a disk, and however many events a second there
- * are. Those of a single instant are never divided: callbacks are never so many at once, and for whatever else adds them one
- * long transaction is simpler than a watermark amid an instant. 300,000 take some 1.5 s.
+ * The limit for one transaction, which keeps it short even if rows are read from a disk. Events of a single instant are
+ * never divided: callbacks never come in such numbers at once, and for other sources one long transaction is simpler
+ * than a watermark within an instant. 300,000 events take about 1.5 s.
  */
 const EVENTS_IN_TRANSACTION = 10_000;
 
@@ -33,9 +36,9 @@ export class EventCountsStore {
   }
 
   /**
-   * Counts the next events. Where another replica does so at this moment, it is left to that one.
-   * @param signal cancels it; then it rejects, and nothing is counted.
-   * @returns whether there are more for this one.
+   * Counts the next events. If another replica does so now, this one does nothing.
+   * @param signal cancels the count; then the promise rejects and nothing is counted.
+   * @returns whether there are more events for this replica.
    */
   async countNext(signal: AbortSignal): Promise<boolean> {
     const [step] = await this.dataSource.query<Step[]>(NEXT_STEP, [
@@ -55,7 +58,7 @@ export class EventCountsStore {
   }
 }
 
-/** The time whose events are counted next, as text: a Date has no microseconds. */
+/** The period whose events are counted next, as text: a Date has no microseconds. */
 interface Step {
   readonly from: string;
   readonly to: string;
@@ -63,13 +66,14 @@ interface Step {
 }
 
 /**
- * By message_events_created_at_idx. $1: how old the events are at the least, in milliseconds; $2: how many. More than that
- * of one instant would never let it move on.
+ * Finds the next period. Uses message_events_created_at_idx. $1: the minimum age of the events in milliseconds; $2: how
+ * many. An instant with more events than that must not block progress.
  *
- * `created_at` is the start of a transaction, so events become visible in another order: whatever is still under way may
- * add one that is older than those after it. It is waited for, at the most for $3 milliseconds; an event that becomes visible
- * later than that is in the log and in no count. This statement is one of those that are under way, so that there is a start,
- * but where PostgreSQL does not keep them (`track_activities`); then as much time is left as if there were an old one.
+ * `created_at` is the start of a transaction, so events become visible in another order: a running transaction may
+ * still add an event that is older than visible ones. The statement waits for it, at most $3 milliseconds; an event
+ * that becomes visible later is in the log but in no count. This statement itself is a running transaction, so a start
+ * time always exists, unless PostgreSQL does not track them (`track_activities`); then it leaves as much time as for an
+ * old transaction.
  */
 const NEXT_STEP = `
 with settled as (
@@ -87,13 +91,14 @@ select counted_until::text as from, beyond.created_at is not null as more,
   ) as beyond on true`;
 
 /**
- * In one statement, and so in one transaction, by message_events_created_at_idx, and for the ends of SMS by the unique
- * key of their SIDs. Whoever has the watermark locked, and where it was, adds the step to the counts. It may end amid a
- * minute: the next one adds to the same rows. An SMS whose fallback names it later than its end is counted is seen by
- * SentSmsStore. An SMS is never reported as one of WhatsApp, which most events are.
+ * Counts a step in one statement and so in one transaction. It uses message_events_created_at_idx and, for the ends of
+ * SMS, the unique key of their SIDs. The replica that locks the watermark at its expected position adds the step to the
+ * counts. A step may end within a minute: the next one adds to the same rows. SentSmsStore handles an SMS whose
+ * fallback names it only after its end was counted. An SMS is never reported as a WhatsApp message, which most events
+ * are.
  *
- * The step is a parameter ($1, $2), and not a part of this statement, because the planner has to know that it is short: it
- * would compile the statement otherwise, which takes longer than a statement may. $3: whether there are more events.
+ * The step is a parameter ($1, $2) and not a part of this statement, because the planner must know that it is short:
+ * otherwise it would compile the statement, which takes longer than a statement may. $3: whether there are more events.
  */
 const COUNT = `
 with watermark as (

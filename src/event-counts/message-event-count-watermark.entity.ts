@@ -1,6 +1,6 @@
 import { Check, Column, Entity, PrimaryColumn } from 'typeorm';
 
-/** How far `message_events` is counted. There is one row. */
+/** The position up to which `message_events` is counted. The table has one row. */
 @Entity('message_event_count_watermark')
 @Check('message_event_count_watermark_only_row_check', 'only_row')
 export class MessageEventCountWatermark {

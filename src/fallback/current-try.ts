@@ -1,6 +1,9 @@
 import type { EarlierAttempt, SmsFallback } from './sms-fallback.entity.js';
 
-/** A fallback's waits and limits are those of its current try: the first one, or the last one begun on purpose. */
+/**
+ * The waits and limits of a fallback are those of its current try: the first one, or the last one that somebody
+ * requested. are those of its current try: the first one, or the last one begun on purpose.
+ */
 
 /** When the current try began. */
 export function tryStartedAt({ retriedAt, createdAt }: Pick<SmsFallback, 'retriedAt' | 'createdAt'>): Date {
@@ -15,7 +18,10 @@ export function triedInCurrentTry(
   return fallback.earlierAttempts.filter(({ at }) => new Date(at).getTime() >= startedAt);
 }
 
-/** Since when an SMS is looked for whose sending was not answered; it may be a new look at an old attempt. */
+/**
+ * Returns the time from which to look for an SMS whose sending was not answered; it may be a new look at an old
+ * attempt.
+ */
 export function lookingSince(attemptStartedAt: Date, { retriedAt }: Pick<SmsFallback, 'retriedAt'>): Date {
   return retriedAt !== null && retriedAt > attemptStartedAt ? retriedAt : attemptStartedAt;
 }

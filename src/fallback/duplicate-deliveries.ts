@@ -3,7 +3,7 @@ import { DataSource } from 'typeorm';
 import { PeriodicWork } from '../rounds/periodic-work.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
 
-/** Fallbacks that one statement looks at. It bounds the statement's time, however many there are. */
+/** Fallbacks that one statement looks at. This bounds the time of the statement. */
 const LOOKED_AT_ROWS = 1_000;
 
 interface DuplicateDelivery {
@@ -12,7 +12,7 @@ interface DuplicateDelivery {
   duplicateDeliveryAt: Date;
 }
 
-/** Where a look ended, for the next one to go on from. */
+/** The position from which the next look continues. */
 interface Position {
   readonly createdAt: string;
   readonly id: string;
@@ -24,8 +24,8 @@ interface Look {
 }
 
 /**
- * Records on a fallback that WhatsApp delivered the original after all, so that the person has the text twice.
- * It looks at the fallbacks instead of listening to the events: these are few, and callbacks are not slowed down.
+ * Records on a fallback that WhatsApp delivered the original after all, so that the person has the text twice. It reads
+ * the fallbacks instead of listening to the events: fallbacks are few, and callbacks are not slowed down.
  */
 @Injectable()
 export class DuplicateDeliveries extends PeriodicWork {
@@ -40,9 +40,9 @@ export class DuplicateDeliveries extends PeriodicWork {
   }
 
   /**
-   * Looks at every fallback that was begun, or tried again, within two days. Replicas may do so at the same time: one of
-   * them records it.
-   * @throws when the database is away.
+   * Looks at every fallback that was started or retried within two days. Replicas may do so at the same time: one of
+   * them records the delivery.
+   * @throws when the database is unreachable.
    */
   async runOnce(): Promise<void> {
     let position: Position | null = { createdAt: '-infinity', id: '00000000-0000-0000-0000-000000000000' };
@@ -65,7 +65,7 @@ export class DuplicateDeliveries extends PeriodicWork {
   }
 }
 
-/** A fallback in `sending` or `uncertain` may have been sent: its delivery can come before the record of that. */
+/** A fallback in `sending` or `uncertain` may have been sent: its delivery can arrive before that is recorded. */
 const RECORD_DUPLICATE_DELIVERIES = `
 with young as (
   (

@@ -4,7 +4,7 @@ import type { RetryDecision } from './retry-decision.js';
 import type { SmsFallback } from './sms-fallback.entity.js';
 import type { SmsFallbackState } from './sms-fallback-state.js';
 
-/** For a state with a reason first, then for the reason in any state, then for the state. */
+/** Meanings by `state reason`, by reason, and by state, looked up in this order. */
 const MEANINGS: Readonly<Record<string, string>> = {
   'claimed twilio_unavailable': 'Twilio does not take the SMS at this time; it is tried again.',
   'failed twilio_unavailable': 'Twilio did not take the SMS for so long that it would have come too late.',
@@ -47,7 +47,7 @@ const FINAL_REJECTIONS = {
   recipient_rejected: 'Twilio rejected the recipient: this number cannot receive SMS.',
 } as const;
 
-/** What the state of a fallback means, and what to do where something can be done. */
+/** Explains the state of a fallback, and what to do if something can be done. */
 export function fallbackInWords({
   state,
   reason,
@@ -78,7 +78,7 @@ const DECISIONS: Readonly<Record<RetryDecision, string>> = {
   too_late: 'the WhatsApp message is too old: nothing is sent, unless the age is ignored (--ignore-age)',
 };
 
-/** What trying again comes to, as the end of a sentence about the fallback. */
+/** The result of a retry, as the end of a sentence about the fallback. */
 export function retryInWords(decision: RetryDecision): string {
   return DECISIONS[decision];
 }

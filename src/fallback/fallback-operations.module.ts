@@ -4,8 +4,8 @@ import { FallbackRetries } from './fallback-retries.js';
 import { ConfigurableOperationsModule } from './fallback.module-definition.js';
 
 /**
- * Looks at fallbacks and tries them again. It sends nothing by itself, so it needs no account at Twilio. Give it the
- * DomainEventsModule through which the service learns what is due, in `imports`.
+ * Reads and retries fallbacks. It sends nothing itself, so it needs no Twilio account. Pass the DomainEventsModule that
+ * tells the service what is due in `imports`.
  */
 @Module({ providers: [FallbackRecords, FallbackRetries], exports: [FallbackRecords, FallbackRetries] })
 export class FallbackOperationsModule extends ConfigurableOperationsModule {}

@@ -12,10 +12,10 @@ import { type NeverSentSms, SentSmsStore } from './sent-sms.store.js';
 import type { ComposedSms } from './sms-composer.js';
 import type { AcceptedSms } from './sms-sender.js';
 
-/** What else is known of a fallback that ends. */
+/** Further details of a fallback that ends. */
 type EndDetails = Partial<Pick<EndStep, 'originalSentAt' | 'duplicateOf' | 'failedAttempt' | 'problem'>>;
 
-/** What a step of the state machine came to: it is recorded, the lock is given back, and the log tells of it. */
+/** Records the outcome of a step of the state machine, releases the lock, and logs the outcome. */
 @Injectable()
 export class FallbackOutcomes {
   private readonly logger = new Logger('Fallback');
@@ -25,7 +25,7 @@ export class FallbackOutcomes {
     private readonly sentSms: SentSmsStore,
   ) {}
 
-  /** @returns `taken` where the SMS turned out to be another fallback's, `never_sent` where it has failed already. */
+  /** @returns `taken` if the SMS belongs to another fallback, `never_sent` if it has already failed. */
   async sent(
     fallback: LockedFallback,
     { body, truncated }: ComposedSms,
@@ -100,7 +100,7 @@ export class FallbackOutcomes {
   }
 }
 
-/** `retriedBy` is who asked for another try; left out if nobody has. */
+/** `retriedBy` names who requested the retry, if there was one. */
 function described({
   id,
   originalMessageSid,

@@ -1,4 +1,4 @@
-/** Why a fallback ends without an SMS although nothing went wrong in sending. */
+/** Why a fallback ends without an SMS although no sending failed. */
 export type SkipReason =
   | 'original_message_not_found'
   | 'too_late'

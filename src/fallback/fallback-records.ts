@@ -7,7 +7,7 @@ import { IS_OPEN, IS_OVERDUE, type SmsFallbackState } from './sms-fallback-state
 
 const BATCH = 100;
 
-/** Which fallbacks: those for which all that is given holds. */
+/** Selects the fallbacks that match every given condition. */
 export interface FallbackFilter {
   readonly states?: readonly SmsFallbackState[];
   readonly reasons?: readonly string[];
@@ -17,12 +17,12 @@ export interface FallbackFilter {
   readonly until?: Date;
 }
 
-/** What is known of fallbacks, for people to read. */
+/** Reads fallbacks for operators. */
 @Injectable()
 export class FallbackRecords {
   constructor(private readonly dataSource: DataSource) {}
 
-  /** The newest first. */
+  /** Lists fallbacks, newest first. */
   list(filter: FallbackFilter, limit: number): Promise<SmsFallback[]> {
     return this.dataSource.manager.find(SmsFallback, {
       where: where(filter),
@@ -35,7 +35,7 @@ export class FallbackRecords {
     return this.dataSource.manager.countBy(SmsFallback, where(filter));
   }
 
-  /** Those that are open, and due for so long that somebody should look. By sms_fallbacks_open_idx. */
+  /** Counts the open fallbacks that are overdue. Uses sms_fallbacks_open_idx. */
   async countOverdue(): Promise<number> {
     const [row] = await this.dataSource.query<{ overdue: number }[]>(
       `select count(*)::int as overdue from sms_fallbacks where ${IS_OPEN} and ${IS_OVERDUE}`,
@@ -43,7 +43,7 @@ export class FallbackRecords {
     return row?.overdue ?? 0;
   }
 
-  /** The ids of all of them in batches. One that is added or changes meanwhile may be missed, none comes twice. */
+  /** Yields all ids in batches. A fallback that is added or changes meanwhile may be missed; none comes twice. */
   async *ids(filter: FallbackFilter): AsyncGenerator<string[]> {
     let after: string | undefined;
     for (;;) {
@@ -66,7 +66,7 @@ export class FallbackRecords {
     });
   }
 
-  /** The events of its original message and of its SMS, in the order in which they came. */
+  /** Returns the events of the original message and of the SMS, in the order of arrival. */
   findEvents({ id, originalMessageSid, smsMessageSid }: SmsFallback): Promise<MessageEvent[]> {
     return this.dataSource.manager.find(MessageEvent, {
       where: [
@@ -78,7 +78,7 @@ export class FallbackRecords {
     });
   }
 
-  /** Those of the original messages that have a fallback. */
+  /** Returns the SIDs of the original messages that have a fallback. */
   async findClaimed(messageSids: readonly string[]): Promise<Set<string>> {
     const rows = await this.dataSource.query<{ sid: string }[]>(
       'select original_message_sid as sid from sms_fallbacks where original_message_sid = any($1)',

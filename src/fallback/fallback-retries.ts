@@ -14,7 +14,7 @@ export interface RetriedFallback extends Pick<SmsFallback, 'id' | 'originalMessa
 }
 
 export interface RetryOptions {
-  /** Who asks: `key:<name of the API key>`, or `cli:<user>@<host>`. It is kept in the row. */
+  /** Who requests the retry: `key:<name of the API key>`, or `cli:<user>@<host>`. It is kept in the row. */
   readonly by: string;
   /** Sends the SMS however old the original is. */
   readonly ignoreAge?: boolean;
@@ -22,7 +22,7 @@ export interface RetryOptions {
 
 type CandidateRow = RetryCandidate & Omit<RetriedFallback, 'decision'>;
 
-/** Tries fallbacks again on purpose. It only puts them back into the state machine; the service does the rest. */
+/** Retries fallbacks on request. It only puts them back into the state machine; the service does the rest. */
 @Injectable()
 export class FallbackRetries {
   constructor(
@@ -32,8 +32,9 @@ export class FallbackRetries {
   ) {}
 
   /**
-   * In one transaction, so give it a bounded number of ids. Waits and limits of what is tried again begin anew.
-   * @returns what it came to for each fallback that exists, in the order of their ids.
+   * Retries the fallbacks in one transaction, so pass a bounded number of ids. Waits and limits of each retried
+   * fallback start anew.
+   * @returns the decision for each fallback that exists, ordered by id.
    */
   async retry(ids: readonly string[], { by, ignoreAge = false }: RetryOptions): Promise<RetriedFallback[]> {
     return this.dataSource.transaction(async (manager) => {
@@ -49,7 +50,7 @@ export class FallbackRetries {
     });
   }
 
-  /** What `retry` would come to at this moment. Nothing is changed. */
+  /** Returns what `retry` would decide now. Nothing is changed. */
   async preview(
     ids: readonly string[],
     { ignoreAge = false }: Omit<RetryOptions, 'by'> = {},
@@ -79,7 +80,7 @@ export class FallbackRetries {
   }
 }
 
-/** In the order of their ids, so that two retries at once cannot block each other. */
+/** Locks rows in the order of their ids, so that two concurrent retries cannot deadlock. */
 const LOCK_CANDIDATES = `
 select id, original_message_sid as "originalMessageSid", sms_message_sid as "smsMessageSid", state, reason, attempts,
        last_error_code as "lastErrorCode",

@@ -3,7 +3,7 @@ import type { SmsFallback } from './sms-fallback.entity.js';
 import type { MessageEvent } from '../message-events/message-event.entity.js';
 import { masks } from '../messages/masked-number.js';
 
-/** What is shown of a fallback, to operators, in commands and over HTTP. */
+/** The fields of a fallback that operators see in commands and over HTTP. */
 export function fallbackView(fallback: SmsFallback, showNumbers: boolean) {
   const { number, text } = masks(showNumbers);
   return {
@@ -42,7 +42,7 @@ export function fallbackView(fallback: SmsFallback, showNumbers: boolean) {
   };
 }
 
-/** The text of an SMS, which is a person's: for one fallback, not for a list. */
+/** The text of an SMS. It is personal data, so it is shown for one fallback and never in a list. */
 export function smsTextView({ body, truncated }: SmsFallback, showNumbers: boolean) {
   return { text: masks(showNumbers).text(body), truncated };
 }

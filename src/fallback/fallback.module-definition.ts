@@ -5,29 +5,29 @@ export interface FallbackModuleOptions {
   defaultFrom?: string;
   /** SMS of this account are sent through its Messaging Service instead of a number. */
   messagingService?: { readonly accountSid: string; readonly sid: string };
-  /**
-   * Where Twilio reports the statuses of the SMS. Where it is left out, at the URL that reported the policy failure.
-   */
+  /** The URL to which Twilio reports the statuses of the SMS. Default: the URL that reported the policy failure. */
   statusCallbackUrl?: string;
   /**
-   * How old an original may be when its SMS is sent, in milliseconds since the original was sent. Default 14400000, four
-   * hours.
+   * The maximum age of an original when its SMS is sent, in milliseconds since the original was sent. Default 14400000,
+   * four hours.
    */
   maximumAgeMilliseconds?: number;
   /** How long to wait for a late delivery by WhatsApp before the first attempt, in milliseconds. Default 0. */
   holdMilliseconds?: number;
   /**
-   * Within how long the second of two SMS with the same text for the same person is skipped, in milliseconds. Default 0:
-   * both are sent.
+   * The second of two SMS with the same text for the same person is skipped within this time, in milliseconds. Default
+   * 0: both are sent.
    */
   duplicateWindowMilliseconds?: number;
-  /** Which text wins: the application's or Twilio's. Default `messages`. The other one is used where the first is missing. */
+  /**
+   * Which text wins: the application's or Twilio's. Default `messages`. The other one is used if the first is missing.
+   */
   originalText?: 'messages' | 'twilio';
-  /** How long to wait before another attempt where an SMS was never sent, in milliseconds. Default 10000. */
+  /** How long to wait before another attempt if an SMS was never sent, in milliseconds. Default 10000. */
   resendDelayMilliseconds?: number;
   /**
    * How long Twilio tries to deliver the SMS at the most, in seconds, from 1 to 36000. Default 14400, four hours; less
-   * where the original becomes too old before.
+   * if the original becomes too old before.
    */
   validityPeriodSeconds?: number;
   /** How long to wait for the application to store the original message, in milliseconds. Default 300000. */
@@ -38,13 +38,13 @@ export interface FallbackModuleOptions {
    */
   settlingMilliseconds?: number;
   /**
-   * How long Twilio may be out of reach before the fallback has failed, in milliseconds. Default four hours, or
-   * `maximumAgeMilliseconds` where that is longer.
+   * How long Twilio may be unreachable before the fallback fails, in milliseconds. Default four hours, or
+   * `maximumAgeMilliseconds` if that is longer.
    */
   giveUpAfterMilliseconds?: number;
   /**
-   * How often stalled fallbacks and late deliveries of WhatsApp are looked for, in milliseconds. Default 60000. 0: never
-   * of its own accord.
+   * How often stalled fallbacks and late deliveries of WhatsApp are looked for, in milliseconds. Default 60000. 0:
+   * never automatically.
    */
   intervalMilliseconds?: number;
 }
@@ -52,7 +52,7 @@ export interface FallbackModuleOptions {
 export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
   new ConfigurableModuleBuilder<FallbackModuleOptions>().setClassMethodName('forRoot').build();
 
-/** What looking at fallbacks and trying them again needs to know of the FallbackModule's options. */
+/** The options of the FallbackModule that reading and retrying fallbacks needs. */
 export type FallbackOperationsOptions = Pick<FallbackModuleOptions, 'maximumAgeMilliseconds'>;
 
 export const {

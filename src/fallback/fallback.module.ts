@@ -16,7 +16,7 @@ import { StalledFallbacks } from './stalled-fallbacks.js';
 import { TemplateContent } from './template-content.js';
 import { TwilioSmsSender } from './twilio-sms-sender.js';
 
-/** Give it a DomainEventsModule, a TwilioModule, a MessageEventsModule and a MessagesModule in `imports`. */
+/** Pass a DomainEventsModule, a TwilioModule, a MessageEventsModule and a MessagesModule in `imports`. */
 @Module({
   providers: [
     DuplicateDeliveries,

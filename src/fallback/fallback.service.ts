@@ -23,7 +23,7 @@ import { type ComposedSms, type Composition, SmsComposer } from './sms-composer.
 import { SmsFinder } from './sms-finder.js';
 import { type AcceptedSms, SmsSender } from './sms-sender.js';
 
-/** An SMS is sent again at most this often where Twilio neither answers nor lists it. */
+/** The limit of attempts for an SMS that Twilio neither answers nor lists. */
 const MAXIMUM_UNANSWERED_ATTEMPTS = 5;
 
 const SHORTEST_LOOK_MILLISECONDS = 1_000;
@@ -55,12 +55,12 @@ export class FallbackService {
     @Inject(MODULE_OPTIONS_TOKEN) private readonly options: FallbackModuleOptions,
   ) {}
 
-  /** Claims the original message of a policy failure and sends its SMS. Whoever comes second changes nothing. */
+  /** Claims the original message of a policy failure and sends its SMS. A second call changes nothing. */
   async start(event: WhatsappPolicyFailed): Promise<void> {
     await this.attempt(await this.store.claim(event, this.options.holdMilliseconds ?? 0));
   }
 
-  /** Goes on with a fallback from the state it is in. */
+  /** Continues a fallback from its current state. */
   async attempt(id: string): Promise<void> {
     const fallback = await this.store.lock(id);
     if (fallback === null) {
@@ -119,14 +119,14 @@ export class FallbackService {
       return;
     }
     const found = await this.finder.find(fallback, this.composer.smsOf(fallback, sms), sentAt);
-    // It has made no attempt that could be settled, so that it begins anew if that SMS is another fallback's.
+    // It has made no attempt that could be settled, so it starts anew if that SMS belongs to another fallback.
     if (found.outcome === 'accepted') await this.markSent(fallback, sms, found, 'claimed');
     else if (found.outcome === 'unknown') await this.retryUnlessRejected(fallback, found.problem);
-    // What message redaction hides is another SMS: this fallback has sent none.
+    // An SMS that message redaction hides is another SMS: this fallback has sent none.
     else await this.send(fallback, composition);
   }
 
-  /** An attempt may have been made before: then it failed, and the reason against another one is not the whole story. */
+  /** An earlier attempt may have failed. Then the reason against another one is only part of the cause. */
   private async endWithout(
     fallback: LockedFallback,
     reason: SkipReason,
@@ -145,7 +145,7 @@ export class FallbackService {
     else await this.outcomes.skipped(fallback, reason, details);
   }
 
-  /** Whether Twilio could not be used while the original became too old, so that the operator knows why it did. */
+  /** Returns the outage of Twilio during which the original became too old, so that the operator sees the cause. */
   private async outageSince(
     { accountSid, createdAt, lastErrorCode }: LockedFallback,
     originalSentAt: Date | null,
@@ -194,7 +194,7 @@ export class FallbackService {
     }
   }
 
-  /** An SMS of an earlier attempt may be on its way, and is its own duplicate by then. */
+  /** An SMS of an earlier attempt may be on its way, and would count as its own duplicate. */
   private duplicateWindow({ unansweredAttempts }: LockedFallback): number {
     return unansweredAttempts > 0 ? 0 : (this.options.duplicateWindowMilliseconds ?? 0);
   }
@@ -212,7 +212,7 @@ export class FallbackService {
         break;
       }
       case 'delivered_by_whatsapp':
-        // An SMS of an attempt without an answer may have gone: only its callback can tell.
+        // An SMS of an unanswered attempt may have been sent: only its callback can tell.
         if (fallback.unansweredAttempts > 0)
           await this.outcomes.failed(fallback, 'no_answer_from_twilio', DELIVERED_MEANWHILE);
         else await this.outcomes.skipped(fallback, 'delivered_meanwhile', { originalSentAt });
@@ -245,7 +245,7 @@ export class FallbackService {
     }
   }
 
-  /** Nothing of this attempt is on its way, but of those before it that were not answered something may be. */
+  /** This attempt sent nothing, but earlier unanswered attempts may have. */
   private async retryUnlessRejected(fallback: LockedFallback, problem: SendError): Promise<void> {
     const isInDoubt = fallback.unansweredAttempts > 0;
     if (problem.outcome === 'rejected') {
@@ -266,11 +266,11 @@ export class FallbackService {
     await this.outcomes.postponed(fallback, { state, reason: 'twilio_unavailable', problem }, delay);
   }
 
-  /** Finds out whether the SMS was accepted. It is sent again only when that is known not to be so. */
+  /** Finds out whether the SMS was accepted. It is sent again only if it certainly was not. */
   private async settle(fallback: LockedFallback): Promise<void> {
     const { attemptStartedAt, toNumber, body } = fallback;
     if (attemptStartedAt === null || toNumber === null || body === null) {
-      // Erased, and then opened again by a version that did not know. What it was can be found out no more.
+      // An earlier version reopened an erased fallback. Its content can no longer be determined.
       await this.outcomes.failed(fallback, 'no_answer_from_twilio', null);
       return;
     }
@@ -320,7 +320,8 @@ export class FallbackService {
         await this.resend({ smsFallbackId: fallback.id, messageSid: sms.messageSid });
         break;
       case 'taken': {
-        // Another fallback without an answer saw it in Twilio's list first. It left this one its own, or none.
+        // Another fallback without an answer saw it in Twilio's list first. It left this one either its own SMS or
+        // none.
         const reason = 'sms_taken_by_another_fallback';
         const step = { state: stateIfTaken, reason, problem: null } as const;
         await this.outcomes.postponed(fallback, step, SHORTEST_LOOK_MILLISECONDS);
@@ -341,12 +342,12 @@ export class FallbackService {
     return !wasNeverSent(fallback) && fallback.erasedAt === null && !this.isTooOld(fallback, now);
   }
 
-  /** An original whose sending is not known has not been composed yet; its age is found out then. */
+  /** An original with an unknown sending time has not been composed yet; its age is determined then. */
   private isTooOld({ ageLimitIgnored, originalSentAt }: NeverSentSms['fallback'], now: Date): boolean {
     return !ageLimitIgnored && originalSentAt !== null && secondsLeft(originalSentAt, now, this.options) <= 0;
   }
 
-  /** Of the current try, in milliseconds. */
+  /** Returns the age of the current try in milliseconds. */
   private age(fallback: LockedFallback): number {
     return fallback.now().getTime() - tryStartedAt(fallback).getTime();
   }

@@ -10,16 +10,18 @@ import { IS_OPEN } from './sms-fallback-state.js';
 import { type EarlierAttempt, SmsFallback } from './sms-fallback.entity.js';
 import type { ComposedSms } from './sms-composer.js';
 
-/** How long a worker has a fallback to itself. Longer than everything it does with it can take. */
+/** How long a worker holds the lock of a fallback. Longer than any work on it can take. */
 const LOCK_SECONDS = 30;
 
-/** What must be left of the lock when an SMS is handed to Twilio: longer than Twilio's client waits for the answer. */
+/**
+ * The remaining lock time that is required to hand an SMS to Twilio: longer than Twilio's client waits for the answer.
+ */
 const LOCK_SECONDS_TO_SEND = 15;
 
-/** A fallback that a worker has locked, with the proof that it still is its own. */
+/** A fallback that a worker has locked, with the proof that it still holds the lock. */
 export interface LockedFallback extends SmsFallback {
   readonly lock: string;
-  /** The database's time, whose clock all times of a fallback are of. This host's may differ. */
+  /** The time of the database, whose clock sets all times of a fallback. The clock of this host may differ. */
   readonly now: () => Date;
 }
 
@@ -29,12 +31,12 @@ export interface FallbackProblem {
 }
 
 interface Step {
-  /** How many attempts may have been accepted, for want of an answer. */
+  /** How many attempts may have been accepted, because they were not answered. */
   readonly unansweredAttempts: number;
   readonly problem: FallbackProblem | null;
-  /** Set where the attempt is known to have failed, so that it is kept beside the next one. */
+  /** Set if the attempt is known to have failed, so that it is kept beside the next one. */
   readonly failedAttempt?: EarlierAttempt['outcome'];
-  /** When the original was sent, where that is known now. */
+  /** When the original was sent, if that is known now. */
   readonly originalSentAt?: Date | null;
 }
 
@@ -49,7 +51,7 @@ export interface WaitStep extends Step {
   readonly reason: WaitReason;
 }
 
-/** Why an SMS is not handed to Twilio at the last moment. */
+/** Why an SMS is held back at the last moment. */
 export type Obstacle =
   | { readonly kind: 'delivered_by_whatsapp' }
   /** An SMS of this fallback that counted as failed was delivered. */
@@ -62,7 +64,7 @@ export class LockLostError extends Error {
   override readonly name = 'LockLostError';
 }
 
-/** The steps of the state machine up to the end, each of them committed. SentSmsStore has the last one. */
+/** The steps of the state machine except the last one, each committed. SentSmsStore has the last one. */
 @Injectable()
 export class FallbackStore {
   constructor(
@@ -73,7 +75,7 @@ export class FallbackStore {
   /**
    * Claims the original message.
    * @param holdMilliseconds how long its first attempt waits; it is planned in the same transaction.
-   * @returns the id of its one fallback, whoever claimed it first.
+   * @returns the id of its only fallback, which may have been claimed before.
    */
   async claim(event: WhatsappPolicyFailed, holdMilliseconds: number): Promise<string> {
     if (holdMilliseconds === 0) await insertClaim(this.dataSource.manager, event, 0);
@@ -90,7 +92,7 @@ export class FallbackStore {
     return id;
   }
 
-  /** @returns null where the fallback is at an end, is not due, or is another worker's at this time. */
+  /** @returns null if the fallback has ended, is not due, or is locked by another worker. */
   async lock(id: string): Promise<LockedFallback | null> {
     const [locked] = await this.dataSource.query<{ lock: string; now: Date }[]>(
       `with locked as (
@@ -109,8 +111,9 @@ export class FallbackStore {
   }
 
   /**
-   * Plans another look at an open fallback that a worker has, which may have died. One that is not due yet has a job: it
-   * was published with the time. With another one for each look their number would never fall.
+   * Plans another look at an open fallback that a worker has locked, because the worker may have died. A fallback that
+   * is not due yet has a job already: it was published with that time. Another job for each look would let the number
+   * of jobs grow forever.
    */
   async planNextLook(id: string): Promise<void> {
     const [locked] = await this.dataSource.query<{ at: Date }[]>(
@@ -122,8 +125,8 @@ export class FallbackStore {
   }
 
   /**
-   * Commits the intent to send, before the SMS is handed to Twilio, unless the log has a reason not to send it any more.
-   * @param duplicateWindowMilliseconds within how long the same text for the same person is a duplicate; 0: never.
+   * Commits the intent to send, before the SMS is handed to Twilio, unless the log holds a reason not to send it.
+   * @param duplicateWindowMilliseconds the same text for the same person is a duplicate within this time; 0: never.
    * @throws LockLostError
    */
   async beginSending(
@@ -133,7 +136,7 @@ export class FallbackStore {
   ): Promise<Obstacle | null> {
     if (duplicateWindowMilliseconds === 0) return begin(this.dataSource.manager, fallback, sms, 0);
     return this.dataSource.transaction(async (manager) => {
-      // Two duplicates take turns: the statement after this one sees what the other one committed.
+      // Two duplicates take turns: the next statement sees what the other one committed.
       await manager.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [
         `${sms.toNumber}\n${sms.body}`,
       ]);
@@ -147,7 +150,7 @@ export class FallbackStore {
   }
 
   /**
-   * Gives the lock back and plans the next look, in one transaction.
+   * Releases the lock and plans the next look, in one transaction.
    * @throws LockLostError
    */
   async postpone(fallback: LockedFallback, step: WaitStep, until: Date): Promise<void> {
@@ -201,7 +204,7 @@ export class FallbackStore {
   }
 }
 
-/** SQL: the failed attempts of a row of `sms_fallbacks` and the one that it has had last. */
+/** SQL: the failed attempts of a row of `sms_fallbacks` and its last one. */
 export function withAttempt(outcome: string, code: string): string {
   return `earlier_attempts || jsonb_build_array(jsonb_build_object(
     'at', coalesce(attempt_started_at, now()), 'from', from_number, 'messagingServiceSid', messaging_service_sid,
@@ -294,7 +297,7 @@ async function begin(
   return null;
 }
 
-/** Part of the statement that commits the intent, so that nothing comes between the look and the POST. */
+/** Part of the statement that commits the intent, so that nothing happens between the check and the POST. */
 const beginStatement = (duplicate: string) => `
 with log as (
   select exists (
@@ -337,8 +340,8 @@ const BEGIN_WITHOUT_DUPLICATE = beginStatement(`
    order by attempt_started_at limit 1`);
 
 /**
- * A policy failure that Twilio was asked for came to no URL; callbacks before it did. Whoever is claimed after one of those
- * has its URL, so that it stands in one of the last few rows, or in none.
+ * Polled policy failures carry no callback URL; earlier callbacks do. A fallback claimed after one of those has its
+ * URL, so one of the last few rows has it, or none has.
  */
 const LAST_CALLBACK_URL = `
   select status_callback_url

@@ -3,7 +3,7 @@ import type { FallbackModuleOptions } from './fallback.module-definition.js';
 
 type DatedEvent = Pick<LoggedEvent, 'messageStatus' | 'source' | 'createdAt' | 'dateSent'>;
 
-/** Statuses that a message reaches only once it was sent, or once its sending was tried. */
+/** Statuses that a message reaches only after it was sent or its sending was tried. */
 const AFTER_SENDING: ReadonlySet<string> = new Set([
   'sent',
   'failed',
@@ -13,17 +13,17 @@ const AFTER_SENDING: ReadonlySet<string> = new Set([
   'read',
 ]);
 
-/** What says when the original was sent, besides the event log. */
+/** Sources for the sending time of the original, besides the event log. */
 export interface OtherDates {
-  /** Twilio's `date_sent`; null where Twilio does not say. */
+  /** Twilio's `date_sent`; null if Twilio does not say. */
   readonly twilioSentAt: Date | null;
   /** When the application stored the message. */
   readonly storedAt: Date | null;
-  /** When the fallback was claimed, for where nothing else is known any more. */
+  /** When the fallback was claimed; used if nothing else is known. */
   readonly claimedAt: Date;
 }
 
-/** When the original was sent, by the log alone; null where the log does not say. */
+/** When the original was sent, by the log alone; null if the log does not say. */
 export function sentAtByLog(events: readonly DatedEvent[]): Date | null {
   const callback = events.find(
     ({ messageStatus, source }) => messageStatus === 'sent' && source === 'callback',
@@ -35,7 +35,7 @@ export function sentAtByLog(events: readonly DatedEvent[]): Date | null {
 
 /**
  * When the original was sent: its first `sent` event, else Twilio's date, else when the application stored it. It is
- * never later than the first event that follows a sending, whatever a clock says.
+ * never later than the first event after a sending, even if clocks differ.
  */
 export function originalSentAt(events: readonly DatedEvent[], dates: OtherDates): Date {
   const { twilioSentAt, storedAt, claimedAt } = dates;
@@ -44,9 +44,9 @@ export function originalSentAt(events: readonly DatedEvent[], dates: OtherDates)
   return earliest([known, ...after]);
 }
 
-/** A row may be stored long before its message is sent: what the log has of the time before the sending is closer. */
+/** A row may be stored long before its message is sent. A later event before the sending is closer. */
 function startedAt(events: readonly DatedEvent[], storedAt: Date | null): Date | null {
-  // When a scheduled message was sent is not known, so it was sent when the log next names it.
+  // The sending time of a scheduled message is unknown, so the next event counts as the sending.
   if (events.some(({ messageStatus }) => messageStatus === 'scheduled')) return null;
   const before = events.filter(({ messageStatus }) => !AFTER_SENDING.has(messageStatus));
   const times = [storedAt, ...before.map(({ createdAt }) => createdAt)].filter((time) => time !== null);
@@ -79,8 +79,8 @@ const VALIDITY_PERIOD_SECONDS = 4 * 60 * 60;
 const LATE_FAILURE_MILLISECONDS = 60_000;
 
 /**
- * Whether a failure is known so late that an earlier database may have known it before: a standby that was promoted
- * without its primary's last transactions has forgotten the SMS that those recorded.
+ * Whether a failure became known so late that an earlier database may have known it before: a standby that was promoted
+ * without the last transactions of its primary has lost the SMS that those recorded.
  */
 export function isLateFailure(sentAt: Date, now: Date): boolean {
   return now.getTime() - sentAt.getTime() >= LATE_FAILURE_MILLISECONDS;
@@ -97,7 +97,7 @@ export function secondsLeft(
   return Math.floor((sentAt.getTime() + maximumAgeMilliseconds - now.getTime()) / 1_000);
 }
 
-/** @param left seconds until the SMS is too late; null where no limit counts. */
+/** @param left seconds until the SMS is too late; null if no limit applies. */
 export function validityPeriodSeconds(
   left: number | null,
   options: Pick<FallbackModuleOptions, 'validityPeriodSeconds'>,

@@ -2,16 +2,16 @@ import { finalRejection } from '../twilio/send-error.js';
 import type { SmsFallback } from './sms-fallback.entity.js';
 
 /**
- * What trying a fallback again comes to:
+ * The result of retrying a fallback:
  * - `claimed_again`: it is claimed anew, and its SMS composed and sent;
  * - `settled_first`: an SMS of it may have been accepted; that is found out before one is sent;
- * - `due_now`: it was not at an end; its next step is taken now;
- * - `in_progress`: a worker has it at this moment; nothing is changed;
+ * - `due_now`: it had not ended; its next step is taken now;
+ * - `in_progress`: a worker has it locked now; nothing is changed;
  * - `sent_before`: its SMS was sent; nothing is changed;
  * - `opted_out`: the person has opted out of SMS, which is final; nothing is changed;
  * - `recipient_rejected`: the number can receive no SMS; nothing is changed;
  * - `erased`: its number and its text are erased; nothing is changed;
- * - `delivered_by_whatsapp`: the person has got the WhatsApp message after all; nothing is changed;
+ * - `delivered_by_whatsapp`: WhatsApp delivered the original after all; nothing is changed;
  * - `too_late`: the original is too old for an SMS, and the age limit was not overridden; nothing is changed.
  */
 export type RetryDecision =
@@ -27,26 +27,26 @@ export type RetryDecision =
   | 'too_late';
 
 export interface RetryCandidate extends Pick<SmsFallback, 'state' | 'reason' | 'attempts' | 'lastErrorCode'> {
-  /** A worker has it at this moment. */
+  /** A worker has it locked now. */
   readonly isLocked: boolean;
   /** A callback of an SMS that is not known to have failed has named it. */
   readonly isReported: boolean;
-  /** Its number and its text are blanked. Without them nobody can find out whether an SMS of it went. */
+  /** Its number and its text are blanked. Without them it cannot be determined whether its SMS was sent. */
   readonly isErased: boolean;
   /** WhatsApp has reported the original as delivered or read. */
   readonly isDelivered: boolean;
-  /** The original is older than it may be, and nobody has overridden that. */
+  /** The original is too old, and the age limit is not overridden. */
   readonly isTooLate: boolean;
 }
 
-/** The failures that leave no doubt: Twilio has not taken the last attempt. */
+/** The failures that are certain: Twilio did not accept the last attempt. */
 const CERTAIN_FAILURES: ReadonlySet<string | null> = new Set([
   'rejected_by_twilio',
   'twilio_unavailable',
   'never_sent',
 ]);
 
-/** Decides what trying again may do without ever sending a second SMS. */
+/** Decides what a retry may do without ever sending a second SMS. */
 export function decideRetry(candidate: RetryCandidate): RetryDecision {
   switch (candidate.state) {
     case 'sent':
@@ -68,7 +68,7 @@ function decideUnsent(candidate: RetryCandidate): RetryDecision {
   return candidate.isTooLate ? 'too_late' : 'claimed_again';
 }
 
-/** Whether trying it again can lead to an SMS, now or with `ignoreAge`. Only `decideRetry` knows what WhatsApp reported. */
+/** Whether a retry can lead to an SMS, now or with `ignoreAge`. Only `decideRetry` knows what WhatsApp reported. */
 export function isRetryable({
   state,
   lastErrorCode,

@@ -13,21 +13,21 @@ import { SmsMessages } from './sms-messages.js';
 import type { AcceptedSms } from './sms-sender.js';
 
 interface EndedFallback {
-  /** Why the SMS failed, where that is in the log already. */
+  /** Why the SMS failed, if the log has that already. */
   readonly smsErrorCode: string | null;
   readonly isDelivered: boolean;
-  /** From the callback until now; null where it is gone, or where an operator had it tried again. */
+  /** From the callback until now; null if the callback is gone, or if an operator requested a retry. */
   readonly seconds: number | null;
 }
 
-/** An SMS that was never sent, and the fallback that has it for its own. */
+/** An SMS that was never sent, and the fallback that owns it. */
 export interface NeverSentSms {
   readonly fallback: SmsFallback;
   readonly code: string;
   readonly now: Date;
 }
 
-/** The last step of the state machine: an SMS that Twilio has accepted is recorded, or turns out never to be sent. */
+/** The last step of the state machine: records an SMS that Twilio has accepted, or learns that it was never sent. */
 @Injectable()
 export class SentSmsStore {
   constructor(
@@ -39,11 +39,11 @@ export class SentSmsStore {
 
   /**
    * Records the accepted SMS in one transaction: the end of the fallback, the row in `messages`, and the link of the
-   * triggering event. It does not ask for the lock: an SMS that Twilio has accepted is a fact, even where the worker
-   * was slow.
-   * @returns `never_sent` where the log says already that it was never sent, `taken` where the SMS is another fallback's,
-   * which had the same text for the same person, and `second_sms` where this one has another SMS already: its worker was
-   * suspended for longer than it had the fallback to itself. An SMS that is known to have failed changes nothing.
+   * triggering event. It does not require the lock: an SMS that Twilio has accepted is a fact, even if the worker was
+   * slow.
+   * @returns `never_sent` if the log already says that it was never sent, `taken` if the SMS belongs to another
+   * fallback with the same text for the same person, and `second_sms` if this one already has another SMS: its worker
+   * was suspended for longer than the lock lasts. An SMS that is known to have failed changes nothing.
    */
   async record(
     fallback: SmsFallback,
@@ -56,7 +56,7 @@ export class SentSmsStore {
         const { seconds: secondsFromCallback } = ended;
         measured('sms_fallback.ended', { state: 'sent', reason: null, secondsFromCallback });
       }
-      // After the commit: a callback of the SMS that is being stored now links it, or is seen here.
+      // After the commit: a callback of the SMS that is being stored now either links it or is seen here.
       await this.messageEvents.linkMessage(sms.messageSid);
       if (ended !== null) {
         const isNeverSent = !ended.isDelivered && NEVER_SENT_CODES.includes(ended.smsErrorCode ?? '');
@@ -70,9 +70,10 @@ export class SentSmsStore {
   }
 
   /**
-   * Opens a sent fallback again, or ends it, because its SMS was never sent: at most one SMS is not known to have failed.
+   * Opens a sent fallback again, or ends it, because its SMS was never sent: at most one SMS is not known to have
+   * failed.
    * @param decide whether there is another attempt, and when.
-   * @returns undefined where the SMS is not the fallback's any more, was delivered, or did not fail like that.
+   * @returns undefined if the SMS no longer belongs to the fallback, was delivered, or did not fail that way.
    */
   async reopenNeverSent(
     id: string,
@@ -102,7 +103,7 @@ export class SentSmsStore {
     });
   }
 
-  /** @returns false where it is no second one. */
+  /** @returns false if it is not a second one. */
   private async tellOfSecond(id: string, smsMessageSid: string): Promise<boolean> {
     const rows = await this.dataSource.query<unknown[]>(
       `with told as (
@@ -116,7 +117,7 @@ export class SentSmsStore {
     return rows.length > 0;
   }
 
-  /** @returns null where it was sent before. */
+  /** @returns null if it was sent before. */
   private async end(
     fallback: SmsFallback,
     { messageSid, status }: AcceptedSms,
@@ -136,8 +137,8 @@ export class SentSmsStore {
 }
 
 /**
- * A statement of its own, so that the next one sees what is committed by then: either the report that an SMS was never
- * sent, or the SMS that it is about. Otherwise each could miss the other.
+ * A separate statement, so that the next one sees what is committed by then: either the report that an SMS was never
+ * sent, or the SMS of that report. Otherwise each could miss the other.
  */
 async function lock(manager: EntityManager, id: string): Promise<void> {
   await manager.query('select from sms_fallbacks where id = $1 for update', [id]);

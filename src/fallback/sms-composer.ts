@@ -16,7 +16,7 @@ import type { SmsFallback } from './sms-fallback.entity.js';
 import type { Sms } from './sms-sender.js';
 import { SmsTexts } from './sms-texts.js';
 
-/** What the SMS of a fallback is, before it is handed to the sender. */
+/** The SMS of a fallback before it is handed to the sender. */
 export type ComposedSms = Pick<
   SmsFallback,
   | 'fromNumber'
@@ -37,11 +37,11 @@ export type Composition =
   | { readonly kind: 'skipped'; readonly reason: SkipReason; readonly originalSentAt: Date | null }
   | { readonly kind: 'unavailable'; readonly problem: SendError };
 
-/** What is known about an original, from the application, the log, and Twilio. */
+/** Facts about an original from the application, the log, and Twilio. */
 interface Known {
   readonly original: OriginalMessage;
   readonly events: readonly LoggedEvent[];
-  /** Twilio's answer; null where Twilio was not asked, or does not know the message. */
+  /** Twilio's answer; null if Twilio was not asked or does not know the message. */
   readonly answer: MessageInstance | null;
 }
 
@@ -57,7 +57,7 @@ export class SmsComposer {
     @Inject(MODULE_OPTIONS_TOKEN) private readonly options: FallbackModuleOptions,
   ) {}
 
-  /** `unavailable` where Twilio has to be asked about the original, and does not answer. */
+  /** Returns `unavailable` if Twilio has to be asked about the original and does not answer. */
   async compose(fallback: LockedFallback): Promise<Composition> {
     const original = await this.originalMessages.findByTwilioSid(fallback.originalMessageSid);
     if (original === null) return { kind: 'original_message_missing' };
@@ -72,7 +72,7 @@ export class SmsComposer {
     return this.composeFrom(fallback, { original, events, answer }, number);
   }
 
-  /** What is handed to Twilio. */
+  /** Builds the SMS for Twilio. */
   smsOf(fallback: LockedFallback, composed: ComposedSms): Sms {
     const { id, accountSid, statusCallbackUrl, ageLimitIgnored } = fallback;
     const { originalSentAt: sentAt } = composed;
@@ -87,13 +87,13 @@ export class SmsComposer {
         ageLimitIgnored || sentAt === null ? null : secondsLeft(sentAt, fallback.now(), this.options),
         this.options,
       ),
-      // Twilio by itself tries a callback once; the fragment asks for five retries after any failure.
+      // By default Twilio tries a callback once; the fragment requests five retries after any failure.
       statusCallbackUrl:
         callbackUrl === null ? null : `${callbackUrl}?${SMS_FALLBACK_ID_PARAMETER}=${id}#rc=5&rp=all`,
     };
   }
 
-  /** What can be decided without Twilio comes first. */
+  /** Decisions that do not need Twilio come first. */
   private skipByLog(
     fallback: LockedFallback,
     { company, conversationId }: OriginalMessage,
@@ -178,7 +178,7 @@ function firstSmsNumber(numbers: readonly (string | null)[]): string | null {
   return null;
 }
 
-/** Whether anything names the recipient, be it no number. */
+/** Whether anything names the recipient, even without a number. */
 function hasAddress(
   { toNumber, userId, parentUserId }: SmsFallback,
   events: readonly LoggedEvent[],
@@ -188,7 +188,7 @@ function hasAddress(
   return named.some((address) => (address ?? '') !== '');
 }
 
-/** The library's types leave out that a date may be missing. */
+/** Twilio's library types the date as always present, but it may be missing. */
 function dateOrNull(date: Date | null | undefined): Date | null {
   return date instanceof Date && !Number.isNaN(date.getTime()) ? date : null;
 }

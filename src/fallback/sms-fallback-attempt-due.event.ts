@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { DomainEvent } from '../domain-events/domain-events.js';
 
-/** The time has come to go on with a fallback that had to wait. Published for that time. */
+/** A waiting fallback is due. The event is published for that time. */
 export interface SmsFallbackAttemptDue extends DomainEvent {
   /** `sms_fallbacks.id`. */
   readonly smsFallbackId: string;

@@ -1,7 +1,7 @@
 /**
  * - `claimed`: there is work to do, at `nextAttemptAt`;
  * - `sending`: the intent to send is committed, so the SMS may be on its way;
- * - `uncertain`: Twilio's answer was lost, and whether the SMS was accepted is being found out.
+ * - `uncertain`: Twilio's answer was lost, and the service is finding out whether the SMS was accepted.
  */
 const OPEN_STATES = ['claimed', 'sending', 'uncertain'] as const;
 
@@ -18,16 +18,16 @@ export function isOpen(state: SmsFallbackState): boolean {
 /** SQL: whether a row of `sms_fallbacks` is in one of its known states. */
 export const IS_KNOWN_STATE = isOneOf(SMS_FALLBACK_STATES);
 
-/** SQL: whether it is not at an end. It is the condition of sms_fallbacks_open_idx, which has few rows. */
+/** SQL: whether it is open. This is the condition of sms_fallbacks_open_idx, which has few rows. */
 export const IS_OPEN = isOneOf(OPEN_STATES);
 
 /**
- * SQL: whether an open row has been due for so long that somebody should look at it. Its age counts, and not its next
- * attempt, which each retry moves. Waits on purpose (`due_since`) do not count; a wait that Twilio asks for does.
+ * SQL: whether an open row is overdue, so that somebody should look at it. Its age counts, not its next attempt, which
+ * each retry moves. Deliberate waits (`due_since`) do not count; a wait that Twilio asks for does.
  */
 export const IS_OVERDUE = `greatest(created_at, retried_at, due_since) < now() - interval '15 minutes'`;
 
-/** SQL: whether it is at an end. */
+/** SQL: whether it has ended. */
 export const IS_ENDED = isOneOf(END_STATES);
 
 function isOneOf(states: readonly SmsFallbackState[]): string {

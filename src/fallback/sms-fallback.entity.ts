@@ -28,7 +28,7 @@ export interface EarlierAttempt {
   readonly smsMessageSid: string | null;
 }
 
-/** What became of the SMS for one WhatsApp message. Rows are written by FallbackStore and SentSmsStore. */
+/** The SMS fallback of one WhatsApp message. FallbackStore and SentSmsStore write the rows. */
 @Entity('sms_fallbacks')
 @Unique('sms_fallbacks_original_message_sid_key', ['originalMessageSid'])
 @Unique('sms_fallbacks_sms_message_sid_key', ['smsMessageSid'])
@@ -129,7 +129,7 @@ export class SmsFallback {
   @Column('text', { nullable: true })
   body!: string | null;
 
-  /** True where the original's text was cut to fit into an SMS. */
+  /** True if the original's text was cut to fit into an SMS. */
   @Column('boolean', { default: false })
   truncated!: boolean;
 
@@ -176,14 +176,17 @@ export class SmsFallback {
   })
   duplicateOf!: string | null;
 
-  /** Where the SMS's own status callbacks go, without the query that names this fallback. */
+  /** The URL for the SMS's own status callbacks, without the query that names this fallback. */
   @Column('text', { name: 'status_callback_url', nullable: true })
   statusCallbackUrl!: string | null;
 
   @Column('text', { name: 'sms_message_sid', nullable: true })
   smsMessageSid!: string | null;
 
-  /** Twilio's error code, or the network's; of what became too late in an outage, the outage's reason. */
+  /**
+   * The error code of Twilio or of the network; for a fallback that became too late in an outage, the reason of the
+   * outage.
+   */
   @Column('text', { name: 'last_error_code', nullable: true })
   lastErrorCode!: string | null;
 

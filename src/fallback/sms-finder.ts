@@ -6,7 +6,7 @@ import type { SmsFallback } from './sms-fallback.entity.js';
 import { type AcceptedSearch, type AcceptedSms, asSearch, type Sms, SmsSender } from './sms-sender.js';
 
 /**
- * - `none`: the SMS is not known at this time, neither to Twilio nor from a callback.
+ * - `none`: neither Twilio nor a callback knows the SMS now.
  * - `hidden`: it may be one of those whose recipient or text Twilio hides, so it must not be sent again.
  * - `unknown`: Twilio could not be asked.
  */
@@ -23,7 +23,7 @@ export class SmsFinder {
     private readonly sender: SmsSender,
   ) {}
 
-  /** A callback of the SMS tells its SID; else Twilio's list does, where it holds an SMS that nobody else has. */
+  /** Finds the SID in a callback of the SMS, else in Twilio's list, if that holds an unclaimed SMS. */
   async find(fallback: SmsFallback, sms: Sms, since: Date): Promise<Finding> {
     const reportedSid = await this.findReportedSid(fallback.id);
     if (reportedSid !== null) return { outcome: 'accepted', messageSid: reportedSid, status: 'accepted' };
@@ -45,7 +45,9 @@ export class SmsFinder {
     }
   }
 
-  /** The SID of the SMS as told by a callback of it, which names its fallback, unless another one has taken it. */
+  /**
+   * Returns the SID from a callback of the SMS, which names its fallback, unless another fallback has taken that SMS.
+   */
   private async findReportedSid(id: string): Promise<string | null> {
     const [row] = await this.dataSource.query<{ sid: string }[]>(
       `select message_sid as sid from message_events join sms_fallbacks on sms_fallbacks.id = sms_fallback_id
@@ -60,9 +62,9 @@ export class SmsFinder {
   }
 
   /**
-   * The SIDs that belong to another fallback in this database, to an SMS of this person that is known to have failed, or to
-   * a message that the application sent before. A row of `messages` that is younger tells nothing: the application may copy every message
-   * of its account there.
+   * The SIDs that belong to another fallback in this database, to an SMS of this person that is known to have failed,
+   * or to a message that the application sent before. A younger row of `messages` proves nothing: the application may
+   * copy every message of its account there.
    */
   private async findSidsOfOthers(id: string, since: Date, sids: readonly string[]): Promise<Set<string>> {
     const rows = await this.dataSource.query<{ sid: string }[]>(

@@ -7,7 +7,7 @@ import { INSERT_SMS_MESSAGE, type Refusal, refusalOf, ToldReasons } from '../mes
 import { OriginalMessages } from '../messages/original-messages.js';
 import { SmsFallback } from './sms-fallback.entity.js';
 
-/** The conversation that the SMS belongs to; null where that could not be found out. */
+/** The conversation that the SMS belongs to; null if that could not be determined. */
 export type FoundConversation = { readonly id: string | null } | null;
 
 const ADD_LATER_MILLISECONDS = 3_000;
@@ -16,21 +16,21 @@ const BATCH = 100;
 
 const NOT_ADDED = 'The SMS could not be added to messages';
 
-/** After the last refusal. A round costs a look through the fallbacks of three days. */
+/** How long to look after the last refusal. A round reads the fallbacks of three days. */
 const LOOK_FOR_MILLISECONDS = 10 * 60_000;
 
-/** Refusals in one round after which the next round goes on. */
+/** After this many refusals in one round, the next round continues. */
 const MOST_REFUSALS = 3;
 
 /**
- * The rows of `messages` of the SMS that were sent. The table is the application's: it may refuse a row, or have it
- * locked. Then the SMS was sent all the same, that is recorded, and the row is added later.
+ * Adds the rows of `messages` for sent SMS. The table belongs to the application: it may refuse a row or lock it. The
+ * SMS counts as sent even then, and the row is added later.
  */
 @Injectable()
 export class SmsMessages {
   private readonly logger = new Logger(SmsMessages.name);
   private readonly told = new ToldReasons();
-  /** From the start, because what was refused before is not known here. In milliseconds. */
+  /** Looks from the start, because earlier refusals are not known here. In milliseconds since 1970. */
   private lookUntil = Date.now() + LOOK_FOR_MILLISECONDS;
 
   constructor(
@@ -40,7 +40,7 @@ export class SmsMessages {
     private readonly messageEvents: MessageEventsService,
   ) {}
 
-  /** Never rejects: Twilio has accepted the SMS, and nothing may keep that from being recorded. */
+  /** Never rejects: Twilio has accepted the SMS, and nothing may prevent recording that. */
   async findConversation({ originalMessageSid }: SmsFallback): Promise<FoundConversation> {
     try {
       const original = await this.originalMessages.findByTwilioSid(originalMessageSid);
@@ -54,7 +54,7 @@ export class SmsMessages {
     }
   }
 
-  /** Adds the row and its links in the transaction that records the SMS, or sees to it that this is done later. */
+  /** Adds the row and its links in the transaction that records the SMS, or schedules that for later. */
   async add(
     manager: EntityManager,
     fallback: SentFallback,
@@ -83,15 +83,15 @@ export class SmsMessages {
     }
   }
 
-  /** @throws where the row is locked, so that the job comes again. What the table refuses is tried in rounds. */
+  /** @throws if the row is locked, so that the job is retried. Refused rows are tried in rounds. */
   async addMissing(smsFallbackId: string): Promise<void> {
     const refusal = await this.tryToAdd(smsFallbackId);
     if (refusal !== null) this.tellOfRefusal(smsFallbackId, refusal);
   }
 
   /**
-   * One round with rows that the table has refused: its owner may have changed it. A few at random, so that none that is
-   * always refused keeps the others waiting.
+   * Tries some rows again that the table has refused: its owner may have changed it. It picks a few at random, so that
+   * a row that is always refused does not block the others.
    */
   async addRefused(): Promise<void> {
     if (Date.now() > this.lookUntil) return;
@@ -105,7 +105,7 @@ export class SmsMessages {
     }
   }
 
-  /** @returns why the table refuses the row; null where it is there. */
+  /** @returns why the table refuses the row; null if the row is there. */
   private async tryToAdd(smsFallbackId: string): Promise<Refusal | null> {
     const fallback = await this.dataSource.manager.findOneBy(SmsFallback, { id: smsFallbackId });
     if (fallback === null || fallback.messageId !== null || !isSent(fallback)) return null;
@@ -125,7 +125,7 @@ export class SmsMessages {
     return null;
   }
 
-  /** Once for each reason, however many SMS there are. */
+  /** Logs each reason once, for any number of SMS. */
   private tellOfRefusal(smsFallbackId: string, { found, remedy }: Refusal): void {
     this.lookUntil = Date.now() + LOOK_FOR_MILLISECONDS;
     const level = this.told.add(found) ? 'warn' : 'debug';
@@ -173,7 +173,7 @@ async function note(manager: EntityManager, smsFallbackId: string, reason: strin
   ]);
 }
 
-/** For three days, as long as a job would be tried. */
+/** Covers three days, as long as a job would be retried. */
 const REFUSED = `
 select id from sms_fallbacks
  where created_at > now() - interval '3 days' and state = 'sent' and message_id is null and erased_at is null

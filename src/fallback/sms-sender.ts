@@ -9,11 +9,11 @@ export interface Sms {
   /** E.164. */
   readonly from: string | null;
   readonly messagingServiceSid: string | null;
-  /** 1600 characters at the most. */
+  /** At most 1600 characters. */
   readonly body: string;
-  /** How long it may wait to be delivered, from 1 to 36000 seconds: later it would be too late. */
+  /** How long delivery may take, from 1 to 36000 seconds; after that the SMS would be too late. */
   readonly validityPeriodSeconds: number;
-  /** Where the statuses of the SMS are reported, with the query and the fragment that belong to it. */
+  /** The URL for the statuses of the SMS, with its query and fragment. */
   readonly statusCallbackUrl: string | null;
 }
 
@@ -27,7 +27,7 @@ export interface AcceptedSms {
 
 export type SendResult = AcceptedSms | SendError;
 
-/** What a provider's list says about an SMS whose sending was not answered. Each list has the oldest first. */
+/** What a provider's list says about an SMS whose sending was not answered. Each list is sorted, oldest first. */
 export interface AcceptedSearch {
   /** Every SMS like it. */
   readonly accepted: readonly AcceptedSms[];
@@ -38,25 +38,25 @@ export interface AcceptedSearch {
 }
 
 /**
- * Port: what sends an SMS. Replace it to send by another way than Twilio's Messages API.
- * Its conformance suite is test/fallback/sms-sender.suite.ts.
+ * Port for sending an SMS. Replace it to send by another way than Twilio's Messages API. Its conformance suite is
+ * test/fallback/sms-sender.suite.ts.
  */
 export abstract class SmsSender {
   /**
-   * Sends the SMS once, without any retry of its own, and resolves within 15 seconds whatever happens.
-   * A result is `rejected` or `not_processed` only where it is certain that no SMS goes out.
+   * Sends the SMS once, without a retry, and always resolves within 15 seconds. A result is `rejected` or
+   * `not_processed` only if it is certain that no SMS goes out.
    */
   abstract send(sms: Sms): Promise<SendResult>;
 
   /**
-   * Looks for SMS like this one that were accepted since then, for when the answer to `send` was lost. Only a complete
+   * Looks for SMS like this one that were accepted since then. Used when the answer to `send` was lost. Only a complete
    * search that finds nothing, not even a possible match, shows that this SMS was not accepted.
-   * @throws when that cannot be found out now.
+   * @throws when the search is not possible now.
    */
   abstract findAccepted(sms: Sms, since: Date): Promise<AcceptedSearch | readonly AcceptedSms[]>;
 }
 
-/** A list alone is a complete search of a provider that hides nothing. */
+/** Treats a bare list as the complete search of a provider that hides nothing. */
 export function asSearch(found: AcceptedSearch | readonly AcceptedSms[]): AcceptedSearch {
   return 'accepted' in found ? found : { accepted: found, possible: [], complete: true };
 }

@@ -6,16 +6,16 @@ import { triedInCurrentTry } from './current-try.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
 import type { EarlierAttempt, SmsFallback } from './sms-fallback.entity.js';
 
-/** What an SMS is sent from: a number in E.164, or a Messaging Service. */
+/** The sender of an SMS: a number in E.164, or a Messaging Service. */
 export type Sender = Pick<SmsFallback, 'fromNumber' | 'messagingServiceSid'>;
 
-/** Decides what an SMS is sent from. */
+/** Chooses the sender of an SMS. */
 @Injectable()
 export class SmsSenders {
   constructor(@Inject(MODULE_OPTIONS_TOKEN) private readonly options: FallbackModuleOptions) {}
 
   /**
-   * The senders that are left to try, best first: the Messaging Service of the account; else the company's number, then
+   * Returns the senders left to try, best first: the Messaging Service of the account; else the company's number, then
    * the default one. A sender that could not send in the current try is left out.
    */
   find(

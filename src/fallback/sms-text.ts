@@ -12,7 +12,7 @@ const CONTENT_SID = /^HX[0-9a-f]{32}$/i;
 /** An object with quoted keys, JSON or not: also a Python dict, a Ruby hash, an object that was cut off. */
 const START_OF_OBJECT = /^(?:\[\s*)?\{\s*(["'])[\p{L}\p{N}_.-]+\1\s*(?::|=>)/u;
 
-/** What JavaScript makes of an object and of a missing value. */
+/** The strings that JavaScript makes of an object and of a missing value. */
 const NOT_TEXTS: ReadonlySet<string> = new Set(['[object Object]', 'undefined', 'null']);
 
 /** Whether a text was never meant for a person: it has placeholders, or it is a template's data or SID. */
@@ -70,13 +70,13 @@ function cut(text: string, maximum: number): string {
   return (beginning.isWellFormed() ? beginning : beginning.slice(0, -1)) + ELLIPSIS;
 }
 
-/** What links leave of a text that has to be cut for them, in UTF-16 units. */
+/** The shortest text that links may leave, in UTF-16 units. */
 const SHORTEST_TEXT = 160;
 
 /**
- * Appends the links that a text does not contain, each on a line of its own, so that the whole fits into an SMS.
- * The text is cut, a link never; a link that leaves less than 160 characters of the text is left out.
- * The result starts with the whole text unless that was cut.
+ * Appends the links that a text does not contain, each on a line of its own, so that the whole fits into an SMS. The
+ * text is cut, a link never; a link that would leave less than 160 characters of the text is omitted. The result starts
+ * with the whole text, unless the text was cut.
  */
 export function withLinks(text: string, links: readonly string[]): string {
   const different = links.filter((link, index) => !contains(links.slice(0, index).join('\n'), link));
@@ -120,7 +120,7 @@ function contains(text: string, link: string): boolean {
 
 export interface SmsEncoding {
   readonly encoding: 'GSM-7' | 'UCS-2';
-  /** How many SMS the network carries and Twilio charges for. */
+  /** The number of SMS that the network carries and Twilio charges for. */
   readonly segments: number;
 }
 

@@ -9,7 +9,7 @@ import { isMissing, isUnrendered, smsEncoding, toSmsText, withLinks } from './sm
 import { type NotCarriedOver, TemplateContent, type TemplateParts } from './template-content.js';
 import { withoutFormatting } from './whatsapp-formatting.js';
 
-/** The text of an SMS, and what Twilio makes of it. */
+/** The text of an SMS, and how Twilio encodes it. */
 export type ComposedText = Pick<SmsFallback, 'truncated' | 'encoding' | 'segments' | 'notCarriedOver'> & {
   readonly body: string;
 };
@@ -56,7 +56,7 @@ export class SmsTexts {
     };
   }
 
-  /** A link is worth a question, and no delay: an SMS without it is recorded as incomplete. */
+  /** Asks Twilio for links, but never delays the SMS for them: an SMS without its links is recorded as incomplete. */
   private async findTemplate(
     accountSid: string,
     { contentSid, contentVariables }: OriginalMessage,

@@ -10,14 +10,15 @@ import { SmsMessages } from './sms-messages.js';
 import { smsFallbackAttemptDue } from './sms-fallback-attempt-due.event.js';
 import { IS_OPEN } from './sms-fallback-state.js';
 
-/** In one statement, so that its time is bounded. */
+/** Rows in one statement. This bounds its time. */
 const BATCH = 100;
 
 /**
- * Takes up fallbacks that nothing else would go on with:
+ * Resumes fallbacks that nothing else would continue:
  * - those that are open and whose time has passed, because their job has used up its attempts or was removed;
  * - those that failed without an answer, and whose SMS has reported itself since;
- * - those whose SMS was never sent, where the report does not name the fallback, e.g. of a Messaging Service's own callback;
+ * - those whose SMS was never sent, if the report does not name the fallback, e.g. from a Messaging Service's own
+ *   callback;
  * - those that were sent, and whose SMS the application's `messages` has refused.
  */
 @Injectable()
@@ -35,7 +36,7 @@ export class StalledFallbacks extends PeriodicWork {
     });
   }
 
-  /** @throws when the database is away. */
+  /** @throws when the database is unreachable. */
   async runOnce(): Promise<void> {
     await this.takeUpAll(OPEN, 'Stalled fallbacks are taken up again');
     await this.takeUpAll(REPORTED, 'Failed fallbacks whose SMS was sent after all are taken up again');
@@ -59,7 +60,7 @@ export class StalledFallbacks extends PeriodicWork {
     } while (taken === BATCH && !this.signal.aborted);
   }
 
-  /** Replicas that look at the same time share them out. */
+  /** Replicas that look at the same time share the fallbacks. */
   private async takeUp(stalled: string): Promise<number> {
     return this.dataSource.transaction(async (manager) => {
       const taken = await manager.query<{ id: string }[]>(stalled, [BATCH]);
@@ -70,7 +71,7 @@ export class StalledFallbacks extends PeriodicWork {
   }
 }
 
-/** @param stalled the ids, $1 of them at the most, locked. */
+/** @param stalled selects at most $1 ids and locks them. */
 const takeUp = (stalled: string) => `
 with stalled as (${stalled}),
 taken_up as (
@@ -82,8 +83,8 @@ taken_up as (
 select id from taken_up`;
 
 /**
- * A job that failed a few times waits a few minutes; only later than that is a fallback stalled. The gaps grow with its
- * age, so that one which can never be worked on does not fill the queue.
+ * A job that failed a few times waits a few minutes; a fallback counts as stalled only after that. The gaps grow with
+ * its age, so that a fallback that always fails does not fill the queue.
  */
 const OPEN = takeUp(`
   select id from sms_fallbacks
@@ -94,7 +95,7 @@ const OPEN = takeUp(`
    order by next_attempt_at limit $1
      for update skip locked`);
 
-/** The callback of an SMS that another fallback has taken for its own tells nothing; one that is erased has no text any more. */
+/** The callback of an SMS that another fallback has taken proves nothing; an erased one no longer has a text. */
 const REPORTED = takeUp(`
   select id from sms_fallbacks
    where state = 'failed' and reason = 'no_answer_from_twilio' and updated_at > now() - interval '2 days'
@@ -107,7 +108,7 @@ const REPORTED = takeUp(`
    order by updated_at limit $1
      for update skip locked`);
 
-/** Counting writes the failure of an SMS down by its SID; sms_fallbacks_undelivered_idx has those few. */
+/** Event counting records the failure of an SMS by its SID; sms_fallbacks_undelivered_idx has those few rows. */
 const NEVER_SENT = `
 select id as "smsFallbackId", sms_message_sid as "messageSid" from sms_fallbacks
  where sms_undelivered_at is not null and sms_delivered_at is null and state = 'sent'

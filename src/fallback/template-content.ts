@@ -3,7 +3,7 @@ import twilio from 'twilio';
 import { TwilioAccounts } from '../twilio/twilio-accounts.js';
 import { hasPlaceholder } from './sms-text.js';
 
-/** What an SMS does not show of a template. `template`: what it has is not known. */
+/** The parts of a template that an SMS does not show. `template`: its parts are unknown. */
 export type NotCarriedOver =
   'media' | 'buttons' | 'list' | 'location' | 'carousel' | 'catalog' | 'flow' | 'payment' | 'template';
 
@@ -22,8 +22,9 @@ const UNKNOWN_TEMPLATE: TemplateParts = { links: [], notCarriedOver: ['template'
 const CONTENT_SID = /^HX[0-9a-f]{32}$/i;
 
 /**
- * The types that WhatsApp takes, the richest first, with what an SMS never shows of them. Twilio sends the richest type
- * that a channel takes. whatsapp/flows is not in Twilio's list; it comes before the types that serve other channels too.
+ * The types that WhatsApp supports, richest first, with the parts that an SMS never shows. Twilio sends the richest
+ * type that a channel supports. whatsapp/flows is not in Twilio's list; it comes before the types that serve other
+ * channels too.
  * Source: https://www.twilio.com/docs/content/content-types-overview#channel-support-and-priority-order
  */
 const CONTENT_TYPES: ReadonlyMap<string, readonly NotCarriedOver[]> = new Map([
@@ -43,16 +44,16 @@ const CONTENT_TYPES: ReadonlyMap<string, readonly NotCarriedOver[]> = new Map([
   ['twilio/text', []],
 ] as const);
 
-/** Looks up at Twilio what a template has beside its text. */
+/** Looks up the parts of a template beside its text at Twilio. */
 @Injectable()
 export class TemplateContent {
   constructor(private readonly accounts: TwilioAccounts) {}
 
   /**
-   * The parts of a template in a message. A template that Twilio does not have, does not show to the account, or
-   * describes in an unknown way has the part `template`.
-   * @throws what `classifySendError` takes, if Twilio cannot be asked now: an error of the network, 401, 408, 429, 5xx,
-   * or an account that is not configured.
+   * Returns the parts of a template in a message. A template that Twilio does not have, does not show to the account,
+   * or describes in an unknown way has the part `template`.
+   * @throws an error that `classifySendError` accepts, if Twilio cannot be asked now: an error of the network, 401,
+   * 408, 429, 5xx, or an account that is not configured.
    */
   async find(accountSid: string, contentSid: string, variables: ContentVariables): Promise<TemplateParts> {
     if (!CONTENT_SID.test(contentSid)) return UNKNOWN_TEMPLATE;
@@ -70,15 +71,15 @@ export class TemplateContent {
 /** HTTP statuses that say nothing about the template: the same request may succeed later. */
 const PASSING_STATUSES: ReadonlySet<number> = new Set([401, 408, 429]);
 
-/** Whether Twilio has answered, and would answer the same again. The library parses an answer before we see it. */
+/** Whether Twilio has answered and would give the same answer again. The library parses an answer before we see it. */
 function isAnswer(error: unknown): boolean {
   if (error instanceof twilio.RestException) return error.status < 500 && !PASSING_STATUSES.has(error.status);
   return error instanceof SyntaxError || error instanceof TypeError;
 }
 
 /**
- * What an SMS shows of a template's `types` and what it does not. Of several types the one counts that WhatsApp gets.
- * A type that may be WhatsApp's and is not known here adds `template`.
+ * Splits a template's `types` into the parts that an SMS shows and those that it does not. Of several types, the one
+ * that WhatsApp receives counts. An unknown type that may be for WhatsApp adds `template`.
  */
 export function partsOf(types: unknown, variables: ContentVariables): TemplateParts {
   const contents = Object.entries(fieldsOf(types)).filter(([, content]) => content !== null);
@@ -115,7 +116,7 @@ function partsOfOne(
   };
 }
 
-/** The web address that a button opens. Null for every other button, and if the message has no value for a placeholder. */
+/** The web address that a button opens. Null for any other button, or if the message has no value for a placeholder. */
 function linkOf({ url }: Fields, variables: ContentVariables): string | null {
   const [template] = listOf(url);
   if (typeof template !== 'string') return null;

@@ -8,7 +8,7 @@ import { type AcceptedSearch, type AcceptedSms, type SendResult, type Sms, SmsSe
 /** How far Twilio's clock may be behind ours. */
 const CLOCK_SKEW_MILLISECONDS = 60_000;
 
-/** Messages to one person, and of one sender, that are looked through; they come the newest first. */
+/** How many messages to one person, and from one sender, are searched, newest first. */
 const LISTED_MESSAGES = 200;
 
 const NOT_A_NUMBER: SendError = {
@@ -25,7 +25,9 @@ export class TwilioSmsSender extends SmsSender {
     super();
   }
 
-  /** Twilio drops what is no digit from an SMS's `To`: anything but E.164 could reach a stranger, so it is not even sent. */
+  /**
+   * Twilio drops every non-digit from the `To` of an SMS. Anything but E.164 could reach a stranger, so it is not sent.
+   */
   async send(sms: Sms): Promise<SendResult> {
     if (!isE164(sms.to) || (sms.from !== null && !isE164(sms.from))) return NOT_A_NUMBER;
     try {
@@ -47,8 +49,8 @@ export class TwilioSmsSender extends SmsSender {
   /**
    * Twilio filters its list by recipient, sender and date only, and by date only what was sent already. Message
    * redaction hides the recipient's last digits, the text, or both once an SMS is sent, for a whole account or for one
-   * message; whether the filter by recipient still finds such an SMS is not documented. So the sender's newest
-   * messages are looked through too.
+   * message; whether the filter by recipient still finds such an SMS is not documented. So the sender's newest messages
+   * are searched too.
    * Source: https://www.twilio.com/docs/messaging/guides/privacy-message-redaction
    */
   async findAccepted(sms: Sms, since: Date): Promise<AcceptedSearch> {
@@ -86,14 +88,14 @@ export class TwilioSmsSender extends SmsSender {
   }
 }
 
-/** What a message's listed recipient or text says about an SMS; `hidden` where message redaction hides it. */
+/** How a listed recipient or text compares with the SMS; `hidden` if message redaction hides it. */
 type Match = 'same' | 'hidden' | 'other';
 
 function isOfSender({ messagingServiceSid }: MessageInstance, sms: Sms): boolean {
   return sms.messagingServiceSid === null || messagingServiceSid === sms.messagingServiceSid;
 }
 
-/** @param listed a number of which any digits may be hidden; those that are shown decide. */
+/** @param listed a number in which digits may be hidden; the visible ones decide. */
 function matchRecipient(listed: string, to: string): Match {
   if (listed === to) return 'same';
   if (!isMaskedNumber(listed)) return 'other';
@@ -107,7 +109,7 @@ function matchText({ body, numMedia }: MessageInstance, text: string): Match {
   return comparable(body) === comparable(text) ? 'same' : 'other';
 }
 
-/** The library types both a message's recipient and its text as never null, which redaction need not respect. */
+/** Twilio's library types both the recipient and the text as never null, but redaction may remove them. */
 function textOf(field: string | null): string {
   return field ?? '';
 }
@@ -128,12 +130,12 @@ function isMaskedNumber(address: string): boolean {
   return !/^\+?\d+$/.test(address) && !/^[A-Z]{2}\./.test(address) && !address.includes(':');
 }
 
-/** What Smart Encoding replaces, beside what NFKC does. */
+/** The characters that Smart Encoding replaces, in addition to NFKC. */
 const QUOTES_AND_DASHES = /[\p{Pi}\p{Pf}\p{Pd}"'`„‚′″ʼ]/gu;
 
 /**
- * Twilio may change white space and compatible characters of a text; the Smart Encoding of a Messaging Service, which is
- * on by default, writes others in GSM-7, e.g. quotation marks. A trial account's SMS say that they are some.
+ * Twilio may change white space and compatible characters of a text; the Smart Encoding of a Messaging Service, which
+ * is on by default, writes others in GSM-7, e.g. quotation marks. SMS of a trial account carry a notice of that.
  * Source: https://www.twilio.com/blog/copilot-just-got-even-smarter-announcing-smart-encoding-html
  */
 function comparable(body: string): string {

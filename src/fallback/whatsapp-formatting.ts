@@ -1,6 +1,6 @@
 import { isMissing } from './sms-text.js';
 
-/** What a character of the text belongs to. */
+/** The kind of a character of the text. */
 const PLAIN = 0;
 const LINK = 1;
 /** The marks and the punctuation at a link's end: they may close what was opened before the link. */
@@ -13,14 +13,14 @@ const BULLET = 5;
 type Kinds = Uint8Array;
 
 /**
- * Removes the marks that WhatsApp renders: `*bold*`, `_italic_`, `~strikethrough~`, code in one or three backticks,
- * `> quote`. A bullet `* item` becomes `- item`. The time it takes grows with the length only.
+ * Removes the marks that WhatsApp renders: `*bold*`, `_italic_`, `~strikethrough~`, code in one or three backticks, `>
+ * quote`. A bullet `* item` becomes `- item`. The run time is linear in the length.
  *
  * Code and links stay as they are. Without code, a second call changes nothing.
  *
- * Sources: WhatsApp's FAQ "How to format your messages" (https://faq.whatsapp.com/539178204879377); for where a mark
- * opens and closes, the expressions of the mautrix-whatsapp bridge. Doubled and overlapping marks are undocumented:
- * here `**bold**` loses all its marks, and each kind of mark is matched by itself.
+ * Sources: WhatsApp's FAQ "How to format your messages" (https://faq.whatsapp.com/539178204879377); for the positions
+ * at which a mark opens and closes, the expressions of the mautrix-whatsapp bridge. Doubled and overlapping marks are
+ * undocumented: here `**bold**` loses all its marks, and each kind of mark is matched by itself.
  */
 export function withoutFormatting(text: string): string {
   const kinds = new Uint8Array(text.length);
@@ -47,7 +47,7 @@ function findLinks(text: string, kinds: Kinds): void {
   }
 }
 
-/** Where a link starts: at `www.`, at a scheme, or at a host that a path follows. -1 if there is no link. */
+/** Returns where a link starts: at `www.`, at a scheme, or at a host that a path follows. -1 if there is no link. */
 function linkStart(run: string): number {
   const www = run.search(/(?<![\p{L}\p{N}])www\./iu);
   for (let slash = run.indexOf('/'); slash !== -1; slash = run.indexOf('/', slash + 1)) {
@@ -95,7 +95,7 @@ function removeInlineCode(text: string, kinds: Kinds): void {
   }
 }
 
-/** Where inline code closes, or else where the search ends: no backtick before that closes anything. */
+/** Returns where inline code closes, or else where the search ends: no backtick before that closes anything. */
 function codeEnd(text: string, kinds: Kinds, open: number): number {
   let end = open + 1;
   for (; end < text.length && kinds[end] !== REMOVED && !LINE_BREAK.test(text.charAt(end)); end++) {
@@ -119,10 +119,10 @@ const LINE_BREAK = /[\n\r\u2028\u2029]/;
 /** A longer run of one mark is a rule or a blank to fill in. */
 const LONGEST_MARK = 3;
 
-/** What stands on both sides of a mark in a smiley such as ^_^ or >_<. */
+/** The characters around a mark in a smiley such as ^_^ or >_<. */
 const SMILEY = /[\^=<>;.\-'¬]/;
 
-/** Where the marks of one kind are on a line that have no partner yet. A run never closes what it opened. */
+/** The positions of the unmatched marks of one kind on a line. A run never closes what it opened. */
 interface Unmatched {
   readonly openers: { readonly at: number; readonly run: number }[];
   readonly linkEnds: number[];
@@ -209,7 +209,7 @@ function endsWord(text: string, at: number): boolean {
   return /(?:[\p{L}\p{N}](?:(?![\uFE0F\u20E3])\p{M})*|[@\\])$/u.test(before);
 }
 
-/** Removes the `> ` of quotes and marks bullets, where the line has a text. WhatsApp wants a space after either. */
+/** Removes the `> ` of quotes and marks bullets, if the line has a text. WhatsApp requires a space after either. */
 function removeLineMarks(text: string, kinds: Kinds): void {
   for (const { 0: line, index } of text.matchAll(/[^\n\r\u2028\u2029]+/g)) {
     let end = index + line.length;

@@ -2,9 +2,10 @@ import { isE164 } from '../messages/phone-number.js';
 import { CODE_LENGTH, indexedText, NUMBER_LENGTH } from './indexed-text.js';
 
 /**
- * What an address is:
- * - `phone`: a number in E.164. An SMS is sent to this kind only;
- * - `user_id`: WhatsApp's business-scoped ID of a person who hides the number, `CC.…` or, of a parent business, `CC.ENT.…`;
+ * The kinds of addresses:
+ * - `phone`: a number in E.164. SMS go to this kind only;
+ * - `user_id`: WhatsApp's business-scoped ID of a person who hides the number, `CC.…` or, of a parent business,
+ *   `CC.ENT.…`;
  * - `masked`: a number with digits hidden, e.g. `+1555010XXXX`;
  * - `other`: anything else, e.g. a Messenger ID, an alphanumeric sender, or no address.
  */
@@ -14,7 +15,7 @@ export interface ChannelAddress {
   /** The prefix of the address in lower case, at most 64 characters; null without a prefix. */
   readonly channel: string | null;
   readonly kind: AddressKind;
-  /** The address without its prefix, at most 256 characters; null where there is no address. */
+  /** The address without its prefix, at most 256 characters; null if there is no address. */
   readonly text: string | null;
 }
 
@@ -27,7 +28,7 @@ const USER_ID = /^[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}$/;
 /** A number with at least one digit shown and two hidden. */
 const MASKED = /^\+?(?=.*[0-9])[0-9]*[Xx*•#…]{2,}[0-9Xx*•#…]*$/;
 
-/** Parses an address as Twilio writes it, with the channel in front where it has one, e.g. `whatsapp:+15551234567`. */
+/** Parses an address as Twilio writes it, with the channel in front if it has one, e.g. `whatsapp:+15551234567`. */
 export function parseAddress(address: string | null): ChannelAddress {
   if (address === null) return { channel: null, kind: 'other', text: null };
   const [, channel, rest = address] = /^([a-z][a-z0-9_-]*):(.*)$/is.exec(address) ?? [];
@@ -42,7 +43,7 @@ export function parseChannel(channel: string): string {
   return indexedText(channel.toLowerCase(), CODE_LENGTH);
 }
 
-/** What goes into a column of numbers: an ID and a masked number are no numbers, and the payload keeps them. */
+/** Returns the value for a number column. IDs and masked numbers are not numbers; the payload keeps them. */
 export function numberOf({ kind, text }: ChannelAddress): string | null {
   return kind === 'phone' || kind === 'other' ? text : null;
 }
@@ -54,7 +55,7 @@ export interface UserIds {
   readonly parentUserId: string | null;
 }
 
-/** @param addresses wherever an ID may stand: the recipient, `ExternalUserId`, `ParentExternalUserId`. */
+/** @param addresses every address that may hold an ID: the recipient, `ExternalUserId`, `ParentExternalUserId`. */
 export function userIdsOf(addresses: readonly ChannelAddress[]): UserIds {
   const ids = addresses.flatMap(({ kind, text }) => (kind === 'user_id' && text !== null ? [text] : []));
   return {
@@ -63,7 +64,7 @@ export function userIdsOf(addresses: readonly ChannelAddress[]): UserIds {
   };
 }
 
-/** A WhatsApp user ID, with or without `whatsapp:`. @returns the bare ID; null for any other text. */
+/** Parses a WhatsApp user ID, with or without `whatsapp:`. @returns the bare ID; null for any other text. */
 export function parseUserId(text: string): string | null {
   const address = parseAddress(text.trim());
   return address.kind === 'user_id' ? address.text : null;

@@ -2,10 +2,10 @@ import type { EntityManager } from 'typeorm';
 import type { IncomingEvent } from './incoming-event.js';
 
 /**
- * Gives stored events their ErrorCode that were reported without one at first: it may have come to Twilio's answer about
- * a message later than to its callback, or the other way round.
+ * Backfills `error_code` on events stored without one: the code may reach Twilio's answer about a message later than
+ * its callback, or the other way round.
  * @param repeats reports of events that are stored.
- * @returns those that brought the code, with the ids of the events that have it now.
+ * @returns the reports that added the code, with the ids of their events.
  */
 export async function completeErrorCodes(
   manager: EntityManager,
@@ -25,7 +25,7 @@ export async function completeErrorCodes(
   });
 }
 
-/** In the order of their keys, as they are inserted, so that two replicas cannot block each other. */
+/** Updates in key order, like the inserts, so that two replicas cannot deadlock. */
 const COMPLETE = `
 with reported as (
   select distinct on (message_sid, message_status) *

@@ -6,11 +6,14 @@ export class NestedTooDeepError extends Error {
   override readonly name = 'NestedTooDeepError';
 }
 
-/** What PostgreSQL holds as a number, exactly: its `numeric` ends far beyond (131,072 digits, and 16,383 after the point). */
+/**
+ * The digits of a number that is stored exactly. PostgreSQL's `numeric` allows far more (131,072 digits, and 16,383
+ * after the point).
+ */
 const MOST_DIGITS = 10_000;
 const MOST_EXPONENT = 1_000;
 
-/** Before the text of a number. No other text that is stored has U+0000, see storable(). */
+/** Marks the text of a number. No other stored text has U+0000, see storable(). */
 const MARK = '\0';
 
 /** The fraction and the exponent of a number of JSON. */
@@ -18,11 +21,11 @@ const PARTS = /^-?\d+(?:\.(\d+))?(?:e([+-]?\d+))?$/i;
 
 const MARKED = /"\\u0000(-?\d[\d.eE+-]*)"/g;
 
-/** A number of JSON that JavaScript would write another way. */
+/** A JSON number that JavaScript would write differently. */
 export class ExactNumber {
   constructor(private readonly text: string) {}
 
-  /** As JavaScript writes it if that is the same number for sure: `63049` of `63049.0` and of `6.3049e4`. */
+  /** Returns JavaScript's notation if that is certainly the same number: `63049` of `63049.0` and of `6.3049e4`. */
   toString(): string {
     const [, fraction = '', exponent = '0'] = PARTS.exec(this.text) ?? [];
     const isInteger = fraction.replace(/0+$/, '').length <= Number(exponent);
@@ -44,13 +47,13 @@ export function parseExactly(json: string): unknown {
   return new Reader(json.match(TOKENS) ?? []).value(0);
 }
 
-/** Of values that parseExactly() made, and any other. */
+/** Stringifies values from parseExactly() and any other. */
 export function stringifyExactly(value: unknown): string {
   const json = JSON.stringify(value);
   return json.includes('\\u0000') ? json.replace(MARKED, '$1') : json;
 }
 
-/** Brackets, texts, and numbers and words; what is between them is of no matter. */
+/** Tokens: brackets, strings, numbers and words; anything between them is irrelevant. */
 const TOKENS = /[[\]{}]|"[^"\\]*(?:\\.[^"\\]*)*"|[^\s[\]{}",:]+/g;
 
 class Reader {

@@ -1,16 +1,18 @@
-/** More items wait for their commit than are allowed to. */
+/** Too many items wait for their commit. */
 export class GroupCommitFullError extends Error {
   override readonly name = 'GroupCommitFullError';
 }
 
 export interface GroupCommitOptions {
-  /** Items in one commit at the most. */
+  /** The maximum number of items in one commit. */
   readonly maximumBatch: number;
-  /** Items that may wait at the most, beside those being committed: with what an item keeps alive, this bounds the memory. */
+  /**
+   * The maximum number of items that wait, beside those being committed. This bounds the memory that items keep alive.
+   */
   readonly maximumWaiting: number;
   /**
-   * Resolves when a commit may begin; default: at once. `setImmediate` lets every item in that the same turn of the event
-   * loop brings, which costs a lone item no time that can be measured.
+   * Resolves when a commit may begin; default: at once. `setImmediate` includes every item of the same turn of the
+   * event loop, and costs a lone item no measurable time.
    */
   readonly beforeCommit?: () => Promise<unknown>;
 }
@@ -22,8 +24,8 @@ interface Waiting<Item, Result> {
 }
 
 /**
- * Commits items together: those that come while a commit is under way go into the next one. No timer is involved, so
- * a lone item waits for nobody. Each item's promise settles after the commit that holds it.
+ * Commits items together: those that come while a commit is under way go into the next one. There is no timer, so a
+ * lone item never waits. Each item's promise settles after the commit that holds it.
  */
 export class GroupCommit<Item, Result> {
   private waiting: Waiting<Item, Result>[] = [];
@@ -31,7 +33,7 @@ export class GroupCommit<Item, Result> {
 
   /**
    * @param commit writes all items or none, and returns a result for each, in their order.
-   * @param isItemsFault whether an error is the fault of an item, so that its neighbours deserve another try.
+   * @param isItemsFault whether an item caused an error, so that its neighbours are tried again.
    */
   constructor(
     private readonly commit: (items: readonly Item[]) => Promise<readonly Result[]>,
@@ -92,7 +94,7 @@ export class GroupCommit<Item, Result> {
     });
   }
 
-  /** Those that wait would meet the same: better told now than after a time-out each. */
+  /** Rejects the waiting items too: they would fail the same way, each after its own time-out. */
   private giveUp(batch: readonly Waiting<Item, Result>[], error: unknown): void {
     for (const { reject } of [...batch, ...this.waiting.splice(0)]) reject(error);
   }

@@ -8,17 +8,17 @@ export interface IncomingEvent {
   readonly report: MessageStatusReport;
 }
 
-/** Of a UUID. */
+/** The length of a UUID. */
 const BYTES = 16;
 
 /**
  * Gives reports that are stored together their ids: UUIDs of version 7, which sort in the reports' order. All random
- * bytes are drawn at once, since a draw takes five times as long as all else for an id, however few bytes it gives.
+ * bytes are drawn at once, since one draw of any size takes five times as long as the rest of the work for an id.
  */
 export function incomingEvents(reports: readonly MessageStatusReport[]): IncomingEvent[] {
   const random = randomBytes(BYTES * reports.length + BYTES);
   const msecs = Date.now();
-  // Half of what a sequence can be, so that it does not overflow.
+  // Half of the sequence's range, so that it does not overflow.
   const sequence = random.readUInt32BE(BYTES * reports.length) >>> 1;
   return reports.map((report, index) => ({
     id: uuidv7({

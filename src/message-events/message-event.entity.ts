@@ -11,8 +11,8 @@ import {
 import { Message } from '../messages/message.entity.js';
 
 /**
- * One status of one message, as Twilio reported it. Rows are added by MessageEventsStore; after that only the two
- * links to `messages` are set.
+ * One status of one message, as Twilio reported it. MessageEventsStore adds the rows; after that only the two links to
+ * `messages` are set.
  */
 @Entity('message_events')
 @Unique('message_events_message_sid_message_status_key', ['messageSid', 'messageStatus'])
@@ -92,7 +92,7 @@ export class MessageEvent {
   @CreateDateColumn({ type: 'timestamptz', name: 'created_at' })
   createdAt!: Date;
 
-  /** The message's row, where the application had stored it when the callback came. */
+  /** The message's row, if the application had stored it when the callback came. */
   @Column('uuid', { name: 'message_id', nullable: true })
   messageId!: string | null;
 
@@ -100,7 +100,7 @@ export class MessageEvent {
   @JoinColumn({ name: 'message_id', foreignKeyConstraintName: 'message_events_message_id_fkey' })
   message?: Message | null;
 
-  /** The row of the SMS that this event led to. */
+  /** The row of the SMS that this event caused. */
   @Column('uuid', { name: 'fallback_sms_message_id', nullable: true })
   fallbackSmsMessageId!: string | null;
 

@@ -9,7 +9,7 @@ import { MessageLinks } from './message-links.js';
 import { People } from './people.js';
 import { PolicyFailureReplay } from './policy-failure-replay.js';
 
-/** Give it a DomainEventsModule in `imports`. */
+/** Pass a DomainEventsModule in `imports`. */
 @Module({
   imports: [TypeOrmModule.forFeature([MessageEvent])],
   providers: [

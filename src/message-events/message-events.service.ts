@@ -9,7 +9,7 @@ import { MessageEventsStore, type RecordedEvent, type StoredEvent } from './mess
 import type { MessageStatusReport } from './message-status-report.js';
 import { DEFAULT_POLICY_FAILURE_ERROR_CODES, isPolicyFailure } from './policy-failure.js';
 
-/** The event could not be stored. Nothing was acknowledged, so whoever reported it should report it again. */
+/** The event could not be stored. Nothing was acknowledged, so the reporter should report it again. */
 export class EventNotStoredError extends Error {
   override readonly name = 'EventNotStoredError';
 }
@@ -29,7 +29,8 @@ export class MessageEventsService {
       async (reports) => {
         const record = () => store.record(reports, (report) => isPolicyFailure(report, errorCodes));
         try {
-          // By another connection, which may reach another server. What is stored already, is found to be repeated.
+          // Retry on another connection, which may reach another server. Events that are already stored count as
+          // repeats.
           const recorded = await record().catch((error: unknown) => {
             if (!isServersEnd(error)) throw error;
             return record();
@@ -47,10 +48,10 @@ export class MessageEventsService {
   }
 
   /**
-   * Keeps what was reported, and resolves once that is committed, with the event's id; a repeat gets the id of the
-   * first. A policy failure is published as `whatsapp.policy_failed` in the same transaction, and the message's row in
-   * `messages` follows in it, where there is one and nobody has it locked; else it follows later.
-   * @throws EventNotStoredError when the database is away, or more reports wait than the memory should hold.
+   * Stores a report and resolves with the event's id once that is committed; a repeat gets the id of the first. A
+   * policy failure is published as `whatsapp.policy_failed` in the same transaction. The message's row in `messages` is
+   * updated in it too, if it exists and is not locked; otherwise it is updated later.
+   * @throws EventNotStoredError when the database is unreachable or too many reports wait in memory.
    */
   async record(report: MessageStatusReport): Promise<RecordedEvent> {
     let stored: StoredEvent;
@@ -60,20 +61,20 @@ export class MessageEventsService {
       throw new EventNotStoredError('The event could not be stored', { cause });
     }
     const { id, repeated, unlinked } = stored;
-    // The row of a fallback's SMS may have been stored meanwhile, by whoever then looked for events that were not
-    // committed yet. After its own commit, one of the two sees the other.
+    // The row of a fallback's SMS may have been stored meanwhile, by a transaction that could not see these uncommitted
+    // events. Each looks after its own commit, so one of the two sees the other.
     if (unlinked || report.smsFallbackId !== null) await this.messageLinks.link(report.messageSid);
     return { id, repeated };
   }
 
-  /** Stores an event, and takes it back. @throws what keeps events from being stored. */
+  /** Stores an event and rolls it back. @throws the error that prevents events from being stored. */
   rehearse(): Promise<void> {
     return this.store.rehearse();
   }
 
   /**
-   * Ties the events of a message to its row in `messages`, after that was added or found. An event that is being stored
-   * at this very moment may be missed; the message's next one ties it, or status polling. Never rejects.
+   * Ties the events of a message to its row in `messages`, after the row was added or found. An event that is being
+   * stored concurrently may be missed; the message's next event or status polling ties it. Never rejects.
    */
   async linkMessage(messageSid: string): Promise<void> {
     await this.messageLinks.link(messageSid);
@@ -88,7 +89,7 @@ function isDataError(error: unknown): boolean {
   return /^(22|23|54)/.test(sqlStateOf(error));
 }
 
-/** @returns an empty text where PostgreSQL has said nothing. */
+/** @returns an empty text if there is no SQLSTATE. */
 function sqlStateOf(error: unknown): string {
   if (!(error instanceof QueryFailedError)) return '';
   const { code } = error.driverError as { code?: unknown };
@@ -96,8 +97,8 @@ function sqlStateOf(error: unknown): string {
 }
 
 /**
- * The server cannot write any more (25006), or has ended the session: in its shutdown (57P01, 57P02), or without a word.
- * A time limit that has passed is none of them: there would not be time for another.
+ * Whether the server can no longer write (25006) or has ended the session, by a shutdown (57P01, 57P02) or without an
+ * answer. A passed time limit does not count: there would be no time for another try.
  */
 function isServersEnd(error: unknown): boolean {
   if (!(error instanceof QueryFailedError)) return false;

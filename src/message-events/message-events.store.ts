@@ -12,12 +12,12 @@ import { type WhatsappPolicyFailed, whatsappPolicyFailed } from './whatsapp-poli
 export interface RecordedEvent {
   /** `message_events.id`. */
   readonly id: string;
-  /** True when this status of this message was known already; nothing was added then. */
+  /** True if this status of this message was already known; then nothing was added. */
   readonly repeated: boolean;
 }
 
 export interface StoredEvent extends RecordedEvent {
-  /** Whether the message's row in `messages` could not follow, e.g. because the application has it locked. */
+  /** Whether the message's row in `messages` could not be updated, e.g. because the application has it locked. */
   readonly unlinked: boolean;
 }
 
@@ -30,9 +30,9 @@ export class MessageEventsStore {
   ) {}
 
   /**
-   * Adds the reports that are new, and publishes the policy failures among them in the same transaction; one that was
-   * reported without its ErrorCode before is new too. So are the SMS that were never sent. The rows of `messages` follow in it, where nobody has them
-   * locked: whatever becomes of those, the log goes on.
+   * Adds the new reports and publishes the policy failures among them in the same transaction; a failure that was first
+   * reported without its ErrorCode counts as new. SMS that were never sent are published likewise. The unlocked rows of
+   * `messages` are updated in it too; a failure there never affects the log.
    * @returns a result for each report, in their order.
    */
   async record(
@@ -41,7 +41,7 @@ export class MessageEventsStore {
   ): Promise<StoredEvent[]> {
     const incoming = incomingEvents(reports);
     const write = (manager: EntityManager) => this.write(manager, incoming, isPolicyFailure);
-    // A statement is a transaction of its own; BEGIN and COMMIT would cost two round trips more.
+    // A single statement is its own transaction; BEGIN and COMMIT would cost two more round trips.
     const { added, unlinked } = reports.some((report) => isPolicyFailure(report) || isNeverSentSms(report))
       ? await this.dataSource.transaction(write)
       : await write(this.dataSource.manager);
@@ -54,7 +54,7 @@ export class MessageEventsStore {
     }));
   }
 
-  /** Records a policy failure of a message that nobody has, and takes it back. @throws what keeps it from being recorded. */
+  /** Records a policy failure of a made-up message and rolls it back. @throws the error that prevents recording. */
   async rehearse(): Promise<void> {
     const takenBack = new Error('rehearsed');
     try {

@@ -3,7 +3,7 @@ import { DataSource } from 'typeorm';
 import type { UserIds } from './channel-address.js';
 import { DELIVERED_STATUSES } from './message-status.js';
 
-/** An event of a message, with what its payload says besides the columns. */
+/** An event of a message, with further values from its payload. */
 export interface LoggedEvent extends UserIds {
   readonly messageStatus: string;
   readonly source: 'callback' | 'poll';
@@ -11,22 +11,22 @@ export interface LoggedEvent extends UserIds {
   /** The recipient's address as Twilio wrote it. */
   readonly to: string | null;
   readonly createdAt: Date;
-  /** When Twilio says that the message was sent: of a poll only, because no callback says so. */
+  /** The sending time according to Twilio; only polls have it, callbacks do not. */
   readonly dateSent: string | null;
-  /** The template that the message was made from, where Twilio names it. */
+  /** The template that the message was made from, if Twilio names it. */
   readonly contentSid: string | null;
   readonly numMedia: string | null;
 }
 
-/** Twilio has 13 statuses; whatever else comes, the answer stays small. */
+/** Bounds the answer; Twilio has 13 statuses. */
 const MAXIMUM_EVENTS = 100;
 
-/** Reads from the log what is known about a message and its recipient. */
+/** Reads the history of a message and its recipient from the log. */
 @Injectable()
 export class MessageHistory {
   constructor(private readonly dataSource: DataSource) {}
 
-  /** The events of a message, oldest first. */
+  /** Returns the events of a message, oldest first. */
   findEvents(messageSid: string): Promise<LoggedEvent[]> {
     return this.dataSource.query<LoggedEvent[]>(
       `select message_status as "messageStatus", source, to_number as "toNumber", user_id as "userId",
@@ -40,8 +40,8 @@ export class MessageHistory {
   }
 
   /**
-   * The number that the account's latest event about this person has next to one of the IDs.
-   * @returns E.164; null where no event has both.
+   * Returns the number in the account's latest event about this person that has one of the IDs too.
+   * @returns E.164; null if no event has both.
    */
   async findNumber(accountSid: string, { userId, parentUserId }: UserIds): Promise<string | null> {
     if (userId === null && parentUserId === null) return null;
@@ -61,7 +61,7 @@ export class MessageHistory {
 
 const NAMES_NUMBER = `account_sid = $1 and to_number ~ '^[+][1-9][0-9]{6,14}$'`;
 
-/** Whether the person has the message, by its events. */
+/** Whether the events say that the person has the message. */
 export function isDelivered(events: readonly Pick<LoggedEvent, 'messageStatus'>[]): boolean {
   return events.some(({ messageStatus }) => DELIVERED_STATUSES.includes(messageStatus));
 }

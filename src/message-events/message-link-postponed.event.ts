@@ -1,6 +1,9 @@
 import type { DomainEvent } from '../domain-events/domain-events.js';
 
-/** A message's row in `messages` could not follow its events, because somebody had it locked, or the table refused it. Published for later. */
+/**
+ * A message's row in `messages` could not be updated, because it was locked or the table refused it. Published for
+ * later.
+ */
 export interface MessageLinkPostponed extends DomainEvent {
   readonly messageSid: string;
   /** How often the application's table has refused it since. */

@@ -9,30 +9,30 @@ import { GroupCommit } from './group-commit.js';
 import type { MessageLinkPostponed } from './message-link-postponed.event.js';
 import { recordMessageEvents } from './record-message-events.js';
 
-/** Locks of another replica are gone after this, in milliseconds; an application's may last. */
+/** Locks of another replica are released within this time, in milliseconds; those of an application may last. */
 const RETRY_DELAYS = [20, 100];
 const POSTPONED_MILLISECONDS = 3_000;
 
-/** What the table refuses, it refuses until its owner changes it: a job that fails each time would tell nothing more. */
+/** The table refuses a row until its owner changes the table, so frequent retries would be useless. */
 const SHORTEST_REFUSAL_MILLISECONDS = 10_000;
 const LONGEST_REFUSAL_MILLISECONDS = 6 * 60 * 60_000;
 
-/** Some three days. */
+/** About three days. */
 const MOST_REFUSALS = 21;
 
 /**
- * For how long rows are tried one by one where one of several is refused, in milliseconds. Callbacks wait for it, and a
- * refusal may take 0.2 s, where a trigger wants a lock.
+ * How long rows are tried one by one if one of several is refused, in milliseconds. Callbacks wait for it, and a
+ * refusal may take 0.2 s if a trigger wants a lock.
  */
 const ONE_BY_ONE_MILLISECONDS = 1_000;
 
-/** Whether a row follows its events now, and if not, what the database says about it. */
+/** Whether a row is up to date with its events, and if not, the database's error. */
 type Link = { readonly linked: true } | { readonly linked: false; readonly problem: string | null };
 
 /**
- * Lets the application's `messages` follow the event log where they could not when an event was recorded. The rows are
- * the application's, which may have them locked for as long as it likes: nothing here waits for that, and what has to
- * wait becomes a domain event for later.
+ * Updates the application's `messages` from the event log if that was not possible when an event was recorded. The rows
+ * belong to the application, which may lock them for any time: nothing here waits for a lock, and postponed updates
+ * become domain events.
  */
 @Injectable()
 export class MessageLinks {
@@ -51,12 +51,12 @@ export class MessageLinks {
     );
   }
 
-  /** Never rejects: the event is stored, and that is what counts. */
+  /** Never rejects, because the event is already stored. */
   async link(messageSid: string): Promise<void> {
     try {
       const link = await this.tryToLink(messageSid);
       if (link.linked) return;
-      // What the table refuses, it refuses for messages that it does not have, too.
+      // A refusal also occurs for messages that the table does not have.
       if (link.problem !== null && !(await this.hasRow(messageSid))) return;
       await this.postpone(messageSid);
     } catch (error) {
@@ -69,7 +69,7 @@ export class MessageLinks {
     }
   }
 
-  /** @throws where the row is locked, so that the event comes again. */
+  /** @throws if the row is locked, so that the event is retried. */
   @OnDomainEvent('message_link.postponed')
   async onPostponed({ messageSid, refusals = 0 }: MessageLinkPostponed): Promise<void> {
     const link = await this.tryToLink(messageSid);
@@ -88,14 +88,14 @@ export class MessageLinks {
   private async tryToLink(messageSid: string): Promise<Link> {
     for (const retryDelay of RETRY_DELAYS) {
       const link = await this.links.add(messageSid);
-      // An error is no matter of milliseconds.
+      // Waiting some milliseconds does not fix an error.
       if (link.linked || link.problem !== null) return link;
       await delay(retryDelay);
     }
     return this.links.add(messageSid);
   }
 
-  /** Where one row is refused, none of its neighbours has followed either: then each is tried by itself. */
+  /** Tries each row separately: if one row is refused, none of its neighbours is updated either. */
   private async tryOneByOne(messageSids: readonly string[]): Promise<Link[]> {
     const links = await this.tryTogether(messageSids);
     if (links.length === 1 || links.every((link) => link.linked || link.problem === null)) return links;
@@ -107,7 +107,7 @@ export class MessageLinks {
     return links;
   }
 
-  /** @returns whether each of them follows; a problem of one is a problem of all. */
+  /** @returns the result for each; a problem of one is a problem of all. */
   private async tryTogether(messageSids: readonly string[]): Promise<Link[]> {
     const { unlinked, problem } = await recordMessageEvents(
       this.dataSource.manager,
@@ -117,7 +117,7 @@ export class MessageLinks {
     return messageSids.map((sid) => (unlinked.has(sid) ? { linked: false, problem } : { linked: true }));
   }
 
-  /** Whether the application has it, or nobody can say. */
+  /** Whether the application has the row, or that is unknown. */
   private async hasRow(messageSid: string): Promise<boolean> {
     try {
       const rows = await this.dataSource.query<unknown[]>('select from messages where twilio_sid = $1', [

@@ -1,14 +1,14 @@
-/** The parameter in the query of its status callback's URL with which a fallback's SMS tells whose it is. */
+/** The query parameter in the status callback URL of a fallback's SMS that names the fallback. */
 export const SMS_FALLBACK_ID_PARAMETER = 'sms_fallback_id';
 
 /** What a status callback says about a message, in the columns of `message_events`. */
 export interface MessageStatusReport {
   readonly messageSid: string;
-  /** As Twilio sent it, a status that is not known yet included. */
+  /** As Twilio sent it; may be an unknown status. */
   readonly messageStatus: string;
-  /** The prefix of the address: `whatsapp`, `rcs`, `messenger`, …; `sms` where there is none. */
+  /** The prefix of the address: `whatsapp`, `rcs`, `messenger`, …; `sms` without a prefix. */
   readonly channel: string;
-  /** The recipient's address without its prefix; null for a user ID or a masked number, or where Twilio left it out. */
+  /** The recipient's address without its prefix; null for a user ID or a masked number, or if Twilio left it out. */
   readonly toNumber: string | null;
   readonly fromNumber: string | null;
   /** WhatsApp's business-scoped ID of the recipient, e.g. `US.13491208655302741918`. */
@@ -24,6 +24,6 @@ export interface MessageStatusReport {
   readonly source: 'callback' | 'poll';
   /** The fallback whose SMS this is about. */
   readonly smsFallbackId: string | null;
-  /** The public URL, without a query, that Twilio called; null where the report came another way. */
+  /** The public URL, without a query, that Twilio called; null if the report came another way. */
   readonly callbackUrl: string | null;
 }

@@ -1,7 +1,7 @@
 /**
- * The statuses that Twilio reports, in the order of how far the message has come. Callbacks arrive in no order, and
- * there is no event time in them, so the highest rank is the current status. No two ranks are the same: whatever the
- * order of arrival, the outcome is one.
+ * The statuses that Twilio reports, in the order of how far the message has come. Callbacks arrive in any order and
+ * carry no event time, so the highest rank is the current status. Ranks are unique, so the outcome does not depend on
+ * the order of arrival.
  *
  * `delivered` outranks `failed`, because a message of several segments can report both.
  * Source of the statuses: Twilio's OpenAPI document api_v2010, message_enum_status.
@@ -22,14 +22,14 @@ export const STATUSES_BY_RANK: readonly string[] = [
   'read',
 ];
 
-/** From 1 up; 0 for a status that is not known, which replaces no other. */
+/** Returns the rank from 1 up; 0 for an unknown status, which never replaces another. */
 export function statusRank(status: string): number {
   return STATUSES_BY_RANK.indexOf(status) + 1;
 }
 
 /**
- * The statuses that a message stays at, or that nothing which matters follows: `read` may follow `delivered`, but the
- * person has the message. An unknown status is none of them.
+ * The statuses after which nothing relevant follows: `read` may follow `delivered`, but the person has the message. An
+ * unknown status is not final.
  */
 export const FINAL_STATUSES: readonly string[] = [
   'canceled',
@@ -44,5 +44,5 @@ export function isFinal(status: string): boolean {
   return FINAL_STATUSES.includes(status);
 }
 
-/** The statuses with which the person has the message. */
+/** The statuses that mean that the person has the message. */
 export const DELIVERED_STATUSES: readonly string[] = ['delivered', 'read'];

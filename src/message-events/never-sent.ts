@@ -1,11 +1,11 @@
 import type { DomainEvent } from '../domain-events/domain-events.js';
 
 /**
- * Error codes of an SMS that Twilio accepted and then never sent, with what another attempt needs:
+ * Error codes of an SMS that Twilio accepted and then never sent, with the requirement for another attempt:
  * - `time`: the same sender can send it later;
  * - `other_sender`: this sender cannot send it to this person.
  *
- * A code that is not listed may stand for an SMS that reached the carrier, so it leads to no other attempt.
+ * A code that is not listed may stand for an SMS that reached the carrier, so it never causes another attempt.
  * Source: Twilio's error pages, https://www.twilio.com/docs/api/errors/30001 and so on.
  */
 export const NEVER_SENT: ReadonlyMap<string, 'time' | 'other_sender'> = new Map([

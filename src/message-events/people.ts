@@ -3,10 +3,10 @@ import { DataSource } from 'typeorm';
 import { isE164, numberForms, parsePhoneNumber } from '../messages/phone-number.js';
 import { parseUserId } from './channel-address.js';
 
-/** What a person is looked for by: a number in E.164, or a WhatsApp user ID. */
+/** The search key of a person: a number in E.164, or a WhatsApp user ID. */
 export type PersonName = { readonly number: string } | { readonly userId: string };
 
-/** Everything by which the log knows a person. */
+/** All identifiers of a person in the log. */
 export interface Person {
   /** Every form of every number. */
   readonly numbers: readonly string[];
@@ -27,7 +27,7 @@ export function parsePersonName(text: string): PersonName | null {
 export class People {
   constructor(private readonly dataSource: DataSource) {}
 
-  /** One step only: what a number's next owner is called is another person's. */
+  /** Follows links for one step only: the IDs of a number's next owner belong to another person. */
   async find(name: PersonName): Promise<Person> {
     if ('number' in name) {
       const numbers = numberForms(name.number);
@@ -44,7 +44,10 @@ export class People {
   }
 }
 
-/** A person has a few names, and a message a few events; the limits bound the answer for a number of a test or a monitor. */
+/**
+ * A person has a few names, and a message a few events; the limit bounds the answer for the number of a test or a
+ * monitor.
+ */
 const LIMIT = 100;
 const LATEST_EVENTS = 1_000;
 
@@ -52,8 +55,8 @@ const HAS_NUMBER = 'to_number = any ($1::text[])';
 const HAS_ID = '(user_id = any ($1::text[]) or parent_user_id = any ($1::text[]))';
 
 /**
- * The names of the recipients of messages and fallbacks for which a condition holds. One event of a message may have the
- * number and another one the ID; a fallback has a number that the application or an earlier message knows.
+ * Selects the identifiers of the recipients of messages and fallbacks that match a condition. One event of a message
+ * may have the number and another one the ID; a fallback may have a number from the application or an earlier message.
  */
 const namesOf = (condition: string, ...names: readonly string[]) => `
 select distinct named.name from (
@@ -76,7 +79,7 @@ select distinct named.name from (
 
 const IDS_OF_NUMBERS = namesOf(HAS_NUMBER, 'user_id', 'parent_user_id');
 
-/** A person's ID for one business, and the one for its parent. */
+/** Selects a person's ID for one business and the one for its parent. */
 const IDS_OF_ID = namesOf(HAS_ID, 'user_id', 'parent_user_id');
 
 const NUMBERS_OF_IDS = namesOf(HAS_ID, 'to_number');

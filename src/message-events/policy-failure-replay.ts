@@ -5,10 +5,13 @@ import { MODULE_OPTIONS_TOKEN, type MessageEventsModuleOptions } from './message
 import { DEFAULT_POLICY_FAILURE_ERROR_CODES, isPolicyFailure } from './policy-failure.js';
 import { type WhatsappPolicyFailed, whatsappPolicyFailed } from './whatsapp-policy-failed.event.js';
 
-/** Each takes a job: with more, one statement could take longer than it may on a slow machine. */
+/**
+ * The limit for one statement. Each failure takes a job, and on a slow machine more of them could exceed the
+ * statement's time limit.
+ */
 const BATCH = 200;
 
-/** Below every id of an event. */
+/** Lower than every event id. */
 const NIL_UUID = '00000000-0000-0000-0000-000000000000';
 
 /** Events that were stored at `since` or later and before `until`. */
@@ -32,7 +35,7 @@ interface FailureRow {
   position: string;
 }
 
-/** Stored policy failures, to publish again: e.g. when their error code has become one only now. */
+/** Publishes stored policy failures again, e.g. when their error code was configured only later. */
 @Injectable()
 export class PolicyFailureReplay {
   readonly errorCodes: readonly string[];
@@ -46,8 +49,8 @@ export class PolicyFailureReplay {
   }
 
   /**
-   * The policy failures of that time in batches, by error code and the oldest first. The URL at which a callback came
-   * is not stored, so `callbackUrl` is null.
+   * Yields the policy failures of a period in batches, by error code and oldest first. The URL of a callback is not
+   * stored, so `callbackUrl` is null.
    */
   async *find({ since, until }: ReplayRange): AsyncGenerator<WhatsappPolicyFailed[]> {
     const counted = new Set(this.errorCodes);
@@ -64,12 +67,12 @@ export class PolicyFailureReplay {
     }
   }
 
-  /** Publishes them, all or none. Listeners get each again with the id that it had the first time. */
+  /** Publishes them, all or none. Listeners get each one again with its original id. */
   async publish(failures: readonly WhatsappPolicyFailed[]): Promise<void> {
     await this.publisher.publish(this.dataSource.manager, 'whatsapp.policy_failed', failures);
   }
 
-  /** By the index message_events_failures_idx. */
+  /** Uses the index message_events_failures_idx. */
   private findRows(
     errorCode: string,
     after: Pick<FailureRow, 'position' | 'id'>,

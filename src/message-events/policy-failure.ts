@@ -1,6 +1,6 @@
 import type { MessageStatusReport } from './message-status-report.js';
 
-/** Meta's policy kept a marketing message from this person. */
+/** 63049: Meta's policy kept a marketing message from this person. */
 export const DEFAULT_POLICY_FAILURE_ERROR_CODES: readonly string[] = ['63049'];
 
 /**

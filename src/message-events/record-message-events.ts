@@ -5,13 +5,13 @@ import { STATUSES_BY_RANK } from './message-status.js';
 export interface Recording {
   /** The ids of the events that are new. */
   readonly added: ReadonlySet<string>;
-  /** The SIDs whose row in `messages` could not follow: somebody has it locked, or there is a problem. */
+  /** The SIDs whose row in `messages` could not be updated: it is locked, or there is a problem. */
   readonly unlinked: ReadonlySet<string>;
   readonly problem: string | null;
 }
 
 interface RecordingRow {
-  /** As nearly always. Then `added` is left out: the ids are known. */
+  /** Nearly always true. Then `added` is left out, because the ids are known. */
   readonly all_are_new: boolean;
   readonly added: string[] | null;
   readonly unlinked: string[] | null;
@@ -19,21 +19,21 @@ interface RecordingRow {
 }
 
 /**
- * Connections prepare it (src/app.module.ts), with the columns of its result: a migration that changes those gives the
- * function another name.
+ * Connections prepare this statement (src/app.module.ts) with its result columns, so a migration that changes those
+ * must rename the function.
  */
 export const RECORD_MESSAGE_EVENTS = `select all_are_new, case when not all_are_new then added end as added, unlinked, problem
      from record_message_events($1, $2, $3)
     cross join lateral (values (coalesce(cardinality(added), 0) = $4)) as comparison (all_are_new)`;
 
-/** The same, which no connection prepares: where connections share a session, callbacks would find it prepared. */
+/** The same statement, never prepared: if connections share a session, callbacks would find it already prepared. */
 const REHEARSE_MESSAGE_EVENTS = `${RECORD_MESSAGE_EVENTS} -- rehearsed`;
 
 /**
  * Calls `record_message_events` of migrations/create_record_message_events_function.sql.
- * @param rows of `message_events`; without any, only the rows of `messages` follow what is there.
- * @param messageSids of those that are to follow.
- * @param isRehearsal whether all of it is going to be taken back.
+ * @param rows new rows of `message_events`; if empty, only the rows of `messages` are updated from existing events.
+ * @param messageSids the SIDs of the messages to update.
+ * @param isRehearsal whether everything will be rolled back.
  */
 export async function recordMessageEvents(
   manager: EntityManager,

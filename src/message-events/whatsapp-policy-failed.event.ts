@@ -12,12 +12,12 @@ export interface WhatsappPolicyFailed extends DomainEvent {
   readonly messageStatus: string;
   /** Twilio's error code, e.g. `63049`. */
   readonly errorCode: string;
-  /** The recipient in E.164; null where the callback names none, e.g. for a person with a WhatsApp username. */
+  /** The recipient in E.164; null if the callback names none, e.g. for a person with a WhatsApp username. */
   readonly toNumber: string | null;
   /** WhatsApp's business-scoped ID of the recipient. */
   readonly userId: string | null;
   readonly parentUserId: string | null;
-  /** The public URL, without a query, at which Twilio reported it; null where the report came another way. */
+  /** The public URL, without a query, at which Twilio reported it; null if the report came another way. */
   readonly callbackUrl: string | null;
 }
 
@@ -39,7 +39,10 @@ type FailureReport = Pick<
   | 'callbackUrl'
 >;
 
-/** The domain event of a policy failure; its id is the event's in `message_events`, each time it is published. */
+/**
+ * The domain event of a policy failure; its id is always that of the event in `message_events`, even when it is
+ * published again.
+ */
 export function whatsappPolicyFailed(
   messageEventId: string,
   report: FailureReport,

@@ -1,6 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
-/** How far a table was looked through for messages to ask about, by `created_at` and then by key. */
+/** The position up to which a table was searched for messages to poll, by `created_at` and then by key. */
 @Entity('message_poll_watermarks')
 export class MessagePollWatermark {
   @PrimaryColumn('text', { primaryKeyConstraintName: 'message_poll_watermarks_pkey' })

@@ -1,6 +1,6 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 
-/** A WhatsApp message that Twilio is asked about. Rows are written by MessagePollsStore. */
+/** A WhatsApp message that Twilio is asked about. MessagePollsStore writes the rows. */
 @Entity('message_polls')
 @Index('message_polls_next_poll_at_idx', ['nextPollAt'])
 export class MessagePoll {

@@ -1,9 +1,10 @@
 /**
- * One replica moves a watermark at a time; the others find it locked and go on. A message whose status has moved on
- * starts again with the shortest gap, but is left alone for the 30 seconds that a replica may be asking about it.
+ * Only one replica at a time moves a watermark; the others find it locked and continue. A message whose status has
+ * moved on starts again with the shortest gap, but is left alone for the 30 seconds that a replica may be asking about
+ * it.
  * @param candidates the rows after the watermark, oldest first. `is_waiting` says whether to ask about the message, and
- *   `is_unlinked` whether an event of it is not tied to its row in `messages`.
- *   $1: how old they are at the least, $2: and at the most, in milliseconds; $3: how many; $4: the final statuses.
+ * `is_unlinked` whether an event of it is not tied to its row in `messages`. $1 and $2: their minimum and maximum age
+ * in milliseconds; $3: how many; $4: the final statuses.
  */
 const enrol = (source: string, candidates: string) => `
 with watermark as (
@@ -49,8 +50,8 @@ export const ENROL_FROM_EVENTS = enrol(
 );
 
 /**
- * $5: the account of a message without an event. A status of failure is no reason not to ask: where no event tells of
- * it, the application knows of it from elsewhere, and it may be one of policy.
+ * $5: the account of a message without an event. Messages with a status of failure are polled too: without an event,
+ * the application knows the failure from elsewhere, and it may be a policy failure.
  */
 export const ENROL_FROM_MESSAGES = enrol(
   'messages',
@@ -67,7 +68,10 @@ export const ENROL_FROM_MESSAGES = enrol(
   order by created_at, coalesce(twilio_sid::text, '') limit $3`,
 );
 
-/** Of an application's own table more is not asked than an index; a timestamp without a time zone names no time. */
+/**
+ * Whether `messages` has a usable index. An application's own table needs nothing else; a timestamp without a time zone
+ * does not name a point in time.
+ */
 export const MESSAGES_ARE_INDEXED = `
 select exists (
   select from pg_index
@@ -78,7 +82,7 @@ select exists (
 
 /**
  * $1: how many; $2: the final statuses; $3: the first gap, which doubles with each poll, and $4: when to give up, in
- * milliseconds. No gap is shorter than a replica may be asking.
+ * milliseconds. No gap is shorter than the time that a replica may take to ask.
  */
 export const CLAIM = `
 with due as (

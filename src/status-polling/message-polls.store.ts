@@ -4,31 +4,31 @@ import { FINAL_STATUSES } from '../message-events/message-status.js';
 import { MODULE_OPTIONS_TOKEN, type StatusPollingModuleOptions } from './status-polling.module-definition.js';
 import { CLAIM, ENROL_FROM_EVENTS, ENROL_FROM_MESSAGES, MESSAGES_ARE_INDEXED } from './message-polls.sql.js';
 
-/** Rows that one statement looks through. It bounds the statement's time, however much there is. */
+/** Rows that one statement reads. This bounds its time. */
 const LOOKED_THROUGH_ROWS = 2_000;
 
 /** Messages that a replica takes at a time. */
 const CLAIMED_ROWS = 50;
 
 /**
- * `created_at` is the start of a transaction, so rows become visible in another order. Those as young as a
- * transaction may last here are left for later; a statement has four seconds.
+ * `created_at` is the start of a transaction, so rows become visible in another order. Rows younger than the longest
+ * transaction are left for later; a statement may take four seconds.
  */
 const COMMIT_DELAY_MILLISECONDS = 20_000;
 
-/** A message that this replica has to itself until its next poll is due. */
+/** A message that only this replica polls until its next poll is due. */
 export interface ClaimedPoll {
   readonly messageSid: string;
   readonly accountSid: string;
-  /** True where the next one would come after the time at which it is given up. */
+  /** True if the next poll would come after polling for the message ends. */
   readonly isLast: boolean;
 }
 
-/** What one step through the events or the messages came to. */
+/** The result of one step through the events or the messages. */
 export interface Enrolment {
-  /** Messages of which an event is not tied to the row of `messages` that there is. */
+  /** Messages with a row in `messages` and an event that is not tied to it. */
   readonly unlinked: readonly string[];
-  /** Whether there may be more to look through. */
+  /** Whether there may be more rows to read. */
   readonly more: boolean;
 }
 
@@ -46,27 +46,25 @@ export class MessagePollsStore {
     this.giveUpAfterMilliseconds = options.giveUpAfterMilliseconds ?? 24 * 60 * 60_000;
   }
 
-  /**
-   * Looks through the next events, and takes the messages in that wait for a final status.
-   */
+  /** Reads the next events and enrols the messages that wait for a final status. */
   enrolFromEvents(): Promise<Enrolment> {
     return this.enrol(ENROL_FROM_EVENTS);
   }
 
-  /** The same, for the rows of `messages`: nothing may ever have been reported about those. */
+  /** Does the same for the rows of `messages`, which may have no event at all. */
   enrolFromMessages(): Promise<Enrolment> {
     return this.enrol(ENROL_FROM_MESSAGES, this.options.accountSid);
   }
 
-  /** Whether `messages` can be looked through by `created_at` without reading all of an application's table. */
+  /** Whether `messages` can be read by `created_at` without a full scan of the application's table. */
   async areMessagesIndexed(): Promise<boolean> {
     const [row] = await this.dataSource.query<{ indexed: boolean }[]>(MESSAGES_ARE_INDEXED);
     return row?.indexed ?? false;
   }
 
   /**
-   * Takes messages that are due by moving their next poll ahead, so that a crash delays them and never has two
-   * replicas ask. Those with a final status by now are forgotten instead.
+   * Claims due messages by moving their next poll ahead, so that a crash only delays them and two replicas never poll
+   * the same one. Messages with a final status are removed instead.
    * @returns `more`: whether others may be due.
    */
   async claim(): Promise<{ claimed: ClaimedPoll[]; more: boolean }> {
@@ -79,7 +77,7 @@ export class MessagePollsStore {
     return { claimed: due.filter(({ isClaimed }) => isClaimed), more: due.length === CLAIMED_ROWS };
   }
 
-  /** Makes messages due again that were claimed and not asked about. */
+  /** Makes claimed messages due again that were not polled. */
   async giveBack(messageSids: readonly string[], delayMilliseconds: number): Promise<void> {
     await this.dataSource.query(
       `update message_polls

@@ -2,7 +2,7 @@ import type { MessageInstance } from 'twilio/lib/rest/api/v2010/account/message.
 import { numberOf, parseAddress, userIdsOf } from '../message-events/channel-address.js';
 import type { MessageStatusReport } from '../message-events/message-status-report.js';
 
-/** What Twilio answered about a message, as a callback would have told it. */
+/** Converts Twilio's answer about a message to the report that a callback would have given. */
 export function toMessageStatusReport(message: MessageInstance): MessageStatusReport {
   const to = parseAddress(message.to);
   const from = parseAddress(message.from);
@@ -13,7 +13,7 @@ export function toMessageStatusReport(message: MessageInstance): MessageStatusRe
     toNumber: numberOf(to),
     fromNumber: numberOf(from),
     ...userIdsOf([to]),
-    // Null in spite of its type, where there is no error.
+    // Null without an error, contrary to its type.
     errorCode: Number.isInteger(message.errorCode) ? String(message.errorCode) : null,
     errorMessage: message.errorMessage || null,
     accountSid: message.accountSid,
@@ -24,7 +24,7 @@ export function toMessageStatusReport(message: MessageInstance): MessageStatusRe
   };
 }
 
-/** The message as Twilio's library names its properties; its text is in no callback either, and stays out of the log. */
+/** The message with the property names of Twilio's library. Its text is left out of the log, as in callbacks. */
 function payloadOf(message: MessageInstance): Record<string, unknown> {
   const properties = Object.entries(message.toJSON() as Record<string, unknown>);
   return Object.fromEntries(properties.filter(([name]) => name !== 'body'));

@@ -9,10 +9,10 @@ import { type ClaimedPoll, MessagePollsStore } from './message-polls.store.js';
 import { toMessageStatusReport } from './polled-status.js';
 import { MODULE_OPTIONS_TOKEN, type StatusPollingModuleOptions } from './status-polling.module-definition.js';
 
-/** How long to leave Twilio alone where it asks for less traffic and does not say for how long. */
+/** How long to pause if Twilio asks for less traffic without saying for how long. */
 const RATE_LIMIT_PAUSE_MILLISECONDS = 60_000;
 
-/** What became of one question, in the words of the log. */
+/** The outcome of one poll, as the log names it. */
 type Outcome = 'newStatus' | 'sameStatus' | 'unknownToTwilio' | 'accountNotConfigured' | 'notAnswered';
 
 /** Asks Twilio about the messages that are due. */
@@ -30,9 +30,9 @@ export class StatusPoller {
 
   /**
    * Asks about one batch of messages and records the answers.
-   * @param signal ends it early; what was not asked about is due again at once.
-   * @returns whether it is worth while to ask about more at once.
-   * @throws when the database is away.
+   * @param signal ends it early; messages that were not polled are due again at once.
+   * @returns whether it is worthwhile to ask about more at once.
+   * @throws when the database is unreachable.
    */
   async pollDue(signal: AbortSignal): Promise<boolean> {
     if (this.isPaused()) return false;
@@ -48,7 +48,7 @@ export class StatusPoller {
         else outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
       }
     };
-    // At once, because nobody waits for the answers that are under way then.
+    // At once, because a stopping service does not wait for pending answers.
     const giveBackAtStop = () => void this.giveBack(waiting.splice(0)).catch(() => undefined);
     signal.addEventListener('abort', giveBackAtStop, { once: true });
     const turns = await Promise.allSettled(Array.from({ length: this.options.concurrency ?? 5 }, askInTurn));
@@ -60,7 +60,7 @@ export class StatusPoller {
       await this.giveBack(waiting);
       return false;
     }
-    // Where Twilio answers nothing, the others had better wait for the next round than be asked about in vain.
+    // If Twilio answers nothing, the others wait for the next round instead of being polled in vain.
     return more && outcomes.get('notAnswered') !== claimed.length;
   }
 

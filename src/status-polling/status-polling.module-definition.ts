@@ -1,14 +1,14 @@
 import { ConfigurableModuleBuilder } from '@nestjs/common';
 
 export interface StatusPollingModuleOptions {
-  /** The account of messages that no callback has come for yet: a row of `messages` names none. */
+  /** The account of messages without a callback so far: a row of `messages` does not name one. */
   accountSid: string;
   /**
-   * How long a message's latest status may be no final one before Twilio is asked, in milliseconds; 20000 at the
-   * least. The gaps between the questions double. Default ten minutes.
+   * How long a message may stay without a final status before Twilio is asked, in milliseconds; at least 20000. The
+   * gaps between the polls double. Default ten minutes.
    */
   afterMilliseconds?: number;
-  /** For how long after a message's latest status Twilio is asked, in milliseconds. Default a day. */
+  /** How long after a message's latest status Twilio is asked, in milliseconds. Default a day. */
   giveUpAfterMilliseconds?: number;
   /** How many requests this process has under way at a time. Default 5. */
   concurrency?: number;

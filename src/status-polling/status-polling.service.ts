@@ -6,16 +6,16 @@ import { type Enrolment, MessagePollsStore } from './message-polls.store.js';
 import { StatusPoller } from './status-poller.js';
 import { MODULE_OPTIONS_TOKEN, type StatusPollingModuleOptions } from './status-polling.module-definition.js';
 
-/** A question that is not answered by then is asked again after the message's next gap, by any replica. */
+/** Any replica repeats a poll that is not answered within this time, after the message's next gap. */
 const SHUTDOWN_LIMIT_MILLISECONDS = 2_000;
 
 /**
- * As a multiple of what a step through the events takes. Amid a campaign there are tens of thousands to look through at
- * once; without a pause, callbacks would wait for that.
+ * The pause as a multiple of the time that a step through the events takes. During a campaign there are tens of
+ * thousands of events to read at once; without a pause, callbacks would wait.
  */
 const PAUSE_PER_STEP = 4;
 
-/** Closes the gap that callbacks leave which never came: Twilio is asked about messages without a final status. */
+/** Closes the gap that lost callbacks leave: Twilio is asked about messages without a final status. */
 @Injectable()
 export class StatusPollingService extends PeriodicWork {
   private knowsThatMessagesAreNotIndexed = false;
@@ -37,10 +37,9 @@ export class StatusPollingService extends PeriodicWork {
   }
 
   /**
-   * One round: looks through what has come since the last one, on any replica, and asks Twilio about every message that
-   * is due, in batches. Before each batch it looks through all that has come meanwhile, so that a slow Twilio does not
-   * keep it from that.
-   * @throws when the database is away.
+   * Runs one round: reads everything since the last round on any replica, and asks Twilio about every due message, in
+   * batches. Before each batch it reads what has arrived meanwhile, so that a slow Twilio does not delay that.
+   * @throws when the database is unreachable.
    */
   async runOnce(): Promise<void> {
     let worthAsking = true;
@@ -77,7 +76,9 @@ export class StatusPollingService extends PeriodicWork {
     return false;
   }
 
-  /** The application may have stored a message after the last of its callbacks, when nothing else looks for it. */
+  /**
+   * Links events to messages that the application stored after their last callback, since nothing else looks for those.
+   */
   private async link({ unlinked, more }: Enrolment): Promise<boolean> {
     await Promise.all(unlinked.map((messageSid) => this.messageEvents.linkMessage(messageSid)));
     return more;

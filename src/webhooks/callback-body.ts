@@ -3,16 +3,22 @@ import { BadRequestException, PayloadTooLargeException, UnsupportedMediaTypeExce
 import type { BodyForm } from './callback-parameters.js';
 import type { CallbackRequest } from './callback-request.js';
 
-/** The longest body that is read, in bytes. Twilio's callbacks have about 600. */
+/** The maximum length of a body, in bytes. Twilio's callbacks have about 600. */
 const BODY_LIMIT = 64 * 1024;
 
-/** What a body is checked and parsed in no time up to, in bytes; more than any status callback of Twilio's has. */
+/** Up to this length in bytes, a body is cheap to check and parse; no status callback of Twilio is longer. */
 export const SMALL_BODY = 8 * 1024;
 
-/** As many pieces as a connection with the smallest segments of TCP/IP (536 bytes) would cut the longest body into, and more. */
+/**
+ * The maximum number of pieces of a body: more than a connection with the smallest TCP/IP segments (536 bytes) needs
+ * for the longest body.
+ */
 const MOST_PIECES = 512;
 
-/** What Node has done for a body of many pieces before it can be stopped, in milliseconds: 15 to 100. */
+/**
+ * The estimated time that Node spends on a body of many pieces before it can be stopped, in milliseconds; measured: 15
+ * to 100.
+ */
 const PIECES_COST = 80;
 
 const FORM = 'application/x-www-form-urlencoded';
@@ -40,7 +46,7 @@ export function assertReadableLength(request: CallbackRequest): void {
   if (announcedLength(request) > BODY_LIMIT) throw tooLarge();
 }
 
-/** Whether a body is announced to be small, or has been read and is. */
+/** Whether a body is small by its announced or its actual length. */
 export function isSmallBody(request: CallbackRequest): boolean {
   if (request.rawBody !== undefined) return request.rawBody.length <= SMALL_BODY;
   return request.headers['transfer-encoding'] === undefined && announcedLength(request) <= SMALL_BODY;
@@ -60,7 +66,7 @@ function tooLarge(): HttpException {
  * @throws HttpException 400 for a connection that broke and for a body in too many pieces, 413 for one that is too long.
  */
 export function readBody(request: CallbackRequest): Promise<Buffer | undefined> {
-  // Nothing would tell of it any more: somebody waited before this.
+  // An earlier await may have missed the events, so they would never fire.
   if (request.destroyed && !request.readableEnded) return Promise.reject(aborted());
   if (request.body !== undefined || request.readableDidRead) return Promise.resolve(undefined);
   return new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 import { parseForm } from './parse-form.js';
 
-/** A parameter of a form is a string, or several where its name is repeated; of a JSON body, any JSON. */
+/** A parameter of a form is a string, or several if its name is repeated; in a JSON body, any JSON. */
 export type CallbackParameters = Readonly<Record<string, unknown>>;
 
 export type BodyForm = 'form' | 'json';

@@ -5,7 +5,7 @@ import type { BodyForm, CallbackContent } from './callback-parameters.js';
 export interface CallbackRequest extends Request {
   /** Exactly what was received. Set by TwilioSignatureGuard, or before by Nest's own `rawBody: true`. */
   rawBody?: Buffer;
-  /** What the request has cost before it is known to be valid. Set by TwilioSignatureGuard. */
+  /** The time spent on the request before it is known to be valid. Set by TwilioSignatureGuard. */
   milliseconds?: number;
   /** Set by TwilioSignatureGuard. */
   signedCallback?: SignedCallback;
@@ -20,7 +20,7 @@ export interface SignedCallback extends CallbackContent {
   readonly url: string;
 }
 
-/** The callback that TwilioSignatureGuard let in. */
+/** Injects the callback that TwilioSignatureGuard accepted. */
 export const Callback = createParamDecorator((_: unknown, context: ExecutionContext): SignedCallback => {
   const { signedCallback } = context.switchToHttp().getRequest<CallbackRequest>();
   if (signedCallback === undefined) throw new Error('@Callback() needs a route with TwilioSignatureGuard');

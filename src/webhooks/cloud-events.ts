@@ -1,17 +1,17 @@
 import { type CallbackContent, type CallbackParameters, isObject } from './callback-parameters.js';
 
-/** No more of an array is looked at, since it is not verified yet. Its events are all alike. */
+/** Only this many items of an array are read, since it is not verified yet. Its events are all alike. */
 const LOOKED_AT = 100;
 
 /**
- * The CloudEvents of a JSON body, one or an array of them, as Event Streams sends them.
+ * Returns the CloudEvents of a JSON body, one or an array of them, as Event Streams sends them.
  * Source: docs, events/webhook-quickstart.
  */
 export function cloudEvents({ parameters, list }: CallbackContent): readonly CallbackParameters[] {
   return (list?.slice(0, LOOKED_AT) ?? [parameters]).filter(isCloudEvent);
 }
 
-/** The accounts that events name: `data.accountSid`, which each product spells its own way. */
+/** Returns the accounts that events name in `data.accountSid`, which each product spells differently. */
 export function accountsOf(events: readonly CallbackParameters[]): readonly string[] {
   const named = events.flatMap(({ data }) => (isObject(data) ? Object.entries(data) : []));
   const accountSids = named.flatMap(([name, value]) =>

@@ -10,10 +10,10 @@ import type { Response } from 'express';
 import { measured } from '../measurements/measurements.js';
 import { EventNotStoredError } from '../message-events/message-events.service.js';
 
-/** Seconds. With `#rc=5&rp=all` Twilio tries again by itself, within 15 s. */
+/** In seconds. With `#rc=5&rp=all` Twilio retries on its own, within 15 s. */
 const RETRY_AFTER_SECONDS = 5;
 
-/** While the database is away, every callback fails; one line a second says so. */
+/** While the database is unreachable, every callback fails; the log says so once a second. */
 const LOG_INTERVAL_MILLISECONDS = 1_000;
 
 /** Answers 503: what is not stored is not acknowledged. */

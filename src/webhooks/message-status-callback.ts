@@ -20,7 +20,7 @@ const key = z
   .refine((value) => value.trim() !== '', 'must not be empty')
   .refine((value) => value.length <= CODE_LENGTH, `must have ${CODE_LENGTH} characters at most`);
 
-/** What is demanded of a callback. Everything else may be missing, unknown or new, and is kept. */
+/** The required parameters of a callback. Any other parameter may be missing, unknown or new, and is kept. */
 export const messageStatusCallbackSchema = z.object({
   MessageSid: key,
   MessageStatus: key,
@@ -30,7 +30,7 @@ export const messageStatusCallbackSchema = z.object({
 const uuid = z.uuid();
 
 /**
- * @param demanded what the schema demands, of the payload.
+ * @param demanded the parameters that the schema requires.
  * @param payload every parameter, in a form that can be stored.
  * @param url the URL that Twilio called, with its query string.
  */
@@ -61,14 +61,14 @@ export function toMessageStatusReport(
   };
 }
 
-/** Twilio writes them with or without `whatsapp:` in front. */
+/** Reads the external IDs, which Twilio writes with or without the prefix `whatsapp:`. */
 function externalIds(payload: CallbackParameters): ChannelAddress[] {
   // Most callbacks have neither.
   if (payload.ExternalUserId === undefined && payload.ParentExternalUserId === undefined) return [];
   return ['ExternalUserId', 'ParentExternalUserId'].map((name) => parseAddress(text(payload, name)));
 }
 
-/** A parameter's text, the first one where it is repeated; null where it is missing or empty. */
+/** A parameter's text, the first one if it is repeated; null if it is missing or empty. */
 function text(parameters: CallbackParameters, name: string): string | null {
   const value = parameters[name];
   const first: unknown = Array.isArray(value) ? value[0] : value;

@@ -41,7 +41,7 @@ export class MessageStatusReportPipe implements PipeTransform<
   }
 }
 
-/** @returns every parameter in a form that can be stored; null for what nests too deep. */
+/** @returns every parameter in a form that can be stored; null if it nests too deep. */
 function payloadOf({ form, parameters, list, body }: SignedCallback): CallbackParameters | null {
   try {
     if (form === 'form') return storable(parameters);

@@ -1,9 +1,9 @@
 import type { CallbackContent, CallbackParameters } from './callback-parameters.js';
 import { cloudEvents } from './cloud-events.js';
 
-/** A request of Twilio's that belongs at another URL. */
+/** A request from Twilio that belongs at another URL. */
 export interface MisdirectedRequest {
-  /** What it is, e.g. `an inbound message`. */
+  /** The kind of request, e.g. `an inbound message`. */
   readonly name: string;
   /** Where it belongs, and how to send it there. */
   readonly advice: string;
@@ -20,7 +20,7 @@ const EVENT_STREAMS: MisdirectedRequest = {
     "Set the destination of the Event Streams sink to your application's URL, and have Twilio report here with a status callback URL",
 };
 
-/** The first one that matches counts. Sources: the pages of Twilio's docs that are named. */
+/** The first match counts. Sources: the pages of Twilio's docs that are named below. */
 const KINDS: readonly Kind[] = [
   {
     // conversations/conversations-webhooks; chat/webhook-events, its predecessor.
@@ -95,10 +95,10 @@ const KINDS: readonly Kind[] = [
   },
 ];
 
-/** @returns what a request is, if it does not belong here; null for a status callback and for what is not known. */
+/** @returns the kind of a request that does not belong here; null for a status callback and for an unknown request. */
 export function misdirectedRequest(content: CallbackContent): MisdirectedRequest | null {
   const { parameters, list } = content;
-  // A status callback, whatever else it has: Body, EventType=READ, and parameters that Twilio adds later.
+  // Always a status callback, even with Body, EventType=READ, or parameters that Twilio adds later.
   if (parameters.MessageSid !== undefined && parameters.MessageStatus !== undefined) return null;
   if (cloudEvents(content).length > 0) return EVENT_STREAMS;
   return list === null ? (KINDS.find(({ matches }) => matches(parameters)) ?? null) : null;

@@ -1,6 +1,6 @@
 /**
- * What a form holds. It inherits nothing, so that any name is a parameter's; and it is an object of a class, since all
- * that follows takes longer with one of `Object.create(null)`, as Node's parser makes it.
+ * The parameters of a form. It inherits nothing, so any name can be a parameter; and it is an instance of a class,
+ * since all later steps take longer with an object of `Object.create(null)`, as Node's parser creates it.
  */
 class FormParameters {
   [name: string]: string | string[] | undefined;
@@ -8,16 +8,16 @@ class FormParameters {
 Reflect.deleteProperty(FormParameters.prototype, 'constructor');
 Object.setPrototypeOf(FormParameters.prototype, null);
 
-/** A percent sign with anything else behind it stands for itself. */
+/** A percent sign that anything else follows stands for itself. */
 const ESCAPE = /%[\da-f]{2}/i;
 
 /**
- * The most parameters that are taken. Twilio documents some 20 to 40 for each kind of webhook (docs,
+ * The maximum number of parameters. Twilio documents some 20 to 40 for each kind of webhook (docs,
  * messaging/guides/webhook-request and track-outbound-message-status); Express's own parser takes 1,000.
  */
 export const MOST_PARAMETERS = 500;
 
-/** Stops counting beyond the limit. */
+/** Whether a form has too many parameters; stops counting at the limit. */
 export function hasTooManyParameters(form: string): boolean {
   let position = -1;
   for (let count = 0; count < MOST_PARAMETERS; count += 1) {
@@ -28,16 +28,16 @@ export function hasTooManyParameters(form: string): boolean {
 }
 
 /**
- * Parses a form, which is ASCII, to the very names and values that Node's `querystring` finds, in half the time and however
- * many there are: the signature covers each of them as it was sent. What is not ASCII stands for itself. Express's parser
- * would fail on bracketed and on often repeated names.
+ * Parses an ASCII form into exactly the names and values of Node's `querystring`, in half the time and for any number
+ * of parameters: the signature covers each of them as it was sent. A non-ASCII character stands for itself. Express's
+ * parser would fail on bracketed and on often repeated names.
  */
 export function parseForm(form: string): Readonly<FormParameters> {
   const pairs = form.split('&').filter((pair) => pair !== '');
   const decode = decoder();
   const parameters = new FormParameters();
   for (const pair of pairs) parameters[nameOf(pair, decode)] = valueOf(pair, decode);
-  // To count them takes less than to look for each one before it is set.
+  // Counting is cheaper than looking up each name before setting it.
   return Object.keys(parameters).length === pairs.length ? parameters : parseRepeating(pairs, decode);
 }
 
@@ -65,7 +65,10 @@ function valueOf(pair: string, decode: Decode): string {
   return equals === -1 ? '' : decode(pair.slice(equals + 1));
 }
 
-/** An exception takes longer than all else about a parameter, so a form with broken UTF-8 costs one only. */
+/**
+ * Decodes with at most one exception for a form with broken UTF-8, since an exception takes longer than all else about
+ * a parameter.
+ */
 function decoder(): Decode {
   let unescape = decodeURIComponent;
   return (encoded) => {
@@ -86,7 +89,7 @@ export function unescapeAnything(text: string): string {
   let length = 0;
   for (let index = 0; index < encoded.length; index += 1) {
     const byte = encoded[index] === PERCENT ? byteAt(encoded, index + 1) : NO_DIGIT;
-    // What is decoded is never longer than what is left to decode.
+    // Decoded bytes never overtake the bytes that are left to decode.
     encoded[length] = byte < 0 ? (encoded[index] ?? 0) : byte;
     length += 1;
     if (byte >= 0) index += 2;
@@ -98,11 +101,11 @@ const PERCENT = '%'.charCodeAt(0);
 
 const NO_DIGIT = -1;
 
-/** By the code of the character. */
+/** Values of hexadecimal digits by character code. */
 const DIGITS = new Int8Array(256).fill(NO_DIGIT);
 for (const digit of '0123456789abcdefABCDEF') DIGITS[digit.charCodeAt(0)] = Number.parseInt(digit, 16);
 
-/** The byte of the two digits at an index; negative where they are none. */
+/** Returns the byte of the two digits at an index; negative if they are not digits. */
 function byteAt(bytes: Buffer, index: number): number {
   const high = DIGITS[bytes[index] ?? 0] ?? NO_DIGIT;
   const low = DIGITS[bytes[index + 1] ?? 0] ?? NO_DIGIT;

@@ -13,7 +13,7 @@ export class RejectedCallback {
   @Column('text')
   reason!: string;
 
-  /** Every parameter as received; `{ body }` where they are nested too deep. */
+  /** Every parameter as received; `{ body }` if they nest too deep. */
   @Column('jsonb')
   payload!: Record<string, unknown>;
 

@@ -3,7 +3,7 @@ import { DataSource } from 'typeorm';
 import { stringifyExactly } from '../message-events/exact-json.js';
 import { EventNotStoredError } from '../message-events/message-events.service.js';
 
-/** With at most 64 KiB each, the table stays under 640 MiB. */
+/** The number of rows kept. With at most 64 KiB each, the table stays under 640 MiB. */
 const KEPT = 10_000;
 
 /** The SQL of `rejected_callbacks`. */
@@ -13,7 +13,7 @@ export class RejectedCallbacksStore {
 
   constructor(private readonly dataSource: DataSource) {}
 
-  /** @throws EventNotStoredError when the database is away. */
+  /** @throws EventNotStoredError when the database is unreachable. */
   async keep(reason: string, payload: object): Promise<void> {
     try {
       const [row] = await this.dataSource.query<{ id: string }[]>(

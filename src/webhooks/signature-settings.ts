@@ -12,8 +12,8 @@ const NAMES = ['key', 'algorithm'] as const;
 export type SignatureSettings = { readonly keyId: string } | { readonly fault: string };
 
 /**
- * Reads the signature settings of a request. They are stricter than `getSignatureAlgorithm` of Twilio's library: what is
- * ambiguous or not HMAC-SHA256 never leads to a check with another key or algorithm. Unknown parts are ignored.
+ * Reads the signature settings of a request. This is stricter than `getSignatureAlgorithm` of Twilio's library: an
+ * ambiguous or non-HMAC-SHA256 setting never leads to a check with another key or algorithm. Unknown parts are ignored.
  * @param headers each value of the header, as it was sent.
  */
 export function readSignatureSettings(headers: readonly string[]): SignatureSettings {
@@ -36,7 +36,7 @@ export function readSignatureSettings(headers: readonly string[]): SignatureSett
   return faulty(`names the algorithm ${shown(algorithm)}: only ${SHARED_KEY_ALGORITHM} is accepted`);
 }
 
-/** A text of a request's header as it may stand in the log. */
+/** Makes the text of a request header safe for the log. */
 export function shown(text: string): string {
   const visible = text.replaceAll(/[^\x21-\x7e]/g, '?');
   return visible.length > SHOWN_CHARACTERS ? `${visible.slice(0, SHOWN_CHARACTERS)}…` : visible;

@@ -3,20 +3,20 @@ import { ExactNumber, MAXIMUM_DEPTH, NestedTooDeepError } from '../message-event
 const REPLACEMENT_CHARACTER = '\uFFFD';
 
 /**
- * A JSON value as PostgreSQL can hold it as jsonb: U+0000 and lone surrogates, which it cannot, become U+FFFD. Everything
- * else stays as it is, and a value without any of them is returned itself.
+ * A JSON value as PostgreSQL can hold it as jsonb: U+0000 and lone surrogates, which jsonb cannot hold, become U+FFFD.
+ * Everything else stays as it is, and a value without any of them is returned unchanged.
  * @throws NestedTooDeepError
  */
 export function storable<Value>(value: Value): Value {
   return isStorable(value) ? value : replaced(value);
 }
 
-/** Most values are, and to find it out takes much less than a copy. */
+/** Whether a value needs no change. Most need none, and this check is much cheaper than a copy. */
 function isStorable(value: unknown, depth = 0): boolean {
   assertDepth(depth);
   if (typeof value === 'string') return isStorableText(value);
   if (typeof value !== 'object' || value === null) return true;
-  // Written out, since every callback comes by here: Object.keys() and its like take three times as long.
+  // A plain loop, since every callback runs it: Object.keys() and the like take three times as long.
   for (const name in value) {
     if (!isStorableText(name) || !isStorable(value[name as keyof typeof value], depth + 1)) return false;
   }

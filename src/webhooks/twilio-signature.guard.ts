@@ -39,7 +39,7 @@ import {
 import { UnsignedWork } from './unsigned-work.js';
 import { MODULE_OPTIONS_TOKEN, type WebhooksModuleOptions } from './webhooks.module-definition.js';
 
-/** How many tokens are tried for events that name several accounts, or none: the request may be a stranger's. */
+/** How many tokens are tried for events that name several accounts or none, since the request may be forged. */
 const MOST_TOKENS = 4;
 
 /** How many account SIDs are looked up in JSON that is not verified yet. */
@@ -51,14 +51,17 @@ const UNKNOWN_ACCOUNT = 'its AccountSid is not one of the configured accounts';
 
 const NOTHING = Buffer.alloc(0);
 
-/** Marks a controller that takes status callbacks only: a refusal names what else a request looks like. */
+/**
+ * Marks a controller that accepts status callbacks only: a refusal then names the kind of webhook that the request
+ * looks like.
+ */
 export const StatusCallbacksOnly = () => SetMetadata(STATUS_CALLBACKS_ONLY, true);
 
 const STATUS_CALLBACKS_ONLY = Symbol('STATUS_CALLBACKS_ONLY');
 
-/** How a request says that it is signed, and what the log says if it is not. */
+/** How a request claims to be signed, and what the log says if it is not. */
 interface Claim extends SignatureClaim {
-  /** Of the shared key that the request names; null for the tokens of its account. */
+  /** The secret of the shared key that the request names; null if the account's tokens apply. */
   readonly sharedSecret: string | null;
   readonly mismatch: string;
 }
@@ -67,24 +70,24 @@ interface Fault {
   readonly fault: string;
 }
 
-/** The callback, also of a request with a fault as far as it was read. */
+/** The callback; for a faulty request, as far as it was read. */
 type Checked =
   | { readonly fault: null; readonly callback: SignedCallback }
   | { readonly fault: string; readonly callback: SignedCallback | null };
 
 interface Refused {
   readonly fault: string;
-  /** What the request looks like, if that belongs elsewhere. */
+  /** The kind of webhook that the request looks like, if it belongs elsewhere. */
   readonly lookalike: string | null;
   readonly url: string;
   readonly request: CallbackRequest;
   readonly response: Response;
 }
 
-/** Lets in what Twilio signed for one of the configured accounts, and nothing else. */
+/** Accepts only requests that Twilio signed for one of the configured accounts. */
 @Injectable()
 export class TwilioSignatureGuard implements CanActivate {
-  /** Each line is given its context: to add a logger's own takes Nest a fifth of the time of all that a line takes. */
+  /** Each line passes its own context: adding a logger's context would cost Nest a fifth of the time per line. */
   private readonly logger = new Logger();
 
   constructor(
@@ -98,7 +101,7 @@ export class TwilioSignatureGuard implements CanActivate {
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const http = context.switchToHttp();
     const request = http.getRequest<CallbackRequest>();
-    // It stands before the controller and before the route, too.
+    // The guard runs before the controller and again before the route.
     if (request.signedCallback !== undefined) return true;
     const response = http.getResponse<Response>();
     try {
@@ -112,7 +115,10 @@ export class TwilioSignatureGuard implements CanActivate {
     return true;
   }
 
-  /** Looks at what costs least first, and at the address last: one that sends forgeries may be the proxy before Twilio. */
+  /**
+   * Runs the cheapest checks first and checks the address last: an address that sends forgeries may be a proxy that
+   * also forwards Twilio's requests.
+   */
   private async admit(
     request: CallbackRequest,
     response: Response,
@@ -150,7 +156,10 @@ export class TwilioSignatureGuard implements CanActivate {
     return origin + request.originalUrl;
   }
 
-  /** With the settings, only the shared key that they name counts: an auth token's signature would be a downgrade. */
+  /**
+   * If the settings are present, only the shared key that they name counts: an auth token's signature would be a
+   * downgrade.
+   */
   private readClaim(request: CallbackRequest): Claim | Fault {
     const { headers } = request;
     const signature = headers['x-twilio-signature'];
@@ -172,7 +181,7 @@ export class TwilioSignatureGuard implements CanActivate {
     return claimed({ signature, algorithm: SHARED_KEY_ALGORITHM, sharedSecret, mismatch });
   }
 
-  /** All of it at once: a large request waits for its turn. */
+  /** Checks synchronously; a large request waits for its turn before this. */
   private check(claim: Claim | Fault, form: BodyForm, rawBody: Buffer, url: string): Checked {
     const body = rawBody.toString('utf8');
     if (form === 'form' && hasTooManyParameters(body)) {
@@ -183,7 +192,7 @@ export class TwilioSignatureGuard implements CanActivate {
     try {
       return form === 'form' ? this.checkForm(claim, read()) : this.checkJson(claim, rawBody, url, read);
     } catch (error) {
-      // E.g. of a malformed Host header.
+      // E.g. from a malformed Host header.
       if (URL.canParse(url)) throw error;
       return { fault: 'its URL is malformed', callback: null };
     }
@@ -198,7 +207,7 @@ export class TwilioSignatureGuard implements CanActivate {
     return secret === undefined ? { fault: mismatch, callback } : { fault: null, callback };
   }
 
-  /** The signature covers the URL, and the URL the body: JSON is parsed after that, since what is nested deep takes long. */
+  /** The signature covers the URL, and the URL the body: JSON is parsed after that, since deep nesting takes long. */
   private checkJson(
     { sharedSecret, mismatch, ...claim }: Claim,
     rawBody: Buffer,
@@ -218,7 +227,7 @@ export class TwilioSignatureGuard implements CanActivate {
     return isItsOwn ? { fault: null, callback } : { fault: mismatch, callback };
   }
 
-  /** Whatever authTokens() can return for this JSON, and perhaps more. */
+  /** Returns a superset of what authTokens() can return for this JSON. */
   private likelyTokens(rawBody: Buffer): readonly string[] {
     const named = new Set<string>();
     let looked = 0;
@@ -231,7 +240,7 @@ export class TwilioSignatureGuard implements CanActivate {
     return [...new Set([...named, ...others].flatMap((sid) => this.accounts.authTokens(sid)))];
   }
 
-  /** The tokens of the account that a request names, or of those that the events of Event Streams name. */
+  /** Returns the tokens of the account that a request names, or of those that the events of Event Streams name. */
   private authTokens(callback: SignedCallback, form: BodyForm): readonly string[] {
     const { parameters } = callback;
     // Verify webhooks spell it the other way.
@@ -246,7 +255,10 @@ export class TwilioSignatureGuard implements CanActivate {
     return accountSids.flatMap((sid) => this.accounts.authTokens(sid)).slice(0, MOST_TOKENS);
   }
 
-  /** @returns what a refused request looks like, if that belongs elsewhere; a sentence for the log and the answer. */
+  /**
+   * @returns a sentence for the log and the answer that says what a refused request looks like, if it belongs
+   * elsewhere.
+   */
   private lookalike(callback: SignedCallback, context: ExecutionContext): string | null {
     if (this.reflector.get<true | undefined>(STATUS_CALLBACKS_ONLY, context.getClass()) === undefined)
       return null;
@@ -270,12 +282,12 @@ export class TwilioSignatureGuard implements CanActivate {
       { reason, checkedUrl: url.split('?', 1)[0], ip: request.ip },
       TwilioSignatureGuard.name,
     );
-    // Which fault it was is for the log: a stranger shall not learn which accounts and keys are configured.
+    // Only the log names the fault: a stranger must not learn which accounts and keys are configured.
     throw new ForbiddenException(answer('The request is not signed by a configured Twilio account'));
   }
 }
 
-/** What cannot be a signature needs no computation. */
+/** Rejects a malformed signature without any computation. */
 function claimed(claim: Claim): Claim | Fault {
   return isSignature(claim) ? claim : { fault: claim.mismatch };
 }

@@ -11,23 +11,23 @@ const ALGORITHMS = {
 
 type SignatureAlgorithm = keyof typeof ALGORITHMS;
 
-/** Of a URL that is written anew. One that an operator sets has some dozen characters. */
+/** The longest query of a URL that is normalized. Queries that operators configure have a few dozen characters. */
 const LONGEST_QUERY = 2_048;
 
 /** What a signature covers. */
 export interface SignedContent {
   readonly url: string;
-  /** Of a form, from signedText(); empty for JSON, whose hash is in the URL. */
+  /** The result of signedText() for a form; empty for JSON, whose hash is in the URL. */
   readonly text: Buffer;
 }
 
-/** What a request's headers say. */
+/** The signature in a request's headers. */
 export interface SignatureClaim {
   readonly signature: string;
   readonly algorithm: SignatureAlgorithm;
 }
 
-/** A text of another form matches nothing. */
+/** Whether a text has the form of a signature; any other text matches nothing. */
 export function isSignature({ signature, algorithm }: SignatureClaim): boolean {
   return ALGORITHMS[algorithm].base64.test(signature);
 }
@@ -51,7 +51,7 @@ export function signedText(parameters: CallbackParameters): Buffer {
 }
 
 /**
- * Finds the secret with which `validateRequest` of Twilio's library accepts the signature, at a bounded price. The URL
+ * Finds the secret with which `validateRequest` of Twilio's library accepts the signature, at a bounded cost. The URL
  * counts as it was received and as `new URL()` writes it, with and without its port.
  * @throws TypeError for a malformed URL.
  */
@@ -88,7 +88,10 @@ export function namesHashOf(body: Buffer, url: string): boolean {
   return expected.length === given.length && timingSafeEqual(expected, given);
 }
 
-/** Also with the query as Node's `querystring` writes it, for back ends that signed an escaped form. */
+/**
+ * Returns the URL forms to check, including the query as Node's `querystring` writes it, for back ends that signed an
+ * escaped form.
+ */
 function normalizedForms(url: string): string[] {
   const normalized = new URL(url).toString();
   const forms = withAndWithoutPort(normalized);
@@ -106,7 +109,7 @@ function withAndWithoutPort(url: string): string[] {
   const rest = url.slice(prefix.length);
   const userEnd = authority.lastIndexOf('@') + 1;
   const hostAndPort = authority.slice(userEnd);
-  // A colon begins the port only behind the bracket of an IPv6 address.
+  // In an IPv6 address, only a colon after the bracket starts the port.
   const portStart = hostAndPort.indexOf(':', hostAndPort.lastIndexOf(']') + 1);
   const host =
     authority.slice(0, userEnd) + (portStart === -1 ? hostAndPort : hostAndPort.slice(0, portStart));

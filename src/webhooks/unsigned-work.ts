@@ -3,31 +3,35 @@ import type { Response } from 'express';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { CallbackRequest } from './callback-request.js';
 
-/** Between two answers to refused requests, in milliseconds, once there are many. */
+/** The interval between answers to refused requests, in milliseconds, once there are many. */
 const ANSWER_INTERVAL = 10;
 
 /** How often in a row a refused request is answered at once after a quiet time. */
 const ANSWERED_AT_ONCE = 20;
 
-/** The longest that an answer waits, in milliseconds: clients do not wait forever, and proxies have few connections. */
+/** The maximum wait of an answer, in milliseconds: clients do not wait forever, and proxies have few connections. */
 const LONGEST_WAIT = 3_000;
 
-/** But as many times as long as the request took, up to ten seconds: what takes that long is no mistake of a proxy's. */
+/**
+ * An expensive request waits this many times as long as it took, up to ten seconds: a request that takes that long is
+ * not a proxy's mistake.
+ */
 const WAIT_FOR_COST = 125;
 const LONGEST_WAIT_FOR_COST = 10_000;
 
-/** After a forgery, checking rests for this many times as long as it took. */
+/** After a forgery, checking pauses for this many times as long as the check took. */
 const REST = 3;
 
-/** Large requests that wait to be checked: 32 MiB at most. */
+/** The maximum number of large requests that wait to be checked: at most 32 MiB. */
 const MOST_WAITING = 500;
 
 /** The connection of a body that is longer, or without an announced end, closes with the answer. */
 const MOST_UNREAD_BYTES = 1024 * 1024;
 
 /**
- * Bounds what requests without a valid signature cost the others, in this process, whatever their addresses: those can be
- * many. Small requests, as Twilio's are, are always checked at once; a valid one may come from the address of a forger.
+ * Bounds the cost that requests without a valid signature cause for others in this process, independent of their
+ * addresses, which can be many. Small requests, like Twilio's, are always checked at once; a valid one may come from a
+ * forger's address.
  */
 @Injectable()
 export class UnsignedWork {
@@ -36,8 +40,8 @@ export class UnsignedWork {
   private waiting = 0;
 
   /**
-   * Resolves when a refusal may be answered: what refused requests cost is a quarter of the time at most. Meanwhile nothing
-   * more is read of its connection, so that a client has as many requests at work as connections.
+   * Resolves when a refusal may be answered, so that refused requests take at most a quarter of the time. Meanwhile
+   * nothing more is read from the connection, so a client has at most one request at work per connection.
    */
   async untilAnswerable(request: CallbackRequest, response: Response): Promise<void> {
     const isUnread = hasMuchUnread(request);
@@ -55,10 +59,10 @@ export class UnsignedWork {
   }
 
   /**
-   * Checks one large request after the other, with a rest after each that fails: forgeries of any size take a quarter of the
-   * time at most, and small requests are checked in between.
+   * Checks large requests one after the other and pauses after each failure: forgeries of any size take at most a
+   * quarter of the time, and small requests are checked in between.
    * @param check finds what is wrong with the request.
-   * @returns what it found, or `too_many` where too many wait.
+   * @returns the result of the check, or `too_many` if too many requests wait.
    */
   async checkLarge<Result extends { readonly fault: string | null }>(
     check: () => Result,
@@ -85,7 +89,9 @@ export class UnsignedWork {
   }
 }
 
-/** Also by the request itself, which would have its connection go on for the rest of its body. */
+/**
+ * Stops the connection and the request itself, which would otherwise resume the connection for the rest of its body.
+ */
 function stopReading(request: CallbackRequest): void {
   request.pause();
   request._read = () => undefined;
@@ -97,7 +103,7 @@ function goOnReading(request: CallbackRequest): void {
   request.socket.resume();
 }
 
-/** The rest of a small body is read and dropped, which keeps the connection. */
+/** Whether much of the body is unread. The rest of a small body is read and dropped, which keeps the connection. */
 function hasMuchUnread({ headers, complete }: CallbackRequest): boolean {
   if (complete) return false;
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length']) > MOST_UNREAD_BYTES;

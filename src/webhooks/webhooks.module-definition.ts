@@ -2,8 +2,8 @@ import { ConfigurableModuleBuilder } from '@nestjs/common';
 
 export interface WebhooksModuleOptions {
   /**
-   * The origin that Twilio calls, without a slash at its end, e.g. `https://hooks.example.com`. Where it is left out,
-   * the origin is taken from the request, in which the forwarded headers count if Express trusts the proxy.
+   * The origin that Twilio calls, without a slash at its end, e.g. `https://hooks.example.com`. Default: the origin of
+   * the request, with the forwarded headers if Express trusts the proxy.
    */
   publicBaseUrl?: string;
   /** How many refused requests of one address are answered 403 and logged within a minute; then 429. Default 10. */

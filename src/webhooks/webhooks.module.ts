@@ -21,11 +21,11 @@ const refusals = {
     }),
 };
 
-/** Give it a MessageEventsModule and a TwilioModule in `imports`. */
+/** Pass a MessageEventsModule and a TwilioModule in `imports`. */
 @Module({
   controllers: [MessageStatusController],
   providers: [TwilioSignatureGuard, refusals, MessageStatusReportPipe, RejectedCallbacksStore, UnsignedWork],
-  // What TwilioSignatureGuard needs on another module's controller.
+  // TwilioSignatureGuard needs these on another module's controller.
   exports: [MODULE_OPTIONS_TOKEN, Refusals, UnsignedWork],
 })
 export class WebhooksModule extends ConfigurableModuleClass {}
