@@ -22,7 +22,8 @@ enrolled as (
   )
   order by message_sid, created_at desc
   on conflict (message_sid) do update
-    set waiting_since = excluded.waiting_since, polls = 0,
+    -- A row of messages was enrolled with an assumed account, if no event named it.
+    set account_sid = excluded.account_sid, waiting_since = excluded.waiting_since, polls = 0,
         next_poll_at = least(known.next_poll_at, now() + interval '30 seconds')
     where excluded.waiting_since > known.waiting_since
 ),

@@ -91,6 +91,14 @@ export class MessagePollsStore {
     await this.dataSource.query('delete from message_polls where message_sid = $1', [messageSid]);
   }
 
+  /** Forgets a message that this account cannot tell about, unless an event has named another account by now. */
+  async forgetFor({ messageSid, accountSid }: ClaimedPoll): Promise<void> {
+    await this.dataSource.query('delete from message_polls where message_sid = $1 and account_sid = $2', [
+      messageSid,
+      accountSid,
+    ]);
+  }
+
   private async enrol(statement: string, ...more: readonly string[]): Promise<Enrolment> {
     const [row] = await this.dataSource.query<{ rows: number; unlinked: string[] }[]>(statement, [
       this.afterMilliseconds,

@@ -76,7 +76,7 @@ export class StatusPoller {
   private async poll(poll: ClaimedPoll): Promise<Outcome | 'rateLimited'> {
     const { messageSid, accountSid } = poll;
     if (!this.accounts.isConfigured(accountSid)) {
-      await this.store.forget(messageSid);
+      await this.store.forgetFor(poll);
       this.logger.warn('The account of a message is not configured', { messageSid, accountSid });
       return 'accountNotConfigured';
     }
@@ -87,7 +87,7 @@ export class StatusPoller {
       return this.handle(poll, error);
     }
     if (message === null) {
-      await this.store.forget(messageSid);
+      await this.store.forgetFor(poll);
       this.logger.warn('Twilio does not know a message', { messageSid, accountSid });
       return 'unknownToTwilio';
     }

@@ -1,17 +1,26 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { statusParametersOf } from '../../simulator/callback-parameters.js';
+import { demoAccount } from '../../simulator/demo-account.js';
 import { MessageEvent } from '../../src/message-events/message-event.entity.js';
-import { TestApplication } from '../support/application.js';
+import { TestApplication, WEBHOOK_URL } from '../support/application.js';
 import { findFallback, policyFailure, recipientOf, smsFor, untilAllIsDone } from '../support/fallbacks.js';
 import { untilQueueIsEmpty } from '../support/job-queue.js';
 import { randomMessageSid, seedMessage } from '../support/seed.js';
 import { asked, pass, POLICY_FAILURE, runOnce, sendWhatsapp, sourcesOf, waiting } from './polling.js';
+
+const SUBACCOUNT = { sid: 'AC00000000000000000000000000000002', token: 'token-of-the-subaccount' };
 
 /** The real application on a real database. Only Twilio is fake. */
 describe('a callback that never came', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
-    application = await TestApplication.start();
+    application = await TestApplication.start({
+      env: { TWILIO_SUBACCOUNTS: `${SUBACCOUNT.sid}:${SUBACCOUNT.token}` },
+      simulator: {
+        accounts: { [demoAccount.sid]: demoAccount.authToken, [SUBACCOUNT.sid]: SUBACCOUNT.token },
+      },
+    });
   });
 
   afterAll(() => application.close());
@@ -96,6 +105,33 @@ describe('a callback that never came', () => {
     await untilAllIsDone(application, sid);
     expect(await sourcesOf(application, sid)).toEqual({ undelivered: 'poll' });
     expect(smsFor(application, sid)).toHaveLength(1);
+  });
+
+  it('is found in the account of a callback that came after the main account was asked', async () => {
+    const { twilioSid: sid } = await seedMessage(application.dataSource);
+    const message = await sendWhatsapp(
+      application,
+      [
+        { status: 'sent', dropped: true },
+        { ...POLICY_FAILURE, dropped: true },
+      ],
+      sid,
+      SUBACCOUNT.sid,
+    );
+    application.twilio.failNext({ on: 'fetch', fault: { type: 'error', status: 500, code: 20500 } });
+    await pass(application, 10);
+    await runOnce(application);
+    const parameters = statusParametersOf(message, { status: 'sent' });
+    await application.twilio.sendCallback({ url: WEBHOOK_URL, parameters });
+    await pass(application, 10);
+    await runOnce(application);
+    await pass(application, 1);
+    await runOnce(application);
+    expect(await untilAllIsDone(application, sid)).toMatchObject({
+      state: 'sent',
+      accountSid: SUBACCOUNT.sid,
+    });
+    expect(await sourcesOf(application, sid)).toEqual({ sent: 'callback', undelivered: 'poll' });
   });
 
   it('is found if the application knows of the failure and this service does not', async () => {

@@ -13,9 +13,11 @@ export async function sendWhatsapp(
   application: TestApplication,
   steps: readonly CallbackStep[],
   sid = randomMessageSid(),
+  accountSid?: string,
 ): Promise<SimulatedMessage> {
   const message = application.twilio.sendWhatsapp({
     sid,
+    ...(accountSid !== undefined && { accountSid }),
     from: 'whatsapp:+15550001111',
     to: `whatsapp:${recipientOf(sid)}`,
     body: 'Your appointment is tomorrow at 10:00.',
