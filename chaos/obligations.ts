@@ -51,8 +51,8 @@ export class Obligations {
     return (
       message?.errorCode === POLICY_ERROR_CODE &&
       (message.accountSid === MAIN_ACCOUNT.sid || statuses.size > 0) &&
-      !statuses.has('delivered') &&
-      !statuses.has('read')
+      // A callback may be stored although its answer was lost.
+      this.ledger.toldAt(messageSid, ['delivered', 'read']) === null
     );
   }
 }

@@ -63,7 +63,7 @@ export class SmsMessages {
   ): Promise<void> {
     try {
       if (conversation === null) throw new Error('its conversation is not known');
-      await manager.transaction((savepoint) => insert(savepoint, fallback, status, conversation.id));
+      await manager.transaction((savepoint) => this.insert(savepoint, fallback, status, conversation.id));
     } catch (error) {
       const smsFallbackId = fallback.id;
       const refusal = refusalOf(error);
@@ -113,7 +113,7 @@ export class SmsMessages {
       const original = await this.originalMessages.findByTwilioSid(fallback.originalMessageSid);
       // Its status follows from its callbacks.
       await this.dataSource.transaction((manager) =>
-        insert(manager, fallback, 'accepted', original?.conversationId ?? null),
+        this.insert(manager, fallback, 'accepted', original?.conversationId ?? null),
       );
     } catch (error) {
       const refusal = refusalOf(error);
@@ -123,6 +123,25 @@ export class SmsMessages {
     }
     await this.messageEvents.linkMessage(fallback.smsMessageSid);
     return null;
+  }
+
+  /** Callbacks of the SMS may have come before its row, and this process may end right after the commit. */
+  private async insert(
+    manager: EntityManager,
+    { id, messageEventId, smsMessageSid, body }: SentFallback,
+    status: string,
+    conversationId: string | null,
+  ): Promise<void> {
+    await manager.query(ADD_MESSAGE, [
+      conversationId,
+      smsMessageSid,
+      body,
+      status,
+      messageEventId,
+      id,
+      NOT_ADDED,
+    ]);
+    await this.messageEvents.linkMessageAfterCommit(manager, smsMessageSid);
   }
 
   /** Logs each reason once, for any number of SMS. */
@@ -145,25 +164,6 @@ export type SentFallback = Pick<SmsFallback, 'id' | 'messageEventId'> & {
 
 function isSent(fallback: SmsFallback): fallback is SmsFallback & SentFallback {
   return fallback.smsMessageSid !== null && fallback.body !== null;
-}
-
-async function insert(
-  manager: EntityManager,
-  { id, messageEventId, smsMessageSid, body }: SentFallback,
-  status: string,
-  conversationId: string | null,
-): Promise<void> {
-  await manager.query(ADD_MESSAGE, [
-    conversationId,
-    smsMessageSid,
-    body,
-    status,
-    messageEventId,
-    id,
-    NOT_ADDED,
-  ]);
-  // What a deferred constraint or trigger refuses would undo the record of the SMS at the commit.
-  await manager.query('set constraints all immediate');
 }
 
 async function note(manager: EntityManager, smsFallbackId: string, reason: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { setImmediate } from 'node:timers/promises';
-import { QueryFailedError } from 'typeorm';
+import { type EntityManager, QueryFailedError } from 'typeorm';
 import { measured } from '../measurements/measurements.js';
 import { GroupCommit } from './group-commit.js';
 import { MessageLinks } from './message-links.js';
@@ -78,6 +78,11 @@ export class MessageEventsService {
    */
   async linkMessage(messageSid: string): Promise<void> {
     await this.messageLinks.link(messageSid);
+  }
+
+  /** Does the same after the commit of a transaction that adds the row, even if this process ends then. */
+  async linkMessageAfterCommit(manager: EntityManager, messageSid: string): Promise<void> {
+    await this.messageLinks.linkAfterCommit(manager, messageSid);
   }
 }
 

@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { setImmediate, setTimeout as delay } from 'node:timers/promises';
-import { DataSource } from 'typeorm';
+import { DataSource, type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
 import { OnDomainEvent } from '../domain-events/on-domain-event.decorator.js';
@@ -129,14 +129,23 @@ export class MessageLinks {
     }
   }
 
+  /** Publishes in the transaction that adds the row of a message, so that it follows even if this process ends after the commit. */
+  async linkAfterCommit(manager: EntityManager, messageSid: string): Promise<void> {
+    await this.publisher.publish(manager, 'message_link.postponed', [postponed(messageSid)]);
+  }
+
   private async postpone(
     messageSid: string,
     inMilliseconds = POSTPONED_MILLISECONDS,
     refusals = 0,
   ): Promise<void> {
-    const event = { id: uuidv7(), occurredAt: new Date().toISOString(), messageSid, refusals };
+    const event = postponed(messageSid, refusals);
     await this.publisher.publish(this.dataSource.manager, 'message_link.postponed', [event], {
       inMilliseconds,
     });
   }
+}
+
+function postponed(messageSid: string, refusals = 0): MessageLinkPostponed {
+  return { id: uuidv7(), occurredAt: new Date().toISOString(), messageSid, refusals };
 }

@@ -273,7 +273,7 @@ describe('npm run doctor', () => {
     expect(exitCode).toBe(1);
     expect(findings.slice(-4)).toEqual([
       { check: 'signature', ok: true, found: 'a correctly signed probe is accepted', advice: null },
-      { check, ok: true, found: probe(OLD, 'taken'), advice: null },
+      { check, ok: true, found: probe(OLD, 'accepted'), advice: null },
       { check, ok: false, found: probe(NEW, 'refused'), advice },
       { check, ok: false, found: probe(OTHER, 'refused'), advice },
     ]);

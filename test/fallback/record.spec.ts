@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { delivered, inOrder } from '../../simulator/callback-plan.js';
 import { demoAccount } from '../../simulator/demo-account.js';
 import { MessageEventsService } from '../../src/message-events/message-events.service.js';
@@ -139,6 +139,21 @@ describe('the SMS at Twilio and in the tables', () => {
       sms.twilioSid,
     ]);
     expect(events).toEqual([{ message_id: sms.id }, { message_id: sms.id }]);
+  });
+
+  it('follows callbacks that came before its row, even if the process ends right after the commit', async () => {
+    const events = application.app.get(MessageEventsService);
+    const ended = jest.spyOn(events, 'linkMessage').mockResolvedValue();
+    try {
+      application.twilio.failNext({ on: 'create', fault: { type: 'answerAfterCallbacks' } });
+      const { twilioSid } = await seedMessage(application.dataSource);
+      await policyFailure(application, twilioSid);
+      await untilAllIsDone(application, twilioSid);
+      expect(await smsMessage(twilioSid)).toMatchObject({ channel: 'sms', status: 'delivered' });
+      expect(ended).toHaveBeenCalled();
+    } finally {
+      ended.mockRestore();
+    }
   });
 
   it('has them whenever the callbacks come', async () => {
