@@ -141,6 +141,8 @@ export class SmsMessages {
       id,
       NOT_ADDED,
     ]);
+    // What a deferred constraint or trigger refuses would undo the record of the SMS at the commit.
+    await manager.query('set constraints all immediate');
     await this.messageEvents.linkMessageAfterCommit(manager, smsMessageSid);
   }
 

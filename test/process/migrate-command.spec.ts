@@ -77,6 +77,8 @@ describe('npm run migrate', () => {
       try {
         // This user can create the schema of the job queue, but no tables in `public`.
         await execute(empty, `grant create on database ${url.pathname.slice(1)} to ${role}`);
+        // Everyone can create some before PostgreSQL 15.
+        await execute(empty, 'revoke create on schema public from public');
         url.username = role;
         const { code, stderr } = await migrate({ DATABASE_URL: url.href });
         expect(stderr).toBe(
