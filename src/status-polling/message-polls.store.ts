@@ -87,12 +87,8 @@ export class MessagePollsStore {
     );
   }
 
-  async forget(messageSid: string): Promise<void> {
-    await this.dataSource.query('delete from message_polls where message_sid = $1', [messageSid]);
-  }
-
-  /** Forgets a message that this account cannot tell about, unless an event has named another account by now. */
-  async forgetFor({ messageSid, accountSid }: ClaimedPoll): Promise<void> {
+  /** Forgets a message, unless an event has named another account by now, which is to be asked. */
+  async forget({ messageSid, accountSid }: ClaimedPoll): Promise<void> {
     await this.dataSource.query('delete from message_polls where message_sid = $1 and account_sid = $2', [
       messageSid,
       accountSid,

@@ -76,7 +76,7 @@ export class StatusPoller {
   private async poll(poll: ClaimedPoll): Promise<Outcome | 'rateLimited'> {
     const { messageSid, accountSid } = poll;
     if (!this.accounts.isConfigured(accountSid)) {
-      await this.store.forgetFor(poll);
+      await this.store.forget(poll);
       this.logger.warn('The account of a message is not configured', { messageSid, accountSid });
       return 'accountNotConfigured';
     }
@@ -87,12 +87,12 @@ export class StatusPoller {
       return this.handle(poll, error);
     }
     if (message === null) {
-      await this.store.forgetFor(poll);
+      await this.store.forget(poll);
       this.logger.warn('Twilio does not know a message', { messageSid, accountSid });
       return 'unknownToTwilio';
     }
     const { repeated } = await this.messageEvents.record(toMessageStatusReport(message));
-    if (poll.isLast || isFinal(message.status)) await this.store.forget(messageSid);
+    if (poll.isLast || isFinal(message.status)) await this.store.forget(poll);
     return repeated ? 'sameStatus' : 'newStatus';
   }
 
@@ -103,7 +103,7 @@ export class StatusPoller {
       return 'rateLimited';
     }
     const { messageSid, accountSid, isLast } = poll;
-    if (isLast) await this.store.forget(messageSid);
+    if (isLast) await this.store.forget(poll);
     const { code, message } = classifySendError(error);
     this.logger.debug('Twilio did not answer about a message', { messageSid, accountSid, code, message });
     return 'notAnswered';

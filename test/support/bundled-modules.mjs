@@ -52,10 +52,11 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const digest = createHash('sha256');
 for (const file of ['package-lock.json', 'test/support/bundled-modules.mjs'])
   digest.update(readFileSync(join(root, file)));
+// Not beside the templates of databases, of which old ones are removed during a run.
 const folder = join(
   root,
-  'node_modules/.cache/whatsapp-sms-fallback',
-  `modules-${digest.digest('hex').slice(0, 16)}`,
+  'node_modules/.cache/whatsapp-sms-fallback-modules',
+  digest.digest('hex').slice(0, 16),
 );
 
 /** Jest's `moduleNameMapper` for the bundles. */

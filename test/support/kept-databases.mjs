@@ -17,8 +17,8 @@ const KEPT_AT_MOST = 2;
 /** Folders of databases that the next spec may have as they were at first. */
 const idle = new Map();
 
-/** By folder, of the databases that may be kept: what `stateOf` found at first. */
-const keepable = new Map();
+/** Folders of the databases that may be kept. */
+const keepable = new Set();
 
 /** The folder of an idle database, or null. Whoever takes it opens it. */
 export function takeIdleFolder() {
@@ -27,7 +27,7 @@ export function takeIdleFolder() {
 
 /** Lets the next spec have the database of this folder after it is closed, if its schema is as it was at first. */
 export function keepDatabaseOf(folder) {
-  keepable.set(folder, null);
+  keepable.add(folder);
 }
 
 export function isKept(folder) {
@@ -48,10 +48,10 @@ export class PGlite extends pglite.PGlite {
 }
 
 async function keepWhenClosed(database, folder) {
-  keepable.set(folder, await stateOf(database));
+  const state = await stateOf(database);
   const close = database.close.bind(database);
   database.close = async () => {
-    if (idle.size < KEPT_AT_MOST && (await reset(database, keepable.get(folder)))) {
+    if (idle.size < KEPT_AT_MOST && (await reset(database, state))) {
       idle.set(folder, database);
     } else {
       keepable.delete(folder);
