@@ -98,6 +98,7 @@ export class FaultInjector implements Disturbance {
         await this.postgres.startAgain();
         return true;
       case 'cut_connections':
+        this.world.connectionsCutAt = Date.now();
         await this.world.database.query(
           `select pg_terminate_backend(pid) from pg_stat_activity
             where backend_type = 'client backend' and application_name <> 'chaos'`,

@@ -22,6 +22,9 @@ export class World {
   readonly replicas: Replica[] = [];
   readonly ends = new ReplicaEnds();
 
+  /** When the service's connections were last cut, in milliseconds since 1970. */
+  connectionsCutAt = 0;
+
   /** How many requests to send an SMS the fake Twilio has received. */
   creates = 0;
 
@@ -74,7 +77,7 @@ export class World {
         env: serviceEnv(postgres.serviceUrl(name), twilio, options),
         folder,
         logFile: join(folder, `replica-${name}.log`),
-        databaseWasAwaySince: (time: number) => postgres.wasAwaySince(time),
+        databaseWasAwaySince: (time: number) => postgres.wasAwaySince(time) || world.connectionsCutAt >= time,
       };
       replicas.push(new Replica(settings, world.ends));
     }

@@ -44,7 +44,11 @@ export function explainConnectionError(error: unknown): string {
   );
 }
 
-function refusedByServer({ message }: DatabaseError): string {
+function refusedByServer({ code, message }: DatabaseError): string {
+  // admin_shutdown, crash_shutdown, cannot_connect_now
+  if (/^57P0[123]$/.test(code ?? '')) {
+    return `The database cannot be reached now: ${message}. Start again once it takes connections.`;
+  }
   const refused = `The database refuses DATABASE_URL: ${message}`;
   if (/valid client certificate/.test(message)) return `${refused}. ${CLIENT_CERTIFICATE}`;
   if (/no encryption|SSL off|SSL required|SSL.* is required/i.test(message)) {

@@ -77,6 +77,16 @@ describe('the service refuses to start with a database server', () => {
       ['C28P01', 'Mpassword authentication failed for user "user"'],
       'The database refuses DATABASE_URL: password authentication failed for user "user"',
     ],
+    [
+      'ends the session',
+      ['C57P01', 'Mterminating connection due to administrator command'],
+      'The database cannot be reached now: terminating connection due to administrator command. Start again once it takes connections.',
+    ],
+    [
+      'is starting up',
+      ['C57P03', 'Mthe database system is starting up'],
+      'The database cannot be reached now: the database system is starting up. Start again once it takes connections.',
+    ],
   ])('that %s', async (_, reason, message) => {
     // PostgreSQL's ErrorResponse: 'E', its length, fields of a letter and a text, and a terminator.
     const fields = ['SFATAL', 'VFATAL', ...reason, ''];

@@ -314,7 +314,6 @@ describe('a request to the webhook by another method', () => {
   it('does not fill the log: its address gets 429, and its signed callbacks still get 204', async () => {
     const from = nextAddress();
     const statuses = [];
-    const before = application.logs.lines.length;
     for (let sent = 0; sent < 15; sent += 1) {
       const answer = await postCallback(application, { method: 'GET', from });
       statuses.push(answer.status);
@@ -322,7 +321,8 @@ describe('a request to the webhook by another method', () => {
       expect(answer.headers['retry-after'] !== undefined).toBe(answer.status === 429);
     }
     expect(statuses).toEqual([...Array<number>(10).fill(405), ...Array<number>(5).fill(429)]);
-    expect(application.logs.lines.length - before).toBe(11);
+    const lines = application.logs.lines.filter(({ fields }) => JSON.stringify(fields).includes(`"${from}"`));
+    expect(lines).toHaveLength(11);
     expect((await postCallback(application, { from })).status).toBe(204);
   });
 
