@@ -13,15 +13,15 @@ const allowed = {
   messages: [],
   'message-events': ['domain-events', 'measurements', 'messages'],
   webhooks: ['measurements', 'message-events', 'refusals', 'twilio'],
-  fallback: ['domain-events', 'measurements', 'message-events', 'messages', 'rounds', 'twilio'],
-  'status-polling': ['message-events', 'rounds', 'twilio'],
-  'event-counts': ['rounds'],
+  follower: ['messages', 'rounds'],
+  fallback: ['domain-events', 'follower', 'measurements', 'message-events', 'messages', 'rounds', 'twilio'],
+  'status-polling': ['follower', 'message-events', 'messages', 'rounds', 'twilio'],
   health: ['domain-events', 'measurements'],
   retention: ['domain-events', 'message-events', 'rounds'],
   operations: [
     'domain-events',
-    'event-counts',
     'fallback',
+    'follower',
     'measurements',
     'message-events',
     'messages',
@@ -34,8 +34,8 @@ const allowed = {
     'config',
     'database',
     'domain-events',
-    'event-counts',
     'fallback',
+    'follower',
     'message-events',
     'messages',
     'process',
@@ -61,7 +61,7 @@ const boundaries = Object.entries(allowed).map(([folder, others]) => ({
       '^src/fallback/sms-fallback-state\\.ts$',
       // What the service writes into the application's tables, to be tried before the start.
       ...(folder === 'database'
-        ? ['^src/messages/application-tables\\.ts$', '^src/message-events/message-status\\.ts$']
+        ? ['^src/messages/application-tables\\.ts$', '^src/messages/message-status\\.ts$']
         : []),
     ],
   },

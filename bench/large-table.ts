@@ -40,7 +40,7 @@ export async function fillTable(
     await database.query(sql);
   }
   say('counting them, and storing their fallbacks');
-  for (const sql of [COUNTS, COUNTED, FALLBACKS]) await database.query(sql);
+  for (const sql of [COUNTS, FALLBACKS]) await database.query(sql);
   const fallbacks = await database.query('select from sms_fallbacks limit 1');
   if (fallbacks.length === 0) throw new Error('There are no policy failures among the rows');
   await database.query('vacuum (analyze)');
@@ -59,12 +59,7 @@ export function storedNumberOf(index: number): string {
   return `+1777${String(Math.floor(index / 3) % 10_000_000).padStart(7, '0')}`;
 }
 
-/**
- * Marks the rows as counted. Otherwise the service would be busy counting them, while it has long counted those of a
- * table that grew naturally.
- */
-const COUNTED = 'update message_event_count_watermark set counted_until = now()';
-
+/** The rows are not in the outbox: the service has long followed those of a table that grew naturally. */
 const COUNTS = `
 insert into message_event_counts (unit, begins_at, channel, message_status, error_code, events)
 select unit, date_trunc(unit, created_at, 'UTC'), channel, message_status, coalesce(error_code, ''), count(*)

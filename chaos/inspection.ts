@@ -99,14 +99,13 @@ export async function findStaleMessages(database: ApplicationDatabase): Promise<
   }
 }
 
-/** Reads messages whose status is not the highest of their events, or whose events are not tied to them. */
+/** Reads messages whose status is not the highest of their events. */
 async function readStaleMessages(database: ApplicationDatabase): Promise<string[]> {
   const rows = await database.query<{ stale: string }>(
     `select concat_ws(' ', twilio_sid, 'is', messages.status, 'after', string_agg(message_status, ', ')) as stale
        from messages join message_events on message_sid = twilio_sid
       group by messages.id, twilio_sid, messages.status
-     having bool_or(message_id is null)
-         or array_position($1::text[], messages.status) <> max(array_position($1::text[], message_status))`,
+     having array_position($1::text[], messages.status) <> max(array_position($1::text[], message_status))`,
     [STATUSES_BY_RANK],
   );
   return rows.map(({ stale }) => stale);

@@ -15,20 +15,6 @@ create table if not exists message_event_counts (
 
 comment on column message_event_counts.error_code is 'empty where the events have none';
 
--- The position up to which message_events is counted, by created_at.
-create table if not exists message_event_count_watermark (
-  only_row boolean not null default true,
-  counted_until timestamptz not null,
-  constraint message_event_count_watermark_pkey primary key (only_row),
-  constraint message_event_count_watermark_only_row_check check (only_row)
-);
-
-comment on column message_event_count_watermark.counted_until is
-  'every event that was stored before this time is in message_event_counts';
-
--- Existing events are counted too, oldest first, while the service runs.
-insert into message_event_count_watermark (counted_until) values ('-infinity') on conflict (only_row) do nothing;
-
 -- The WhatsApp messages that Twilio is asked about, because they have had no final status for too long.
 create table if not exists message_polls (
   message_sid text not null,
@@ -44,7 +30,7 @@ create index if not exists message_polls_next_poll_at_idx on message_polls (next
 comment on column message_polls.waiting_since is 'when the latest status was reported, or the message stored';
 comment on column message_polls.polls is 'how many times Twilio was asked since then';
 
--- The position up to which message_events and messages were searched for such messages, by created_at and then by key.
+-- The position up to which messages was searched for such messages without any event, by created_at and then by key.
 create table if not exists message_poll_watermarks (
   source text not null,
   created_at timestamptz not null,
@@ -53,11 +39,11 @@ create table if not exists message_poll_watermarks (
 );
 
 comment on column message_poll_watermarks.key is
-  'among rows of one created_at: message_events.id, or messages.twilio_sid';
+  'among rows of one created_at: messages.twilio_sid';
 
 -- Start with messages from now on. An SMS for each older message would be a surprise.
 insert into message_poll_watermarks (source, created_at)
-values ('message_events', now()), ('messages', now())
+values ('messages', now())
 on conflict (source) do nothing;
 
 -- The index for searching messages. An empty table belongs to the service or costs nothing to index; a table with rows

@@ -2,6 +2,16 @@
 -- Applied by `npm run migrate`, and safe to apply by hand:
 --   psql "$DATABASE_URL" -f migrations/create_message_events_table.sql
 
+-- Nothing was released with another layout, so there is no migration from one.
+do $$
+begin
+  if exists (
+    select from pg_attribute where attrelid = to_regclass('message_events') and attname = 'message_id' and not attisdropped
+  ) then
+    raise exception 'message_events is of an unreleased version, from which there is no migration: copy what you need, and drop the tables message_events and sms_fallbacks';
+  end if;
+end $$;
+
 -- The application's own tables, created only if they do not exist.
 create table if not exists companies (
   id uuid not null default gen_random_uuid(),
@@ -111,22 +121,14 @@ create table if not exists message_events (
   constraint message_events_message_sid_message_status_key unique (message_sid, message_status)
 );
 
--- The two links have the type of messages.id in the application's schema.
+-- The link to the row of the SMS has the type of messages.id in the application's schema. It is a hint without a foreign
+-- key: no lock, trigger, or type of the application's tables can affect the log.
 do $$
-declare
-  message_id_type text := (
+begin
+  execute format('alter table message_events add column if not exists fallback_sms_message_id %s', (
     select format_type(atttypid, atttypmod) from pg_attribute
     where attrelid = 'messages'::regclass and attname = 'id'
-  );
-begin
-  execute format(
-    'alter table message_events
-       add column if not exists message_id %1$s
-         constraint message_events_message_id_fkey references messages (id) on delete set null,
-       add column if not exists fallback_sms_message_id %1$s
-         constraint message_events_fallback_sms_message_id_fkey references messages (id) on delete set null',
-    message_id_type
-  );
+  ));
 end $$;
 
 -- The newest callbacks first.
@@ -134,9 +136,6 @@ create index if not exists message_events_created_at_idx on message_events (crea
 -- Failures by error code, newest first. Most events are not failures, so the index stays small.
 create index if not exists message_events_failures_idx on message_events (error_code, created_at)
   where message_status in ('failed', 'undelivered');
--- The events of a row of messages, and the foreign key's check when such a row is deleted.
-create index if not exists message_events_message_id_idx on message_events (message_id)
-  where message_id is not null;
 -- The events that caused an SMS.
 create index if not exists message_events_fallback_sms_message_id_idx on message_events (fallback_sms_message_id)
   where fallback_sms_message_id is not null;
@@ -179,3 +178,17 @@ comment on column message_events.payload is 'every parameter of the callback as 
 comment on column message_events.source is 'callback: Twilio called; poll: Twilio was asked';
 comment on column message_events.channel is 'prefix of the address: whatsapp, rcs, messenger, …; sms where there is none';
 comment on column message_events.sms_fallback_id is 'the sms_fallbacks row whose SMS this callback is about';
+
+-- What the follower has yet to do: a row for each new event, added by the same statement, and one for each message to look
+-- at again. Follows within about a second: messages.status, counts, polling, and the outcome of an SMS.
+create table if not exists message_event_outbox (
+  due_at timestamptz not null default now(),
+  id uuid not null default gen_random_uuid(),
+  message_sid text not null,
+  counted boolean not null default false,
+  tries integer not null default 0,
+  constraint message_event_outbox_pkey primary key (due_at, id)
+);
+
+comment on column message_event_outbox.id is 'message_events.id of an event that is not counted yet';
+comment on column message_event_outbox.tries is 'how often messages.status could not follow';

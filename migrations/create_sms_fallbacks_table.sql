@@ -49,19 +49,13 @@ create table if not exists sms_fallbacks (
   constraint sms_fallbacks_reason_check check (reason is not null or state not in ('skipped', 'failed'))
 );
 
+-- It has the type of messages.id in the application's schema.
 do $$
-declare
-  message_id_type text := (
+begin
+  execute format('alter table sms_fallbacks add column if not exists message_id %s', (
     select format_type(atttypid, atttypmod) from pg_attribute
     where attrelid = 'messages'::regclass and attname = 'id'
-  );
-begin
-  execute format(
-    'alter table sms_fallbacks
-       add column if not exists message_id %1$s
-         constraint sms_fallbacks_message_id_fkey references messages (id) on delete set null',
-    message_id_type
-  );
+  ));
 end $$;
 
 -- The open fallbacks: stuck ones, and those that a restart continues.
@@ -75,9 +69,6 @@ create index if not exists sms_fallbacks_retried_at_idx on sms_fallbacks (retrie
 -- Fallbacks that ended in doubt: a callback of their SMS may still show that it was sent.
 create index if not exists sms_fallbacks_in_doubt_idx on sms_fallbacks (updated_at)
   where state = 'failed' and reason = 'no_answer_from_twilio';
--- The foreign key's check when a row of messages is deleted.
-create index if not exists sms_fallbacks_message_id_idx on sms_fallbacks (message_id)
-  where message_id is not null;
 -- GET /api/v1/fallbacks?state=…, the newest first.
 create index if not exists sms_fallbacks_state_idx on sms_fallbacks (state, created_at, id);
 -- GET /api/v1/fallbacks?undelivered=true, the newest first. Few SMS are not delivered.
@@ -119,7 +110,7 @@ comment on column sms_fallbacks.retried_by is
   'who last asked for another try: key:<name of the API key>, or cli:<user>@<host>';
 comment on column sms_fallbacks.original_sent_at is 'when the WhatsApp message was sent; its age is measured from then';
 comment on column sms_fallbacks.sms_delivered_at is
-  'when the SMS was reported as delivered; set when that event is counted, some seconds later';
+  'when the SMS was reported as delivered; set about a second later';
 comment on column sms_fallbacks.sms_undelivered_at is
-  'when the SMS was reported as failed or undelivered; set when that event is counted, some seconds later';
+  'when the SMS was reported as failed or undelivered; set about a second later';
 comment on column sms_fallbacks.erased_at is 'when the number and the text were blanked; nothing can be sent since';

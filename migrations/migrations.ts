@@ -27,31 +27,25 @@ function migration(name: string, file: string, down: string): Migration {
 /** All migrations in order. Reverting them keeps the application's tables. */
 export const migrations: readonly Migration[] = [
   migration(
-    'CreateMessageEventsTable1795305600000',
+    'CreateMessageEventsTable1795996800000',
     'create_message_events_table.sql',
-    `drop table if exists message_events;
+    `drop table if exists message_events, message_event_outbox;
      drop index if exists messages_conversation_id_idx, conversations_company_id_idx`,
   ),
   migration(
-    'CreateSmsFallbacksTable1795305600001',
+    'CreateSmsFallbacksTable1795996800001',
     'create_sms_fallbacks_table.sql',
     'drop table if exists sms_fallbacks',
   ),
   migration(
-    'CreateFollowerTables1795305600002',
+    'CreateFollowerTables1795996800002',
     'create_follower_tables.sql',
-    `drop table if exists message_event_counts, message_event_count_watermark, message_polls, message_poll_watermarks;
+    `drop table if exists message_event_counts, message_polls, message_poll_watermarks;
      drop index if exists messages_created_at_idx`,
   ),
   migration(
-    'CreateOperatorTables1795305600003',
+    'CreateOperatorTables1795996800003',
     'create_operator_tables.sql',
     'drop table if exists rejected_callbacks, twilio_failures, whatsapp_sms_fallback_heartbeat, ended_sessions',
-  ),
-  migration(
-    'CreateRecordMessageEventsFunction1795305600004',
-    'create_record_message_events_function.sql',
-    `drop function if exists record_message_events(jsonb, text[], text[]), store_message_events(jsonb, text[], text[]),
-       known_message_sids(text[]), add_unlinked_message_events(jsonb)`,
   ),
 ];

@@ -12,13 +12,13 @@ import type { DatabaseConnection } from './database/database-connection.js';
 import { DATABASE_CONNECTION, DatabaseModule } from './database/database.module.js';
 import { openForService } from './database/open-migrated.js';
 import { DomainEventsModule } from './domain-events/domain-events.module.js';
-import { EventCountsModule } from './event-counts/event-counts.module.js';
 import { FallbackOperationsModule } from './fallback/fallback-operations.module.js';
 import { FallbackModule } from './fallback/fallback.module.js';
+import { FollowerModule } from './follower/follower.module.js';
 import { HealthModule } from './health/health.module.js';
 import { MessageEventsModule } from './message-events/message-events.module.js';
 import { MessageEventsService } from './message-events/message-events.service.js';
-import { RECORD_MESSAGE_EVENTS } from './message-events/record-message-events.js';
+import { RECORD_MESSAGE_EVENTS } from './message-events/message-events.store.js';
 import { MessagesModule } from './messages/messages.module.js';
 import { OperationsModule } from './operations/operations.module.js';
 import { RetentionModule } from './retention/retention.module.js';
@@ -39,7 +39,7 @@ const database = DatabaseModule.forRootAsync({
   useFactory: ({ DATABASE_URL, EMBEDDED_DATA_DIR }: Env) => ({ DATABASE_URL, EMBEDDED_DATA_DIR }),
 });
 
-/** Preparing the call saves the database a tenth of the work for a commit of 16 callbacks. */
+/** Preparing it saves the database much of the work for a commit of 16 callbacks. */
 const PREPARED_STATEMENTS = new Map([[RECORD_MESSAGE_EVENTS, 'record_message_events']]);
 
 const typeOrm = TypeOrmModule.forRootAsync({
@@ -81,6 +81,12 @@ const messageEvents = MessageEventsModule.forRootAsync({
   useFactory: (env: Env) => ({ policyFailureErrorCodes: env.FALLBACK_ERROR_CODES }),
 });
 
+const follower = FollowerModule.forRootAsync({
+  imports: [EnvModule, MessagesModule],
+  inject: [ENV],
+  useFactory: periodicWork,
+});
+
 const webhooks = WebhooksModule.forRootAsync({
   imports: [EnvModule, messageEvents, twilio],
   inject: [ENV],
@@ -88,7 +94,7 @@ const webhooks = WebhooksModule.forRootAsync({
 });
 
 const fallback = FallbackModule.forRootAsync({
-  imports: [EnvModule, domainEvents, messageEvents, MessagesModule, twilio],
+  imports: [EnvModule, domainEvents, messageEvents, follower, MessagesModule, twilio],
   inject: [ENV],
   useFactory: (env: Env) => ({
     defaultFrom: env.TWILIO_PHONE_NUMBER_REMINDERS,
@@ -109,13 +115,13 @@ const fallback = FallbackModule.forRootAsync({
 });
 
 const statusPolling = StatusPollingModule.forRootAsync({
-  imports: [EnvModule, messageEvents, twilio],
+  imports: [EnvModule, messageEvents, follower, twilio],
   inject: [ENV],
   useFactory: (env: Env) => ({
     accountSid: env.TWILIO_ACCOUNT_SID,
-    ...(env.STATUS_POLL_AFTER_MINUTES === 0
-      ? { intervalMilliseconds: 0 }
-      : { afterMilliseconds: env.STATUS_POLL_AFTER_MINUTES * 60_000, ...periodicWork(env) }),
+    isEnabled: env.STATUS_POLL_AFTER_MINUTES > 0,
+    afterMilliseconds: env.STATUS_POLL_AFTER_MINUTES * 60_000,
+    ...periodicWork(env),
   }),
 });
 
@@ -137,12 +143,6 @@ const retention = RetentionModule.forRootAsync({
   useFactory: (env: Env) => ({ retentionDays: env.RETENTION_DAYS, ...periodicWork(env) }),
 });
 
-const eventCounts = EventCountsModule.forRootAsync({
-  imports: [EnvModule],
-  inject: [ENV],
-  useFactory: periodicWork,
-});
-
 const health = HealthModule.forRootAsync({
   imports: [database, domainEvents, messageEvents],
   inject: [DATABASE_CONNECTION, MessageEventsService],
@@ -160,11 +160,11 @@ const health = HealthModule.forRootAsync({
     domainEvents,
     twilio,
     messageEvents,
+    follower,
     webhooks,
     fallback,
     statusPolling,
     operations,
-    eventCounts,
     DashboardModule.forOperations(operations, twilio),
     retention,
     health,

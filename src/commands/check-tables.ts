@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import { countingDelay, LONGEST_COUNTING_DELAY } from '../event-counts/counting-delay.js';
+import { followingDelay, LONGEST_DELAY } from '../follower/event-outbox.js';
 import { type Finding, ill, well } from './finding.js';
 
 /** Checks that the application's tables are still as the migrations found them. Silent if so. */
@@ -25,8 +25,8 @@ select format_type(atttypid, atttypmod) as type from pg_attribute
 
 /** Checks that event counting, the basis of the statistics, keeps up. */
 export async function* checkCounting(dataSource: DataSource): AsyncGenerator<Finding> {
-  const seconds = await countingDelay(dataSource);
-  if (seconds <= LONGEST_COUNTING_DELAY) {
+  const seconds = await followingDelay(dataSource);
+  if (seconds <= LONGEST_DELAY) {
     yield well('statistics', 'events are counted');
     return;
   }

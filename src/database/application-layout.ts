@@ -42,51 +42,25 @@ export async function findTablesElsewhere(
   ];
 }
 
-interface Layout {
-  readonly kind: string;
-  readonly hasUniqueId: boolean;
-}
-
-const LAYOUT = `
-select relkind::text as kind, exists (
-         select from pg_index join pg_attribute on attrelid = indrelid and attnum = indkey[0]
-          where indrelid = pg_class.oid and attname = 'id'
-            and indisunique and indimmediate and indnkeyatts = 1 and indpred is null
-       ) as "hasUniqueId"
-  from pg_class where oid = to_regclass('messages')
-   and exists (select from pg_attribute where attrelid = pg_class.oid and attname = 'id')`;
+const KIND = `select relkind::text as kind from pg_class where oid = to_regclass('messages')`;
 
 const KINDS: Readonly<Record<string, string>> = {
   v: 'a view',
   m: 'a materialized view',
   f: 'a foreign table',
-  p: 'a partitioned table, in which id and twilio_sid cannot both be unique',
+  p: 'a partitioned table, in which twilio_sid cannot be unique by itself',
 };
 
-/**
- * Finds a `messages` relation that is not a table with a unique id: events link to messages by foreign keys, and the
- * row of an SMS is added once by its SID.
- */
+/** Finds a `messages` relation that is not a table: the row of an SMS is added once, by its unique SID. */
 export async function findOtherKindOfTable(query: Query): Promise<Problem[]> {
-  const [layout] = await query<Layout>(LAYOUT);
-  if (layout === undefined) return [];
-  const check = 'messages';
-  const kind = KINDS[layout.kind];
-  if (kind !== undefined) {
-    return [
-      {
-        check,
-        found: `messages is ${kind}, and the service needs a table with a unique id and a unique twilio_sid`,
-        remedy: `Let the service have tables of its own, in a schema of its own, into which yours are copied: ${OWN_TABLES}`,
-      },
-    ];
-  }
-  if (layout.hasUniqueId) return [];
+  const [row] = await query<{ kind: string }>(KIND);
+  const kind = KINDS[row?.kind ?? ''];
+  if (kind === undefined) return [];
   return [
     {
-      check,
-      found: 'messages.id is not unique by itself, and events are linked to it',
-      remedy: 'If each id is there once: alter table messages add unique (id). Otherwise see ' + OWN_TABLES,
+      check: 'messages',
+      found: `messages is ${kind}, and the service needs a table with a unique twilio_sid`,
+      remedy: `Let the service have tables of its own, in a schema of its own, into which yours are copied: ${OWN_TABLES}`,
     },
   ];
 }

@@ -1,5 +1,5 @@
 import { randomBytes, randomInt } from 'node:crypto';
-import { STATUSES_BY_RANK } from '../message-events/message-status.js';
+import { STATUSES_BY_RANK } from '../messages/message-status.js';
 import {
   FIND_ORIGINAL_MESSAGE,
   identifier,
@@ -96,7 +96,7 @@ async function attemptAll(query: Query, attempt: Attempt): Promise<Problem[]> {
   if ((await query(FIND_ORIGINAL_MESSAGE, [sid])).length !== 1) return [UNSEEN];
   for (const status of STATUSES_BY_RANK) {
     attempt.step = `the status ${status}`;
-    await query(UPDATE_MESSAGE_STATUS, [[sid], [status]]);
+    await query(UPDATE_MESSAGE_STATUS, [[sid], status]);
   }
   return [];
 }

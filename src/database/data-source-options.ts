@@ -1,10 +1,9 @@
 import type { PoolConfig } from 'pg';
 import { AbstractLogger, type DataSourceOptions } from 'typeorm';
 import { migrations } from '../../migrations/migrations.js';
-import { MessageEventCountWatermark } from '../event-counts/message-event-count-watermark.entity.js';
-import { MessageEventCount } from '../event-counts/message-event-count.entity.js';
+import { MessageEventCount } from '../follower/message-event-count.entity.js';
 import { SmsFallback } from '../fallback/sms-fallback.entity.js';
-import { MessageEvent } from '../message-events/message-event.entity.js';
+import { MessageEvent, MessageEventOutbox } from '../message-events/message-event.entity.js';
 import { Company } from '../messages/company.entity.js';
 import { Conversation } from '../messages/conversation.entity.js';
 import { Message } from '../messages/message.entity.js';
@@ -146,12 +145,12 @@ export function dataSourceOptions(
       Conversation,
       Message,
       MessageEvent,
+      MessageEventOutbox,
       SmsFallback,
       RejectedCallback,
       MessagePoll,
       MessagePollWatermark,
       MessageEventCount,
-      MessageEventCountWatermark,
       TwilioFailure,
       EndedSession,
     ],

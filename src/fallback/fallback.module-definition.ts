@@ -43,8 +43,7 @@ export interface FallbackModuleOptions {
    */
   giveUpAfterMilliseconds?: number;
   /**
-   * How often stalled fallbacks and late deliveries of WhatsApp are looked for, in milliseconds. Default 60000. 0:
-   * never automatically.
+   * How often stalled fallbacks are looked for, in milliseconds. Default 60000. 0: never automatically.
    */
   intervalMilliseconds?: number;
 }

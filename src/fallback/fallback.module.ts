@@ -1,5 +1,4 @@
 import { Module } from '@nestjs/common';
-import { DuplicateDeliveries } from './duplicate-deliveries.js';
 import { FallbackListener } from './fallback.listener.js';
 import { FallbackOutcomes } from './fallback-outcomes.js';
 import { ConfigurableModuleClass } from './fallback.module-definition.js';
@@ -9,6 +8,7 @@ import { SentSmsStore } from './sent-sms.store.js';
 import { SmsComposer } from './sms-composer.js';
 import { SmsFinder } from './sms-finder.js';
 import { SmsMessages } from './sms-messages.js';
+import { SmsOutcomes } from './sms-outcomes.js';
 import { SmsSender } from './sms-sender.js';
 import { SmsSenders } from './sms-senders.js';
 import { SmsTexts } from './sms-texts.js';
@@ -16,10 +16,9 @@ import { StalledFallbacks } from './stalled-fallbacks.js';
 import { TemplateContent } from './template-content.js';
 import { TwilioSmsSender } from './twilio-sms-sender.js';
 
-/** Pass a DomainEventsModule, a TwilioModule, a MessageEventsModule and a MessagesModule in `imports`. */
+/** Pass a DomainEventsModule, a TwilioModule, a MessageEventsModule, a FollowerModule and a MessagesModule in `imports`. */
 @Module({
   providers: [
-    DuplicateDeliveries,
     FallbackListener,
     FallbackOutcomes,
     FallbackService,
@@ -28,6 +27,7 @@ import { TwilioSmsSender } from './twilio-sms-sender.js';
     SmsComposer,
     SmsFinder,
     SmsMessages,
+    SmsOutcomes,
     SmsSenders,
     SmsTexts,
     TemplateContent,

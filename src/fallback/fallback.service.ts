@@ -1,5 +1,4 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { MessageEventsService } from '../message-events/message-events.service.js';
 import type { SmsNeverSent } from '../message-events/never-sent.js';
 import type { WhatsappPolicyFailed } from '../message-events/whatsapp-policy-failed.event.js';
 import { isSendersFault, type SendError } from '../twilio/send-error.js';
@@ -50,7 +49,6 @@ export class FallbackService {
     private readonly composer: SmsComposer,
     private readonly sender: SmsSender,
     private readonly finder: SmsFinder,
-    private readonly messageEvents: MessageEventsService,
     private readonly outages: TwilioOutages,
     @Inject(MODULE_OPTIONS_TOKEN) private readonly options: FallbackModuleOptions,
   ) {}
@@ -92,8 +90,6 @@ export class FallbackService {
       return;
     }
     const composition = await this.composer.compose(fallback);
-    // The original may have been stored after its callbacks.
-    await this.messageEvents.linkMessage(fallback.originalMessageSid);
     switch (composition.kind) {
       case 'composed':
         await this.sendUnlessForgotten(fallback, composition);

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
-import { DELIVERED_STATUSES } from '../message-events/message-status.js';
+import { DELIVERED_STATUSES } from '../messages/message-status.js';
 import type { WhatsappPolicyFailed } from '../message-events/whatsapp-policy-failed.event.js';
 import type { EndReason, WaitReason } from './fallback-reasons.js';
 import { smsFallbackAttemptDue } from './sms-fallback-attempt-due.event.js';

@@ -3,7 +3,7 @@ import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
 import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
 import { measured } from '../measurements/measurements.js';
 import { MessageEventsService } from '../message-events/message-events.service.js';
-import { DELIVERED_STATUSES } from '../message-events/message-status.js';
+import { DELIVERED_STATUSES } from '../messages/message-status.js';
 import { NEVER_SENT_CODES } from '../message-events/never-sent.js';
 import { isOfEarlierAttempt, withAttempt } from './fallback.store.js';
 import { smsFallbackAttemptDue } from './sms-fallback-attempt-due.event.js';
@@ -56,8 +56,6 @@ export class SentSmsStore {
         const { seconds: secondsFromCallback } = ended;
         measured('sms_fallback.ended', { state: 'sent', reason: null, secondsFromCallback });
       }
-      // After the commit: a callback of the SMS that is being stored now either links it or is seen here.
-      await this.messageEvents.linkMessage(sms.messageSid);
       if (ended !== null) {
         const isNeverSent = !ended.isDelivered && NEVER_SENT_CODES.includes(ended.smsErrorCode ?? '');
         return isNeverSent ? 'never_sent' : 'recorded';
@@ -125,12 +123,15 @@ export class SentSmsStore {
   ): Promise<EndedFallback | null> {
     // Before the transaction: the embedded database serves one connection at a time.
     const conversation = await this.smsMessages.findConversation(fallback);
-    const { id, messageEventId } = fallback;
+    const { id, messageEventId, originalMessageSid } = fallback;
     const sent = { id, messageEventId, smsMessageSid: messageSid, body };
     return this.dataSource.transaction(async (manager) => {
       await lock(manager, id);
       const ended = await end(manager, id, messageSid);
-      if (ended !== null) await this.smsMessages.add(manager, sent, status, conversation);
+      if (ended === null) return null;
+      await this.smsMessages.add(manager, sent, status, conversation);
+      // Callbacks of the SMS, and a delivery of the original, may have been followed before this commit.
+      await this.messageEvents.followAgain([messageSid, originalMessageSid], manager);
       return ended;
     });
   }

@@ -1,15 +1,4 @@
-import {
-  Check,
-  Column,
-  CreateDateColumn,
-  Entity,
-  Index,
-  JoinColumn,
-  ManyToOne,
-  PrimaryGeneratedColumn,
-  Unique,
-} from 'typeorm';
-import { Message } from '../messages/message.entity.js';
+import { Check, Column, CreateDateColumn, Entity, Index, PrimaryGeneratedColumn, Unique } from 'typeorm';
 import { IS_ENDED, IS_KNOWN_STATE, IS_OPEN, type SmsFallbackState } from './sms-fallback-state.js';
 
 /** An attempt that is known to have failed, so that another one may follow it. */
@@ -58,7 +47,6 @@ export interface EarlierAttempt {
 @Index('sms_fallbacks_not_erased_idx', ['createdAt'], {
   where: `erased_at is null and ${IS_ENDED}`,
 })
-@Index('sms_fallbacks_message_id_idx', ['messageId'], { where: 'message_id is not null' })
 export class SmsFallback {
   @PrimaryGeneratedColumn('uuid', { primaryKeyConstraintName: 'sms_fallbacks_pkey' })
   id!: string;
@@ -212,15 +200,14 @@ export class SmsFallback {
   @Column('timestamptz', {
     name: 'sms_delivered_at',
     nullable: true,
-    comment: 'when the SMS was reported as delivered; set when that event is counted, some seconds later',
+    comment: 'when the SMS was reported as delivered; set about a second later',
   })
   smsDeliveredAt!: Date | null;
 
   @Column('timestamptz', {
     name: 'sms_undelivered_at',
     nullable: true,
-    comment:
-      'when the SMS was reported as failed or undelivered; set when that event is counted, some seconds later',
+    comment: 'when the SMS was reported as failed or undelivered; set about a second later',
   })
   smsUndeliveredAt!: Date | null;
 
@@ -271,8 +258,4 @@ export class SmsFallback {
 
   @Column('uuid', { name: 'message_id', nullable: true, comment: 'the row of messages of the SMS' })
   messageId!: string | null;
-
-  @ManyToOne(() => Message, { onDelete: 'SET NULL', nullable: true })
-  @JoinColumn({ name: 'message_id', foreignKeyConstraintName: 'sms_fallbacks_message_id_fkey' })
-  message?: Message | null;
 }

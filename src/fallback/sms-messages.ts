@@ -112,38 +112,36 @@ export class SmsMessages {
     try {
       const original = await this.originalMessages.findByTwilioSid(fallback.originalMessageSid);
       // Its status follows from its callbacks.
-      await this.dataSource.transaction((manager) =>
-        this.insert(manager, fallback, 'accepted', original?.conversationId ?? null),
-      );
+      await this.dataSource.transaction(async (manager) => {
+        await this.insert(manager, fallback, 'accepted', original?.conversationId ?? null);
+        await this.messageEvents.followAgain([fallback.smsMessageSid], manager);
+      });
     } catch (error) {
       const refusal = refusalOf(error);
       if (refusal === null) throw error;
       await note(this.dataSource.manager, smsFallbackId, refusal.found);
       return refusal;
     }
-    await this.messageEvents.linkMessage(fallback.smsMessageSid);
     return null;
   }
 
-  /** Callbacks of the SMS may have come before its row, and this process may end right after the commit. */
   private async insert(
     manager: EntityManager,
     { id, messageEventId, smsMessageSid, body }: SentFallback,
     status: string,
     conversationId: string | null,
   ): Promise<void> {
-    await manager.query(ADD_MESSAGE, [
+    const [row] = await manager.query<{ id: string }[]>(INSERT_SMS_MESSAGE, [
       conversationId,
       smsMessageSid,
       body,
       status,
-      messageEventId,
-      id,
-      NOT_ADDED,
     ]);
+    if (row === undefined) throw new Error('messages has not returned the id of the row');
+    await this.messageEvents.linkSms(manager, messageEventId, row.id);
+    await manager.query(NOTE_ADDED, [id, row.id, NOT_ADDED]);
     // What a deferred constraint or trigger refuses would undo the record of the SMS at the commit.
     await manager.query('set constraints all immediate');
-    await this.messageEvents.linkMessageAfterCommit(manager, smsMessageSid);
   }
 
   /** Logs each reason once, for any number of SMS. */
@@ -182,11 +180,7 @@ select id from sms_fallbacks
    and starts_with(last_error, $1)
  order by random() limit $2`;
 
-const ADD_MESSAGE = `
-with sms as (${INSERT_SMS_MESSAGE}),
-event as (
-  update message_events set fallback_sms_message_id = sms.id from sms where message_events.id = $5
-)
+const NOTE_ADDED = `
 update sms_fallbacks
-   set message_id = sms.id, last_error = case when not starts_with(last_error, $7) then last_error end
-  from sms where sms_fallbacks.id = $6`;
+   set message_id = $2, last_error = case when not starts_with(last_error, $3) then last_error end
+ where id = $1`;

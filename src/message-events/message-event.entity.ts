@@ -3,16 +3,14 @@ import {
   CreateDateColumn,
   Entity,
   Index,
-  JoinColumn,
-  ManyToOne,
+  PrimaryColumn,
   PrimaryGeneratedColumn,
   Unique,
 } from 'typeorm';
-import { Message } from '../messages/message.entity.js';
 
 /**
- * One status of one message, as Twilio reported it. MessageEventsStore adds the rows; after that only the two links to
- * `messages` are set.
+ * One status of one message, as Twilio reported it. MessageEventsStore adds the rows; after that only
+ * `fallback_sms_message_id` is set.
  */
 @Entity('message_events')
 @Unique('message_events_message_sid_message_status_key', ['messageSid', 'messageStatus'])
@@ -27,7 +25,6 @@ import { Message } from '../messages/message.entity.js';
 })
 @Index('message_events_channel_status_idx', ['channel', 'messageStatus', 'createdAt', 'id'])
 @Index('message_events_polled_idx', ['createdAt'], { where: "source = 'poll'" })
-@Index('message_events_message_id_idx', ['messageId'], { where: 'message_id is not null' })
 @Index('message_events_fallback_sms_message_id_idx', ['fallbackSmsMessageId'], {
   where: 'fallback_sms_message_id is not null',
 })
@@ -92,22 +89,36 @@ export class MessageEvent {
   @CreateDateColumn({ type: 'timestamptz', name: 'created_at' })
   createdAt!: Date;
 
-  /** The message's row, if the application had stored it when the callback came. */
-  @Column('uuid', { name: 'message_id', nullable: true })
-  messageId!: string | null;
-
-  @ManyToOne(() => Message, { onDelete: 'SET NULL', nullable: true })
-  @JoinColumn({ name: 'message_id', foreignKeyConstraintName: 'message_events_message_id_fkey' })
-  message?: Message | null;
-
-  /** The row of the SMS that this event caused. */
+  /** `messages.id` of the SMS that this event caused. A hint: the row belongs to the application, which may delete it. */
   @Column('uuid', { name: 'fallback_sms_message_id', nullable: true })
   fallbackSmsMessageId!: string | null;
+}
 
-  @ManyToOne(() => Message, { onDelete: 'SET NULL', nullable: true })
-  @JoinColumn({
-    name: 'fallback_sms_message_id',
-    foreignKeyConstraintName: 'message_events_fallback_sms_message_id_fkey',
+/**
+ * What the follower has yet to do: a row for each new event, and one for each message to look at again.
+ * MessageEventsStore adds the rows with the events, and the follower takes them.
+ */
+@Entity('message_event_outbox')
+export class MessageEventOutbox {
+  @PrimaryColumn('timestamptz', {
+    name: 'due_at',
+    default: () => 'now()',
+    primaryKeyConstraintName: 'message_event_outbox_pkey',
   })
-  fallbackSmsMessage?: Message | null;
+  dueAt!: Date;
+
+  @PrimaryGeneratedColumn('uuid', {
+    primaryKeyConstraintName: 'message_event_outbox_pkey',
+    comment: 'message_events.id of an event that is not counted yet',
+  })
+  id!: string;
+
+  @Column('text', { name: 'message_sid' })
+  messageSid!: string;
+
+  @Column('boolean', { default: false })
+  counted!: boolean;
+
+  @Column('integer', { default: 0, comment: 'how often messages.status could not follow' })
+  tries!: number;
 }

@@ -5,21 +5,13 @@ import { ConfigurableModuleClass } from './message-events.module-definition.js';
 import { MessageEventsService } from './message-events.service.js';
 import { MessageEventsStore } from './message-events.store.js';
 import { MessageHistory } from './message-history.js';
-import { MessageLinks } from './message-links.js';
 import { People } from './people.js';
 import { PolicyFailureReplay } from './policy-failure-replay.js';
 
 /** Pass a DomainEventsModule in `imports`. */
 @Module({
   imports: [TypeOrmModule.forFeature([MessageEvent])],
-  providers: [
-    MessageEventsService,
-    MessageEventsStore,
-    MessageHistory,
-    MessageLinks,
-    People,
-    PolicyFailureReplay,
-  ],
+  providers: [MessageEventsService, MessageEventsStore, MessageHistory, People, PolicyFailureReplay],
   exports: [MessageEventsService, MessageHistory, People, PolicyFailureReplay],
 })
 export class MessageEventsModule extends ConfigurableModuleClass {}

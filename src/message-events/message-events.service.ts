@@ -3,9 +3,8 @@ import { setImmediate } from 'node:timers/promises';
 import { type EntityManager, QueryFailedError } from 'typeorm';
 import { measured } from '../measurements/measurements.js';
 import { GroupCommit } from './group-commit.js';
-import { MessageLinks } from './message-links.js';
 import { MODULE_OPTIONS_TOKEN, type MessageEventsModuleOptions } from './message-events.module-definition.js';
-import { MessageEventsStore, type RecordedEvent, type StoredEvent } from './message-events.store.js';
+import { MessageEventsStore, type RecordedEvent } from './message-events.store.js';
 import type { MessageStatusReport } from './message-status-report.js';
 import { DEFAULT_POLICY_FAILURE_ERROR_CODES, isPolicyFailure } from './policy-failure.js';
 
@@ -16,11 +15,10 @@ export class EventNotStoredError extends Error {
 
 @Injectable()
 export class MessageEventsService {
-  private readonly commits: GroupCommit<MessageStatusReport, StoredEvent>;
+  private readonly commits: GroupCommit<MessageStatusReport, RecordedEvent>;
 
   constructor(
     private readonly store: MessageEventsStore,
-    private readonly messageLinks: MessageLinks,
     @Inject(MODULE_OPTIONS_TOKEN)
     { policyFailureErrorCodes = DEFAULT_POLICY_FAILURE_ERROR_CODES }: MessageEventsModuleOptions,
   ) {
@@ -49,22 +47,16 @@ export class MessageEventsService {
 
   /**
    * Stores a report and resolves with the event's id once that is committed; a repeat gets the id of the first. A
-   * policy failure is published as `whatsapp.policy_failed` in the same transaction. The message's row in `messages` is
-   * updated in it too, if it exists and is not locked; otherwise it is updated later.
+   * policy failure is published as `whatsapp.policy_failed` in the same transaction. The message's row in `messages`
+   * follows within about a second.
    * @throws EventNotStoredError when the database is unreachable or too many reports wait in memory.
    */
   async record(report: MessageStatusReport): Promise<RecordedEvent> {
-    let stored: StoredEvent;
     try {
-      stored = await this.commits.add(report);
+      return await this.commits.add(report);
     } catch (cause) {
       throw new EventNotStoredError('The event could not be stored', { cause });
     }
-    const { id, repeated, unlinked } = stored;
-    // The row of a fallback's SMS may have been stored meanwhile, by a transaction that could not see these uncommitted
-    // events. Each looks after its own commit, so one of the two sees the other.
-    if (unlinked || report.smsFallbackId !== null) await this.messageLinks.link(report.messageSid);
-    return { id, repeated };
   }
 
   /** Stores an event and rolls it back. @throws the error that prevents events from being stored. */
@@ -73,16 +65,16 @@ export class MessageEventsService {
   }
 
   /**
-   * Ties the events of a message to its row in `messages`, after the row was added or found. An event that is being
-   * stored concurrently may be missed; the message's next event or status polling ties it. Never rejects.
+   * Lets everything that follows the log look at these messages again, after the commit of a transaction: their rows in
+   * `messages` were added, or an SMS belongs to a fallback now.
    */
-  async linkMessage(messageSid: string): Promise<void> {
-    await this.messageLinks.link(messageSid);
+  async followAgain(messageSids: readonly string[], manager?: EntityManager): Promise<void> {
+    await this.store.followAgain(messageSids, manager);
   }
 
-  /** Does the same after the commit of a transaction that adds the row, even if this process ends then. */
-  async linkMessageAfterCommit(manager: EntityManager, messageSid: string): Promise<void> {
-    await this.messageLinks.linkAfterCommit(manager, messageSid);
+  /** Notes on the event that caused an SMS the row of that SMS in `messages`. */
+  async linkSms(manager: EntityManager, eventId: string, messageId: string): Promise<void> {
+    await this.store.linkSms(manager, eventId, messageId);
   }
 }
 

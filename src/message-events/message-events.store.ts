@@ -4,9 +4,9 @@ import { DataSource, type EntityManager } from 'typeorm';
 import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
 import { completeErrorCodes } from './complete-error-codes.js';
 import { type IncomingEvent, incomingEvents } from './incoming-event.js';
+import { stringifyExactly } from './exact-json.js';
 import { isNeverSentSms, type SmsNeverSent } from './never-sent.js';
 import type { MessageStatusReport } from './message-status-report.js';
-import { recordMessageEvents, type Recording } from './record-message-events.js';
 import { type WhatsappPolicyFailed, whatsappPolicyFailed } from './whatsapp-policy-failed.event.js';
 
 export interface RecordedEvent {
@@ -16,12 +16,7 @@ export interface RecordedEvent {
   readonly repeated: boolean;
 }
 
-export interface StoredEvent extends RecordedEvent {
-  /** Whether the message's row in `messages` could not be updated, e.g. because the application has it locked. */
-  readonly unlinked: boolean;
-}
-
-/** The SQL of `message_events`. */
+/** Adds the rows of `message_events` and, with them, those of `message_event_outbox`. */
 @Injectable()
 export class MessageEventsStore {
   constructor(
@@ -31,18 +26,18 @@ export class MessageEventsStore {
 
   /**
    * Adds the new reports and publishes the policy failures among them in the same transaction; a failure that was first
-   * reported without its ErrorCode counts as new. SMS that were never sent are published likewise. The unlocked rows of
-   * `messages` are updated in it too; a failure there never affects the log.
+   * reported without its ErrorCode counts as new. SMS that were never sent are published likewise. Nothing of the
+   * application is touched: the follower brings `messages` up to date.
    * @returns a result for each report, in their order.
    */
   async record(
     reports: readonly MessageStatusReport[],
     isPolicyFailure: (report: MessageStatusReport) => boolean,
-  ): Promise<StoredEvent[]> {
+  ): Promise<RecordedEvent[]> {
     const incoming = incomingEvents(reports);
     const write = (manager: EntityManager) => this.write(manager, incoming, isPolicyFailure);
     // A single statement is its own transaction; BEGIN and COMMIT would cost two more round trips.
-    const { added, unlinked } = reports.some((report) => isPolicyFailure(report) || isNeverSentSms(report))
+    const added = reports.some((report) => isPolicyFailure(report) || isNeverSentSms(report))
       ? await this.dataSource.transaction(write)
       : await write(this.dataSource.manager);
     const repeated = incoming.filter(({ id }) => !added.has(id)).map(({ report }) => report);
@@ -50,7 +45,6 @@ export class MessageEventsStore {
     return incoming.map(({ id, report }) => ({
       id: added.has(id) ? id : (known.get(keyOf(report)) ?? id),
       repeated: !added.has(id),
-      unlinked: unlinked.has(report.messageSid),
     }));
   }
 
@@ -60,7 +54,7 @@ export class MessageEventsStore {
     try {
       await this.dataSource.transaction(async (manager) => {
         const incoming = incomingEvents([rehearsedReport()]);
-        await record(manager, incoming, true);
+        await insert(manager, incoming, REHEARSE_MESSAGE_EVENTS);
         await this.publisher.publish(manager, 'whatsapp.policy_failed', incoming.map(policyFailed));
         throw takenBack;
       });
@@ -69,15 +63,35 @@ export class MessageEventsStore {
     }
   }
 
+  /** Lets the follower look at messages again, after the commit of a transaction. */
+  async followAgain(messageSids: readonly string[], manager = this.dataSource.manager): Promise<void> {
+    if (messageSids.length === 0) return;
+    await manager.query(
+      'insert into message_event_outbox (message_sid, counted) select sid, true from unnest($1::text[]) as message (sid)',
+      [messageSids],
+    );
+  }
+
+  /** Notes on the event that caused an SMS the row of that SMS in `messages`. */
+  async linkSms(manager: EntityManager, eventId: string, messageId: string): Promise<void> {
+    await manager.query('update message_events set fallback_sms_message_id = $2 where id = $1', [
+      eventId,
+      messageId,
+    ]);
+  }
+
+  /** @returns the ids of the events that are new. */
   private async write(
     manager: EntityManager,
     incoming: readonly IncomingEvent[],
     isPolicyFailure: (report: MessageStatusReport) => boolean,
-  ): Promise<Recording> {
-    const recording = await record(manager, incoming);
-    const added = incoming.filter(({ id }) => recording.added.has(id));
-    const repeated = incoming.filter(({ id }) => !recording.added.has(id));
+  ): Promise<ReadonlySet<string>> {
+    const ids = await insert(manager, incoming, RECORD_MESSAGE_EVENTS);
+    const added = incoming.filter(({ id }) => ids.has(id));
+    const repeated = incoming.filter(({ id }) => !ids.has(id));
     const completed = await completeErrorCodes(manager, repeated);
+    const completedSids = completed.map(({ report }) => report.messageSid);
+    await this.followAgain(completedSids, manager);
     const news = [...added, ...completed];
     const failures = news.filter(({ report }) => isPolicyFailure(report));
     if (failures.length > 0) {
@@ -85,7 +99,7 @@ export class MessageEventsStore {
     }
     const neverSent = news.flatMap(smsNeverSent);
     if (neverSent.length > 0) await this.publisher.publish(manager, 'sms.never_sent', neverSent);
-    return recording;
+    return ids;
   }
 
   private async findIds(reports: readonly MessageStatusReport[]): Promise<Map<string, string>> {
@@ -123,13 +137,52 @@ interface EventRow {
   readonly message_status: string;
 }
 
-function record(
+interface InsertRow {
+  /** Nearly always true. Then `added` is left out, because the ids are known. */
+  readonly all_are_new: boolean;
+  readonly added: string[] | null;
+}
+
+/**
+ * Adds events and their rows in the outbox, in one statement and so in one commit. In the order of their keys, so that
+ * two replicas with the same keys cannot block each other; a callback that comes twice at once waits for its twin's
+ * commit. Connections prepare it (src/app.module.ts): planning took longer than writing.
+ * @param $1 an array of objects with these columns; $2: how many.
+ */
+export const RECORD_MESSAGE_EVENTS = `
+with added as (
+  insert into message_events (
+    id, message_sid, message_status, channel, to_number, from_number, user_id, parent_user_id,
+    error_code, error_message, account_sid, payload, source, sms_fallback_id
+  )
+  select id, message_sid, message_status, channel, to_number, from_number, user_id, parent_user_id,
+         error_code, error_message, account_sid, payload, source, sms_fallback_id
+    from jsonb_to_recordset($1::jsonb) as report (
+      id uuid, message_sid text, message_status text, channel text, to_number text, from_number text,
+      user_id text, parent_user_id text, error_code text, error_message text, account_sid text, payload jsonb,
+      source text, sms_fallback_id uuid
+    )
+   order by message_sid, message_status
+  on conflict (message_sid, message_status) do nothing
+  returning id, message_sid
+),
+queued as (
+  insert into message_event_outbox (id, message_sid) select id, message_sid from added
+)
+select count(*) = $2::integer as all_are_new, case when count(*) <> $2 then array_agg(id) end as added from added`;
+
+/** The same statement, never prepared: if connections share a session, callbacks would find it already prepared. */
+const REHEARSE_MESSAGE_EVENTS = `${RECORD_MESSAGE_EVENTS} -- rehearsed`;
+
+/** @returns the ids of those that are new; the others were known already. */
+async function insert(
   manager: EntityManager,
   incoming: readonly IncomingEvent[],
-  isRehearsal = false,
-): Promise<Recording> {
-  const messageSids = new Set(incoming.map(({ report }) => report.messageSid));
-  return recordMessageEvents(manager, incoming.map(toRow), messageSids, isRehearsal);
+  statement: string,
+): Promise<ReadonlySet<string>> {
+  const parameters = [stringifyExactly(incoming.map(toRow)), incoming.length];
+  const [row] = await manager.query<InsertRow[]>(statement, parameters);
+  return new Set(row?.all_are_new === true ? incoming.map(({ id }) => id) : row?.added);
 }
 
 function toRow({ id, report }: IncomingEvent) {

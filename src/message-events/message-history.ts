@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import type { UserIds } from './channel-address.js';
-import { DELIVERED_STATUSES } from './message-status.js';
+import { DELIVERED_STATUSES } from '../messages/message-status.js';
 
 /** An event of a message, with further values from its payload. */
 export interface LoggedEvent extends UserIds {

@@ -10,10 +10,20 @@ values ($1, $2, 'outbound', 'sms', $3, $4)
 on conflict (twilio_sid) do update set twilio_sid = excluded.twilio_sid
 returning id`;
 
-/** Parameters: SIDs and their statuses. `record_message_events` (migrations) has the same update. */
-export const UPDATE_MESSAGE_STATUS = `
-update messages as message set status = risen.status
-  from unnest($1::text[], $2::text[]) as risen (sid, status) where message.twilio_sid = risen.sid`;
+/**
+ * Parameter: SIDs. Locks the rows that no other session has locked. PostgreSQL takes the parameter's type from the
+ * column, so an index is used whatever the type is.
+ */
+export const FIND_MESSAGE_STATUSES = `
+with free as (
+  select twilio_sid, status from messages where twilio_sid = any ($1) for no key update skip locked
+)
+select known.twilio_sid::text as sid, free.status::text as status, free.twilio_sid is not null as "isFree"
+  from messages as known left join free on free.twilio_sid = known.twilio_sid
+ where known.twilio_sid = any ($1)`;
+
+/** Parameters: SIDs, and the status of all of them. */
+export const UPDATE_MESSAGE_STATUS = 'update messages set status = $2 where twilio_sid = any ($1)';
 
 /** Parameter: the SID. `to_jsonb` reads a column that may be missing, and one of any type. */
 export const FIND_ORIGINAL_MESSAGE = `

@@ -1,12 +1,17 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { Message } from './message.entity.js';
+import { MessageRecorder } from './message-recorder.js';
 import { OriginalMessages } from './original-messages.js';
+import { TypeOrmMessageRecorder } from './typeorm-message-recorder.js';
 import { TypeOrmOriginalMessages } from './typeorm-original-messages.js';
 
 @Module({
   imports: [TypeOrmModule.forFeature([Message])],
-  providers: [{ provide: OriginalMessages, useClass: TypeOrmOriginalMessages }],
-  exports: [OriginalMessages],
+  providers: [
+    { provide: OriginalMessages, useClass: TypeOrmOriginalMessages },
+    { provide: MessageRecorder, useClass: TypeOrmMessageRecorder },
+  ],
+  exports: [OriginalMessages, MessageRecorder],
 })
 export class MessagesModule {}

@@ -3,8 +3,8 @@ import { Gauge, type Registry } from 'prom-client';
 import { DataSource } from 'typeorm';
 import { z } from 'zod';
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
-import { countingDelay } from '../event-counts/counting-delay.js';
 import { IS_OPEN, IS_OVERDUE } from '../fallback/sms-fallback-state.js';
+import { followingDelay } from '../follower/event-outbox.js';
 import { type Outage, TwilioOutages } from '../twilio/twilio-outages.js';
 import { PREFIX } from './metric-prefix.js';
 
@@ -41,7 +41,7 @@ export class DatabaseMetrics {
   private readonly exhausted = gauge('jobs_exhausted', 'Jobs that have used up their attempts');
   private readonly uncounted = gauge(
     'oldest_uncounted_event_age_seconds',
-    'Age of the oldest event that is not counted yet; statistics and RETENTION_DAYS wait for it',
+    'Age of the oldest event that is not counted yet; messages.status, statistics and RETENTION_DAYS wait for it',
   );
   private readonly outage = gauge(
     'twilio_outage',
@@ -87,7 +87,7 @@ export class DatabaseMetrics {
     try {
       const rows = await this.dataSource.query<OpenRow[]>(OPEN);
       const jobs = await this.jobQueue.look();
-      const delay = await countingDelay(this.dataSource);
+      const delay = await followingDelay(this.dataSource);
       this.tellOutages(await this.outages.list());
       this.open.reset();
       for (const { state, reason, open } of rows) this.open.set({ state, reason: reason ?? '' }, open);

@@ -84,8 +84,8 @@ function commonConditions(query: EventQuery, add: (value: unknown) => string): s
     conditions.push(`error_code = ${add(errorCode)} and message_status in ('failed', 'undelivered')`);
   }
   if (company !== undefined) {
-    conditions.push(`message_id in (
-      select messages.id from messages join conversations on conversations.id = conversation_id
+    conditions.push(`message_sid in (
+      select messages.twilio_sid::text from messages join conversations on conversations.id = conversation_id
        where company_id = ${add(company)})`);
   }
   if (from !== undefined) conditions.push(`created_at >= ${add(from)}`);

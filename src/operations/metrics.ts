@@ -1,7 +1,7 @@
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client';
 import { onMeasured } from '../measurements/measurements.js';
-import { STATUSES_BY_RANK } from '../message-events/message-status.js';
+import { STATUSES_BY_RANK } from '../messages/message-status.js';
 import { AdminKeys } from './admin-keys.js';
 import { DatabaseMetrics } from './database-metrics.js';
 import { PREFIX } from './metric-prefix.js';

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { countedPeriods } from '../event-counts/count-units.js';
+import { countedPeriods } from '../follower/count-units.js';
 import { courseOf, funnelOf, type OutcomeRow } from './funnel.js';
 import { BUCKETS, type Statistics, type StatisticsQuery } from './statistics-query.js';
 
@@ -9,18 +9,20 @@ import { BUCKETS, type Statistics, type StatisticsQuery } from './statistics-que
  */
 const MAXIMUM_ROWS = 20_000;
 
-/**
- * Runs the SQL of `GET /stats`. It reads events from their counts, except for the latest, which are not counted yet.
- */
+/** Runs the SQL of `GET /stats`. It reads events from their counts, except for the latest, which are not counted yet. */
 @Injectable()
 export class StatisticsStore {
   constructor(private readonly dataSource: DataSource) {}
 
   async find(query: StatisticsQuery): Promise<Statistics> {
     const { from, to } = query;
-    const [watermark] = await this.dataSource.query<{ at: string }[]>(WATERMARK);
-    const events = await this.countEvents(query, watermark?.at);
-    const outcomes = await this.findOutcomes(query, watermark?.at);
+    const events = await this.countEvents(query);
+    const { milliseconds } = BUCKETS[query.bucket];
+    const outcomes = await this.dataSource.query<OutcomeRow[]>(OUTCOMES, [
+      from,
+      to,
+      `${milliseconds} milliseconds`,
+    ]);
     const [timeToSms] = await this.dataSource.query<Statistics['timeToSms'][]>(TIME_TO_SMS, [from, to]);
     return {
       ...query,
@@ -31,48 +33,22 @@ export class StatisticsStore {
     };
   }
 
-  private countEvents(
-    { from, to, bucket }: StatisticsQuery,
-    countedUntil: string | undefined,
-  ): Promise<Statistics['events']> {
+  private countEvents({ from, to, bucket }: StatisticsQuery): Promise<Statistics['events']> {
     const periods = countedPeriods(from, to, bucket);
     return this.dataSource.query<Statistics['events']>(EVENTS, [
       from,
       to,
-      lengthOf(bucket),
+      `${BUCKETS[bucket].milliseconds} milliseconds`,
       periods.map(({ unit }) => unit),
       periods.map((period) => period.from.toISOString()),
       periods.map((period) => period.to.toISOString()),
-      countedUntil,
     ]);
   }
-
-  /**
-   * An SMS that is delivered between the two statements is counted by the second one, or with its event by the next
-   * request.
-   */
-  private async findOutcomes(
-    { from, to, bucket }: StatisticsQuery,
-    countedUntil: string | undefined,
-  ): Promise<OutcomeRow[]> {
-    const delivered = await this.dataSource.query<{ id: string }[]>(DELIVERED_LATELY, [countedUntil]);
-    return this.dataSource.query<OutcomeRow[]>(OUTCOMES, [
-      from,
-      to,
-      lengthOf(bucket),
-      delivered.map(({ id }) => id),
-    ]);
-  }
-}
-
-function lengthOf(bucket: StatisticsQuery['bucket']): string {
-  return `${BUCKETS[bucket].milliseconds} milliseconds`;
 }
 
 /**
- * Uses the primary key of the counts, and message_events_created_at_idx for events that are not counted yet. One
- * statement sees one snapshot, so that no event is missing or counted twice while the watermark moves. $7 is a recent
- * watermark, which tells the planner that few events come after it.
+ * Uses the primary key of the counts. The few events that are not counted yet are in the outbox. One statement sees one
+ * snapshot, so no event is missing or counted twice while the follower works.
  */
 const EVENTS = `
 with known as (
@@ -82,28 +58,13 @@ with known as (
      and message_event_counts.begins_at >= period.begins_at and message_event_counts.begins_at < period.ends_at
   union all
   select created_at, left(channel, 64), message_status, coalesce(error_code, ''), 1
-    from message_events
-   where created_at >= (select counted_until from message_event_count_watermark)
-     and created_at >= greatest($1, $7::timestamptz) and created_at < $2
+    from message_event_outbox join message_events using (id)
+   where not counted and created_at >= $1 and created_at < $2
 )
 select date_bin($3::interval, at, timestamptz '2000-01-01 00:00Z') as at, channel, message_status as status,
        nullif(error_code, '') as "errorCode", sum(events)::int as count
   from known
  group by 1, 2, 3, 4 order by 1, 2, 3, 4 limit ${MAXIMUM_ROWS}`;
-
-/** Read as text: a Date has neither microseconds nor infinity. */
-const WATERMARK = 'select counted_until::text as at from message_event_count_watermark';
-
-/**
- * Finds the few fallbacks whose SMS was reported as delivered by an event that is not counted yet. Skips events of
- * WhatsApp, which are most, because an SMS never has that channel.
- */
-const DELIVERED_LATELY = `
-select distinct fallback.id
-  from message_events cross join lateral (
-    select id from sms_fallbacks where sms_message_sid = message_sid and sms_delivered_at is null limit 1
-  ) as fallback
- where created_at >= $1 and message_status in ('delivered', 'read') and channel <> 'whatsapp'`;
 
 /**
  * An index-only scan of sms_fallbacks_outcomes_idx. It groups bucket by bucket, which has few outcomes, to avoid a
@@ -116,8 +77,7 @@ select bucket.at, outcome.*
   ) as bucket (at)
  cross join lateral (
    select state, reason, case state when 'failed' then last_error_code end as "errorCode", count(*)::int as count,
-          (count(*) filter (where state = 'sent' and (sms_delivered_at is not null or id = any ($4::uuid[]))))::int
-            as delivered
+          (count(*) filter (where state = 'sent' and sms_delivered_at is not null))::int as delivered
      from sms_fallbacks
     where created_at >= greatest(bucket.at, $1) and created_at < least(bucket.at + $3::interval, $2)
     group by 1, 2, 3

@@ -1,4 +1,4 @@
-import { statusRank } from '../message-events/message-status.js';
+import { statusRank } from '../messages/message-status.js';
 import type { EventRow } from './event-view.js';
 
 /**

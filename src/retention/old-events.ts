@@ -6,7 +6,7 @@ import { MODULE_OPTIONS_TOKEN, type RetentionModuleOptions } from './retention.m
 
 /**
  * Deletes events and rejected callbacks that are older than RETENTION_DAYS, oldest first. Events are counted before
- * they are deleted, so that statistics stay: without a running EventCountsModule, none is deleted.
+ * they are deleted, so that statistics stay: without a running follower, none is deleted.
  */
 @Injectable()
 export class OldEvents extends OldRows {
@@ -30,7 +30,7 @@ const DELETE_EVENTS = `
 with old as (
   select id from message_events as event
    where created_at < now() - $1 * interval '1 day'
-     and created_at < (select counted_until from message_event_count_watermark)
+     and not exists (select from message_event_outbox as outbox where outbox.id = event.id and not counted)
      and not exists (
        select from sms_fallbacks
         where original_message_sid = event.message_sid and ${IS_OPEN}

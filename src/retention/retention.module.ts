@@ -4,7 +4,7 @@ import { OldFallbacks } from './old-fallbacks.js';
 import { ConfigurableModuleClass } from './retention.module-definition.js';
 
 /**
- * Deletes and erases data after its retention period. It needs an EventCountsModule in the application, which counts
+ * Deletes and erases data after its retention period. It needs a FollowerModule in the application, which counts
  * events before they are deleted.
  */
 @Module({ providers: [OldEvents, OldFallbacks] })

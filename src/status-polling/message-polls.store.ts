@@ -1,8 +1,15 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { DataSource } from 'typeorm';
-import { FINAL_STATUSES } from '../message-events/message-status.js';
+import { DataSource, type EntityManager } from 'typeorm';
+import type { NewEvent } from '../follower/event-outbox.js';
+import { FINAL_STATUSES, isFinal, STATUSES_BY_RANK } from '../messages/message-status.js';
+import {
+  CLAIM,
+  ENROL_FROM_EVENTS,
+  ENROL_FROM_MESSAGES,
+  FORGET_ENDED,
+  MESSAGES_ARE_INDEXED,
+} from './message-polls.sql.js';
 import { MODULE_OPTIONS_TOKEN, type StatusPollingModuleOptions } from './status-polling.module-definition.js';
-import { CLAIM, ENROL_FROM_EVENTS, ENROL_FROM_MESSAGES, MESSAGES_ARE_INDEXED } from './message-polls.sql.js';
 
 /** Rows that one statement reads. This bounds its time. */
 const LOOKED_THROUGH_ROWS = 2_000;
@@ -24,10 +31,10 @@ export interface ClaimedPoll {
   readonly isLast: boolean;
 }
 
-/** The result of one step through the events or the messages. */
+/** The result of one step through `messages`. */
 export interface Enrolment {
-  /** Messages with a row in `messages` and an event that is not tied to it. */
-  readonly unlinked: readonly string[];
+  /** Messages whose row is behind their events, because it was added after the last of them. */
+  readonly behind: readonly string[];
   /** Whether there may be more rows to read. */
   readonly more: boolean;
 }
@@ -46,14 +53,33 @@ export class MessagePollsStore {
     this.giveUpAfterMilliseconds = options.giveUpAfterMilliseconds ?? 24 * 60 * 60_000;
   }
 
-  /** Reads the next events and enrols the messages that wait for a final status. */
-  enrolFromEvents(): Promise<Enrolment> {
-    return this.enrol(ENROL_FROM_EVENTS);
+  /** Enrols the WhatsApp messages that wait for a final status after new events, and forgets those that have one. */
+  async follow(manager: EntityManager, events: readonly NewEvent[]): Promise<void> {
+    const ofWhatsapp = events.filter(({ channel }) => channel === 'whatsapp');
+    const ended = ofWhatsapp.filter(({ messageStatus }) => isFinal(messageStatus));
+    const waiting = ofWhatsapp.filter(({ messageStatus }) => !isFinal(messageStatus));
+    if (ended.length > 0) await manager.query(FORGET_ENDED, [ended.map(({ messageSid }) => messageSid)]);
+    if (waiting.length === 0) return;
+    await manager.query(ENROL_FROM_EVENTS, [
+      this.afterMilliseconds,
+      FINAL_STATUSES,
+      waiting.map(({ messageSid }) => messageSid),
+      waiting.map(({ accountSid }) => accountSid),
+      waiting.map(({ createdAt }) => createdAt),
+    ]);
   }
 
-  /** Does the same for the rows of `messages`, which may have no event at all. */
-  enrolFromMessages(): Promise<Enrolment> {
-    return this.enrol(ENROL_FROM_MESSAGES, this.options.accountSid);
+  /** Reads the next rows of `messages`, which may have no event at all, and enrols those that wait for a final status. */
+  async enrolFromMessages(): Promise<Enrolment> {
+    const [row] = await this.dataSource.query<{ rows: number; behind: string[] }[]>(ENROL_FROM_MESSAGES, [
+      this.afterMilliseconds,
+      FINAL_STATUSES,
+      this.giveUpAfterMilliseconds,
+      LOOKED_THROUGH_ROWS,
+      this.options.accountSid,
+      STATUSES_BY_RANK,
+    ]);
+    return { behind: row?.behind ?? [], more: row?.rows === LOOKED_THROUGH_ROWS };
   }
 
   /** Whether `messages` can be read by `created_at` without a full scan of the application's table. */
@@ -64,7 +90,7 @@ export class MessagePollsStore {
 
   /**
    * Claims due messages by moving their next poll ahead, so that a crash only delays them and two replicas never poll
-   * the same one. Messages with a final status are removed instead.
+   * the same one. Messages with a final status, and those that have waited for too long, are removed instead.
    * @returns `more`: whether others may be due.
    */
   async claim(): Promise<{ claimed: ClaimedPoll[]; more: boolean }> {
@@ -93,16 +119,5 @@ export class MessagePollsStore {
       messageSid,
       accountSid,
     ]);
-  }
-
-  private async enrol(statement: string, ...more: readonly string[]): Promise<Enrolment> {
-    const [row] = await this.dataSource.query<{ rows: number; unlinked: string[] }[]>(statement, [
-      this.afterMilliseconds,
-      this.giveUpAfterMilliseconds,
-      LOOKED_THROUGH_ROWS,
-      FINAL_STATUSES,
-      ...more,
-    ]);
-    return { unlinked: row?.unlinked ?? [], more: row?.rows === LOOKED_THROUGH_ROWS };
   }
 }

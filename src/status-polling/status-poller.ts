@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { MessageInstance } from 'twilio/lib/rest/api/v2010/account/message.js';
-import { isFinal } from '../message-events/message-status.js';
+import { isFinal } from '../messages/message-status.js';
 import { MessageEventsService } from '../message-events/message-events.service.js';
 import { TwilioRateLimitedError } from '../twilio/api-request-client.js';
 import { classifySendError } from '../twilio/send-error.js';
@@ -92,6 +92,8 @@ export class StatusPoller {
       return 'unknownToTwilio';
     }
     const { repeated } = await this.messageEvents.record(toMessageStatusReport(message));
+    // Its row in `messages` may have been added after its last event.
+    if (repeated) await this.messageEvents.followAgain([messageSid]);
     if (poll.isLast || isFinal(message.status)) await this.store.forget(poll);
     return repeated ? 'sameStatus' : 'newStatus';
   }

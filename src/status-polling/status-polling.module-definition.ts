@@ -12,6 +12,8 @@ export interface StatusPollingModuleOptions {
   giveUpAfterMilliseconds?: number;
   /** How many requests this process has under way at a time. Default 5. */
   concurrency?: number;
+  /** False: Twilio is never asked. Default true. */
+  isEnabled?: boolean;
   /** How often to look for messages to ask about, in milliseconds. Default 15000. 0: only on `runOnce()`. */
   intervalMilliseconds?: number;
 }

@@ -4,7 +4,7 @@ import { StatusPoller } from './status-poller.js';
 import { ConfigurableModuleClass } from './status-polling.module-definition.js';
 import { StatusPollingService } from './status-polling.service.js';
 
-/** Pass a MessageEventsModule and a TwilioModule in `imports`. */
+/** Pass a MessageEventsModule, a FollowerModule and a TwilioModule in `imports`. */
 @Module({
   providers: [MessagePollsStore, StatusPoller, StatusPollingService],
   exports: [StatusPollingService],

@@ -1,8 +1,10 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { EntityManager } from 'typeorm';
+import { Follower, type LogConsumer, type News } from '../follower/follower.js';
 import { MessageEventsService } from '../message-events/message-events.service.js';
 import { PeriodicWork } from '../rounds/periodic-work.js';
-import { type Enrolment, MessagePollsStore } from './message-polls.store.js';
+import { MessagePollsStore } from './message-polls.store.js';
 import { StatusPoller } from './status-poller.js';
 import { MODULE_OPTIONS_TOKEN, type StatusPollingModuleOptions } from './status-polling.module-definition.js';
 
@@ -10,23 +12,38 @@ import { MODULE_OPTIONS_TOKEN, type StatusPollingModuleOptions } from './status-
 const SHUTDOWN_LIMIT_MILLISECONDS = 2_000;
 
 /**
- * The pause as a multiple of the time that a step through the events takes. During a campaign there are tens of
- * thousands of events to read at once; without a pause, callbacks would wait.
+ * The pause as a multiple of the time that a step through `messages` takes. During a campaign there are tens of
+ * thousands of rows to read at once; without a pause, callbacks would wait.
  */
 const PAUSE_PER_STEP = 4;
 
 /** Closes the gap that lost callbacks leave: Twilio is asked about messages without a final status. */
 @Injectable()
-export class StatusPollingService extends PeriodicWork {
+export class StatusPollingService extends PeriodicWork implements LogConsumer, OnModuleInit {
+  private readonly isEnabled: boolean;
   private knowsThatMessagesAreNotIndexed = false;
 
   constructor(
     private readonly store: MessagePollsStore,
     private readonly poller: StatusPoller,
     private readonly messageEvents: MessageEventsService,
-    @Inject(MODULE_OPTIONS_TOKEN) { intervalMilliseconds = 15_000 }: StatusPollingModuleOptions,
+    private readonly follower: Follower,
+    @Inject(MODULE_OPTIONS_TOKEN)
+    { intervalMilliseconds = 15_000, isEnabled = true }: StatusPollingModuleOptions,
   ) {
-    super({ intervalMilliseconds, failure: 'Statuses cannot be asked for now' });
+    super({
+      intervalMilliseconds: isEnabled ? intervalMilliseconds : 0,
+      failure: 'Statuses cannot be asked for now',
+    });
+    this.isEnabled = isEnabled;
+  }
+
+  onModuleInit(): void {
+    if (this.isEnabled) this.follower.register(this);
+  }
+
+  async follow(manager: EntityManager, { events }: News): Promise<undefined> {
+    await this.store.follow(manager, events);
   }
 
   override async beforeApplicationShutdown(): Promise<void> {
@@ -37,8 +54,9 @@ export class StatusPollingService extends PeriodicWork {
   }
 
   /**
-   * Runs one round: reads everything since the last round on any replica, and asks Twilio about every due message, in
-   * batches. Before each batch it reads what has arrived meanwhile, so that a slow Twilio does not delay that.
+   * Runs one round: reads the rows of `messages` since the last round on any replica, and asks Twilio about every due
+   * message, in batches. Before each batch it reads what has arrived meanwhile, so that a slow Twilio does not delay
+   * that.
    * @throws when the database is unreachable.
    */
   async runOnce(): Promise<void> {
@@ -53,20 +71,19 @@ export class StatusPollingService extends PeriodicWork {
     const { signal } = this;
     while (!signal.aborted) {
       const begin = performance.now();
-      const moreEvents = await this.enrolFromEvents();
-      const moreMessages = await this.enrolFromMessages();
-      if (!moreEvents && !moreMessages) return;
+      if (!(await this.enrolFromMessages())) return;
       const pause = (performance.now() - begin) * PAUSE_PER_STEP;
       await delay(pause, undefined, { signal }).catch(() => undefined);
     }
   }
 
-  private async enrolFromEvents(): Promise<boolean> {
-    return this.link(await this.store.enrolFromEvents());
-  }
-
+  /** @returns whether there may be more rows. */
   private async enrolFromMessages(): Promise<boolean> {
-    if (await this.store.areMessagesIndexed()) return this.link(await this.store.enrolFromMessages());
+    if (await this.store.areMessagesIndexed()) {
+      const { behind, more } = await this.store.enrolFromMessages();
+      await this.messageEvents.followAgain(behind);
+      return more;
+    }
     if (!this.knowsThatMessagesAreNotIndexed) {
       this.logger.warn(
         'messages has no index on a created_at with a time zone: a message without any callback is not asked about',
@@ -74,13 +91,5 @@ export class StatusPollingService extends PeriodicWork {
       this.knowsThatMessagesAreNotIndexed = true;
     }
     return false;
-  }
-
-  /**
-   * Links events to messages that the application stored after their last callback, since nothing else looks for those.
-   */
-  private async link({ unlinked, more }: Enrolment): Promise<boolean> {
-    await Promise.all(unlinked.map((messageSid) => this.messageEvents.linkMessage(messageSid)));
-    return more;
   }
 }

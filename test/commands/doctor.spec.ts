@@ -334,8 +334,7 @@ describe('npm run doctor', () => {
     const idle = await createTestDatabase();
     await execute(
       idle,
-      `insert into message_events (message_sid, message_status, channel, account_sid, payload, created_at)
-       values ('SMold', 'sent', 'sms', 'AC1', '{}', now() - interval '20 minutes')`,
+      `insert into message_event_outbox (message_sid, due_at) values ('SMold', now() - interval '20 minutes')`,
     );
     const { ill } = await examine({}, () => Promise.resolve(idle));
     await idle.close();

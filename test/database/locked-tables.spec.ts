@@ -48,23 +48,33 @@ describeOnServer('a migration next to an open transaction of the application', (
     return Date.now() - start;
   }
 
-  it.each(['update messages set status = status', 'lock table messages in row exclusive mode'])(
-    'waits after "%s" while the application writes, and then ends',
-    async (statement) => {
-      await transaction.query(statement);
-      const migrating = migrate({ patienceMilliseconds: 90_000 });
-      await until('the migration to wait', () => waitedFor.length > 0, 60_000);
-      expect(waitedFor[0]).toMatch(
-        /^messages is locked by process \d+ \(application "rails", idle in transaction, since .* UTC\)$/,
-      );
-      // One second for the lock, and the delay of a busy machine.
-      for (let writes = 0; writes < 10; writes += 1) expect(await write()).toBeLessThan(10_000);
-      await transaction.query('commit');
-      expect(await migrating).toEqual(migrations.map(({ name }) => name));
-    },
-  );
+  it.each([
+    'update messages set status = status',
+    'lock table messages in row exclusive mode',
+    'lock table messages, conversations, companies in share row exclusive mode',
+  ])('does not wait after "%s" if the tables have rows: it changes nothing of them', async (statement) => {
+    await transaction.query(statement);
+    expect(await migrate()).toEqual(migrations.map(({ name }) => name));
+    expect(waitedFor).toEqual([]);
+    await transaction.query('commit');
+  });
+
+  it('waits for a lock to index an empty table, while the application writes, and then ends', async () => {
+    await execute(database, 'delete from messages');
+    await transaction.query('lock table messages in row exclusive mode');
+    const migrating = migrate({ patienceMilliseconds: 90_000 });
+    await until('the migration to wait', () => waitedFor.length > 0, 60_000);
+    expect(waitedFor[0]).toMatch(
+      /^messages is locked by process \d+ \(application "rails", idle in transaction, since .* UTC\)$/,
+    );
+    // One second for the lock, and the delay of a busy machine.
+    for (let writes = 0; writes < 10; writes += 1) expect(await write()).toBeLessThan(10_000);
+    await transaction.query('commit');
+    expect(await migrating).toEqual(migrations.map(({ name }) => name));
+  });
 
   it('gives up in time and says what to do', async () => {
+    await execute(database, 'delete from messages');
     await transaction.query('lock table messages in row exclusive mode');
     await expect(migrate({ patienceMilliseconds: 500 })).rejects.toThrow(
       /^The database cannot be migrated: messages is locked by process (\d+) \(.*\)\.\nLet it end, or end it with "select pg_terminate_backend\(\1\)", and try again\.\nThat was \w+\. Those before/,

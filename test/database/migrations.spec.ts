@@ -102,16 +102,16 @@ describe('migrateDatabase', () => {
   });
 
   it('keeps the applied migrations if one fails, names that one, and continues from there', async () => {
-    await execute('create table message_event_count_watermark (something_else integer)');
-    const failed = 'CreateFollowerTables1795305600002';
+    await execute('create table message_poll_watermarks (source text)');
+    const failed = 'CreateFollowerTables1795996800002';
     await expect(migrateDatabase(database)).rejects.toMatchObject({
       name: 'StartupError',
       message:
-        'The database cannot be migrated: column "counted_until" of relation "message_event_count_watermark" does not exist\n' +
+        'The database cannot be migrated: column "key" of relation "message_poll_watermarks" does not exist\n' +
         `That was ${failed}. Those before it are applied, and the next try begins with it.`,
     });
     expect(await execute("select to_regclass('message_event_counts') as counts")).toEqual([{ counts: null }]);
-    await execute('drop table message_event_count_watermark');
+    await execute('drop table message_poll_watermarks');
     expect(await migrateDatabase(database)).toEqual(names.slice(names.indexOf(failed)));
   });
 

@@ -51,26 +51,22 @@ describe('the migrated schema', () => {
         where contype <> 'n' and conrelid in (
           'message_events'::regclass, 'sms_fallbacks'::regclass, 'rejected_callbacks'::regclass,
           'messages'::regclass, 'conversations'::regclass, 'companies'::regclass, 'message_event_counts'::regclass,
-          'message_event_count_watermark'::regclass)
+          'message_event_outbox'::regclass)
         order by conname collate "C"`,
     );
     expect(rows.map(({ name }) => name)).toEqual([
       'companies_pkey',
       'conversations_company_id_fkey',
       'conversations_pkey',
-      'message_event_count_watermark_only_row_check',
-      'message_event_count_watermark_pkey',
       'message_event_counts_pkey',
       'message_event_counts_unit_check',
-      'message_events_fallback_sms_message_id_fkey',
-      'message_events_message_id_fkey',
+      'message_event_outbox_pkey',
       'message_events_message_sid_message_status_key',
       'message_events_pkey',
       'messages_conversation_id_fkey',
       'messages_pkey',
       'messages_twilio_sid_key',
       'rejected_callbacks_pkey',
-      'sms_fallbacks_message_id_fkey',
       'sms_fallbacks_original_message_sid_key',
       'sms_fallbacks_pkey',
       'sms_fallbacks_reason_check',
@@ -92,14 +88,11 @@ describe('the migrated schema', () => {
     const sms = await seedMessage(dataSource);
     const id = await addEvent({
       messageSid: original.twilioSid,
-      messageId: original.id,
       fallbackSmsMessageId: sms.id,
     });
     await dataSource.query('delete from messages where id in ($1, $2)', [original.id, sms.id]);
     expect(
-      await dataSource.query('select message_id, fallback_sms_message_id from message_events where id = $1', [
-        id,
-      ]),
-    ).toEqual([{ message_id: null, fallback_sms_message_id: null }]);
+      await dataSource.query('select fallback_sms_message_id from message_events where id = $1', [id]),
+    ).toEqual([{ fallback_sms_message_id: sms.id }]);
   });
 });

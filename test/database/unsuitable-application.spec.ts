@@ -58,7 +58,7 @@ describe('the tables of an unsuitable application', () => {
         `messages.twilio_sid must be text or varchar, because an index of ${type} does not find text: alter table messages alter twilio_sid type text`,
       );
       await execute(database, 'alter table messages alter twilio_sid type text');
-      expect(await migrateDatabase(database)).toContain('CreateMessageEventsTable1795305600000');
+      expect(await migrateDatabase(database)).toContain('CreateMessageEventsTable1795996800000');
     },
   );
 });

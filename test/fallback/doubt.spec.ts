@@ -18,6 +18,7 @@ import {
   untilFallbackEnds,
   withFallbackOptions,
 } from '../support/fallbacks.js';
+import { follow } from '../support/following.js';
 import { untilQueueIsEmpty } from '../support/job-queue.js';
 import { minutesAgo } from '../support/minutes-ago.js';
 import { seedMessage } from '../support/seed.js';
@@ -189,6 +190,7 @@ describe('an SMS whose row the application’s messages refuses for now', () => 
     await application.query('drop function is_locked cascade');
     await untilQueueIsEmpty(application);
     await application.twilio.settled();
+    await follow(application);
     const [sms] = await application.query(
       `select messages.id, status from messages join sms_fallbacks on message_id = messages.id
         where original_message_sid = $1`,

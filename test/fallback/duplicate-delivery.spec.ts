@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { whatsappStatusParameters } from '../../simulator/callback-parameters.js';
-import { DuplicateDeliveries } from '../../src/fallback/duplicate-deliveries.js';
 import type { SmsFallbackState } from '../../src/fallback/sms-fallback-state.js';
 import { TestApplication, WEBHOOK_URL } from '../support/application.js';
 import {
@@ -10,6 +9,7 @@ import {
   untilAllIsDone,
   untilFallbackIs,
 } from '../support/fallbacks.js';
+import { follow } from '../support/following.js';
 import { seedMessage } from '../support/seed.js';
 
 const MESSAGE = 'WhatsApp delivered the message after its SMS fallback';
@@ -42,10 +42,6 @@ describe('a delivery by WhatsApp after its failure', () => {
     return row.at;
   }
 
-  function look(): Promise<void> {
-    return application.app.get(DuplicateDeliveries).runOnce();
-  }
-
   function linesOf(messageSid: string) {
     return application.logs.lines.filter(
       ({ message, fields }) => message === MESSAGE && JSON.stringify(fields).includes(messageSid),
@@ -56,8 +52,7 @@ describe('a delivery by WhatsApp after its failure', () => {
     const sid = await fallBack();
     const deliveredAt = await report(sid, 'delivered');
     await report(sid, 'read');
-    await Promise.all([look(), look()]);
-    await look();
+    await Promise.all([follow(application), follow(application)]);
     expect(await findFallback(application, sid)).toMatchObject({
       state: 'sent',
       duplicateDeliveryAt: deliveredAt,
@@ -68,7 +63,7 @@ describe('a delivery by WhatsApp after its failure', () => {
   it('is recorded from read if delivered never came', async () => {
     const sid = await fallBack();
     const readAt = await report(sid, 'read');
-    await look();
+    await follow(application);
     expect(await findFallback(application, sid)).toMatchObject({ duplicateDeliveryAt: readAt });
   });
 
@@ -81,7 +76,7 @@ describe('a delivery by WhatsApp after its failure', () => {
       await untilFallbackIs(application, twilioSid, 'uncertain', 'sent');
       const deliveredAt = await report(twilioSid, status);
       await untilAllIsDone(application, twilioSid);
-      await look();
+      await follow(application);
       expect(await findFallback(application, twilioSid)).toMatchObject({ duplicateDeliveryAt: deliveredAt });
     },
   );
@@ -100,7 +95,7 @@ describe('a delivery by WhatsApp after its failure', () => {
       [state, sid],
     );
     await report(sid, 'delivered');
-    await look();
+    await follow(application);
     const fallback = await findFallback(application, sid);
     expect(fallback?.duplicateDeliveryAt !== null).toBe(isRecorded);
     // Otherwise it would be open, and a job would continue it.
@@ -110,30 +105,19 @@ describe('a delivery by WhatsApp after its failure', () => {
   it('is not recorded while the message has only been sent', async () => {
     const sid = await fallBack();
     await report(sid, 'sent');
-    await look();
+    await follow(application);
     expect(await findFallback(application, sid)).toMatchObject({ duplicateDeliveryAt: null });
     expect(linesOf(sid)).toEqual([]);
   });
 
-  it('is not looked for after two days', async () => {
+  it('is recorded however late it comes', async () => {
     const sid = await fallBack();
-    await report(sid, 'delivered');
     await application.query(
       `update sms_fallbacks set created_at = now() - interval '49 hours' where original_message_sid = $1`,
       [sid],
     );
-    await look();
-    expect(await findFallback(application, sid)).toMatchObject({ duplicateDeliveryAt: null });
-  });
-
-  it('is found among thousands of fallbacks', async () => {
-    await application.query(
-      `insert into sms_fallbacks (original_message_sid, message_event_id, account_sid, state)
-       select 'SMthousands' || number, gen_random_uuid(), 'AC1', 'sent' from generate_series(1, 2500) as number`,
-    );
-    const sid = await fallBack();
     const deliveredAt = await report(sid, 'delivered');
-    await look();
+    await follow(application);
     expect(await findFallback(application, sid)).toMatchObject({ duplicateDeliveryAt: deliveredAt });
   });
 });

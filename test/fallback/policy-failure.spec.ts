@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { STATUSES_BY_RANK } from '../../src/message-events/message-status.js';
+import { STATUSES_BY_RANK } from '../../src/messages/message-status.js';
 import { isPolicyFailure } from '../../src/message-events/policy-failure.js';
 
 const report = fc.record({

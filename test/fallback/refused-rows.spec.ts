@@ -4,6 +4,7 @@ import { StalledFallbacks } from '../../src/fallback/stalled-fallbacks.js';
 import { execute } from '../database/application-tables.js';
 import { TestApplication } from '../support/application.js';
 import { expectOneSms, findFallback, policyFailure, smsFor, untilAllIsDone } from '../support/fallbacks.js';
+import { follow } from '../support/following.js';
 import { jobsOf } from '../support/job-queue.js';
 import { seedMessage } from '../support/seed.js';
 import { createTestDatabase } from '../support/test-database.js';
@@ -77,6 +78,7 @@ describe("the row of an SMS that the application's messages refuses", () => {
       expect(warnings()).toHaveLength(1);
       await application.query(accept);
       await application.app.get(StalledFallbacks).runOnce();
+      await follow(application);
       for (const { twilioSid, conversationId } of originals) {
         const fallback = await findFallback(application, twilioSid);
         expect(fallback).toMatchObject({ state: 'sent', lastError: null });

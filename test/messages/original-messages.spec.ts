@@ -60,7 +60,7 @@ originalMessagesSuite('InMemoryOriginalMessages', () => {
 });
 
 describe('an OriginalMessages of another team', () => {
-  it('replaces the tables, and the SMS has its text', async () => {
+  it('replaces the tables, without a MessageRecorder, and the SMS has its text', async () => {
     const tickets = new InMemoryOriginalMessages();
 
     @Module({

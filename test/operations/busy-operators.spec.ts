@@ -24,7 +24,7 @@ describeOnServer("operators' slow calls", () => {
     const owner = application.dataSource.createQueryRunner();
     await owner.startTransaction();
     try {
-      await owner.query('lock table message_event_count_watermark in access exclusive mode');
+      await owner.query('lock table message_event_counts in access exclusive mode');
       await use();
     } finally {
       await owner.rollbackTransaction();
@@ -35,7 +35,7 @@ describeOnServer("operators' slow calls", () => {
   async function waitingStatements(): Promise<number> {
     const [row] = await application.query<{ count: number }>(
       `select count(*)::int as count from pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock' and query ilike '%message_event_count_watermark%'`,
+        where datname = current_database() and wait_event_type = 'Lock' and query ilike '%message_event_counts%'`,
     );
     return row?.count ?? 0;
   }

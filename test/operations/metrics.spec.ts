@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { seedFallback } from '../commands/ended-fallback.js';
-import { countEvents, countingOnDemand } from '../event-counts/counting.js';
+import { addEvents, follow, followingOnDemand } from '../support/following.js';
 import { TestApplication } from '../support/application.js';
 import { DatabaseLine } from '../support/database-line.js';
 import { policyFailure, untilAllIsDone } from '../support/fallbacks.js';
@@ -35,7 +35,7 @@ describe('the metrics', () => {
     application = await TestApplication.start({
       env: withAdminKeys,
       database: line,
-      override: countingOnDemand(),
+      override: followingOnDemand,
     });
   });
 
@@ -124,13 +124,15 @@ describe('the metrics', () => {
   });
 
   it('report the age of the oldest event that is not counted', async () => {
-    await application.query(
-      `insert into message_events (message_sid, message_status, channel, account_sid, payload, created_at)
-       values ('SMold', 'sent', 'sms', 'AC1', '{}', now() - interval '20 minutes')`,
+    await addEvents(
+      application,
+      `insert into message_events (message_sid, message_status, channel, account_sid, payload)
+       values ('SMold', 'sent', 'sms', 'AC1', '{}')`,
     );
+    await application.query(`update message_event_outbox set due_at = now() - interval '20 minutes'`);
     const { oldest_uncounted_event_age_seconds: age = 0 } = await samplesOf(application);
     expect(Math.floor(age / 60)).toBe(20);
-    await countEvents(application);
+    await follow(application);
     expect((await samplesOf(application)).oldest_uncounted_event_age_seconds).toBeLessThan(600);
   });
 

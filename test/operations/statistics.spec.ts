@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { seedFallback } from '../commands/ended-fallback.js';
 import { MessageEvent } from '../../src/message-events/message-event.entity.js';
-import { countingOnDemand } from '../event-counts/counting.js';
+import { follow, followingOnDemand, queueEvents } from '../support/following.js';
 import { TestApplication } from '../support/application.js';
 import { callApi, withAdminKeys } from './api.js';
 
@@ -12,7 +12,7 @@ describe('the statistics of a range', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
-    application = await TestApplication.start({ env: withAdminKeys, override: countingOnDemand() });
+    application = await TestApplication.start({ env: withAdminKeys, override: followingOnDemand });
     const event = { channel: 'whatsapp', accountSid: 'AC1', payload: {}, messageStatus: 'undelivered' };
     const times = ['10:05', '10:55', '11:00'];
     for (const [index, time] of times.entries()) {
@@ -36,6 +36,8 @@ describe('the statistics of a range', () => {
         { twilioSid: `SMoriginal${index}` },
       );
     }
+    await queueEvents(application);
+    await follow(application);
     const createdAt = new Date('2026-03-01T11:30:00Z');
     await seedFallback(application, { createdAt, state: 'skipped', reason: 'no_text' });
     await seedFallback(application, { createdAt, state: 'skipped', reason: 'no_text' });

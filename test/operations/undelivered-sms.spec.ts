@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { SentSmsStore } from '../../src/fallback/sent-sms.store.js';
 import { seedFallback } from '../commands/ended-fallback.js';
-import { countEvents, countingOnDemand, forgetEvents } from '../event-counts/counting.js';
 import { TestApplication } from '../support/application.js';
 import { findFallback } from '../support/fallbacks.js';
+import { addEvents, follow, followingOnDemand, forgetEvents } from '../support/following.js';
 import { minutesAgo } from '../support/minutes-ago.js';
 import { randomMessageSid } from '../support/seed.js';
 import { callApi, withAdminKeys } from './api.js';
@@ -23,7 +23,7 @@ describe('the fallbacks whose SMS was sent and not delivered', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
-    application = await TestApplication.start({ env: withAdminKeys, override: countingOnDemand() });
+    application = await TestApplication.start({ env: withAdminKeys, override: followingOnDemand });
   });
 
   beforeEach(async () => {
@@ -47,7 +47,8 @@ describe('the fallbacks whose SMS was sent and not delivered', () => {
   }
 
   async function addEvent(sid: string, status: string, at: Date, errorCode: string | null = null) {
-    await application.query(
+    await addEvents(
+      application,
       `insert into message_events (message_sid, message_status, channel, account_sid, payload, created_at, error_code)
        values ($1, $2, 'sms', 'AC1', '{}', $3, $4)`,
       [sid, status, at, errorCode],
@@ -77,7 +78,7 @@ describe('the fallbacks whose SMS was sent and not delivered', () => {
     await addEvent(unreported.sms, 'sent', at);
     // The original's own failure is the reason for the SMS.
     await addEvent(unreported.original, 'undelivered', at, '63049');
-    await countEvents(application);
+    await follow(application);
     const page = await list();
     expect(originalsOf(page)).toEqual([undelivered.original, failed.original]);
     expect(page.items[0]).toMatchObject({
@@ -94,28 +95,26 @@ describe('the fallbacks whose SMS was sent and not delivered', () => {
     const [one, other] = [await seedSent(60), await seedSent(50)];
     await addEvent(one.sms, 'failed', minutesAgo(40), '30008');
     await addEvent(other.sms, 'delivered', minutesAgo(40));
-    await countEvents(application);
+    await follow(application);
     expect(originalsOf(await list())).toEqual([one.original]);
-    // The event looks as if it had been counted then.
-    await application.query('update message_event_count_watermark set counted_until = $1', [minutesAgo(35)]);
     await addEvent(one.sms, 'delivered', minutesAgo(30));
     await addEvent(other.sms, 'undelivered', minutesAgo(30), '30005');
-    await countEvents(application);
+    await follow(application);
     expect(originalsOf(await list())).toEqual([]);
   });
 
-  it('keep the first report if both are counted at once', async () => {
+  it('keep the first report if both are followed at once', async () => {
     const { sms } = await seedSent(60);
     const first = minutesAgo(40);
     await addEvent(sms, 'failed', first, '30008');
     await addEvent(sms, 'undelivered', minutesAgo(30), '30005');
-    await countEvents(application);
+    await follow(application);
     expect((await list()).items).toMatchObject([
       { smsUndeliveredAt: first.toISOString(), smsErrorCode: '30008' },
     ]);
   });
 
-  it('are known if the answer to the sending was lost and the failure was counted before', async () => {
+  it('are known if the answer to the sending was lost and the failure was followed before', async () => {
     const sms = randomMessageSid();
     const { twilioSid } = await seedFallback(application, {
       state: 'uncertain',
@@ -124,7 +123,7 @@ describe('the fallbacks whose SMS was sent and not delivered', () => {
       nextAttemptAt: minutesAgo(-60),
     });
     await addEvent(sms, 'undelivered', minutesAgo(15), '30005');
-    await countEvents(application);
+    await follow(application);
     const fallback = await findFallback(application, twilioSid);
     if (fallback === null) throw new Error('There is no fallback');
     await application.app

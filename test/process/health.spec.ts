@@ -198,10 +198,20 @@ describe('the health of the service', () => {
       await admin.end();
     });
 
-    it('is not ready while the application locks its own tables so that no event can be stored', async () => {
+    it('is ready while the application locks its own tables, which store no event', async () => {
       const client = new Client(database.url);
       await client.connect();
       await client.query('begin; lock table messages, conversations, companies in access exclusive mode');
+      expect((await postCallback(application)).status).toBe(204);
+      expect((await health('ready')).status).toBe(200);
+      await client.query('rollback');
+      await client.end();
+    });
+
+    it.each(['message_events', 'message_event_outbox'])('is not ready while %s is locked', async (table) => {
+      const client = new Client(database.url);
+      await client.connect();
+      await client.query(`begin; lock table ${table} in access exclusive mode`);
       expect((await postCallback(application)).status).toBe(503);
       await untilNotReady();
       await client.query('rollback');

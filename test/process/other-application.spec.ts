@@ -8,6 +8,7 @@ import type { DatabaseConnection } from '../../src/database/database-connection.
 import { DomainEventsModule } from '../../src/domain-events/domain-events.module.js';
 import { OnDomainEvent } from '../../src/domain-events/on-domain-event.decorator.js';
 import { FallbackModule } from '../../src/fallback/fallback.module.js';
+import { FollowerModule } from '../../src/follower/follower.module.js';
 import { MessageEventsModule } from '../../src/message-events/message-events.module.js';
 import { MessageEventsService } from '../../src/message-events/message-events.service.js';
 import type { WhatsappPolicyFailed } from '../../src/message-events/whatsapp-policy-failed.event.js';
@@ -46,8 +47,9 @@ function applicationOn(database: DatabaseConnection) {
     imports: [messageEvents, twilio],
     useFactory: () => ({ publicBaseUrl: 'https://hooks.example.com' }),
   });
+  const follower = FollowerModule.forRootAsync({ imports: [MessagesModule], useFactory: () => ({}) });
   const fallback = FallbackModule.forRootAsync({
-    imports: [domainEvents, messageEvents, MessagesModule, twilio],
+    imports: [domainEvents, messageEvents, follower, MessagesModule, twilio],
     useFactory: () => ({}),
   });
 
@@ -58,6 +60,7 @@ function applicationOn(database: DatabaseConnection) {
       messageEvents,
       twilio,
       webhooks,
+      follower,
       fallback,
     ],
     providers: [Alerts],

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { MessageEvent } from '../../src/message-events/message-event.entity.js';
+import type { MessageEvent } from '../../src/message-events/message-event.entity.js';
 import { OldEvents } from '../../src/retention/old-events.js';
 import { MODULE_OPTIONS_TOKEN } from '../../src/retention/retention.module-definition.js';
 import { seedFallback } from '../commands/ended-fallback.js';
 import { callApi, withAdminKeys } from '../operations/api.js';
-import { countEvents, countingOnDemand, forgetEvents } from '../event-counts/counting.js';
 import { TestApplication } from '../support/application.js';
+import { addEvents, follow, followingOnDemand, forgetEvents } from '../support/following.js';
 import { until } from '../support/until.js';
 import { minutesAgo } from '../support/minutes-ago.js';
 
@@ -18,7 +18,7 @@ describe('events that are older than RETENTION_DAYS', () => {
     application = await TestApplication.start({
       env: withAdminKeys,
       override: (builder) =>
-        countingOnDemand()(builder)
+        followingOnDemand(builder)
           .overrideProvider(MODULE_OPTIONS_TOKEN)
           .useValue({ retentionDays: 30, intervalMilliseconds: 0 }),
     });
@@ -31,15 +31,14 @@ describe('events that are older than RETENTION_DAYS', () => {
   });
 
   async function addEvent(messageSid: string, days: number, columns: Partial<MessageEvent> = {}) {
-    await application.dataSource.manager.save(MessageEvent, {
-      messageSid,
-      messageStatus: 'failed',
-      channel: 'whatsapp',
-      accountSid: 'AC1',
-      payload: {},
-      createdAt: daysAgo(days),
-      ...columns,
-    });
+    const { channel = 'whatsapp', errorCode = null, smsFallbackId = null } = columns;
+    await addEvents(
+      application,
+      `insert into message_events (
+         message_sid, message_status, channel, error_code, sms_fallback_id, account_sid, payload, created_at)
+       values ($1, 'failed', $2, $3, $4, 'AC1', '{}', $5)`,
+      [messageSid, channel, errorCode, smsFallbackId, daysAgo(days)],
+    );
   }
 
   async function sids(): Promise<string[]> {
@@ -54,7 +53,7 @@ describe('events that are older than RETENTION_DAYS', () => {
   }
 
   async function runOnce(): Promise<void> {
-    await countEvents(application);
+    await follow(application);
     await deleteOld();
   }
 
@@ -101,7 +100,8 @@ describe('events that are older than RETENTION_DAYS', () => {
   });
 
   it('are deleted in batches, however many there are', async () => {
-    await application.query(
+    await addEvents(
+      application,
       `insert into message_events (message_sid, message_status, channel, account_sid, payload, created_at)
        select 'SM' || n, 'sent', 'sms', 'AC1', '{}', now() - interval '31 days' from generate_series(1, 2500) n`,
     );
@@ -122,8 +122,9 @@ describe('events that are older than RETENTION_DAYS', () => {
 
 describe('RETENTION_DAYS', () => {
   async function startWithOldEvent(env: Record<string, string>): Promise<TestApplication> {
-    const application = await TestApplication.start({ env, override: countingOnDemand() });
-    await application.query(
+    const application = await TestApplication.start({ env, override: followingOnDemand });
+    await addEvents(
+      application,
       `insert into message_events (message_sid, message_status, channel, account_sid, payload, created_at)
        values ('SMold', 'sent', 'sms', 'AC1', '{}', now() - interval '8 days')`,
     );
@@ -137,7 +138,7 @@ describe('RETENTION_DAYS', () => {
   it('deletes by itself if it is set', async () => {
     const application = await startWithOldEvent({ RETENTION_DAYS: '7' });
     const round = application.app.get(OldEvents, { strict: false });
-    await countEvents(application);
+    await follow(application);
     await round.runOnce();
     await until('the event to be gone', async () => (await count(application))[0]?.count === '0');
     await application.close();
@@ -145,7 +146,7 @@ describe('RETENTION_DAYS', () => {
 
   it('keeps everything if it is not set', async () => {
     const application = await startWithOldEvent({});
-    await countEvents(application);
+    await follow(application);
     await application.app.get(OldEvents, { strict: false }).runOnce();
     expect(await count(application)).toEqual([{ count: '1' }]);
     await application.close();

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { demoAccount } from '../../simulator/demo-account.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
-import { MessagePollsStore } from '../../src/status-polling/message-polls.store.js';
 import { TestApplication } from '../support/application.js';
 import { withTwilioTimeout } from '../support/fallbacks.js';
-import { randomMessageSid, seedMessage } from '../support/seed.js';
+import { addEvents } from '../support/following.js';
+import { randomMessageSid } from '../support/seed.js';
 import { createTestDatabase } from '../support/test-database.js';
 import { until } from '../support/until.js';
 import { asked, lines, pass, runOnce, sendWhatsapp, waiting } from './polling.js';
@@ -78,7 +78,8 @@ describe('the load on Twilio and the database', () => {
 
   it('is one batch per look for any number of events, and all of them are read', async () => {
     const application = await start();
-    await application.query(
+    await addEvents(
+      application,
       `insert into message_events (message_sid, message_status, channel, account_sid, payload)
        select 'SMbulk' || number, 'sent', 'whatsapp', $1, '{}' from generate_series(1, 7000) as number`,
       [demoAccount.sid],
@@ -88,15 +89,6 @@ describe('the load on Twilio and the database', () => {
     await runOnce(application);
     expect(asked(application)).toHaveLength(50);
     expect(await waiting(application)).toHaveLength(7000);
-  });
-
-  it('includes no look for rows of messages that do not exist', async () => {
-    const application = await start();
-    const [withRow = '', withoutRow = ''] = await sent(application, 2);
-    await seedMessage(application.dataSource, { twilioSid: withRow });
-    const { unlinked } = await application.app.get(MessagePollsStore).enrolFromEvents();
-    expect(unlinked).toContain(withRow);
-    expect(unlinked).not.toContain(withoutRow);
   });
 
   it("pauses for as long as Twilio's 429 asks, and then continues", async () => {
@@ -127,7 +119,8 @@ describe('the load on Twilio and the database', () => {
 
   it('is bounded if one transaction adds thousands of events, and none is missed', async () => {
     const application = await start();
-    await application.query(
+    await addEvents(
+      application,
       `insert into message_events (message_sid, message_status, channel, account_sid, payload)
        select 'SMbulk' || number, case when number % 1000 = 0 then 'sent' else 'delivered' end, 'whatsapp', 'AC1', '{}'
          from generate_series(1, 9000) as number`,

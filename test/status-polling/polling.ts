@@ -4,6 +4,7 @@ import { MessageEvent } from '../../src/message-events/message-event.entity.js';
 import { StatusPollingService } from '../../src/status-polling/status-polling.service.js';
 import { type TestApplication, WEBHOOK_URL } from '../support/application.js';
 import { recipientOf } from '../support/fallbacks.js';
+import { follow } from '../support/following.js';
 import { randomMessageSid } from '../support/seed.js';
 
 export const POLICY_FAILURE = { status: 'undelivered', errorCode: 63049, errorMessage: 'Meta chose not to' };
@@ -30,6 +31,7 @@ export async function sendWhatsapp(
 
 /** Moves everything in the database back in time, as if so many minutes had passed since. */
 export async function pass(application: TestApplication, minutes: number): Promise<void> {
+  await follow(application);
   for (const [table, ...columns] of [
     ['message_events', 'created_at'],
     ['messages', 'created_at'],

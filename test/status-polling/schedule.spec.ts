@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { randomUUID } from 'node:crypto';
 import { demoAccount } from '../../simulator/demo-account.js';
 import { TestApplication, WEBHOOK_URL } from '../support/application.js';
+import { addEvents } from '../support/following.js';
 import { randomMessageSid } from '../support/seed.js';
 import { statusParametersOf } from '../../simulator/callback-parameters.js';
 import { asked, lines, pass, POLICY_FAILURE, runOnce, sendWhatsapp, waiting } from './polling.js';
@@ -51,7 +52,7 @@ describe('a message without a final status', () => {
     }
     const parameters = statusParametersOf(message, { status: 'sent' });
     await application.twilio.sendCallback({ url: WEBHOOK_URL, parameters });
-    await pass(application, 10);
+    await pass(application, 9);
     await runOnce(application);
     expect(asked(application, message.sid)).toHaveLength(3);
     await pass(application, 1);
@@ -98,7 +99,8 @@ describe('a message without a final status', () => {
 
   it('is forgotten once its account is no longer configured', async () => {
     const sid = randomMessageSid();
-    await application.query(
+    await addEvents(
+      application,
       `insert into message_events (id, message_sid, message_status, channel, account_sid, payload)
        values ($1, $2, 'sent', 'whatsapp', 'ACgone', '{}')`,
       [randomUUID(), sid],

@@ -14,6 +14,7 @@ import { ENV } from '../../src/config/env.module.js';
 import { PreparedExpressAdapter } from '../../src/process/express-server.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { DATABASE_CONNECTION } from '../../src/database/database.module.js';
+import { MODULE_OPTIONS_TOKEN as POLLING_OPTIONS } from '../../src/status-polling/status-polling.module-definition.js';
 import { CollectedLogs } from './collected-logs.js';
 import { createTestDatabase } from './test-database.js';
 
@@ -97,8 +98,6 @@ async function createApplication(
       TWILIO_PHONE_NUMBER_REMINDERS: '+15550009999',
       TWILIO_API_BASE_URL: twilio.baseUrl,
       PUBLIC_BASE_URL,
-      // The specs of periodic work run its rounds themselves.
-      STATUS_POLL_AFTER_MINUTES: '0',
       ...options.env,
     },
     envSchema,
@@ -114,6 +113,12 @@ async function createApplication(
       embedded: database.embedded,
       close: () => Promise.resolve(),
     });
+  // The specs of polling run its rounds themselves.
+  if (options.env?.['STATUS_POLL_AFTER_MINUTES'] === undefined) {
+    builder
+      .overrideProvider(POLLING_OPTIONS)
+      .useValue({ accountSid: env.TWILIO_ACCOUNT_SID, intervalMilliseconds: 0 });
+  }
   const module = await (options.override?.(builder) ?? builder).compile();
   const app = module.createNestApplication<NestExpressApplication>(new PreparedExpressAdapter(), {
     bodyParser: false,

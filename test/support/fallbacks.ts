@@ -18,6 +18,7 @@ import {
   type TwilioModuleOptions,
 } from '../../src/twilio/twilio.module-definition.js';
 import { type TestApplication, WEBHOOK_URL } from './application.js';
+import { follow } from './following.js';
 import { untilQueueIsEmpty } from './job-queue.js';
 import { until } from './until.js';
 
@@ -118,11 +119,12 @@ export function untilFallbackEnds(application: TestApplication, messageSid: stri
   return untilFallbackIs(application, messageSid, 'sent', 'skipped', 'failed');
 }
 
-/** Waits until nothing more can happen: the fallback has ended, no job is left, and Twilio has called back. */
+/** Waits until nothing more can happen: the fallback has ended, no job is left, and Twilio's callbacks are followed. */
 export async function untilAllIsDone(application: TestApplication, messageSid: string): Promise<SmsFallback> {
   await untilFallbackEnds(application, messageSid);
   await untilQueueIsEmpty(application);
   await application.twilio.settled();
+  await follow(application);
   const fallback = await findFallback(application, messageSid);
   if (fallback === null) throw new Error(`The fallback of ${messageSid} is gone`);
   return fallback;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { smsStatusParameters, whatsappStatusParameters } from '../../simulator/callback-parameters.js';
 import { demoAccount } from '../../simulator/demo-account.js';
 import type { FormParameters } from '../../simulator/form-parameters.js';
-import { STATUSES_BY_RANK } from '../../src/message-events/message-status.js';
+import { STATUSES_BY_RANK } from '../../src/messages/message-status.js';
 import { TestApplication, WEBHOOK_PATH } from '../support/application.js';
 import { randomMessageSid } from '../support/seed.js';
 import { jsonCallback } from './json-callback.js';
@@ -55,7 +55,6 @@ describe('the event log', () => {
       error_code: '63016',
       error_message: 'Outside the allowed window',
       account_sid: demoAccount.sid,
-      message_id: null,
       fallback_sms_message_id: null,
       sms_fallback_id: null,
       source: 'callback',

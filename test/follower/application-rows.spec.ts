@@ -1,19 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
-import { isDeepStrictEqual } from 'node:util';
 import type { MessageStatusReport } from '../../src/message-events/message-status-report.js';
-import { MessageEventsStore } from '../../src/message-events/message-events.store.js';
-import { recordMessageEvents } from '../../src/message-events/record-message-events.js';
+import { MessageEventsStore, RECORD_MESSAGE_EVENTS } from '../../src/message-events/message-events.store.js';
 import { TestApplication } from '../support/application.js';
-import { runWaitingJobs } from '../support/job-queue.js';
+import { follow } from '../support/following.js';
 import { randomMessageSid, seedMessage } from '../support/seed.js';
-import { until } from '../support/until.js';
 import { postCallback, statusParameters } from '../webhooks/post-callback.js';
-
-function eventRow() {
-  const event = { id: randomUUID(), message_sid: randomMessageSid(), message_status: 'sent' };
-  return { ...event, channel: 'whatsapp', account_sid: 'AC1', payload: {}, source: 'callback' };
-}
 
 /** An event with a value for each column. */
 function fullReport(messageSid: string): MessageStatusReport {
@@ -68,40 +60,63 @@ describe("the application's row of a message that gets a callback", () => {
     }
   }
 
-  /** The event is in the log, and its message's row does not follow. */
-  async function expectEventWhereTriggerDoes(statement: string): Promise<void> {
-    await whereTriggerDoes(statement, async () => {
-      const { twilioSid } = await seedMessage(application.dataSource);
-      await report(twilioSid, 'sent');
-      expect(
-        await application.query('select message_id from message_events where message_sid = $1', [twilioSid]),
-      ).toEqual([{ message_id: null }]);
-    });
+  async function statusOf(messageSid: string): Promise<unknown> {
+    await follow(application);
+    const [row] = await application.query('select status from messages where twilio_sid = $1', [messageSid]);
+    return row?.['status'];
+  }
+
+  async function tryAgain(): Promise<void> {
+    await application.query('update message_event_outbox set due_at = now()');
   }
 
   it.each([
     ['an exception', `raise exception 'no'`],
+    ['an exception of its own class', `raise exception 'no' using errcode = 'AB123'`],
     ['a failed assertion', 'assert false'],
     ['a division by zero', 'perform 1 / 0'],
-  ])('cannot undo the log if its trigger ends with %s', async (_, statement) => {
-    await expectEventWhereTriggerDoes(statement);
-  });
+  ])(
+    'holds back neither the counts nor other rows if its trigger ends with %s, and follows once that works',
+    async (_, statement) => {
+      const refused = await seedMessage(application.dataSource);
+      const other = await seedMessage(application.dataSource, { body: 'other' });
+      await whereTriggerDoes(`if new.body <> 'other' then ${statement}; end if`, async () => {
+        await Promise.all([report(refused.twilioSid, 'sent'), report(other.twilioSid, 'sent')]);
+        expect(await statusOf(refused.twilioSid)).toBe('queued');
+        expect(await statusOf(other.twilioSid)).toBe('sent');
+        expect(await application.query('select from message_event_outbox where not counted')).toEqual([]);
+      });
+      await tryAgain();
+      expect(await statusOf(refused.twilioSid)).toBe('sent');
+    },
+  );
 
-  it('cannot undo the log if the lookup fails, and follows once that works', async () => {
-    const { twilioSid, id } = await seedMessage(application.dataSource);
-    const links = () =>
-      application.query('select message_id from message_events where message_sid = $1', [twilioSid]);
+  it('follows once the lookup works again', async () => {
+    const { twilioSid } = await seedMessage(application.dataSource);
     await application.query('alter table messages rename column twilio_sid to sid');
     try {
       await report(twilioSid, 'sent');
+      await follow(application);
     } finally {
       await application.query('alter table messages rename column sid to twilio_sid');
     }
-    expect(await links()).toEqual([{ message_id: null }]);
-    await until('the row to follow its event', async () => {
-      await runWaitingJobs(application);
-      return isDeepStrictEqual(await links(), [{ message_id: id }]);
-    });
+    await tryAgain();
+    expect(await statusOf(twilioSid)).toBe('sent');
+  });
+
+  it.each(['varchar(34)', 'citext', 'message_sid'])('can have twilio_sid as %s', async (type) => {
+    await application.query('create extension if not exists citext').catch(() => undefined);
+    const [{ known } = {}] = await application.query('select to_regtype($1) is not null as known', [type]);
+    if (type === 'message_sid') await application.query('create domain message_sid as text');
+    else if (known !== true) return;
+    await application.query(`alter table messages alter twilio_sid type ${type}`);
+    try {
+      const { twilioSid } = await seedMessage(application.dataSource);
+      await report(twilioSid, 'read');
+      expect(await statusOf(twilioSid)).toBe('read');
+    } finally {
+      await application.query('alter table messages alter twilio_sid type text');
+    }
   });
 
   it.each([
@@ -122,6 +137,7 @@ describe("the application's row of a message that gets a callback", () => {
     try {
       const { twilioSid } = await seedMessage(application.dataSource);
       await report(twilioSid, 'sent');
+      await follow(application);
       const seen = await application.query<{ name: string; setting: string }>('select * from seen_settings');
       expect(Object.fromEntries(seen.map(({ name, setting }) => [name, setting]))).toEqual(await settings());
     } finally {
@@ -130,69 +146,45 @@ describe("the application's row of a message that gets a callback", () => {
     }
   });
 
-  it('costs the events of other messages no transaction id besides the one of the commit', async () => {
-    const row = eventRow();
-    await application.dataSource.transaction(async (manager) => {
-      const { added } = await recordMessageEvents(manager, [row], new Set([row.message_sid]));
-      expect(added).toEqual(new Set([row.id]));
-      const ids = await manager.query<unknown[]>(
-        'select xmin = pg_current_xact_id()::xid as is_the_same from message_events where id = $1',
-        [row.id],
-      );
-      expect(ids).toEqual([{ is_the_same: true }]);
-    });
-  });
-
-  it('is linked to its event, and its neighbor in the group to none if that has no row', async () => {
-    const { twilioSid, id } = await seedMessage(application.dataSource);
-    const reports = [fullReport(twilioSid), fullReport(randomMessageSid())];
-    const stored = await application.app.get(MessageEventsStore).record(reports, () => false);
-    expect(stored.map(({ repeated, unlinked }) => ({ repeated, unlinked }))).toEqual(
-      Array(2).fill({ repeated: false, unlinked: false }),
-    );
-    const links = await application.query(
-      'select message_id from message_events where id = any ($1) order by id',
-      [stored.map((event) => event.id)],
-    );
-    expect(links).toEqual([{ message_id: id }, { message_id: null }]);
-  });
-
-  it('does not decide what is kept of an event: each column is, whether the row exists, is missing, or is refused', async () => {
+  it('does not decide what is kept of an event: each column is, whether the row exists or is missing', async () => {
     const store = application.app.get(MessageEventsStore);
     const unknownSid = randomMessageSid();
     const { twilioSid: knownSid } = await seedMessage(application.dataSource);
-    const { twilioSid: refusedSid } = await seedMessage(application.dataSource);
-    for (const sid of [unknownSid, knownSid]) await store.record([fullReport(sid)], () => false);
-    await whereTriggerDoes(`raise exception 'no'`, async () => {
-      const [event] = await store.record([fullReport(refusedSid)], () => false);
-      expect(event?.unlinked).toBe(true);
-    });
+    await store.record([fullReport(unknownSid), fullReport(knownSid)], () => false);
     const rows = await application.query<{ kept: Record<string, unknown> }>(
-      `select to_jsonb(event) - '{id,created_at,message_sid,message_id,fallback_sms_message_id}'::text[] as kept
+      `select to_jsonb(event) - '{id,created_at,message_sid,fallback_sms_message_id}'::text[] as kept
          from message_events as event where message_sid = any ($1)`,
-      [[unknownSid, knownSid, refusedSid]],
+      [[unknownSid, knownSid]],
     );
     const [first] = rows;
-    expect(rows).toEqual(Array(3).fill(first));
+    expect(rows).toEqual(Array(2).fill(first));
     expect(Object.values(first?.kept ?? {})).not.toContain(null);
   });
 
   // The embedded database serves one transaction at a time, so none can see what another one has replaced, and it has
   // no limit on a statement.
   if (process.env.TEST_DATABASE_URL !== undefined) {
-    it('is looked up by a statement that a connection prepares once', async () => {
+    it('costs a callback nothing: its events are added by one statement that a connection prepares once', async () => {
       await application.dataSource.transaction(async (manager) => {
         const uses = `select name, generic_plans + custom_plans as uses from pg_prepared_statements`;
         const [before] = await manager.query<{ uses: string }[]>(uses);
-        for (const row of [eventRow(), eventRow()]) await recordMessageEvents(manager, [row], new Set());
+        const parameters = ['[]', 0];
+        for (let times = 0; times < 2; times += 1) await manager.query(RECORD_MESSAGE_EVENTS, parameters);
         expect(await manager.query<unknown[]>(uses)).toEqual([
           { name: 'record_message_events', uses: String(Number(before?.uses ?? 0) + 2) },
         ]);
       });
     });
 
-    it('cannot undo the log if its triggers take longer than the limit of a statement', async () => {
-      await expectEventWhereTriggerDoes('perform pg_sleep(60)');
+    it('holds nothing back if its triggers take longer than the limit of a statement', async () => {
+      const { twilioSid } = await seedMessage(application.dataSource);
+      await whereTriggerDoes('perform pg_sleep(60)', async () => {
+        await report(twilioSid, 'sent');
+        expect(await statusOf(twilioSid)).toBe('queued');
+        expect(await application.query('select from message_event_outbox where not counted')).toEqual([]);
+      });
+      await tryAgain();
+      expect(await statusOf(twilioSid)).toBe('sent');
     });
 
     it('is locked and updated by one transaction, so that it needs no multixact', async () => {
@@ -202,14 +194,14 @@ describe("the application's row of a message that gets a callback", () => {
       try {
         await reader.query('select from messages where id = $1', [id]);
         await report(twilioSid, 'sent');
+        expect(await statusOf(twilioSid)).toBe('sent');
         const [replaced] = (await reader.query('select status, xmax::text from messages where id = $1', [
           id,
         ])) as unknown[];
-        const [current] = await application.query<{ status: string; xmin: string }>(
-          'select status, xmin::text from messages where id = $1',
+        const [current] = await application.query<{ xmin: string }>(
+          'select xmin::text from messages where id = $1',
           [id],
         );
-        expect(current?.status).toBe('sent');
         // If several transactions had locked it, xmax would be the number of a multixact.
         expect(replaced).toEqual({ status: 'queued', xmax: current?.xmin });
       } finally {

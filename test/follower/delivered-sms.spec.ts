@@ -1,19 +1,20 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { SentSmsStore } from '../../src/fallback/sent-sms.store.js';
 import type { SmsFallback } from '../../src/fallback/sms-fallback.entity.js';
+import { MessageEventsService } from '../../src/message-events/message-events.service.js';
 import { seedFallback } from '../commands/ended-fallback.js';
 import { callApi, withAdminKeys } from '../operations/api.js';
 import { TestApplication } from '../support/application.js';
 import { findFallback, policyFailure, untilAllIsDone } from '../support/fallbacks.js';
+import { addEvents, follow, followingOnDemand, forgetEvents } from '../support/following.js';
 import { randomMessageSid, seedMessage } from '../support/seed.js';
 import { minutesAgo } from '../support/minutes-ago.js';
-import { countEvents, countingOnDemand, forgetEvents } from './counting.js';
 
 describe('a fallback with a delivered SMS', () => {
   let application: TestApplication;
 
   beforeAll(async () => {
-    application = await TestApplication.start({ env: withAdminKeys, override: countingOnDemand() });
+    application = await TestApplication.start({ env: withAdminKeys, override: followingOnDemand });
   });
 
   beforeEach(() => forgetEvents(application));
@@ -28,7 +29,8 @@ describe('a fallback with a delivered SMS', () => {
   }
 
   async function addEvent(messageSid: string, status: string, at: Date): Promise<void> {
-    await application.query(
+    await addEvents(
+      application,
       `insert into message_events (message_sid, message_status, channel, account_sid, payload, created_at)
        values ($1, $2, 'sms', 'AC1', '{}', $3)`,
       [messageSid, status, at],
@@ -39,17 +41,11 @@ describe('a fallback with a delivered SMS', () => {
     return (await findFallback(application, originalMessageSid))?.smsDeliveredAt;
   }
 
-  it('is one before its event is counted, after that, and when the event is deleted', async () => {
+  it('is one when its event is followed, and stays one when the event is deleted', async () => {
     const before = await delivered();
     const { twilioSid } = await seedMessage(application.dataSource);
     await policyFailure(application, twilioSid);
     const fallback = await untilAllIsDone(application, twilioSid);
-    // Forces the order in which the report is stored after Twilio's answer to the sending. Here either order can
-    // happen.
-    await application.query('update sms_fallbacks set sms_delivered_at = null where id = $1', [fallback.id]);
-    expect(await delivered()).toBe(before + 1);
-    await application.query(`update message_events set created_at = created_at - interval '5 minutes'`);
-    await countEvents(application);
     const [event] = await application.query<{ at: Date }>(
       `select created_at as at from message_events where message_sid = $1 and message_status = 'delivered'`,
       [fallback.smsMessageSid],
@@ -58,6 +54,8 @@ describe('a fallback with a delivered SMS', () => {
     expect(await deliveredAt(fallback)).toEqual(event?.at);
     expect(await delivered()).toBe(before + 1);
     await application.query('delete from message_events');
+    await application.app.get(MessageEventsService).followAgain([fallback.smsMessageSid ?? '']);
+    await follow(application);
     expect(await delivered()).toBe(before + 1);
   });
 
@@ -80,7 +78,7 @@ describe('a fallback with a delivered SMS', () => {
     await addEvent(one, 'read', minutesAgo(10));
     await addEvent(other, 'read', first);
     await addEvent(none, 'undelivered', first);
-    await countEvents(application);
+    await follow(application);
     const times = await Promise.all(
       seeded.map(({ twilioSid }) => deliveredAt({ originalMessageSid: twilioSid })),
     );
@@ -88,7 +86,7 @@ describe('a fallback with a delivered SMS', () => {
     expect(await delivered()).toBe(before + 2);
   });
 
-  it('is known if the answer to its sending was lost and its delivery was counted before it was found', async () => {
+  it('is known if the answer to its sending was lost and its delivery was followed before it was found', async () => {
     const before = await delivered();
     const messageSid = randomMessageSid();
     const { twilioSid } = await seedFallback(application, {
@@ -99,7 +97,7 @@ describe('a fallback with a delivered SMS', () => {
     });
     const at = minutesAgo(15);
     await addEvent(messageSid, 'delivered', at);
-    await countEvents(application);
+    await follow(application);
     expect(await delivered()).toBe(before);
     const fallback = await findFallback(application, twilioSid);
     if (fallback === null) throw new Error('There is no fallback');
@@ -108,5 +106,32 @@ describe('a fallback with a delivered SMS', () => {
       .record(fallback, { outcome: 'accepted', messageSid, status: 'accepted' }, fallback.body ?? '');
     expect(await deliveredAt(fallback)).toEqual(at);
     expect(await delivered()).toBe(before + 1);
+  });
+
+  it('is up to date in messages if its callbacks were followed before its row was added', async () => {
+    const messageSid = randomMessageSid();
+    const { twilioSid } = await seedFallback(application, {
+      state: 'sending',
+      attempts: 1,
+      createdAt: minutesAgo(20),
+      nextAttemptAt: minutesAgo(-60),
+    });
+    await addEvent(messageSid, 'delivered', minutesAgo(15));
+    await addEvent(twilioSid, 'read', minutesAgo(10));
+    await application.query(`update sms_fallbacks set state = 'claimed' where original_message_sid = $1`, [
+      twilioSid,
+    ]);
+    await follow(application);
+    expect((await findFallback(application, twilioSid))?.duplicateDeliveryAt).toBeNull();
+    const fallback = await findFallback(application, twilioSid);
+    if (fallback === null) throw new Error('There is no fallback');
+    await application.app
+      .get(SentSmsStore, { strict: false })
+      .record(fallback, { outcome: 'accepted', messageSid, status: 'accepted' }, fallback.body ?? '');
+    await follow(application);
+    expect(
+      await application.query('select status from messages where twilio_sid = $1', [messageSid]),
+    ).toEqual([{ status: 'delivered' }]);
+    expect((await findFallback(application, twilioSid))?.duplicateDeliveryAt).not.toBeNull();
   });
 });

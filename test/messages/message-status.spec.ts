@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { STATUSES_BY_RANK, statusRank } from '../../src/message-events/message-status.js';
+import { STATUSES_BY_RANK, statusRank } from '../../src/messages/message-status.js';
 
 /** The statuses in Twilio's OpenAPI document api_v2010, message_enum_status. */
 const TWILIO_STATUSES = [

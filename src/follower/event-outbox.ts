@@ -1,0 +1,101 @@
+import { Injectable } from '@nestjs/common';
+import { DataSource, type EntityManager } from 'typeorm';
+
+/** The maximum number of rows in one transaction, which keeps it short. */
+export const BATCH = 1_000;
+
+/** The alarm threshold in seconds; normally an event is followed within one. */
+export const LONGEST_DELAY = 900;
+
+/** An event that the log has got since. */
+export interface NewEvent {
+  readonly id: string;
+  readonly messageSid: string;
+  readonly messageStatus: string;
+  readonly channel: string;
+  readonly errorCode: string | null;
+  readonly accountSid: string;
+  readonly createdAt: Date;
+}
+
+/** A message whose row in `messages` has to follow. */
+export interface TakenMessage {
+  readonly messageSid: string;
+  /** How often that was tried in vain. */
+  readonly tries: number;
+}
+
+export interface Taken {
+  readonly messages: readonly TakenMessage[];
+  /** Each event is taken once. It may have been deleted meanwhile. */
+  readonly events: readonly NewEvent[];
+  /** Whether more rows may be due. */
+  readonly more: boolean;
+}
+
+/** The columns of the event are null if there is none to follow, or if it was deleted. */
+type Row = { readonly tries: number } & (NewEvent | { readonly id: null; readonly messageSid: string });
+
+/** Takes rows from `message_event_outbox`, and puts back what could not be done. */
+@Injectable()
+export class EventOutbox {
+  constructor(private readonly dataSource: DataSource) {}
+
+  async isDue(): Promise<boolean> {
+    const [row] = await this.dataSource.query<{ due: boolean }[]>(
+      'select exists (select from message_event_outbox where due_at <= now()) as due',
+    );
+    return row?.due ?? false;
+  }
+
+  /** Takes the rows that are due and that no other replica takes now. They are back if the transaction fails. */
+  async take(manager: EntityManager): Promise<Taken> {
+    const rows = await manager.query<Row[]>(TAKE, [BATCH]);
+    const messages = new Map<string, TakenMessage>();
+    for (const { messageSid, tries } of rows) {
+      messages.set(messageSid, { messageSid, tries: Math.max(tries, messages.get(messageSid)?.tries ?? 0) });
+    }
+    const events = rows.filter((row) => row.id !== null);
+    return { messages: [...messages.values()], events, more: rows.length === BATCH };
+  }
+
+  /** @param messages those to try again, each after its delay. */
+  async putBack(
+    manager: EntityManager,
+    messages: readonly (TakenMessage & { readonly inMilliseconds: number })[],
+  ): Promise<void> {
+    if (messages.length === 0) return;
+    await manager.query(PUT_BACK, [
+      messages.map(({ messageSid }) => messageSid),
+      messages.map(({ tries }) => tries),
+      messages.map(({ inMilliseconds }) => inMilliseconds),
+    ]);
+  }
+}
+
+/** Returns the age of the oldest event that is not followed, in seconds; 0 if there is none. */
+export async function followingDelay(dataSource: DataSource): Promise<number> {
+  const [row] = await dataSource.query<{ age: number }[]>(OLDEST);
+  return row?.age ?? 0;
+}
+
+const OLDEST = `
+select greatest(extract(epoch from now() - due_at), 0)::float as age from message_event_outbox
+ where not counted order by due_at limit 1`;
+
+/** Rows are found by their place in the table: no other transaction changes locked ones. */
+const TAKE = `
+with taken as (
+  delete from message_event_outbox where ctid = any (array(
+    select ctid from message_event_outbox where due_at <= now() order by due_at, id limit $1 for update skip locked
+  ))
+  returning id, message_sid, counted, tries
+)
+select taken.message_sid as "messageSid", tries, event.id, message_status as "messageStatus", channel,
+       error_code as "errorCode", account_sid as "accountSid", created_at as "createdAt"
+  from taken left join message_events as event on event.id = taken.id and not counted`;
+
+const PUT_BACK = `
+insert into message_event_outbox (due_at, message_sid, counted, tries)
+select now() + delay * interval '1 millisecond', sid, true, tries
+  from unnest($1::text[], $2::integer[], $3::float[]) as message (sid, tries, delay)`;

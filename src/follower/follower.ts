@@ -1,0 +1,71 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { DataSource, type EntityManager } from 'typeorm';
+import { PeriodicWork } from '../rounds/periodic-work.js';
+import { EventCounts } from './event-counts.js';
+import { EventOutbox, type NewEvent } from './event-outbox.js';
+import { type FollowerModuleOptions, MODULE_OPTIONS_TOKEN } from './follower.module-definition.js';
+import { MessageStatuses } from './message-statuses.js';
+
+/** What is new in the log. */
+export interface News {
+  /** New events, each of them once. */
+  readonly events: readonly NewEvent[];
+  /** The messages of these events, and those to look at again. A message may come more than once. */
+  readonly messageSids: readonly string[];
+}
+
+/** Something that follows from new events. */
+export interface LogConsumer {
+  /**
+   * Works in the transaction in which the news is taken. If it fails, everything is tried again.
+   * @returns what to do after the commit.
+   */
+  follow(manager: EntityManager, news: News): Promise<(() => void) | undefined>;
+}
+
+/**
+ * The one place that asks "what is new in the log?", soon after the commit of an event, so that nothing of it delays a
+ * callback. Replicas share the work.
+ */
+@Injectable()
+export class Follower extends PeriodicWork {
+  private readonly consumers: LogConsumer[] = [];
+
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly outbox: EventOutbox,
+    private readonly statuses: MessageStatuses,
+    private readonly counts: EventCounts,
+    @Inject(MODULE_OPTIONS_TOKEN) { intervalMilliseconds = 500 }: FollowerModuleOptions,
+  ) {
+    super({ intervalMilliseconds, failure: 'New events cannot be followed now' });
+  }
+
+  /** Call it before the application starts. */
+  register(consumer: LogConsumer): void {
+    this.consumers.push(consumer);
+  }
+
+  /** Follows everything that is due. @throws when the database is unreachable. */
+  async runOnce(): Promise<void> {
+    let more = await this.outbox.isDue();
+    while (more && !this.signal.aborted) more = await this.followNext();
+  }
+
+  /** @returns whether more may be due. */
+  async followNext(): Promise<boolean> {
+    const afterCommit: ((() => void) | undefined)[] = [];
+    const more = await this.dataSource.transaction(async (manager) => {
+      const { messages, events, more } = await this.outbox.take(manager);
+      if (messages.length === 0) return false;
+      const news = { events, messageSids: messages.map(({ messageSid }) => messageSid) };
+      for (const consumer of this.consumers) afterCommit.push(await consumer.follow(manager, news));
+      await this.outbox.putBack(manager, await this.statuses.follow(manager, messages));
+      // The rows of the current day are the same for all replicas, so they are locked last.
+      await this.counts.add(manager, events);
+      return more;
+    });
+    for (const work of afterCommit) work?.();
+    return more;
+  }
+}

@@ -1,0 +1,27 @@
+import type { EntityManager } from 'typeorm';
+
+/** The messages whose status could not be recorded. */
+export interface StatusRecording {
+  /** SIDs of messages that the application has not stored, or not yet. */
+  readonly missing: ReadonlySet<string>;
+  /** SIDs to try again soon: another session has them locked. */
+  readonly busy: ReadonlySet<string>;
+  /** Why a status was refused, by SID. Trying again helps only after the application has changed. */
+  readonly refused: ReadonlyMap<string, string>;
+}
+
+/**
+ * Port that writes to the application's messages. Its default writes to the table `messages`. Everything here happens
+ * after the commit of the event log, which never depends on it.
+ */
+export abstract class MessageRecorder {
+  /**
+   * Raises the status of messages; a status never falls. It must neither wait for the application's locks nor fail with
+   * its errors: the transaction that it is called in goes on.
+   * @param statuses the highest status by rank that Twilio has reported, by the message's SID.
+   */
+  abstract recordStatuses(
+    manager: EntityManager,
+    statuses: ReadonlyMap<string, string>,
+  ): Promise<StatusRecording>;
+}

@@ -1,0 +1,118 @@
+import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+import { FIND_MESSAGE_STATUSES, refusalOf, UPDATE_MESSAGE_STATUS } from './application-tables.js';
+import { MessageRecorder, type StatusRecording } from './message-recorder.js';
+import { statusRank } from './message-status.js';
+
+/** In milliseconds: the application's triggers and locks must not delay what else follows the log. */
+const LOCK_TIMEOUT = 200;
+const STATEMENT_TIMEOUT = 1_000;
+
+/** How long rows are tried one by one if one of several is refused, in milliseconds. The others are tried later. */
+const ONE_BY_ONE_MILLISECONDS = 1_000;
+
+type Statuses = ReadonlyMap<string, string>;
+
+/** The rows of `messages`: those whose status is to rise, and those that another session has locked. */
+interface Found {
+  readonly rising: Statuses;
+  readonly busy: readonly string[];
+  readonly all: readonly string[];
+}
+
+/** Updates `messages.status`, in savepoints of the transaction that it is called in. */
+@Injectable()
+export class TypeOrmMessageRecorder extends MessageRecorder {
+  async recordStatuses(manager: EntityManager, statuses: Statuses): Promise<StatusRecording> {
+    const missing = new Set(statuses.keys());
+    const busy = new Set<string>();
+    const refused = new Map<string, string>();
+    const fail = (messageSids: Iterable<string>, error: unknown) => {
+      const refusal = refusalOf(error);
+      for (const sid of messageSids) {
+        missing.delete(sid);
+        if (refusal === null) busy.add(sid);
+        else refused.set(sid, refusal.found);
+      }
+    };
+    const restore = await limitTimes(manager);
+    let rising: Statuses = new Map();
+    try {
+      await manager.transaction(async (savepoint) => {
+        const found = await find(savepoint, statuses);
+        for (const sid of found.all) missing.delete(sid);
+        for (const sid of found.busy) busy.add(sid);
+        ({ rising } = found);
+        await update(savepoint, rising);
+      });
+    } catch (error) {
+      if (rising.size > 1) await this.tryOneByOne(manager, rising, fail);
+      else fail(rising.size === 1 ? rising.keys() : statuses.keys(), error);
+    }
+    await restore();
+    return { missing, busy, refused };
+  }
+
+  /** If one row is refused, none of its neighbors is updated either. */
+  private async tryOneByOne(
+    manager: EntityManager,
+    rising: Statuses,
+    fail: (messageSids: Iterable<string>, error: unknown) => void,
+  ): Promise<void> {
+    const startedAt = performance.now();
+    for (const change of rising) {
+      try {
+        if (performance.now() - startedAt > ONE_BY_ONE_MILLISECONDS) throw new Error('There is no time left');
+        await manager.transaction(async (savepoint) => {
+          const found = await find(savepoint, new Map([change]));
+          if (found.busy.length > 0) throw new Error('The row is locked');
+          await update(savepoint, found.rising);
+        });
+      } catch (error) {
+        fail([change[0]], error);
+      }
+    }
+  }
+}
+
+/** @returns a function that restores the limits, which a savepoint's release would not do. */
+async function limitTimes(manager: EntityManager): Promise<() => Promise<void>> {
+  const set = (lock: string, statement: string) =>
+    manager.query(`select set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true)`, [
+      lock,
+      statement,
+    ]);
+  const [before] = await manager.query<{ lock: string; statement: string }[]>(
+    `select current_setting('lock_timeout') as lock, current_setting('statement_timeout') as statement`,
+  );
+  await set(`${LOCK_TIMEOUT}ms`, `${STATEMENT_TIMEOUT}ms`);
+  return async () => {
+    await set(before?.lock ?? '0', before?.statement ?? '0');
+  };
+}
+
+/** Locks the rows that are free. */
+async function find(manager: EntityManager, statuses: Statuses): Promise<Found> {
+  const rows = await manager.query<{ sid: string; status: string | null; isFree: boolean }[]>(
+    FIND_MESSAGE_STATUSES,
+    [[...statuses.keys()]],
+  );
+  const rising = rows.flatMap(({ sid, status, isFree }): [string, string][] => {
+    const reported = statuses.get(sid);
+    return isFree && reported !== undefined && statusRank(reported) > statusRank(status ?? '')
+      ? [[sid, reported]]
+      : [];
+  });
+  const busy = rows.filter(({ isFree }) => !isFree).map(({ sid }) => sid);
+  return { rising: new Map(rising), busy, all: rows.map(({ sid }) => sid) };
+}
+
+async function update(manager: EntityManager, rising: Statuses): Promise<void> {
+  if (rising.size === 0) return;
+  for (const status of new Set(rising.values())) {
+    const changes = [...rising].filter((change) => change[1] === status);
+    await manager.query(UPDATE_MESSAGE_STATUS, [changes.map(([sid]) => sid), status]);
+  }
+  // Otherwise a deferred constraint or trigger of the application could undo the whole transaction at its commit.
+  await manager.query('set constraints all immediate');
+}
