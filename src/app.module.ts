@@ -1,7 +1,6 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
-import type { Env } from './config/env.js';
-import { ENV, EnvModule } from './config/env.module.js';
+import { type Env, ENV, EnvModule } from './config/env.js';
 import { DashboardModule } from './dashboard/dashboard.module.js';
 import {
   dataSourceOptions,
@@ -10,7 +9,7 @@ import {
 } from './database/data-source-options.js';
 import type { DatabaseConnection } from './database/database-connection.js';
 import { DATABASE_CONNECTION, DatabaseModule } from './database/database.module.js';
-import { openForService } from './database/open-migrated.js';
+import { openForService } from './database/open-database.js';
 import { DomainEventsModule } from './domain-events/domain-events.module.js';
 import { FallbackOperationsModule } from './fallback/fallback-operations.module.js';
 import { FallbackModule } from './fallback/fallback.module.js';
@@ -21,8 +20,8 @@ import { MessageEventsService } from './message-events/message-events.service.js
 import { RECORD_MESSAGE_EVENTS } from './message-events/message-events.store.js';
 import { MessagesModule } from './messages/messages.module.js';
 import { OperationsModule } from './operations/operations.module.js';
-import { RetentionModule } from './retention/retention.module.js';
 import { StartupSummary } from './process/startup-summary.js';
+import { RetentionModule } from './retention/retention.module.js';
 import { StatusPollingModule } from './status-polling/status-polling.module.js';
 import type { TwilioAccount } from './twilio/twilio.module-definition.js';
 import { TwilioModule } from './twilio/twilio.module.js';

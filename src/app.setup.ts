@@ -1,6 +1,5 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import type { Env } from './config/env.js';
-import { ENV } from './config/env.module.js';
+import { type Env, ENV } from './config/env.js';
 import { setUpApiDocs } from './operations/api-docs.js';
 
 /** Configures the HTTP server. main.ts and the tests share it, so that both run the same application. */

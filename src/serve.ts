@@ -4,11 +4,9 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AppModule } from './app.module.js';
 import { configureApp } from './app.setup.js';
 import type { Env } from './config/env.js';
-import { PreparedExpressAdapter } from './process/express-server.js';
+import { limitShutdown, listen, PreparedExpressAdapter } from './process/express-server.js';
 import { logLibraryConsole } from './process/library-console.js';
-import { listen } from './process/listen.js';
 import { createLogger } from './process/logger.js';
-import { limitShutdown } from './process/shutdown-limit.js';
 
 /**
  * Runs the service in this process: create, configure, listen.

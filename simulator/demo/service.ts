@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AppModule } from '../../src/app.module.js';
 import { configureApp } from '../../src/app.setup.js';
-import { listen as listenAt } from '../../src/process/listen.js';
+import { listen as listenAt } from '../../src/process/express-server.js';
 import { demoAccount } from '../demo-account.js';
 import type { TwilioSimulator } from '../twilio-simulator.js';
 import type { Narrator } from './narrator.js';

@@ -1,7 +1,6 @@
 import type { DataSource } from 'typeorm';
 import type { Env } from '../config/env.js';
-import { maskNumber, maskNumbersIn } from '../messages/masked-number.js';
-import { isE164, parseSender } from '../messages/phone-number.js';
+import { isE164, maskNumber, maskNumbersIn, parseSender } from '../messages/phone-number.js';
 import { accountClients, reasonOf } from './check-twilio.js';
 import { type Finding, ill, well } from './finding.js';
 

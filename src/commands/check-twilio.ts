@@ -1,6 +1,6 @@
 import twilio from 'twilio';
 import type { Env } from '../config/env.js';
-import { maskNumber } from '../messages/masked-number.js';
+import { maskNumber } from '../messages/phone-number.js';
 import { ApiRequestClient } from '../twilio/api-request-client.js';
 import { type Finding, ill, well } from './finding.js';
 

@@ -1,9 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { maskNumber } from '../messages/masked-number.js';
 import { parsePersonName, type PersonName } from '../message-events/people.js';
-import { parsePhoneNumber } from '../messages/phone-number.js';
-import type { PersonTraces } from '../retention/number-erasure.js';
+import { maskNumber, parsePhoneNumber } from '../messages/phone-number.js';
 import { hasConsent, type Terminal } from '../process/command-line.js';
+import type { PersonTraces } from '../retention/number-erasure.js';
 import type { Operations } from './operations.js';
 import { type Surroundings, withOperations } from './surroundings.js';
 import { counted } from './table.js';

@@ -3,7 +3,7 @@ import { NestFactory } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { dataSourceOptions } from '../database/data-source-options.js';
 import type { DatabaseConnection } from '../database/database-connection.js';
-import { openMigrated } from '../database/open-migrated.js';
+import { openMigrated } from '../database/open-database.js';
 import { DomainEventsModule } from '../domain-events/domain-events.module.js';
 import { FallbackOperationsModule } from '../fallback/fallback-operations.module.js';
 import { FallbackRecords } from '../fallback/fallback-records.js';

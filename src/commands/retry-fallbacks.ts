@@ -1,4 +1,4 @@
-import { retryInWords } from '../fallback/fallback-in-words.js';
+import { retryInWords } from '../fallback/fallback-reasons.js';
 import type { FallbackFilter } from '../fallback/fallback-records.js';
 import type { RetriedFallback } from '../fallback/fallback-retries.js';
 import type { RetryDecision } from '../fallback/retry-decision.js';

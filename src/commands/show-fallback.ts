@@ -1,7 +1,7 @@
-import { fallbackInWords } from '../fallback/fallback-in-words.js';
+import { fallbackInWords } from '../fallback/fallback-reasons.js';
 import type { FallbackRecords } from '../fallback/fallback-records.js';
-import type { Terminal } from '../process/command-line.js';
 import { eventView, fallbackView, smsTextView } from '../fallback/fallback-view.js';
+import type { Terminal } from '../process/command-line.js';
 import { counted, shortTime, table } from './table.js';
 
 export interface ShowOptions {

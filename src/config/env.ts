@@ -1,6 +1,8 @@
+import { Module } from '@nestjs/common';
 import { isIP, isIPv6 } from 'node:net';
 import { z } from 'zod';
 import { DatabaseUrlError, parseDatabaseUrl } from './database-url.js';
+import { parseEnv } from './parse-env.js';
 
 /** Nest's level names. `info` is accepted too, because most operators write it. */
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose'] as const;
@@ -188,3 +190,12 @@ export function describeDatabase({
   const [, name = ''] = /^\w+:\/\/[^/?#]*\/([^?#]*)/.exec(url) ?? [];
   return `PostgreSQL at ${hosts.join(',')}, database ${name || 'of the user’s name'}`;
 }
+
+/** Injection token of the parsed environment (`Env`). Only app.module.ts and app.setup.ts inject it. */
+export const ENV = Symbol('ENV');
+
+@Module({
+  providers: [{ provide: ENV, useFactory: () => parseEnv(process.env, envSchema) }],
+  exports: [ENV],
+})
+export class EnvModule {}

@@ -1,10 +1,10 @@
 import { Controller, Req, Sse, UseFilters, UseGuards } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { Request } from 'express';
-import { AdminKeyGuard } from '../operations/admin-key.guard.js';
+import { AdminKeyGuard } from '../operations/admin-access.js';
 import { AdminSessions } from '../operations/admin-sessions.js';
-import { DatabaseProblemFilter } from '../operations/database-problem.filter.js';
-import { ChangeStreams } from './change-streams.js';
+import { DatabaseProblemFilter } from '../operations/operators-api.decorator.js';
+import { ChangeStreams } from './changes.js';
 
 @Controller('dashboard/events')
 @UseGuards(AdminKeyGuard)

@@ -1,9 +1,17 @@
 import {
+  type ArgumentsHost,
   Body,
+  type CanActivate,
+  Catch,
   Controller,
+  type ExceptionFilter,
+  type ExecutionContext,
+  ForbiddenException,
   Get,
   Header,
+  HttpException,
   HttpStatus,
+  Injectable,
   Logger,
   Post,
   Redirect,
@@ -15,13 +23,39 @@ import {
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
-import { AdminAccess } from '../operations/admin-access.js';
+import { AdminAccess, isFromOwnPage } from '../operations/admin-access.js';
 import { AdminSessions } from '../operations/admin-sessions.js';
-import { DatabaseProblemFilter } from '../operations/database-problem.filter.js';
-import { mainPage } from './main-page.js';
-import { OwnPageGuard } from './own-page.guard.js';
-import { SignInProblemFilter } from './sign-in-problem.filter.js';
-import { arrivalPage, signInPage } from './sign-in-page.js';
+import { DatabaseProblemFilter } from '../operations/operators-api.decorator.js';
+import { arrivalPage, mainPage, signInPage } from './pages.js';
+
+/** Accepts forms of this service's own pages only. */
+@Injectable()
+export class OwnPageGuard implements CanActivate {
+  canActivate(context: ExecutionContext): boolean {
+    if (isFromOwnPage(context.switchToHttp().getRequest<Request>())) return true;
+    throw new ForbiddenException('This form is for the pages of this service only');
+  }
+}
+
+/** Shows the form again with the problem. */
+@Catch(HttpException)
+export class SignInProblemFilter implements ExceptionFilter<HttpException> {
+  catch(exception: HttpException, host: ArgumentsHost): void {
+    const response = host.switchToHttp().getResponse<Response>();
+    const retryAfterSeconds = Number(response.getHeader('Retry-After') ?? 0);
+    const problem = inWords(exception, retryAfterSeconds);
+    response.status(exception.getStatus()).type('html').send(signInPage(problem));
+  }
+}
+
+function inWords(exception: HttpException, retryAfterSeconds: number): string {
+  const known: Readonly<Record<number, string>> = {
+    [HttpStatus.UNAUTHORIZED]: 'Wrong key. See ADMIN_API_KEYS in the environment of the service.',
+    [HttpStatus.TOO_MANY_REQUESTS]: `Too many wrong keys. A valid key still works at once; otherwise wait ${retryAfterSeconds} seconds.`,
+    [HttpStatus.FORBIDDEN]: 'The form was sent from another site. Enter the key here.',
+  };
+  return known[exception.getStatus()] ?? exception.message;
+}
 
 const form = z.object({ key: z.string() });
 

@@ -1,19 +1,44 @@
 import {
   type DynamicModule,
+  Injectable,
   type MiddlewareConsumer,
   Module,
+  type NestMiddleware,
   type NestModule,
   RequestMethod,
 } from '@nestjs/common';
 import { type NextFunction, type Request, type Response, urlencoded } from 'express';
-import { bodyProblem } from '../operations/body-problem.js';
-import { AssetsMiddleware } from './assets.middleware.js';
-import { ChangeStreams } from './change-streams.js';
-import { Changes } from './changes.js';
+import { AdminAccess } from '../operations/admin-access.js';
+import { bodyProblem } from '../operations/search-body.interceptor.js';
+import { securityHeaders } from '../operations/security-headers.middleware.js';
 import { ChangesController } from './changes.controller.js';
+import { Changes, ChangeStreams } from './changes.js';
 import { DashboardController } from './dashboard.controller.js';
-import { PageAssets } from './page-assets.js';
-import { PageHeadersMiddleware } from './page-headers.middleware.js';
+import { AssetsMiddleware, PageAssets } from './page-assets.js';
+
+/** Restricts the page to resources that this service itself serves. */
+@Injectable()
+export class PageHeadersMiddleware implements NestMiddleware<Request, Response> {
+  private readonly setHeaders = securityHeaders(
+    {
+      scriptSrc: ["'self'"],
+      styleSrc: ["'self'"],
+      imgSrc: ["'self'"],
+      connectSrc: ["'self'"],
+      formAction: ["'self'"],
+    },
+    // With no-referrer, browsers also omit the Origin of a form.
+    'same-origin',
+  );
+
+  constructor(private readonly access: AdminAccess) {}
+
+  use(request: Request, response: Response, next: NextFunction): void {
+    this.access.hideWithoutKeys(request);
+    response.setHeader('Cache-Control', 'no-store');
+    this.setHeaders(request, response, next);
+  }
+}
 
 const parseForm = urlencoded({ extended: false, limit: '4kb', parameterLimit: 10 });
 

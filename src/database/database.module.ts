@@ -1,12 +1,13 @@
-import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { ConfigurableModuleBuilder, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
+import type { Env } from '../config/env.js';
 import type { DatabaseConnection } from './database-connection.js';
-import {
-  ConfigurableModuleClass,
-  type DatabaseModuleOptions,
-  MODULE_OPTIONS_TOKEN,
-} from './database.module-definition.js';
 import { migrateDatabase } from './migrate-database.js';
 import { openDatabase } from './open-database.js';
+
+export type DatabaseModuleOptions = Pick<Env, 'DATABASE_URL' | 'EMBEDDED_DATA_DIR'>;
+
+export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
+  new ConfigurableModuleBuilder<DatabaseModuleOptions>().setClassMethodName('forRoot').build();
 
 /** Injection token of the `DatabaseConnection`. */
 export const DATABASE_CONNECTION = Symbol('DATABASE_CONNECTION');

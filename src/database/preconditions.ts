@@ -1,7 +1,11 @@
 import { identifier } from '../messages/application-tables.js';
 import { StartupError } from '../process/startup-error.js';
-import { findRefusedRows, findHiddenRows } from './application-rows.js';
-import { findOtherKindOfTable, findTablesElsewhere } from './application-layout.js';
+import {
+  findHiddenRows,
+  findOtherKindOfTable,
+  findRefusedRows,
+  findTablesElsewhere,
+} from './application-checks.js';
 import { findPooling } from './pooling.js';
 
 /** A reason why the service cannot work on this database, and what the operator can do about it. */

@@ -8,10 +8,10 @@ import {
 } from '@nestjs/common';
 import { EventEmitter2, EventEmitterReadinessWatcher } from '@nestjs/event-emitter';
 import { setTimeout as delay } from 'node:timers/promises';
-import { delivery } from './delivery.js';
-import { DOMAIN_EVENT_TASK, type DomainEventJob } from './domain-event-job.js';
+import { DOMAIN_EVENT_TASK, type DomainEventJob } from './domain-events.js';
 import { type DomainEventsModuleOptions, MODULE_OPTIONS_TOKEN } from './domain-events.module-definition.js';
 import { JobQueueWorker } from './job-queue-worker.js';
+import { delivery } from './on-domain-event.decorator.js';
 
 /** Takes published events from the queue and hands each to its listeners through EventEmitter2. */
 @Injectable()

@@ -1,3 +1,6 @@
+import { Injectable } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
+
 /**
  * The domain events of the application: name → event. Each module that publishes events adds its own by
  * declaration merging:
@@ -17,4 +20,41 @@ export interface DomainEvent {
   readonly id: string;
   /** ISO 8601, UTC. */
   readonly occurredAt: string;
+}
+
+/** graphile-worker's task identifier of the one kind of job that this module has. */
+export const DOMAIN_EVENT_TASK = 'domain_event';
+
+/** Not graphile-worker's default: an application may have its own graphile-worker, of another version, in the database. */
+export const JOB_QUEUE_SCHEMA = 'whatsapp_sms_fallback_queue';
+
+/** The payload of such a job. */
+export interface DomainEventJob {
+  readonly name: string;
+  readonly event: DomainEvent;
+}
+
+/** A time, or a delay by the database's clock. */
+export type DeliveryTime = { readonly at: Date } | { readonly inMilliseconds: number };
+
+@Injectable()
+export class DomainEventPublisher {
+  /**
+   * Publishes events within the transaction of `manager`: they are delivered if it commits, and never if it does not.
+   * @param when the earliest delivery; at once where it is left out.
+   */
+  async publish<Name extends DomainEventName>(
+    manager: EntityManager,
+    name: Name,
+    events: readonly (DomainEvents[Name] & DomainEvent)[],
+    when: DeliveryTime = { inMilliseconds: 0 },
+  ): Promise<void> {
+    const { at, inMilliseconds } = { at: null, inMilliseconds: 0, ...when };
+    const jobs = events.map((event): DomainEventJob => ({ name, event }));
+    await manager.query(
+      `select ${JOB_QUEUE_SCHEMA}.add_job($1, job, run_at => coalesce($3::timestamptz, now() + $4 * interval '1 millisecond'))
+         from json_array_elements($2::json) as job`,
+      [DOMAIN_EVENT_TASK, JSON.stringify(jobs), at, inMilliseconds],
+    );
+  }
 }

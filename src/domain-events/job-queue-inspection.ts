@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { JOB_QUEUE_SCHEMA } from './domain-event-job.js';
+import { JOB_QUEUE_SCHEMA } from './domain-events.js';
 
 export interface JobQueueState {
   /** Jobs that are due and that no worker has taken, or only one that must have died. */

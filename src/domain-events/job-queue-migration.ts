@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import { DOMAIN_EVENT_TASK, JOB_QUEUE_SCHEMA } from './domain-event-job.js';
+import { DOMAIN_EVENT_TASK, JOB_QUEUE_SCHEMA } from './domain-events.js';
 import { JobQueueLogger, jobQueueOptions, runMigrations } from './graphile-worker.js';
 
 /** Its existence says that the queue's schema is there. */

@@ -2,7 +2,7 @@ import type { Worker, WorkerEvents } from 'graphile-worker';
 import { EventEmitter } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from 'pg';
-import { DOMAIN_EVENT_TASK, JOB_QUEUE_SCHEMA } from './domain-event-job.js';
+import { DOMAIN_EVENT_TASK, JOB_QUEUE_SCHEMA } from './domain-events.js';
 
 /** How often to look, in milliseconds. A process that was suspended has lost one look, however long that was. */
 export const LOOK_INTERVAL_MILLISECONDS = 1_000;

@@ -2,14 +2,18 @@ import { Logger } from '@nestjs/common';
 import type { Runner, TaskList, WorkerPool } from 'graphile-worker';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from 'pg';
-import { freeAbandonedJobs } from './abandoned-jobs.js';
-import { JOB_QUEUE_SCHEMA } from './domain-event-job.js';
+import { JOB_QUEUE_SCHEMA } from './domain-events.js';
 import type { DomainEventsModuleOptions } from './domain-events.module-definition.js';
-import { JobQueueLogger, jobQueueOptions, run } from './graphile-worker.js';
+import {
+  endOfRunner,
+  freeAbandonedJobs,
+  JobQueueLogger,
+  jobQueueOptions,
+  JobQueuePool,
+  run,
+} from './graphile-worker.js';
 import { moveJobsOfEarlierVersions } from './job-queue-migration.js';
-import { JobQueuePool } from './job-queue-pool.js';
 import { JobQueueProgress, LOOK_INTERVAL_MILLISECONDS } from './job-queue-progress.js';
-import { endOfRunner } from './runner-end.js';
 
 const RESTART_DELAY_MILLISECONDS = 1_000;
 const START_LIMIT_MILLISECONDS = 10_000;

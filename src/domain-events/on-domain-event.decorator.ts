@@ -1,6 +1,39 @@
 import { OnEvent } from '@nestjs/event-emitter';
-import { listen } from './delivery.js';
 import type { DomainEventName, DomainEvents } from './domain-events.js';
+
+/** The errors of listeners, by the event that is being delivered to them. */
+const failures = new WeakMap<object, unknown[]>();
+
+/**
+ * Emits an event and waits for all its listeners. `emitAsync` by itself rejects with the first one that does, and the
+ * event would come again while the others are still at work.
+ * @throws what a listener rejected with; an AggregateError where several did.
+ */
+export async function delivery(event: object, emit: () => Promise<unknown>): Promise<void> {
+  const errors: unknown[] = [];
+  failures.set(event, errors);
+  try {
+    await emit();
+  } finally {
+    failures.delete(event);
+  }
+  if (errors.length === 1) throw errors[0];
+  if (errors.length > 1) throw new AggregateError(errors, errors.map(String).join('; '));
+}
+
+/** Runs a listener, and keeps its error until all the others have ended. Called outside a delivery, it rejects. */
+export async function listen(event: object, listener: () => unknown): Promise<void> {
+  const errors = failures.get(event);
+  if (errors === undefined) {
+    await listener();
+    return;
+  }
+  try {
+    await listener();
+  } catch (error) {
+    errors.push(error);
+  }
+}
 
 /**
  * Subscribes a provider's method to a domain event. The event counts as handled when every listener has resolved;

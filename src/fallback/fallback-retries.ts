@@ -1,11 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
-import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
-import { isOfEarlierAttempt } from './fallback.store.js';
+import { DomainEventPublisher } from '../domain-events/domain-events.js';
+import { smsFallbackAttemptDue } from './fallback.events.js';
 import { type FallbackOperationsOptions, OPERATIONS_OPTIONS_TOKEN } from './fallback.module-definition.js';
+import { isOfEarlierAttempt } from './fallback.store.js';
 import { MAXIMUM_AGE_MILLISECONDS } from './original-age.js';
 import { decideRetry, type RetryCandidate, type RetryDecision } from './retry-decision.js';
-import { smsFallbackAttemptDue } from './sms-fallback-attempt-due.event.js';
 import { IS_OPEN, type SmsFallbackState } from './sms-fallback-state.js';
 import type { SmsFallback } from './sms-fallback.entity.js';
 

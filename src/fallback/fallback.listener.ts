@@ -1,11 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { OnDomainEvent } from '../domain-events/on-domain-event.decorator.js';
 import type { SmsNeverSent } from '../message-events/never-sent.js';
-import type { WhatsappPolicyFailed } from '../message-events/whatsapp-policy-failed.event.js';
+import type { WhatsappPolicyFailed } from '../message-events/policy-failure.js';
+import type { SmsFallbackAttemptDue, SmsFallbackMessageMissing } from './fallback.events.js';
 import { FallbackService } from './fallback.service.js';
 import { SmsMessages } from './sms-messages.js';
-import type { SmsFallbackAttemptDue } from './sms-fallback-attempt-due.event.js';
-import type { SmsFallbackMessageMissing } from './sms-fallback-message-missing.event.js';
 
 @Injectable()
 export class FallbackListener {

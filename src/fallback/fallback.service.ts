@@ -1,10 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { SmsNeverSent } from '../message-events/never-sent.js';
-import type { WhatsappPolicyFailed } from '../message-events/whatsapp-policy-failed.event.js';
+import type { WhatsappPolicyFailed } from '../message-events/policy-failure.js';
+import { outageInWords } from '../twilio/outage-reasons.js';
 import { isSendersFault, type SendError } from '../twilio/send-error.js';
 import { TwilioOutages } from '../twilio/twilio-outages.js';
-import { outageInWords } from '../twilio/outage-reasons.js';
-import { lookingSince, triedInCurrentTry, tryStartedAt } from './current-try.js';
 import { FallbackOutcomes } from './fallback-outcomes.js';
 import type { SkipReason } from './fallback-reasons.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
@@ -16,7 +15,7 @@ import {
   type WaitStep,
 } from './fallback.store.js';
 import { isLateFailure, secondsLeft } from './original-age.js';
-import { growingDelay } from './retry-delay.js';
+import { growingDelay, lookingSince, triedInCurrentTry, tryStartedAt } from './retry-decision.js';
 import { type NeverSentSms, SentSmsStore } from './sent-sms.store.js';
 import { type ComposedSms, type Composition, SmsComposer } from './sms-composer.js';
 import { SmsFinder } from './sms-finder.js';

@@ -1,14 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
-import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
+import { DomainEventPublisher } from '../domain-events/domain-events.js';
+import type { WhatsappPolicyFailed } from '../message-events/policy-failure.js';
 import { DELIVERED_STATUSES } from '../messages/message-status.js';
-import type { WhatsappPolicyFailed } from '../message-events/whatsapp-policy-failed.event.js';
 import type { EndReason, WaitReason } from './fallback-reasons.js';
-import { smsFallbackAttemptDue } from './sms-fallback-attempt-due.event.js';
+import { smsFallbackAttemptDue } from './fallback.events.js';
+import type { ComposedSms } from './sms-composer.js';
 import { IS_OPEN } from './sms-fallback-state.js';
 import { type EarlierAttempt, SmsFallback } from './sms-fallback.entity.js';
-import type { ComposedSms } from './sms-composer.js';
 
 /** How long a worker holds the lock of a fallback. Longer than any work on it can take. */
 const LOCK_SECONDS = 30;

@@ -1,5 +1,5 @@
 import { finalRejection } from '../twilio/send-error.js';
-import type { SmsFallback } from './sms-fallback.entity.js';
+import type { EarlierAttempt, SmsFallback } from './sms-fallback.entity.js';
 
 /**
  * The result of retrying a fallback:
@@ -92,4 +92,42 @@ export function isRetryable({
 function isInDoubt({ state, reason, attempts, isReported }: RetryCandidate): boolean {
   if (attempts === 0) return false;
   return isReported || (state === 'failed' && !CERTAIN_FAILURES.has(reason));
+}
+
+/**
+ * The waits and limits of a fallback are those of its current try: the first one, or the last one that somebody
+ * requested. are those of its current try: the first one, or the last one begun on purpose.
+ */
+
+/** When the current try began. */
+export function tryStartedAt({ retriedAt, createdAt }: Pick<SmsFallback, 'retriedAt' | 'createdAt'>): Date {
+  return retriedAt ?? createdAt;
+}
+
+/** The failed attempts of the current try, oldest first. */
+export function triedInCurrentTry(
+  fallback: Pick<SmsFallback, 'earlierAttempts' | 'retriedAt' | 'createdAt'>,
+): EarlierAttempt[] {
+  const startedAt = tryStartedAt(fallback).getTime();
+  return fallback.earlierAttempts.filter(({ at }) => new Date(at).getTime() >= startedAt);
+}
+
+/**
+ * Returns the time from which to look for an SMS whose sending was not answered; it may be a new look at an old
+ * attempt.
+ */
+export function lookingSince(attemptStartedAt: Date, { retriedAt }: Pick<SmsFallback, 'retriedAt'>): Date {
+  return retriedAt !== null && retriedAt > attemptStartedAt ? retriedAt : attemptStartedAt;
+}
+
+const LONGEST_DELAY_MILLISECONDS = 60_000;
+
+/**
+ * Returns how long to wait before the next try at something that has been open for `elapsed`: about half of that, so
+ * that the gaps grow exponentially, from `shortest` up to a minute. The jitter of a quarter spreads tries that began
+ * together. All in milliseconds.
+ */
+export function growingDelay(elapsed: number, shortest: number, random: () => number = Math.random): number {
+  const delay = Math.min(Math.max(elapsed / 2, shortest), LONGEST_DELAY_MILLISECONDS);
+  return delay * (0.75 + random() / 2);
 }

@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
-import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
+import { DomainEventPublisher } from '../domain-events/domain-events.js';
 import { measured } from '../measurements/measurements.js';
 import { MessageEventsService } from '../message-events/message-events.service.js';
-import { DELIVERED_STATUSES } from '../messages/message-status.js';
 import { NEVER_SENT_CODES } from '../message-events/never-sent.js';
+import { DELIVERED_STATUSES } from '../messages/message-status.js';
+import { smsFallbackAttemptDue } from './fallback.events.js';
 import { isOfEarlierAttempt, withAttempt } from './fallback.store.js';
-import { smsFallbackAttemptDue } from './sms-fallback-attempt-due.event.js';
 import { IS_OPEN } from './sms-fallback-state.js';
 import { SmsFallback } from './sms-fallback.entity.js';
 import { SmsMessages } from './sms-messages.js';

@@ -1,7 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
-import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
+import { DomainEventPublisher } from '../domain-events/domain-events.js';
 import { MessageEventsService } from '../message-events/message-events.service.js';
 import { INSERT_SMS_MESSAGE, type Refusal, refusalOf, ToldReasons } from '../messages/application-tables.js';
 import { OriginalMessages } from '../messages/original-messages.js';

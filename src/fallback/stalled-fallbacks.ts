@@ -1,14 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
+import { DomainEventPublisher } from '../domain-events/domain-events.js';
 import { NEVER_SENT_CODES } from '../message-events/never-sent.js';
 import { PeriodicWork } from '../rounds/periodic-work.js';
+import { smsFallbackAttemptDue } from './fallback.events.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
 import { FallbackService } from './fallback.service.js';
 import { isOfEarlierAttempt } from './fallback.store.js';
-import { SmsMessages } from './sms-messages.js';
-import { smsFallbackAttemptDue } from './sms-fallback-attempt-due.event.js';
 import { IS_OPEN } from './sms-fallback-state.js';
+import { SmsMessages } from './sms-messages.js';
 
 /** Rows in one statement. This bounds its time. */
 const BATCH = 100;

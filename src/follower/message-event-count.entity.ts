@@ -1,5 +1,5 @@
 import { Check, Column, Entity, PrimaryColumn } from 'typeorm';
-import type { CountUnit } from './count-units.js';
+import type { CountUnit } from './event-counts.js';
 
 const primaryKeyConstraintName = 'message_event_counts_pkey';
 

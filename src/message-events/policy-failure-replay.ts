@@ -1,9 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { DomainEventPublisher } from '../domain-events/domain-event-publisher.js';
-import { MODULE_OPTIONS_TOKEN, type MessageEventsModuleOptions } from './message-events.module-definition.js';
-import { DEFAULT_POLICY_FAILURE_ERROR_CODES, isPolicyFailure } from './policy-failure.js';
-import { type WhatsappPolicyFailed, whatsappPolicyFailed } from './whatsapp-policy-failed.event.js';
+import { DomainEventPublisher } from '../domain-events/domain-events.js';
+import { type MessageEventsModuleOptions, MODULE_OPTIONS_TOKEN } from './message-events.module-definition.js';
+import {
+  DEFAULT_POLICY_FAILURE_ERROR_CODES,
+  isPolicyFailure,
+  type WhatsappPolicyFailed,
+  whatsappPolicyFailed,
+} from './policy-failure.js';
 
 /**
  * The limit for one statement. Each failure takes a job, and on a slow machine more of them could exceed the

@@ -1,3 +1,5 @@
+import type { DomainEvent } from '../domain-events/domain-events.js';
+import { isE164 } from '../messages/phone-number.js';
 import type { MessageStatusReport } from './message-status-report.js';
 
 /** 63049: Meta's policy kept a marketing message from this person. */
@@ -18,4 +20,67 @@ export function isPolicyFailure(
     errorCode !== null &&
     errorCodes.has(errorCode)
   );
+}
+
+/** A WhatsApp message was not delivered, because of Meta's policy. */
+export interface WhatsappPolicyFailed extends DomainEvent {
+  /** `message_events.id` of the callback that reported it. A message's `failed` and `undelivered` are two events. */
+  readonly messageEventId: string;
+  readonly messageSid: string;
+  readonly accountSid: string;
+  /** `failed` or `undelivered`. */
+  readonly messageStatus: string;
+  /** Twilio's error code, e.g. `63049`. */
+  readonly errorCode: string;
+  /** The recipient in E.164; null if the callback names none, e.g. for a person with a WhatsApp username. */
+  readonly toNumber: string | null;
+  /** WhatsApp's business-scoped ID of the recipient. */
+  readonly userId: string | null;
+  readonly parentUserId: string | null;
+  /** The public URL, without a query, at which Twilio reported it; null if the report came another way. */
+  readonly callbackUrl: string | null;
+}
+
+declare module '../domain-events/domain-events.js' {
+  interface DomainEvents {
+    'whatsapp.policy_failed': WhatsappPolicyFailed;
+  }
+}
+
+type FailureReport = Pick<
+  MessageStatusReport,
+  | 'messageSid'
+  | 'accountSid'
+  | 'messageStatus'
+  | 'errorCode'
+  | 'toNumber'
+  | 'userId'
+  | 'parentUserId'
+  | 'callbackUrl'
+>;
+
+/**
+ * The domain event of a policy failure; its id is always that of the event in `message_events`, even when it is
+ * published again.
+ */
+export function whatsappPolicyFailed(
+  messageEventId: string,
+  report: FailureReport,
+  occurredAt: Date,
+): WhatsappPolicyFailed {
+  const { messageSid, accountSid, messageStatus, errorCode, toNumber, userId, parentUserId, callbackUrl } =
+    report;
+  return {
+    id: messageEventId,
+    occurredAt: occurredAt.toISOString(),
+    messageEventId,
+    messageSid,
+    accountSid,
+    messageStatus,
+    errorCode: errorCode ?? '',
+    toNumber: toNumber !== null && isE164(toNumber) ? toNumber : null,
+    userId: userId ?? null,
+    parentUserId: parentUserId ?? null,
+    callbackUrl,
+  };
 }

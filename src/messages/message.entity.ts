@@ -8,7 +8,35 @@ import {
   PrimaryGeneratedColumn,
   Unique,
 } from 'typeorm';
-import { Conversation } from './conversation.entity.js';
+
+/** A business that writes to people. The application's own table; the service needs these columns. */
+@Entity('companies')
+export class Company {
+  @PrimaryGeneratedColumn('uuid', { primaryKeyConstraintName: 'companies_pkey' })
+  id!: string;
+
+  @Column('text', { nullable: true })
+  name!: string | null;
+
+  /** The sender of the company's SMS, in E.164. */
+  @Column('text', { name: 'phone_number', nullable: true })
+  phoneNumber!: string | null;
+}
+
+/** A company's messages with one person. The application's own table; the service needs these columns. */
+@Entity('conversations')
+@Index('conversations_company_id_idx', ['companyId'])
+export class Conversation {
+  @PrimaryGeneratedColumn('uuid', { primaryKeyConstraintName: 'conversations_pkey' })
+  id!: string;
+
+  @Column('uuid', { name: 'company_id', nullable: true })
+  companyId!: string | null;
+
+  @ManyToOne(() => Company, { onDelete: 'SET NULL', nullable: true })
+  @JoinColumn({ name: 'company_id', foreignKeyConstraintName: 'conversations_company_id_fkey' })
+  company?: Company | null;
+}
 
 /** A message that was sent or received. The application's own table; the service needs these columns. */
 @Entity('messages')

@@ -1,4 +1,6 @@
 import {
+  type CanActivate,
+  type ExecutionContext,
   ForbiddenException,
   HttpException,
   HttpStatus,
@@ -11,7 +13,33 @@ import type { Request, Response } from 'express';
 import { Refusals } from '../refusals/refusals.js';
 import { AdminKeys } from './admin-keys.js';
 import { AdminSessions } from './admin-sessions.js';
-import { maySessionSpeakFor } from './same-origin.js';
+
+/**
+ * Whether a page of this service made the request, according to the browser. Browsers send Sec-Fetch-Site only over
+ * https or to localhost; otherwise Origin, which is part of every POST, decides.
+ */
+export function isFromOwnPage(request: Request): boolean {
+  const site = request.get('Sec-Fetch-Site');
+  if (site !== undefined) return site === 'same-origin';
+  return hostOf(request.get('Origin') ?? '') === request.get('Host');
+}
+
+/**
+ * Whether a session may authorize the request. Writes must come from a page of this service; reads are refused if the
+ * browser says that they come from another site. SameSite, which withholds the cookie from other sites, is a second
+ * barrier.
+ */
+export function maySessionSpeakFor(request: Request): boolean {
+  const isReading = request.method === 'GET' || request.method === 'HEAD';
+  // `none`: the user typed the address or opened a bookmark.
+  if (isReading && (request.get('Sec-Fetch-Site') ?? 'none') === 'none') return true;
+  return isFromOwnPage(request);
+}
+
+/** @returns null for `null`, which a browser sends instead of an origin that it hides. */
+function hostOf(origin: string): string | null {
+  return URL.canParse(origin) ? new URL(origin).host : null;
+}
 
 /**
  * How a caller may send a key. Browsers can prompt for a password (Basic), but then send it with every request. A
@@ -114,5 +142,24 @@ function givenKey(header: string, schemes: readonly Scheme[]): string | null {
     case 'Session':
     case undefined:
       return null;
+  }
+}
+
+export interface AdminRequest extends Request {
+  /** A name for the caller's key that is safe to log. Set by AdminKeyGuard. */
+  adminKeyName?: string;
+}
+
+/** Admits `Authorization: Bearer <one of the keys>`, and the session of a page of this service. */
+@Injectable()
+export class AdminKeyGuard implements CanActivate {
+  constructor(private readonly access: AdminAccess) {}
+
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    const http = context.switchToHttp();
+    const request = http.getRequest<AdminRequest>();
+    const response = http.getResponse<Response>();
+    request.adminKeyName = await this.access.admit(request, response, ['Bearer', 'Session']);
+    return true;
   }
 }

@@ -1,9 +1,49 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { z } from 'zod';
 import { isAbout, People, type Person } from '../message-events/people.js';
-import type { EventQuery } from './event-query.js';
-import { MICROSECONDS, toPage } from './page.js';
-import { eventView, type EventRow } from './event-view.js';
+import { type EventRow, eventView } from './event-view.js';
+import {
+  creation,
+  cursorOf,
+  limit,
+  messageSid,
+  MICROSECONDS,
+  numbers,
+  parameters,
+  person,
+  time,
+  toPage,
+} from './page.js';
+
+/** The query of `GET /message-events`: events that match all given conditions. */
+export const eventQuery = parameters({
+  messageSid: messageSid.optional(),
+  channel: z.string().min(1).max(64).optional().describe('whatsapp, sms, rcs, messenger, …'),
+  status: z.string().min(1).max(64).optional().describe('as Twilio names it, e.g. undelivered'),
+  errorCode: z
+    .string()
+    .min(1)
+    .max(64)
+    .optional()
+    .describe('of messages that failed or were undelivered, e.g. 63049'),
+  number: person
+    .optional()
+    .describe('of the recipient: a number with its country, e.g. +15551234567, or a WhatsApp user ID'),
+  company: z.string().min(1).max(64).optional().describe('companies.id'),
+  from: time.optional().describe('stored at this time or later'),
+  to: time.optional().describe('stored before this time'),
+  limit,
+  cursor: cursorOf(creation),
+  numbers,
+});
+
+/** The same query as the body of a POST, because proxies log query strings and a number is personal data. */
+export const eventSearchBody = eventQuery.extend({
+  numbers: z.boolean().default(false).describe('whole telephone numbers; asking for them is logged'),
+});
+
+export type EventQuery = z.output<typeof eventQuery>;
 
 /** The maximum number of pairs of channel and status to search. Twilio has 13 statuses on a few channels. */
 const MAXIMUM_PAIRS = 200;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { MessageEvent } from '../message-events/message-event.entity.js';
-import { masks } from '../messages/masked-number.js';
+import { masks } from '../messages/phone-number.js';
 import { pageOf } from './page.js';
 
 export const eventSchema = z.object({

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { fallbackInWords } from '../fallback/fallback-in-words.js';
+import { fallbackInWords } from '../fallback/fallback-reasons.js';
 import { eventView, fallbackView, smsTextView } from '../fallback/fallback-view.js';
 import { SMS_FALLBACK_STATES } from '../fallback/sms-fallback-state.js';
 import type { SmsFallback } from '../fallback/sms-fallback.entity.js';

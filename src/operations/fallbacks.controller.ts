@@ -1,16 +1,16 @@
 import { Controller, Get, HttpCode, HttpStatus, Param, Post, Query, Req } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiNotFoundResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import type { AdminRequest } from './admin-key.guard.js';
-import { FallbackOperations } from './fallback-operations.js';
+import type { AdminRequest } from './admin-access.js';
 import {
   fallbackName,
+  FallbackOperations,
   type FallbackQuery,
   fallbackQuery,
   type NumbersQuery,
   numbersQuery,
   type RetryQuery,
   retryQuery,
-} from './fallback-query.js';
+} from './fallback-operations.js';
 import { fallbackDetailsSchema, fallbackPage, retrySchema } from './fallback-schema.js';
 import { OperatorsApi } from './operators-api.decorator.js';
 

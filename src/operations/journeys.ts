@@ -1,16 +1,34 @@
 import { Injectable, NotFoundException } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { validate as isUuid } from 'uuid';
+import { z } from 'zod';
 import { FallbackRecords } from '../fallback/fallback-records.js';
 import type { SmsFallback } from '../fallback/sms-fallback.entity.js';
 import { MessageEvent } from '../message-events/message-event.entity.js';
 import { PolicyFailureReplay } from '../message-events/policy-failure-replay.js';
 import { OriginalMessages } from '../messages/original-messages.js';
-import { eventView } from './event-view.js';
-import { fallbackSummary } from './fallback-schema.js';
-import { decisionInWords } from './journey-in-words.js';
-import type { JourneyView, LegView } from './journey-schema.js';
-import { currentStatus, inTrueOrder } from './true-order.js';
+import { eventSchema, eventView } from './event-view.js';
+import { fallbackSchema, fallbackSummary } from './fallback-schema.js';
+import { currentStatus, decisionInWords, inTrueOrder } from './journey-in-words.js';
+
+const leg = z.object({
+  messageSid: z.string(),
+  channel: z.string().nullable(),
+  currentStatus: z.string().nullable().describe('the highest by rank, whatever the order of the callbacks'),
+  href: z.string().describe('the journey of this message'),
+  events: z.array(eventSchema).describe('in the order in which the statuses occurred'),
+});
+
+export const journeySchema = leg.extend({
+  role: z.enum(['original', 'fallback_sms', 'alone']),
+  companyId: z.string().nullable(),
+  decision: z.string().describe('whether there was an SMS, and why'),
+  fallback: fallbackSchema.extend({ href: z.string() }).nullable(),
+  counterpart: leg.nullable().describe('the SMS of an original, or the original of an SMS'),
+});
+
+export type JourneyView = z.output<typeof journeySchema>;
+export type LegView = z.output<typeof leg>;
 
 /** Keeps answers small; Twilio has only 13 statuses. */
 const MAXIMUM_EVENTS = 100;

@@ -10,18 +10,15 @@ import { EventSearch } from './event-search.js';
 import { FallbackOperations } from './fallback-operations.js';
 import { FallbacksController } from './fallbacks.controller.js';
 import { Journeys } from './journeys.js';
-import { MessageEventsController } from './message-events.controller.js';
-import { MessagesController } from './messages.controller.js';
-import { Metrics } from './metrics.js';
-import { MetricsController } from './metrics.controller.js';
+import { MessageEventsController, MessagesController } from './messages.controller.js';
+import { Metrics, MetricsController } from './metrics.controller.js';
 import {
   ConfigurableModuleClass,
   MODULE_OPTIONS_TOKEN,
   type OperationsModuleOptions,
 } from './operations.module-definition.js';
 import { QueueController } from './queue.controller.js';
-import { RejectedCallbackList } from './rejected-callback-list.js';
-import { RejectedCallbacksController } from './rejected-callbacks.controller.js';
+import { RejectedCallbackList, RejectedCallbacksController } from './rejected-callbacks.controller.js';
 import { RequestDurations } from './request-durations.js';
 import { SecurityHeadersMiddleware } from './security-headers.middleware.js';
 import { StatisticsController } from './statistics.controller.js';

@@ -1,12 +1,53 @@
-import { Controller, Get, Query } from '@nestjs/common';
+import { Controller, Get, Injectable, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import { DataSource, LessThan } from 'typeorm';
+import { z } from 'zod';
+import { maskDeep } from '../messages/phone-number.js';
+import { RejectedCallback } from '../webhooks/rejected-callback.entity.js';
 import { OperatorsApi } from './operators-api.decorator.js';
-import {
-  rejectedCallbackPage,
-  rejectedCallbacksQuery,
-  type RejectedCallbacksQuery,
-} from './rejected-callback-view.js';
-import { RejectedCallbackList } from './rejected-callback-list.js';
+import { cursorOf, limit, numbers, pageOf, parameters, toPage } from './page.js';
+
+const position = z.object({ id: z.string().regex(/^\d{1,18}$/) });
+
+export const rejectedCallbacksQuery = parameters({ limit, cursor: cursorOf(position), numbers });
+
+export type RejectedCallbacksQuery = z.output<typeof rejectedCallbacksQuery>;
+
+export const rejectedCallback = z.object({
+  id: z.string(),
+  reason: z.string(),
+  payload: z.record(z.string(), z.unknown()).describe('every parameter as received'),
+  createdAt: z.date(),
+});
+
+export const rejectedCallbackPage = pageOf(rejectedCallback);
+
+export function rejectedCallbackView(
+  { id, reason, payload, createdAt }: RejectedCallback,
+  showNumbers: boolean,
+): z.output<typeof rejectedCallback> {
+  return { id, reason, payload: showNumbers ? payload : maskDeep(payload), createdAt };
+}
+
+@Injectable()
+export class RejectedCallbackList {
+  constructor(private readonly dataSource: DataSource) {}
+
+  /** Lists rejected callbacks by the primary key, which grows with time. */
+  async list({ limit, cursor, numbers }: RejectedCallbacksQuery) {
+    const rows = await this.dataSource.manager.find(RejectedCallback, {
+      where: cursor === undefined ? {} : { id: LessThan(cursor.id) },
+      order: { id: 'desc' },
+      take: limit + 1,
+    });
+    return toPage(
+      rows,
+      limit,
+      (row) => rejectedCallbackView(row, numbers),
+      ({ id }) => ({ id }),
+    );
+  }
+}
 
 @Controller('api/v1/rejected-callbacks')
 @OperatorsApi('Callbacks')

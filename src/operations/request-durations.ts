@@ -3,7 +3,9 @@ import { HttpAdapterHost } from '@nestjs/core';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import { Histogram, type Registry } from 'prom-client';
-import { PREFIX } from './metric-prefix.js';
+
+/** The prefix of this service's own metrics. */
+export const PREFIX = 'whatsapp_sms_fallback_';
 
 /** Node's diagnostics channels for HTTP servers. */
 const START = 'http.server.request.start';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { COUNT_UNITS } from '../follower/count-units.js';
+import { COUNT_UNITS } from '../follower/event-counts.js';
 import { parameters, time } from './page.js';
 
 const { minute: MINUTE, hour: HOUR, day: DAY } = COUNT_UNITS;

@@ -1,7 +1,9 @@
-import type { Express } from 'express';
+import { type INestApplication, Logger } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
+import type { Express } from 'express';
 import { createServer, IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { StartupError } from './startup-error.js';
 
 /**
  * How long a connection may be idle. Longer than a proxy keeps its own, so that the proxy closes it: with Node's 5 s a
@@ -104,4 +106,62 @@ export class PreparedExpressAdapter extends ExpressAdapter {
       if (connection.bytesRead === 0) connection.destroy();
     }
   };
+}
+
+/**
+ * Starts the application, and listens then. Apart, because the codes of an address that is no good are those of folders and
+ * of the database's address, too.
+ * @throws StartupError when it cannot listen there, and what to do about it.
+ */
+export async function listen(app: INestApplication, port: number, host: string): Promise<void> {
+  await app.init();
+  try {
+    await app.listen(port, host);
+  } catch (error) {
+    const advice = adviceFor(error);
+    throw advice === undefined ? error : new StartupError(advice, { cause: error });
+  }
+}
+
+function adviceFor(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { code = '', port } = error as NodeJS.ErrnoException & { port?: number };
+  switch (code) {
+    case 'EADDRINUSE':
+      return `Port ${port ?? '?'} is in use. Stop what listens there, or set PORT.`;
+    case 'EADDRNOTAVAIL':
+    case 'EACCES':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `The service cannot listen there: ${error.message}. See HOST and PORT.`;
+    default:
+      return undefined;
+  }
+}
+
+/** Jobs have a limit of their own, 8 s. What is still under way then is not acknowledged, so nothing is lost. */
+const CONNECTIONS_LIMIT_MILLISECONDS = 9_000;
+
+/** `docker stop` kills after 10 s. */
+const PROCESS_LIMIT_MILLISECONDS = 9_500;
+
+/** Bounds the time from a signal to the end of the process, whatever a client or the database does. */
+export function limitShutdown(server: Server): void {
+  const logger = new Logger('Service');
+  const begin = (signal: NodeJS.Signals): void => {
+    logger.log('Shutting down', { signal });
+    // Node lets a connection live for as long as its client has another request for it.
+    server.prependListener('request', (_request, response: ServerResponse) => {
+      response.shouldKeepAlive = false;
+    });
+    setTimeout(() => {
+      server.closeAllConnections();
+    }, CONNECTIONS_LIMIT_MILLISECONDS).unref();
+    setTimeout(() => {
+      logger.error('The shutdown took too long and is cut short');
+      process.exit(1);
+    }, PROCESS_LIMIT_MILLISECONDS).unref();
+  };
+  process.once('SIGTERM', begin);
+  process.once('SIGINT', begin);
 }

@@ -1,6 +1,5 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
-import { describeDatabase, type Env } from '../config/env.js';
-import { ENV } from '../config/env.module.js';
+import { describeDatabase, type Env, ENV } from '../config/env.js';
 
 /** Logs at the start what is configured, in one line without a secret. */
 @Injectable()

@@ -1,9 +1,23 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { JOB_QUEUE_SCHEMA } from '../domain-events/domain-event-job.js';
-import { isAbout, People, type Person, type PersonName } from '../message-events/people.js';
+import { JOB_QUEUE_SCHEMA } from '../domain-events/domain-events.js';
 import { IS_ENDED } from '../fallback/sms-fallback-state.js';
-import { eraseFallbacks } from './erase-fallbacks.js';
+import { isAbout, People, type Person, type PersonName } from '../message-events/people.js';
+
+/**
+ * SQL that erases the number, the text and Twilio's messages from fallbacks. It keeps the rows, because they prevent a
+ * second SMS and are counted.
+ * @param found selects and locks the ids of ended fallbacks: an open one needs its number and text.
+ */
+export const eraseFallbacks = (found: string) => `
+with found as (${found}),
+erased as (
+  update sms_fallbacks set to_number = null, user_id = null, parent_user_id = null, body = null, last_error = null,
+         erased_at = now()
+    from found where sms_fallbacks.id = found.id
+  returning found.id
+)
+select count(*)::int as rows from erased`;
 
 /** Rows per statement, so that no statement blocks others for long. */
 const BATCH = 1_000;

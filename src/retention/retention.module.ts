@@ -1,6 +1,5 @@
 import { Module } from '@nestjs/common';
-import { OldEvents } from './old-events.js';
-import { OldFallbacks } from './old-fallbacks.js';
+import { OldEvents, OldFallbacks } from './old-rows.js';
 import { ConfigurableModuleClass } from './retention.module-definition.js';
 
 /**

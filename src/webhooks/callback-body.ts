@@ -1,7 +1,10 @@
-import type { HttpException } from '@nestjs/common';
-import { BadRequestException, PayloadTooLargeException, UnsupportedMediaTypeException } from '@nestjs/common';
-import type { BodyForm } from './callback-parameters.js';
-import type { CallbackRequest } from './callback-request.js';
+import {
+  BadRequestException,
+  type HttpException,
+  PayloadTooLargeException,
+  UnsupportedMediaTypeException,
+} from '@nestjs/common';
+import type { BodyForm, CallbackRequest } from './callback-request.js';
 
 /** The maximum length of a body, in bytes. Twilio's callbacks have about 600. */
 const BODY_LIMIT = 64 * 1024;

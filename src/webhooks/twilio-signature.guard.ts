@@ -18,20 +18,16 @@ import { measured } from '../measurements/measurements.js';
 import { Refusals } from '../refusals/refusals.js';
 import { TwilioAccounts } from '../twilio/twilio-accounts.js';
 import { assertReadableLength, bodyForm, isSmallBody, readBody, SMALL_BODY } from './callback-body.js';
-import { type BodyForm, readContent } from './callback-parameters.js';
-import type { CallbackRequest, SignedCallback } from './callback-request.js';
-import { accountsOf, cloudEvents } from './cloud-events.js';
-import { explainMisdirected, misdirectedRequest } from './misdirected-requests.js';
+import { type BodyForm, type CallbackRequest, readContent, type SignedCallback } from './callback-request.js';
+import { accountsOf, cloudEvents, explainMisdirected, misdirectedRequest } from './misdirected-requests.js';
 import { hasTooManyParameters, MOST_PARAMETERS } from './parse-form.js';
-import {
-  readSignatureSettings,
-  SHARED_KEY_ALGORITHM,
-  SIGNATURE_SETTINGS_HEADER,
-  shown,
-} from './signature-settings.js';
 import {
   isSignature,
   namesHashOf,
+  readSignatureSettings,
+  SHARED_KEY_ALGORITHM,
+  shown,
+  SIGNATURE_SETTINGS_HEADER,
   type SignatureClaim,
   signedText,
   signingSecret,

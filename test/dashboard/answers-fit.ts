@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type * as page from '../../dashboard/answers.js';
 import type { eventPage } from '../../src/operations/event-view.js';
 import type { fallbackPage, RetryView } from '../../src/operations/fallback-schema.js';
-import type { JourneyView } from '../../src/operations/journey-schema.js';
+import type { JourneyView } from '../../src/operations/journeys.js';
 import type { queueSchema } from '../../src/operations/queue.controller.js';
 import type { Statistics } from '../../src/operations/statistics-query.js';
 

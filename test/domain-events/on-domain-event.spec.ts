@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import type { DomainEventPublisher } from '../../src/domain-events/domain-event-publisher.js';
-import { OnDomainEvent } from '../../src/domain-events/on-domain-event.decorator.js';
-import type { SmsFallbackAttemptDue } from '../../src/fallback/sms-fallback-attempt-due.event.js';
-import type { WhatsappPolicyFailed } from '../../src/message-events/whatsapp-policy-failed.event.js';
 import type { EntityManager } from 'typeorm';
+import type { DomainEventPublisher } from '../../src/domain-events/domain-events.js';
+import { OnDomainEvent } from '../../src/domain-events/on-domain-event.decorator.js';
+import type { SmsFallbackAttemptDue } from '../../src/fallback/fallback.events.js';
+import type { WhatsappPolicyFailed } from '../../src/message-events/policy-failure.js';
 import type { ParcelDelivered } from './parcels.js';
 
 /** Compile-time tests: each `@ts-expect-error` fails `npm run check:types` if the compiler finds no error. */

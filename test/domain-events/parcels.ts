@@ -2,10 +2,9 @@ import { Injectable, Module } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import { DataSource, type EntityManager } from 'typeorm';
 import { AppModule } from '../../src/app.module.js';
-import { DomainEventPublisher } from '../../src/domain-events/domain-event-publisher.js';
-import type { DomainEvent } from '../../src/domain-events/domain-events.js';
+import { type DomainEvent, DomainEventPublisher } from '../../src/domain-events/domain-events.js';
 import { OnDomainEvent } from '../../src/domain-events/on-domain-event.decorator.js';
-import type { WhatsappPolicyFailed } from '../../src/message-events/whatsapp-policy-failed.event.js';
+import type { WhatsappPolicyFailed } from '../../src/message-events/policy-failure.js';
 
 /** A module of another team: an event of its own, published and heard, and a listener to an event of the service. */
 export interface ParcelDelivered extends DomainEvent {

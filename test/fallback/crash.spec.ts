@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
-import { DomainEventPublisher } from '../../src/domain-events/domain-event-publisher.js';
 import { demoAccount } from '../../simulator/demo-account.js';
+import { DomainEventPublisher } from '../../src/domain-events/domain-events.js';
 import { TestApplication, WEBHOOK_URL } from '../support/application.js';
 import { attemptNow, attemptsFor, recipientOf, smsFor, untilAllIsDone } from '../support/fallbacks.js';
-import { type SeededMessage, seedMessage } from '../support/seed.js';
 import { minutesAgo } from '../support/minutes-ago.js';
+import { type SeededMessage, seedMessage } from '../support/seed.js';
 import { leaveBehind } from './leave-behind.js';
 
 describe('after a crash, the fallback', () => {

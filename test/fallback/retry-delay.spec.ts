@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { growingDelay } from '../../src/fallback/retry-delay.js';
+import { growingDelay } from '../../src/fallback/retry-decision.js';
 
 const anyRandom = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 const without = () => 0.5;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { COUNT_UNITS, countedPeriods, type CountUnit } from '../../src/follower/count-units.js';
+import { COUNT_UNITS, countedPeriods, type CountUnit } from '../../src/follower/event-counts.js';
 
 const YEAR_IN_MINUTES = 525_600;
 const BEGIN = Date.parse('2026-01-01T00:00:00Z');

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Injectable, Module } from '@nestjs/common';
+import { inRandomOrder } from '../../simulator/random.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { OnDomainEvent } from '../../src/domain-events/on-domain-event.decorator.js';
-import type { WhatsappPolicyFailed } from '../../src/message-events/whatsapp-policy-failed.event.js';
-import { inRandomOrder } from '../../simulator/random.js';
+import type { WhatsappPolicyFailed } from '../../src/message-events/policy-failure.js';
 import { TestApplication } from '../support/application.js';
 import { jobsOf } from '../support/job-queue.js';
 import { seedMessage } from '../support/seed.js';

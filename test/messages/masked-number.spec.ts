@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { maskNumber, maskNumbersIn } from '../../src/messages/masked-number.js';
+import { maskNumber, maskNumbersIn } from '../../src/messages/phone-number.js';
 
 describe('a masked telephone number', () => {
   it.each([

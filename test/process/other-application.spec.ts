@@ -11,7 +11,7 @@ import { FallbackModule } from '../../src/fallback/fallback.module.js';
 import { FollowerModule } from '../../src/follower/follower.module.js';
 import { MessageEventsModule } from '../../src/message-events/message-events.module.js';
 import { MessageEventsService } from '../../src/message-events/message-events.service.js';
-import type { WhatsappPolicyFailed } from '../../src/message-events/whatsapp-policy-failed.event.js';
+import type { WhatsappPolicyFailed } from '../../src/message-events/policy-failure.js';
 import { MessagesModule } from '../../src/messages/messages.module.js';
 import { TwilioAccounts } from '../../src/twilio/twilio-accounts.js';
 import { TwilioModule } from '../../src/twilio/twilio.module.js';

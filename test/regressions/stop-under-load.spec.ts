@@ -5,7 +5,7 @@ import { endServices, ServiceProcess } from '../support/service-process.js';
 
 const CONNECTIONS = 20;
 
-/** The limits of src/process/shutdown-limit.ts would take the rest of docker's 10 s. */
+/** The limits of src/process/express-server.ts would take the rest of docker's 10 s. */
 const LIMIT_MILLISECONDS = 5_000;
 
 /** Found by `npm run chaos`: Node's server stays open while the client of a connection always has one more request. */

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { MessageEvent } from '../../src/message-events/message-event.entity.js';
-import { OldEvents } from '../../src/retention/old-events.js';
+import { OldEvents } from '../../src/retention/old-rows.js';
 import { MODULE_OPTIONS_TOKEN } from '../../src/retention/retention.module-definition.js';
 import { seedFallback } from '../commands/ended-fallback.js';
 import { callApi, withAdminKeys } from '../operations/api.js';
 import { TestApplication } from '../support/application.js';
 import { addEvents, follow, followingOnDemand, forgetEvents } from '../support/following.js';
-import { until } from '../support/until.js';
 import { minutesAgo } from '../support/minutes-ago.js';
+import { until } from '../support/until.js';
 
 const daysAgo = (days: number) => minutesAgo(days * 1_440);
 

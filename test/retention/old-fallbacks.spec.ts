@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { StalledFallbacks } from '../../src/fallback/stalled-fallbacks.js';
 import type { SmsFallback } from '../../src/fallback/sms-fallback.entity.js';
-import { OldFallbacks } from '../../src/retention/old-fallbacks.js';
+import { StalledFallbacks } from '../../src/fallback/stalled-fallbacks.js';
+import { OldFallbacks } from '../../src/retention/old-rows.js';
 import { MODULE_OPTIONS_TOKEN } from '../../src/retention/retention.module-definition.js';
 import { seedFallback } from '../commands/ended-fallback.js';
 import { callApi, withAdminKeys } from '../operations/api.js';

@@ -1,13 +1,12 @@
 import { expect } from '@jest/globals';
 import type { TestingModuleBuilder } from '@nestjs/testing';
 import { randomUUID } from 'node:crypto';
-import { type StatusCallback, whatsappStatusParameters } from '../../simulator/callback-parameters.js';
 import type { ApiRequest } from '../../simulator/api-request.js';
+import { type StatusCallback, whatsappStatusParameters } from '../../simulator/callback-parameters.js';
 import { demoAccount } from '../../simulator/demo-account.js';
 import type { SimulatedMessage } from '../../simulator/message.js';
-import type { Env } from '../../src/config/env.js';
-import { ENV } from '../../src/config/env.module.js';
-import { DomainEventPublisher } from '../../src/domain-events/domain-event-publisher.js';
+import { type Env, ENV } from '../../src/config/env.js';
+import { DomainEventPublisher } from '../../src/domain-events/domain-events.js';
 import {
   type FallbackModuleOptions,
   MODULE_OPTIONS_TOKEN as FALLBACK_OPTIONS,

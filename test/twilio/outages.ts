@@ -1,7 +1,6 @@
 import type { TestingModuleBuilder } from '@nestjs/testing';
 import type { z } from 'zod';
-import type { Env } from '../../src/config/env.js';
-import { ENV } from '../../src/config/env.module.js';
+import { type Env, ENV } from '../../src/config/env.js';
 import type { queueSchema } from '../../src/operations/queue.controller.js';
 import {
   MODULE_OPTIONS_TOKEN as TWILIO_OPTIONS,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { readContent } from '../../src/webhooks/callback-parameters.js';
+import { readContent } from '../../src/webhooks/callback-request.js';
 import { misdirectedRequest } from '../../src/webhooks/misdirected-requests.js';
 
 /** Names and values that identify other requests of Twilio. */

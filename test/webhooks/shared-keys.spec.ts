@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { getExpectedTwilioSignature, HMAC_SHA256 } from 'twilio/lib/webhooks/webhooks.js';
 import { demoAccount } from '../../simulator/demo-account.js';
 import type { FormParameters } from '../../simulator/form-parameters.js';
-import { readSignatureSettings } from '../../src/webhooks/signature-settings.js';
+import { readSignatureSettings } from '../../src/webhooks/twilio-signature.js';
 import { TestApplication, WEBHOOK_URL } from '../support/application.js';
 import { jsonCallback } from './json-callback.js';
 import {
