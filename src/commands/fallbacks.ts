@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
-import { fallbackView } from '../fallback/fallback-view.js';
-import type { FallbackFilter, FallbackRecords } from '../fallback/fallback-records.js';
 import { SMS_FALLBACK_STATES, type SmsFallbackState } from '../fallback/sms-fallback-state.js';
+import type { FallbackFilter, FallbackRecords } from '../operations/fallback-records.js';
+import { fallbackView } from '../operations/fallback-view.js';
 import type { Terminal } from '../process/command-line.js';
 import { listOf, readTime, wholeNumber } from './arguments.js';
 import { retryFallbacks, type RetryOptions } from './retry-fallbacks.js';

@@ -1,7 +1,7 @@
 import { retryInWords } from '../fallback/fallback-reasons.js';
-import type { FallbackFilter } from '../fallback/fallback-records.js';
-import type { RetriedFallback } from '../fallback/fallback-retries.js';
 import type { RetryDecision } from '../fallback/retry-decision.js';
+import type { FallbackFilter } from '../operations/fallback-records.js';
+import type { RetriedFallback } from '../operations/fallback-retries.js';
 import { hasConsent, type Terminal } from '../process/command-line.js';
 import type { Operations } from './operations.js';
 import { noFallback } from './show-fallback.js';

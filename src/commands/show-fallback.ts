@@ -1,6 +1,6 @@
 import { fallbackInWords } from '../fallback/fallback-reasons.js';
-import type { FallbackRecords } from '../fallback/fallback-records.js';
-import { eventView, fallbackView, smsTextView } from '../fallback/fallback-view.js';
+import type { FallbackRecords } from '../operations/fallback-records.js';
+import { eventView, fallbackView, smsTextView } from '../operations/fallback-view.js';
 import type { Terminal } from '../process/command-line.js';
 import { counted, shortTime, table } from './table.js';
 

@@ -1,10 +1,17 @@
 import {
+  Controller,
   Injectable,
   Logger,
   type MessageEvent,
   type OnModuleDestroy,
+  Req,
   ServiceUnavailableException,
+  Sse,
+  UseFilters,
+  UseGuards,
 } from '@nestjs/common';
+import { ApiExcludeController } from '@nestjs/swagger';
+import type { Request } from 'express';
 import {
   catchError,
   defer,
@@ -24,7 +31,9 @@ import {
 } from 'rxjs';
 import { DataSource } from 'typeorm';
 import { IS_OPEN, IS_OVERDUE } from '../fallback/sms-fallback-state.js';
+import { AdminKeyGuard } from '../operations/admin-access.js';
 import { type AdminSession, AdminSessions } from '../operations/admin-sessions.js';
+import { DatabaseProblemFilter } from '../operations/operators-api.decorator.js';
 import { TwilioOutages } from '../twilio/twilio-outages.js';
 
 const LOOK_EVERY_MILLISECONDS = 2_000;
@@ -149,5 +158,23 @@ export class ChangeStreams {
 
   private endOf({ id, endsAt }: AdminSession): Observable<unknown> {
     return merge(timer(endsAt), this.endedSessions.pipe(filter((ids) => ids.has(id))));
+  }
+}
+
+@Controller('dashboard/events')
+@UseGuards(AdminKeyGuard)
+@UseFilters(DatabaseProblemFilter)
+@ApiExcludeController()
+export class ChangesController {
+  constructor(
+    private readonly streams: ChangeStreams,
+    private readonly sessions: AdminSessions,
+  ) {}
+
+  /** Signals changes to the page, which then asks the API for the data. */
+  @Sse()
+  follow(@Req() request: Request) {
+    const session = this.sessions.read(request);
+    return this.streams.follow(session === 'ended' ? null : session);
   }
 }

@@ -11,8 +11,7 @@ import { type NextFunction, type Request, type Response, urlencoded } from 'expr
 import { AdminAccess } from '../operations/admin-access.js';
 import { bodyProblem } from '../operations/search-body.interceptor.js';
 import { securityHeaders } from '../operations/security-headers.middleware.js';
-import { ChangesController } from './changes.controller.js';
-import { Changes, ChangeStreams } from './changes.js';
+import { Changes, ChangesController, ChangeStreams } from './changes.js';
 import { DashboardController } from './dashboard.controller.js';
 import { AssetsMiddleware, PageAssets } from './page-assets.js';
 

@@ -8,8 +8,12 @@ import {
 } from '@nestjs/common';
 import { EventEmitter2, EventEmitterReadinessWatcher } from '@nestjs/event-emitter';
 import { setTimeout as delay } from 'node:timers/promises';
-import { DOMAIN_EVENT_TASK, type DomainEventJob } from './domain-events.js';
-import { type DomainEventsModuleOptions, MODULE_OPTIONS_TOKEN } from './domain-events.module-definition.js';
+import {
+  DOMAIN_EVENT_TASK,
+  type DomainEventJob,
+  type DomainEventsModuleOptions,
+  MODULE_OPTIONS_TOKEN,
+} from './domain-events.js';
 import { JobQueueWorker } from './job-queue-worker.js';
 import { delivery } from './on-domain-event.decorator.js';
 

@@ -1,8 +1,7 @@
 import { Module } from '@nestjs/common';
 import { EventEmitterModule } from '@nestjs/event-emitter';
 import { DomainEventDispatcher } from './domain-event-dispatcher.js';
-import { DomainEventPublisher } from './domain-events.js';
-import { ConfigurableModuleClass } from './domain-events.module-definition.js';
+import { ConfigurableModuleClass, DomainEventPublisher } from './domain-events.js';
 
 @Module({
   imports: [EventEmitterModule.forRoot()],

@@ -2,8 +2,7 @@ import { Logger } from '@nestjs/common';
 import type { Runner, TaskList, WorkerPool } from 'graphile-worker';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from 'pg';
-import { JOB_QUEUE_SCHEMA } from './domain-events.js';
-import type { DomainEventsModuleOptions } from './domain-events.module-definition.js';
+import { type DomainEventsModuleOptions, JOB_QUEUE_SCHEMA } from './domain-events.js';
 import {
   endOfRunner,
   freeAbandonedJobs,

@@ -1,15 +1,19 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { measured } from '../measurements/measurements.js';
+import { MessageEventsService } from '../message-events/message-events.service.js';
+import { NEVER_SENT_CODES } from '../message-events/message-status-report.js';
+import { measured } from '../process/measurements.js';
 import type { FailureReason, SkipReason } from './fallback-reasons.js';
 import {
   type EndStep,
   type FallbackProblem,
   FallbackStore,
   type LockedFallback,
+  type NeverSentSms,
   type WaitStep,
 } from './fallback.store.js';
-import { type NeverSentSms, SentSmsStore } from './sent-sms.store.js';
 import type { ComposedSms } from './sms-composer.js';
+import type { SmsFallback } from './sms-fallback.entity.js';
+import { SmsMessages } from './sms-messages.js';
 import type { AcceptedSms } from './sms-sender.js';
 
 /** Further details of a fallback that ends. */
@@ -22,7 +26,8 @@ export class FallbackOutcomes {
 
   constructor(
     private readonly store: FallbackStore,
-    private readonly sentSms: SentSmsStore,
+    private readonly smsMessages: SmsMessages,
+    private readonly messageEvents: MessageEventsService,
   ) {}
 
   /** @returns `taken` if the SMS belongs to another fallback, `never_sent` if it has already failed. */
@@ -31,7 +36,7 @@ export class FallbackOutcomes {
     { body, truncated }: ComposedSms,
     sms: AcceptedSms,
   ): Promise<'sent' | 'never_sent' | 'taken'> {
-    const record = await this.sentSms.record(fallback, sms, body);
+    const record = await this.record(fallback, sms, body);
     if (record === 'taken') return 'taken';
     const fields = { ...described(fallback), smsMessageSid: sms.messageSid, truncated };
     switch (record) {
@@ -46,6 +51,36 @@ export class FallbackOutcomes {
         this.logger.log('SMS fallback was recorded as sent already', fields);
     }
     return record === 'never_sent' ? 'never_sent' : 'sent';
+  }
+
+  /**
+   * Records the accepted SMS in one transaction: the end of the fallback, the row in `messages`, and the link of the
+   * triggering event.
+   * @returns `never_sent` if the log already says that it was never sent, `taken` if the SMS belongs to another
+   * fallback with the same text for the same person, and `second_sms` if this one already has another SMS: its worker
+   * was suspended for longer than the lock lasts.
+   */
+  async record(
+    fallback: SmsFallback,
+    { messageSid, status }: AcceptedSms,
+    body: string,
+  ): Promise<'recorded' | 'never_sent' | 'ended_before' | 'second_sms' | 'taken'> {
+    const { id, messageEventId, originalMessageSid } = fallback;
+    // Before the transaction: the embedded database serves one connection at a time.
+    const conversation = await this.smsMessages.findConversation(fallback);
+    const recorded = await this.store.recordSent(id, messageSid, async (manager) => {
+      const sent = { id, messageEventId, smsMessageSid: messageSid, body };
+      await this.smsMessages.add(manager, sent, status, conversation);
+      // Callbacks of the SMS, and a delivery of the original, may have been followed before this commit.
+      await this.messageEvents.followAgain([messageSid, originalMessageSid], manager);
+    });
+    if (recorded === 'taken') return 'taken';
+    if (recorded === null) {
+      return (await this.store.noteSecondSms(id, messageSid)) ? 'second_sms' : 'ended_before';
+    }
+    const { seconds: secondsFromCallback, isDelivered, smsErrorCode } = recorded;
+    measured('sms_fallback.ended', { state: 'sent', reason: null, secondsFromCallback });
+    return !isDelivered && NEVER_SENT_CODES.includes(smsErrorCode ?? '') ? 'never_sent' : 'recorded';
   }
 
   async skipped(fallback: LockedFallback, reason: SkipReason, details: EndDetails = {}): Promise<void> {

@@ -50,11 +50,3 @@ export interface FallbackModuleOptions {
 
 export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
   new ConfigurableModuleBuilder<FallbackModuleOptions>().setClassMethodName('forRoot').build();
-
-/** The options of the FallbackModule that reading and retrying fallbacks needs. */
-export type FallbackOperationsOptions = Pick<FallbackModuleOptions, 'maximumAgeMilliseconds'>;
-
-export const {
-  ConfigurableModuleClass: ConfigurableOperationsModule,
-  MODULE_OPTIONS_TOKEN: OPERATIONS_OPTIONS_TOKEN,
-} = new ConfigurableModuleBuilder<FallbackOperationsOptions>().setClassMethodName('forRoot').build();

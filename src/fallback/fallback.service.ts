@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { SmsNeverSent } from '../message-events/never-sent.js';
+import type { SmsNeverSent } from '../message-events/message-status-report.js';
 import type { WhatsappPolicyFailed } from '../message-events/policy-failure.js';
 import { outageInWords } from '../twilio/outage-reasons.js';
 import { isSendersFault, type SendError } from '../twilio/send-error.js';
@@ -11,12 +11,12 @@ import {
   type FallbackProblem,
   FallbackStore,
   type LockedFallback,
+  type NeverSentSms,
   type Obstacle,
   type WaitStep,
 } from './fallback.store.js';
 import { isLateFailure, secondsLeft } from './original-age.js';
 import { growingDelay, lookingSince, triedInCurrentTry, tryStartedAt } from './retry-decision.js';
-import { type NeverSentSms, SentSmsStore } from './sent-sms.store.js';
 import { type ComposedSms, type Composition, SmsComposer } from './sms-composer.js';
 import { SmsFinder } from './sms-finder.js';
 import { type AcceptedSms, SmsSender } from './sms-sender.js';
@@ -43,7 +43,6 @@ type Composed = Extract<Composition, { kind: 'composed' }>;
 export class FallbackService {
   constructor(
     private readonly store: FallbackStore,
-    private readonly sentSms: SentSmsStore,
     private readonly outcomes: FallbackOutcomes,
     private readonly composer: SmsComposer,
     private readonly sender: SmsSender,
@@ -75,7 +74,7 @@ export class FallbackService {
     smsFallbackId,
     messageSid,
   }: Pick<SmsNeverSent, 'smsFallbackId' | 'messageSid'>): Promise<void> {
-    const reopened = await this.sentSms.reopenNeverSent(smsFallbackId, messageSid, (sms) =>
+    const reopened = await this.store.reopenNeverSent(smsFallbackId, messageSid, (sms) =>
       this.isResendAllowed(sms)
         ? { inMilliseconds: this.options.resendDelayMilliseconds ?? RESEND_DELAY_MILLISECONDS }
         : null,

@@ -1,13 +1,16 @@
 import { Injectable } from '@nestjs/common';
-import { DataSource, type EntityManager } from 'typeorm';
+import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { DomainEventPublisher } from '../domain-events/domain-events.js';
+import { NEVER_SENT_CODES } from '../message-events/message-status-report.js';
 import type { WhatsappPolicyFailed } from '../message-events/policy-failure.js';
 import { DELIVERED_STATUSES } from '../messages/message-status.js';
 import type { EndReason, WaitReason } from './fallback-reasons.js';
 import { smsFallbackAttemptDue } from './fallback.events.js';
+import * as sql from './fallback.sql.js';
+import type { RetryCandidate } from './retry-decision.js';
 import type { ComposedSms } from './sms-composer.js';
-import { IS_OPEN } from './sms-fallback-state.js';
+import type { SmsFallbackState } from './sms-fallback-state.js';
 import { type EarlierAttempt, SmsFallback } from './sms-fallback.entity.js';
 
 /** How long a worker holds the lock of a fallback. Longer than any work on it can take. */
@@ -59,12 +62,45 @@ export type Obstacle =
   /** Another fallback's SMS with the same text for the same person. */
   | { readonly kind: 'duplicate'; readonly of: string };
 
+/** What the log knows of an SMS when it is recorded as sent. */
+export interface RecordedSms {
+  /** Why the SMS failed, if the log has that already. */
+  readonly smsErrorCode: string | null;
+  readonly isDelivered: boolean;
+  /** From the callback until now; null if the callback is gone, or if an operator requested a retry. */
+  readonly seconds: number | null;
+}
+
+/** An SMS that was never sent, and the fallback that owns it. */
+export interface NeverSentSms {
+  readonly fallback: SmsFallback;
+  readonly code: string;
+  readonly now: Date;
+}
+
+/** A delivery of the original after its SMS. */
+export interface DuplicateDelivery {
+  readonly smsFallbackId: string;
+  readonly originalMessageSid: string;
+  readonly duplicateDeliveryAt: Date;
+}
+
+/** A fallback that an operator wants to retry. */
+export type RetryCandidateRow = RetryCandidate &
+  Pick<SmsFallback, 'id' | 'originalMessageSid' | 'smsMessageSid'>;
+
+/** What an operator requested, as the row keeps it. */
+export interface RequestedRetry {
+  readonly by: string;
+  readonly ignoreAge: boolean;
+}
+
 /** The worker was so slow that another one may have taken over. Nothing was changed. */
 export class LockLostError extends Error {
   override readonly name = 'LockLostError';
 }
 
-/** The steps of the state machine except the last one, each committed. SentSmsStore has the last one. */
+/** Writes `sms_fallbacks`: the steps of the state machine, each committed, and what becomes known of an SMS later. */
 @Injectable()
 export class FallbackStore {
   constructor(
@@ -94,16 +130,7 @@ export class FallbackStore {
 
   /** @returns null if the fallback has ended, is not due, or is locked by another worker. */
   async lock(id: string): Promise<LockedFallback | null> {
-    const [locked] = await this.dataSource.query<{ lock: string; now: Date }[]>(
-      `with locked as (
-         update sms_fallbacks set locked_until = now() + $2 * interval '1 second', updated_at = now()
-          where id = $1 and ${IS_OPEN}
-            and next_attempt_at <= now() and (locked_until is null or locked_until <= now())
-         returning locked_until::text as lock
-       )
-       select lock, now() as now from locked`,
-      [id, LOCK_SECONDS],
-    );
+    const [locked] = await this.dataSource.query<{ lock: string; now: Date }[]>(sql.LOCK, [id, LOCK_SECONDS]);
     if (locked === undefined) return null;
     const fallback = await this.dataSource.manager.findOneByOrFail(SmsFallback, { id });
     const difference = locked.now.getTime() - Date.now();
@@ -116,11 +143,7 @@ export class FallbackStore {
    * of jobs grow forever.
    */
   async planNextLook(id: string): Promise<void> {
-    const [locked] = await this.dataSource.query<{ at: Date }[]>(
-      `select greatest(locked_until, next_attempt_at) as at from sms_fallbacks
-        where id = $1 and ${IS_OPEN} and locked_until is not null`,
-      [id],
-    );
+    const [locked] = await this.dataSource.query<{ at: Date }[]>(sql.NEXT_LOOK, [id]);
     if (locked !== undefined) await this.publishAttemptDue(this.dataSource.manager, id, locked.at);
   }
 
@@ -160,6 +183,154 @@ export class FallbackStore {
     });
   }
 
+  /**
+   * Records the SMS that Twilio has accepted. It does not require the lock: an accepted SMS is a fact, even if the
+   * worker was slow. An SMS that is known to have failed changes nothing.
+   * @param alongside what belongs into the same transaction.
+   * @returns `taken` if the SMS belongs to another fallback; null if this one was sent before.
+   */
+  async recordSent(
+    id: string,
+    smsMessageSid: string,
+    alongside: (manager: EntityManager) => Promise<void>,
+  ): Promise<RecordedSms | 'taken' | null> {
+    try {
+      return await this.dataSource.transaction(async (manager) => {
+        await lockRow(manager, id);
+        const [recorded] = await manager.query<RecordedSms[]>(sql.RECORD_SENT, [id, smsMessageSid]);
+        if (recorded === undefined) return null;
+        await alongside(manager);
+        return recorded;
+      });
+    } catch (error) {
+      if (isTaken(error)) return 'taken';
+      throw error;
+    }
+  }
+
+  /** @returns false if the SMS is not a second one. */
+  async noteSecondSms(id: string, smsMessageSid: string): Promise<boolean> {
+    const rows = await this.dataSource.query<unknown[]>(sql.NOTE_SECOND_SMS, [
+      id,
+      smsMessageSid,
+      `Twilio has accepted a second SMS: ${smsMessageSid}`,
+    ]);
+    return rows.length > 0;
+  }
+
+  /**
+   * Opens a sent fallback again, or ends it, because its SMS was never sent: at most one SMS is not known to have
+   * failed.
+   * @param decide whether there is another attempt, and when.
+   * @returns undefined if the SMS no longer belongs to the fallback, was delivered, or did not fail that way.
+   */
+  async reopenNeverSent(
+    id: string,
+    smsMessageSid: string,
+    decide: (sms: NeverSentSms) => { readonly inMilliseconds: number } | null,
+  ): Promise<{ readonly sms: NeverSentSms; readonly isReopened: boolean } | undefined> {
+    return this.dataSource.transaction(async (manager) => {
+      await lockRow(manager, id);
+      const [row] = await manager.query<{ code: string; now: Date }[]>(sql.FIND_NEVER_SENT, [
+        id,
+        smsMessageSid,
+        NEVER_SENT_CODES,
+        DELIVERED_STATUSES,
+      ]);
+      if (row === undefined) return undefined;
+      const sms = { fallback: await manager.findOneByOrFail(SmsFallback, { id }), ...row };
+      const again = decide(sms);
+      const at = new Date(row.now.getTime() + (again?.inMilliseconds ?? 0));
+      const [state, reason] = again === null ? ['failed', 'never_sent'] : ['claimed', 'sms_never_sent'];
+      await manager.query(sql.REOPEN_NEVER_SENT, [id, state, reason, row.code, at]);
+      if (again !== null) await this.publishAttemptDue(manager, id, at);
+      return { sms, isReopened: again !== null };
+    });
+  }
+
+  /** Finds sent fallbacks whose SMS was never sent, which their callbacks may not name. */
+  findNeverSent(limit: number): Promise<{ smsFallbackId: string; messageSid: string }[]> {
+    return this.dataSource.query(sql.NEVER_SENT, [limit, NEVER_SENT_CODES]);
+  }
+
+  /**
+   * Makes fallbacks due that nothing else would continue: open ones whose job is gone, or failed ones whose SMS has
+   * reported itself since. Replicas that do so at the same time share them.
+   * @returns how many.
+   */
+  async takeUp(stalled: 'open' | 'reported', limit: number): Promise<number> {
+    return this.dataSource.transaction(async (manager) => {
+      const statement = stalled === 'open' ? sql.TAKE_UP_OPEN : sql.TAKE_UP_REPORTED;
+      const taken = await manager.query<{ id: string }[]>(statement, [limit]);
+      await this.publishDueNow(
+        manager,
+        taken.map(({ id }) => id),
+      );
+      return taken.length;
+    });
+  }
+
+  /** Notes that the row of a sent SMS is in `messages`. @param notAdded how an earlier note about it begins. */
+  async noteMessage(manager: EntityManager, id: string, messageId: string, notAdded: string): Promise<void> {
+    await manager.query(sql.NOTE_ADDED, [id, messageId, notAdded]);
+  }
+
+  /** Notes why the row of a sent SMS is not in `messages`. */
+  async noteMissingMessage(id: string, note: string, manager = this.dataSource.manager): Promise<void> {
+    await manager.query(sql.NOTE_NOT_ADDED, [id, note]);
+  }
+
+  /** Finds some sent fallbacks with such a note, at random. */
+  async findMissingMessages(notAdded: string, limit: number): Promise<string[]> {
+    const rows = await this.dataSource.query<{ id: string }[]>(sql.WITHOUT_MESSAGE, [notAdded, limit]);
+    return rows.map(({ id }) => id);
+  }
+
+  /** Records what the log says of the SMS among these messages. */
+  async recordOutcomes(manager: EntityManager, messageSids: readonly string[]): Promise<void> {
+    await manager.query(sql.RECORD_OUTCOMES, [messageSids, DELIVERED_STATUSES]);
+  }
+
+  /** Records which of these messages WhatsApp delivered after all. @returns those that were not recorded before. */
+  recordDuplicateDeliveries(
+    manager: EntityManager,
+    messageSids: readonly string[],
+  ): Promise<DuplicateDelivery[]> {
+    return manager.query(sql.RECORD_DUPLICATE_DELIVERIES, [messageSids, DELIVERED_STATUSES]);
+  }
+
+  /** Locks fallbacks that may be retried. @param maximumAgeMilliseconds null: however old the original is. */
+  lockCandidates(
+    manager: EntityManager,
+    ids: readonly string[],
+    maximumAgeMilliseconds: number | null,
+  ): Promise<RetryCandidateRow[]> {
+    return manager.query(sql.LOCK_CANDIDATES, [ids, maximumAgeMilliseconds]);
+  }
+
+  /** Puts ended fallbacks back into the state machine. */
+  async reopen(
+    manager: EntityManager,
+    state: Extract<SmsFallbackState, 'claimed' | 'uncertain'>,
+    ids: readonly string[],
+    { by, ignoreAge }: RequestedRetry,
+  ): Promise<void> {
+    if (ids.length === 0) return;
+    await manager.query(sql.REOPEN, [ids, state, ignoreAge, by]);
+    await this.publishDueNow(manager, ids);
+  }
+
+  /** Makes open fallbacks due at once. */
+  async makeDue(
+    manager: EntityManager,
+    ids: readonly string[],
+    { by, ignoreAge }: RequestedRetry,
+  ): Promise<void> {
+    if (ids.length === 0) return;
+    await manager.query(sql.MAKE_DUE, [ids, ignoreAge, by]);
+    await this.publishDueNow(manager, ids);
+  }
+
   private async change(
     manager: EntityManager,
     fallback: LockedFallback,
@@ -167,34 +338,19 @@ export class FallbackStore {
     nextAttemptAt: Date,
   ): Promise<void> {
     const { state, reason, unansweredAttempts, problem, failedAttempt, originalSentAt } = step;
-    const rows = await manager.query<unknown[]>(
-      `with changed as (
-         update sms_fallbacks
-            set state = $3, reason = $4, unanswered_attempts = $5::integer,
-                unanswered_since = case when $5::integer > 0 then unanswered_since end,
-                last_error_code = coalesce($6, last_error_code), last_error = coalesce($7, last_error),
-                next_attempt_at = $8, locked_until = null, updated_at = now(),
-                original_sent_at = coalesce($9, original_sent_at), duplicate_of = coalesce($10, duplicate_of),
-                earlier_attempts = case when $11::text is null then earlier_attempts
-                                        else ${withAttempt('$11::text', '$6::text')} end
-          where id = $1 and locked_until = $2::timestamptz
-         returning id
-       )
-       select id from changed`,
-      [
-        fallback.id,
-        fallback.lock,
-        state,
-        reason,
-        unansweredAttempts,
-        problem?.code ?? null,
-        problem?.message ?? null,
-        nextAttemptAt,
-        originalSentAt ?? null,
-        'duplicateOf' in step ? step.duplicateOf : null,
-        failedAttempt ?? null,
-      ],
-    );
+    const rows = await manager.query<unknown[]>(sql.CHANGE, [
+      fallback.id,
+      fallback.lock,
+      state,
+      reason,
+      unansweredAttempts,
+      problem?.code ?? null,
+      problem?.message ?? null,
+      nextAttemptAt,
+      originalSentAt ?? null,
+      'duplicateOf' in step ? step.duplicateOf : null,
+      failedAttempt ?? null,
+    ]);
     assertLocked(rows, fallback);
   }
 
@@ -202,19 +358,12 @@ export class FallbackStore {
     const event = smsFallbackAttemptDue(smsFallbackId, at);
     await this.publisher.publish(manager, 'sms_fallback.attempt_due', [event], { at });
   }
-}
 
-/** SQL: the failed attempts of a row of `sms_fallbacks` and its last one. */
-export function withAttempt(outcome: string, code: string): string {
-  return `earlier_attempts || jsonb_build_array(jsonb_build_object(
-    'at', coalesce(attempt_started_at, now()), 'from', from_number, 'messagingServiceSid', messaging_service_sid,
-    'outcome', ${outcome}, 'code', ${code}, 'smsMessageSid', sms_message_sid
-  ))`;
-}
-
-/** SQL: whether an SMS is one of the fallback's that are known to have failed. */
-export function isOfEarlierAttempt(smsMessageSid: string): string {
-  return `earlier_attempts @> jsonb_build_array(jsonb_build_object('smsMessageSid', ${smsMessageSid}))`;
+  private async publishDueNow(manager: EntityManager, ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return;
+    const events = ids.map((id) => smsFallbackAttemptDue(id, new Date()));
+    await this.publisher.publish(manager, 'sms_fallback.attempt_due', events);
+  }
 }
 
 async function insertClaim(
@@ -223,35 +372,18 @@ async function insertClaim(
   holdMilliseconds: number,
 ): Promise<{ readonly id: string; readonly nextAttemptAt: Date } | undefined> {
   const { messageSid, messageEventId, accountSid, toNumber, callbackUrl } = event;
-  const [claimed] = await manager.query<{ id: string; nextAttemptAt: Date }[]>(
-    `with claimed as (
-       insert into sms_fallbacks (
-         id, original_message_sid, message_event_id, account_sid, to_number, user_id, parent_user_id, status_callback_url,
-         next_attempt_at, reason, due_since
-       )
-       values (
-         $1, $2, $3, $4, $5, $6, $7, coalesce($8, (${LAST_CALLBACK_URL})),
-         -- A job's time has no microseconds, and must not be earlier.
-         date_trunc('milliseconds', now()) + $9 * interval '1 millisecond', case when $9 > 0 then 'held' end,
-         case when $9 > 0 then now() + $9 * interval '1 millisecond' end
-       )
-       on conflict (original_message_sid) do nothing
-       returning id, next_attempt_at
-     )
-     select id, next_attempt_at as "nextAttemptAt" from claimed`,
-    [
-      uuidv7(),
-      messageSid,
-      messageEventId,
-      accountSid,
-      toNumber,
-      // A job of an earlier version has no IDs.
-      event.userId ?? null,
-      event.parentUserId ?? null,
-      callbackUrl,
-      holdMilliseconds,
-    ],
-  );
+  const [claimed] = await manager.query<{ id: string; nextAttemptAt: Date }[]>(sql.CLAIM, [
+    uuidv7(),
+    messageSid,
+    messageEventId,
+    accountSid,
+    toNumber,
+    // A job of an earlier version has no IDs.
+    event.userId ?? null,
+    event.parentUserId ?? null,
+    callbackUrl,
+    holdMilliseconds,
+  ]);
   return claimed;
 }
 
@@ -269,7 +401,7 @@ async function begin(
   duplicateWindowMilliseconds: number,
 ): Promise<Obstacle | null> {
   const [row] = await manager.query<BeginRow[]>(
-    duplicateWindowMilliseconds === 0 ? BEGIN : BEGIN_WITHOUT_DUPLICATE,
+    duplicateWindowMilliseconds === 0 ? sql.BEGIN : sql.BEGIN_WITHOUT_DUPLICATE,
     [
       fallback.id,
       fallback.lock,
@@ -297,57 +429,19 @@ async function begin(
   return null;
 }
 
-/** Part of the statement that commits the intent, so that nothing happens between the check and the POST. */
-const beginStatement = (duplicate: string) => `
-with log as (
-  select exists (
-           select from message_events where message_sid = $13 and message_status = any ($14::text[])
-         ) as is_delivered,
-         (
-           select message_sid from message_events
-            where sms_fallback_id = $1 and message_status = any ($14::text[])
-              and not exists (
-                select from sms_fallbacks as other
-                 where other.sms_message_sid = message_events.message_sid and other.id <> $1
-              )
-            order by created_at limit 1
-         ) as sms_message_sid,
-         (${duplicate}) as duplicate_of
-),
-begun as (
-  update sms_fallbacks
-     set state = 'sending', reason = null, attempts = attempts + 1,
-         unanswered_attempts = unanswered_attempts + 1, unanswered_since = coalesce(unanswered_since, now()),
-         attempt_started_at = now(), updated_at = now(),
-         to_number = $3, from_number = $4, messaging_service_sid = $5, body = $6, truncated = $7,
-         encoding = $9, segments = $10, not_carried_over = coalesce($11, '{}'::text[]), original_sent_at = $12
-    from log
-   where id = $1 and locked_until = $2::timestamptz and locked_until > now() + $8 * interval '1 second'
-     and not is_delivered and log.sms_message_sid is null and log.duplicate_of is null
-  returning id
-)
-select exists (select from begun) as "isBegun", is_delivered as "isDelivered", sms_message_sid as "smsMessageSid",
-       duplicate_of as "duplicateOf"
-  from log`;
-
-const BEGIN = beginStatement('null::uuid');
-
-/** An SMS that may be on its way counts, one that failed does not. */
-const BEGIN_WITHOUT_DUPLICATE = beginStatement(`
-  select id from sms_fallbacks
-   where to_number = $3 and body = $6 and account_sid = $15 and id <> $1 and state in ('sending', 'uncertain', 'sent')
-     and attempt_started_at > now() - $16 * interval '1 millisecond'
-   order by attempt_started_at limit 1`);
-
 /**
- * Polled policy failures carry no callback URL; earlier callbacks do. A fallback claimed after one of those has its
- * URL, so one of the last few rows has it, or none has.
+ * A separate statement, so that the next one sees what is committed by then: either the report that an SMS was never
+ * sent, or the SMS of that report. Otherwise each could miss the other.
  */
-const LAST_CALLBACK_URL = `
-  select status_callback_url
-    from (select status_callback_url, created_at, id from sms_fallbacks order by created_at desc, id desc limit 100) as latest
-   where status_callback_url is not null
-   order by created_at desc, id desc limit 1`;
+async function lockRow(manager: EntityManager, id: string): Promise<void> {
+  await manager.query('select from sms_fallbacks where id = $1 for update', [id]);
+}
+
+function isTaken(error: unknown): boolean {
+  if (!(error instanceof QueryFailedError)) return false;
+  const { constraint } = error.driverError as { constraint?: unknown };
+  return constraint === 'sms_fallbacks_sms_message_sid_key';
+}
 
 function assertLocked(changed: readonly unknown[], fallback: LockedFallback): void {
   if (changed.length === 0) throw new LockLostError(`The lock of the fallback ${fallback.id} has run out`);

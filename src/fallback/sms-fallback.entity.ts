@@ -17,7 +17,7 @@ export interface EarlierAttempt {
   readonly smsMessageSid: string | null;
 }
 
-/** The SMS fallback of one WhatsApp message. FallbackStore and SentSmsStore write the rows. */
+/** The SMS fallback of one WhatsApp message. FallbackStore writes the rows. */
 @Entity('sms_fallbacks')
 @Unique('sms_fallbacks_original_message_sid_key', ['originalMessageSid'])
 @Unique('sms_fallbacks_sms_message_sid_key', ['smsMessageSid'])

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { classifySendError, type SendError } from '../twilio/send-error.js';
-import { isOfEarlierAttempt } from './fallback.store.js';
+import { isOfEarlierAttempt } from './fallback.sql.js';
 import type { SmsFallback } from './sms-fallback.entity.js';
 import { type AcceptedSearch, type AcceptedSms, asSearch, type Sms, SmsSender } from './sms-sender.js';
 

@@ -5,6 +5,7 @@ import { DomainEventPublisher } from '../domain-events/domain-events.js';
 import { MessageEventsService } from '../message-events/message-events.service.js';
 import { INSERT_SMS_MESSAGE, type Refusal, refusalOf, ToldReasons } from '../messages/application-tables.js';
 import { OriginalMessages } from '../messages/original-messages.js';
+import { FallbackStore } from './fallback.store.js';
 import { SmsFallback } from './sms-fallback.entity.js';
 
 /** The conversation that the SMS belongs to; null if that could not be determined. */
@@ -38,6 +39,7 @@ export class SmsMessages {
     private readonly publisher: DomainEventPublisher,
     private readonly originalMessages: OriginalMessages,
     private readonly messageEvents: MessageEventsService,
+    private readonly store: FallbackStore,
   ) {}
 
   /** Never rejects: Twilio has accepted the SMS, and nothing may prevent recording that. */
@@ -67,7 +69,8 @@ export class SmsMessages {
     } catch (error) {
       const smsFallbackId = fallback.id;
       const refusal = refusalOf(error);
-      await note(manager, smsFallbackId, refusal?.found ?? String(error));
+      const note = `${NOT_ADDED}: ${refusal?.found ?? String(error)}`;
+      await this.store.noteMissingMessage(smsFallbackId, note, manager);
       if (refusal !== null) {
         this.tellOfRefusal(smsFallbackId, refusal);
         return;
@@ -96,7 +99,7 @@ export class SmsMessages {
   async addRefused(): Promise<void> {
     if (Date.now() > this.lookUntil) return;
     let refusals = 0;
-    for (const { id } of await this.dataSource.query<{ id: string }[]>(REFUSED, [NOT_ADDED, BATCH])) {
+    for (const id of await this.store.findMissingMessages(NOT_ADDED, BATCH)) {
       this.lookUntil = Date.now() + LOOK_FOR_MILLISECONDS;
       const refusal = await this.tryToAdd(id);
       if (refusal === null) continue;
@@ -119,7 +122,7 @@ export class SmsMessages {
     } catch (error) {
       const refusal = refusalOf(error);
       if (refusal === null) throw error;
-      await note(this.dataSource.manager, smsFallbackId, refusal.found);
+      await this.store.noteMissingMessage(smsFallbackId, `${NOT_ADDED}: ${refusal.found}`);
       return refusal;
     }
     return null;
@@ -139,7 +142,7 @@ export class SmsMessages {
     ]);
     if (row === undefined) throw new Error('messages has not returned the id of the row');
     await this.messageEvents.linkSms(manager, messageEventId, row.id);
-    await manager.query(NOTE_ADDED, [id, row.id, NOT_ADDED]);
+    await this.store.noteMessage(manager, id, row.id, NOT_ADDED);
     // What a deferred constraint or trigger refuses would undo the record of the SMS at the commit.
     await manager.query('set constraints all immediate');
   }
@@ -165,22 +168,3 @@ export type SentFallback = Pick<SmsFallback, 'id' | 'messageEventId'> & {
 function isSent(fallback: SmsFallback): fallback is SmsFallback & SentFallback {
   return fallback.smsMessageSid !== null && fallback.body !== null;
 }
-
-async function note(manager: EntityManager, smsFallbackId: string, reason: string): Promise<void> {
-  await manager.query('update sms_fallbacks set last_error = $2 where id = $1', [
-    smsFallbackId,
-    `${NOT_ADDED}: ${reason}`,
-  ]);
-}
-
-/** Covers three days, as long as a job would be retried. */
-const REFUSED = `
-select id from sms_fallbacks
- where created_at > now() - interval '3 days' and state = 'sent' and message_id is null and erased_at is null
-   and starts_with(last_error, $1)
- order by random() limit $2`;
-
-const NOTE_ADDED = `
-update sms_fallbacks
-   set message_id = $2, last_error = case when not starts_with(last_error, $3) then last_error end
- where id = $1`;

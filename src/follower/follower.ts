@@ -1,10 +1,17 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { ConfigurableModuleBuilder, Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
-import { PeriodicWork } from '../rounds/periodic-work.js';
+import { PeriodicWork } from '../process/periodic-work.js';
 import { EventCounts } from './event-counts.js';
 import { EventOutbox, type NewEvent } from './event-outbox.js';
-import { type FollowerModuleOptions, MODULE_OPTIONS_TOKEN } from './follower.module-definition.js';
 import { MessageStatuses } from './message-statuses.js';
+
+export interface FollowerModuleOptions {
+  /** How often to look for new events, in milliseconds. Default 500. 0: only on `runOnce()`. */
+  intervalMilliseconds?: number;
+}
+
+export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
+  new ConfigurableModuleBuilder<FollowerModuleOptions>().setClassMethodName('forRoot').build();
 
 /** What is new in the log. */
 export interface News {

@@ -1,9 +1,24 @@
-import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import {
+  ConfigurableModuleBuilder,
+  Inject,
+  Injectable,
+  Logger,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, type PoolConfig } from 'pg';
 import { DataSource } from 'typeorm';
-import { onMeasured } from '../measurements/measurements.js';
-import { type HealthModuleOptions, MODULE_OPTIONS_TOKEN } from './health.module-definition.js';
+import { onMeasured } from '../process/measurements.js';
+
+export interface HealthModuleOptions {
+  /** The database that events are committed to. Its `Client` is used for one connection at a time. */
+  connection: PoolConfig;
+  /** Does what storing an event takes, and rolls it back. @throws the error that keeps events from being stored. */
+  rehearse: () => Promise<void>;
+}
+
+export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
+  new ConfigurableModuleBuilder<HealthModuleOptions>().setClassMethodName('forRoot').build();
 
 /** How long an answer is reused, in milliseconds. It limits the check to one commit a second. */
 const ANSWER_LIFE_MILLISECONDS = 1_000;

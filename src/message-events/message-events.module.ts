@@ -1,12 +1,12 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { MessageEvent } from './message-event.entity.js';
-import { ConfigurableModuleClass } from './message-events.module-definition.js';
 import { MessageEventsService } from './message-events.service.js';
 import { MessageEventsStore } from './message-events.store.js';
 import { MessageHistory } from './message-history.js';
 import { People } from './people.js';
 import { PolicyFailureReplay } from './policy-failure-replay.js';
+import { ConfigurableModuleClass } from './policy-failure.js';
 
 /** Pass a DomainEventsModule in `imports`. */
 @Module({

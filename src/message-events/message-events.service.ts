@@ -1,12 +1,16 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { setImmediate } from 'node:timers/promises';
 import { type EntityManager, QueryFailedError } from 'typeorm';
-import { measured } from '../measurements/measurements.js';
+import { measured } from '../process/measurements.js';
 import { GroupCommit } from './group-commit.js';
-import { MODULE_OPTIONS_TOKEN, type MessageEventsModuleOptions } from './message-events.module-definition.js';
 import { MessageEventsStore, type RecordedEvent } from './message-events.store.js';
 import type { MessageStatusReport } from './message-status-report.js';
-import { DEFAULT_POLICY_FAILURE_ERROR_CODES, isPolicyFailure } from './policy-failure.js';
+import {
+  DEFAULT_POLICY_FAILURE_ERROR_CODES,
+  isPolicyFailure,
+  type MessageEventsModuleOptions,
+  MODULE_OPTIONS_TOKEN,
+} from './policy-failure.js';
 
 /** The event could not be stored. Nothing was acknowledged, so the reporter should report it again. */
 export class EventNotStoredError extends Error {

@@ -4,8 +4,7 @@ import { DataSource, type EntityManager } from 'typeorm';
 import { DomainEventPublisher } from '../domain-events/domain-events.js';
 import { stringifyExactly } from './exact-json.js';
 import { type IncomingEvent, incomingEvents } from './incoming-event.js';
-import type { MessageStatusReport } from './message-status-report.js';
-import { isNeverSentSms, type SmsNeverSent } from './never-sent.js';
+import { isNeverSentSms, type MessageStatusReport, type SmsNeverSent } from './message-status-report.js';
 import { type WhatsappPolicyFailed, whatsappPolicyFailed } from './policy-failure.js';
 
 export interface RecordedEvent {

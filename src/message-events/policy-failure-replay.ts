@@ -1,10 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { DomainEventPublisher } from '../domain-events/domain-events.js';
-import { type MessageEventsModuleOptions, MODULE_OPTIONS_TOKEN } from './message-events.module-definition.js';
 import {
   DEFAULT_POLICY_FAILURE_ERROR_CODES,
   isPolicyFailure,
+  type MessageEventsModuleOptions,
+  MODULE_OPTIONS_TOKEN,
   type WhatsappPolicyFailed,
   whatsappPolicyFailed,
 } from './policy-failure.js';

@@ -1,3 +1,4 @@
+import { ConfigurableModuleBuilder } from '@nestjs/common';
 import type { DomainEvent } from '../domain-events/domain-events.js';
 import { isE164 } from '../messages/phone-number.js';
 import type { MessageStatusReport } from './message-status-report.js';
@@ -84,3 +85,11 @@ export function whatsappPolicyFailed(
     callbackUrl,
   };
 }
+
+export interface MessageEventsModuleOptions {
+  /** The error codes that make an undelivered WhatsApp message a policy failure. Default 63049. */
+  policyFailureErrorCodes?: readonly string[];
+}
+
+export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
+  new ConfigurableModuleBuilder<MessageEventsModuleOptions>().setClassMethodName('forRoot').build();

@@ -10,7 +10,7 @@ import {
   UnauthorizedException,
 } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { Refusals } from '../refusals/refusals.js';
+import { Refusals } from '../process/refusals.js';
 import { AdminKeys } from './admin-keys.js';
 import { AdminSessions } from './admin-sessions.js';
 

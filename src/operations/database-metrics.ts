@@ -6,7 +6,9 @@ import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
 import { IS_OPEN, IS_OVERDUE } from '../fallback/sms-fallback-state.js';
 import { followingDelay } from '../follower/event-outbox.js';
 import { type Outage, TwilioOutages } from '../twilio/twilio-outages.js';
-import { PREFIX } from './request-durations.js';
+
+/** The prefix of this service's own metrics. */
+export const PREFIX = 'whatsapp_sms_fallback_';
 
 /** Counting stops here: so many open fallbacks need attention anyway. */
 const COUNTED_FALLBACKS = 100_000;

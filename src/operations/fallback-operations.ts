@@ -2,11 +2,11 @@ import { Injectable, Logger, NotFoundException } from '@nestjs/common';
 import { DataSource, In } from 'typeorm';
 import { z } from 'zod';
 import { retryInWords } from '../fallback/fallback-reasons.js';
-import { FallbackRecords } from '../fallback/fallback-records.js';
-import { FallbackRetries } from '../fallback/fallback-retries.js';
 import { IS_OPEN, IS_OVERDUE, SMS_FALLBACK_STATES } from '../fallback/sms-fallback-state.js';
 import { SmsFallback } from '../fallback/sms-fallback.entity.js';
 import { isAbout, People } from '../message-events/people.js';
+import { FallbackRecords } from './fallback-records.js';
+import { FallbackRetries } from './fallback-retries.js';
 import { type FallbackDetails, fallbackDetails, fallbackSummary, type RetryView } from './fallback-schema.js';
 import {
   creation,

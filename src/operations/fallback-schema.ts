@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { fallbackInWords } from '../fallback/fallback-reasons.js';
-import { eventView, fallbackView, smsTextView } from '../fallback/fallback-view.js';
 import { SMS_FALLBACK_STATES } from '../fallback/sms-fallback-state.js';
 import type { SmsFallback } from '../fallback/sms-fallback.entity.js';
 import type { MessageEvent } from '../message-events/message-event.entity.js';
+import { eventView, fallbackView, smsTextView } from './fallback-view.js';
 import { pageOf } from './page.js';
 
 const text = z.string().nullable();

@@ -2,12 +2,12 @@ import { Injectable, NotFoundException } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { validate as isUuid } from 'uuid';
 import { z } from 'zod';
-import { FallbackRecords } from '../fallback/fallback-records.js';
 import type { SmsFallback } from '../fallback/sms-fallback.entity.js';
 import { MessageEvent } from '../message-events/message-event.entity.js';
 import { PolicyFailureReplay } from '../message-events/policy-failure-replay.js';
 import { OriginalMessages } from '../messages/original-messages.js';
-import { eventSchema, eventView } from './event-view.js';
+import { eventSchema, eventView } from './event-search.js';
+import { FallbackRecords } from './fallback-records.js';
 import { fallbackSchema, fallbackSummary } from './fallback-schema.js';
 import { currentStatus, decisionInWords, inTrueOrder } from './journey-in-words.js';
 

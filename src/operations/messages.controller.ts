@@ -10,8 +10,7 @@ import {
   UseInterceptors,
 } from '@nestjs/common';
 import { ApiNotFoundResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import { type EventQuery, eventQuery, EventSearch, eventSearchBody } from './event-search.js';
-import { eventPage } from './event-view.js';
+import { eventPage, type EventQuery, eventQuery, EventSearch, eventSearchBody } from './event-search.js';
 import { type NumbersQuery, numbersQuery } from './fallback-operations.js';
 import { Journeys, journeySchema } from './journeys.js';
 import { OperatorsApi } from './operators-api.decorator.js';

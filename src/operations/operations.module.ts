@@ -1,8 +1,13 @@
 import { type MiddlewareConsumer, Module, type NestModule } from '@nestjs/common';
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
-import { Refusals } from '../refusals/refusals.js';
+import { Refusals } from '../process/refusals.js';
 import { AdminAccess } from './admin-access.js';
-import { AdminKeys } from './admin-keys.js';
+import {
+  AdminKeys,
+  ConfigurableModuleClass,
+  MODULE_OPTIONS_TOKEN,
+  type OperationsModuleOptions,
+} from './admin-keys.js';
 import { AdminSessions } from './admin-sessions.js';
 import { DatabaseMetrics } from './database-metrics.js';
 import { ErrorCodesController } from './error-codes.controller.js';
@@ -11,18 +16,11 @@ import { FallbackOperations } from './fallback-operations.js';
 import { FallbacksController } from './fallbacks.controller.js';
 import { Journeys } from './journeys.js';
 import { MessageEventsController, MessagesController } from './messages.controller.js';
-import { Metrics, MetricsController } from './metrics.controller.js';
-import {
-  ConfigurableModuleClass,
-  MODULE_OPTIONS_TOKEN,
-  type OperationsModuleOptions,
-} from './operations.module-definition.js';
+import { Metrics, MetricsController, RequestDurations } from './metrics.controller.js';
 import { QueueController } from './queue.controller.js';
 import { RejectedCallbackList, RejectedCallbacksController } from './rejected-callbacks.controller.js';
-import { RequestDurations } from './request-durations.js';
 import { SecurityHeadersMiddleware } from './security-headers.middleware.js';
-import { StatisticsController } from './statistics.controller.js';
-import { StatisticsStore } from './statistics.store.js';
+import { StatisticsController, StatisticsStore } from './statistics.store.js';
 
 const controllers = [
   MessageEventsController,

@@ -2,9 +2,9 @@ import { Controller, Get } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import { z } from 'zod';
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
-import { FallbackRecords } from '../fallback/fallback-records.js';
 import { OUTAGE_REASONS, outageInWords } from '../twilio/outage-reasons.js';
 import { type Outage, TwilioOutages } from '../twilio/twilio-outages.js';
+import { FallbackRecords } from './fallback-records.js';
 import { OperatorsApi } from './operators-api.decorator.js';
 
 const count = z.number().int();

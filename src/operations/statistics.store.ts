@@ -1,9 +1,17 @@
-import { Injectable } from '@nestjs/common';
+import { Controller, Get, Injectable, Query } from '@nestjs/common';
+import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import { DataSource } from 'typeorm';
 import { fallbackInWords } from '../fallback/fallback-reasons.js';
 import { isOpen, type SmsFallbackState } from '../fallback/sms-fallback-state.js';
 import { countedPeriods } from '../follower/event-counts.js';
-import { BUCKETS, type Statistics, type StatisticsQuery } from './statistics-query.js';
+import { OperatorsApi } from './operators-api.decorator.js';
+import {
+  BUCKETS,
+  type Statistics,
+  type StatisticsQuery,
+  statisticsQuery,
+  statisticsSchema,
+} from './statistics-query.js';
 
 /** The number of fallbacks in a bucket with the same outcome. */
 export interface OutcomeRow {
@@ -170,3 +178,16 @@ sent as (
 select percentile_cont(0.5) within group (order by seconds) as p50,
        percentile_cont(0.95) within group (order by seconds) as p95, max(seconds) as longest
   from sent`;
+
+@Controller('api/v1/stats')
+@OperatorsApi('Statistics')
+export class StatisticsController {
+  constructor(private readonly statistics: StatisticsStore) {}
+
+  @Get()
+  @ApiOperation({ summary: 'Count the events and fallbacks in a time range, with their outcomes' })
+  @ApiOkResponse({ standardSchema: statisticsSchema })
+  find(@Query({ schema: statisticsQuery }) query: StatisticsQuery) {
+    return this.statistics.find(query);
+  }
+}

@@ -1,23 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { JOB_QUEUE_SCHEMA } from '../domain-events/domain-events.js';
+import { eraseFallbacks } from '../fallback/fallback.sql.js';
 import { IS_ENDED } from '../fallback/sms-fallback-state.js';
 import { isAbout, People, type Person, type PersonName } from '../message-events/people.js';
-
-/**
- * SQL that erases the number, the text and Twilio's messages from fallbacks. It keeps the rows, because they prevent a
- * second SMS and are counted.
- * @param found selects and locks the ids of ended fallbacks: an open one needs its number and text.
- */
-export const eraseFallbacks = (found: string) => `
-with found as (${found}),
-erased as (
-  update sms_fallbacks set to_number = null, user_id = null, parent_user_id = null, body = null, last_error = null,
-         erased_at = now()
-    from found where sms_fallbacks.id = found.id
-  returning found.id
-)
-select count(*)::int as rows from erased`;
 
 /** Rows per statement, so that no statement blocks others for long. */
 const BATCH = 1_000;

@@ -1,9 +1,18 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { ConfigurableModuleBuilder, Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
-import { IS_ENDED, IS_OPEN } from '../fallback/sms-fallback-state.js';
-import { PeriodicWork } from '../rounds/periodic-work.js';
-import { eraseFallbacks } from './number-erasure.js';
-import { MODULE_OPTIONS_TOKEN, type RetentionModuleOptions } from './retention.module-definition.js';
+import { ERASE_OLD } from '../fallback/fallback.sql.js';
+import { IS_OPEN } from '../fallback/sms-fallback-state.js';
+import { PeriodicWork } from '../process/periodic-work.js';
+
+export interface RetentionModuleOptions {
+  /** How long events, and the numbers and texts of ended fallbacks, are kept, in days; at least 3. Default: forever. */
+  retentionDays?: number;
+  /** How often to look for older ones, in milliseconds. Default 60000. 0: never. */
+  intervalMilliseconds?: number;
+}
+
+export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
+  new ConfigurableModuleBuilder<RetentionModuleOptions>().setClassMethodName('forRoot').build();
 
 /** Rows per statement, so that no statement blocks others for long. */
 const BATCH = 1_000;
@@ -108,15 +117,7 @@ export class OldFallbacks extends OldRows {
 
   /** Safe to run on several replicas at once. @throws if the database is down. */
   async runOnce(): Promise<void> {
-    const fallbacks = await this.inBatches(ERASE);
+    const fallbacks = await this.inBatches(ERASE_OLD);
     if (fallbacks > 0) this.logger.log('Old fallbacks are erased', { fallbacks });
   }
 }
-
-/** Uses sms_fallbacks_not_erased_idx. Also checks updated_at: a fallback that was retried ended later. */
-const ERASE = eraseFallbacks(`
-  select id from sms_fallbacks
-   where erased_at is null and ${IS_ENDED}
-     and created_at < now() - $1 * interval '1 day' and updated_at < now() - $1 * interval '1 day'
-   order by created_at limit $2
-     for update skip locked`);

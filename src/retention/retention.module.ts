@@ -1,6 +1,5 @@
 import { Module } from '@nestjs/common';
-import { OldEvents, OldFallbacks } from './old-rows.js';
-import { ConfigurableModuleClass } from './retention.module-definition.js';
+import { ConfigurableModuleClass, OldEvents, OldFallbacks } from './old-rows.js';
 
 /**
  * Deletes and erases data after its retention period. It needs a FollowerModule in the application, which counts

@@ -7,8 +7,12 @@ import { isFinal } from '../messages/message-status.js';
 import { TwilioRateLimitedError } from '../twilio/api-request-client.js';
 import { classifySendError } from '../twilio/send-error.js';
 import { TwilioAccounts } from '../twilio/twilio-accounts.js';
-import { type ClaimedPoll, MessagePollsStore } from './message-polls.store.js';
-import { MODULE_OPTIONS_TOKEN, type StatusPollingModuleOptions } from './status-polling.module-definition.js';
+import {
+  type ClaimedPoll,
+  MessagePollsStore,
+  MODULE_OPTIONS_TOKEN,
+  type StatusPollingModuleOptions,
+} from './message-polls.store.js';
 
 /** Converts Twilio's answer about a message to the report that a callback would have given. */
 export function toMessageStatusReport(message: MessageInstance): MessageStatusReport {

@@ -1,7 +1,6 @@
 import { Module } from '@nestjs/common';
-import { MessagePollsStore } from './message-polls.store.js';
+import { ConfigurableModuleClass, MessagePollsStore } from './message-polls.store.js';
 import { StatusPoller } from './status-poller.js';
-import { ConfigurableModuleClass } from './status-polling.module-definition.js';
 import { StatusPollingService } from './status-polling.service.js';
 
 /** Pass a MessageEventsModule, a FollowerModule and a TwilioModule in `imports`. */

@@ -3,10 +3,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { EntityManager } from 'typeorm';
 import { Follower, type LogConsumer, type News } from '../follower/follower.js';
 import { MessageEventsService } from '../message-events/message-events.service.js';
-import { PeriodicWork } from '../rounds/periodic-work.js';
-import { MessagePollsStore } from './message-polls.store.js';
+import { PeriodicWork } from '../process/periodic-work.js';
+import {
+  MessagePollsStore,
+  MODULE_OPTIONS_TOKEN,
+  type StatusPollingModuleOptions,
+} from './message-polls.store.js';
 import { StatusPoller } from './status-poller.js';
-import { MODULE_OPTIONS_TOKEN, type StatusPollingModuleOptions } from './status-polling.module-definition.js';
 
 /** Any replica repeats a poll that is not answered within this time, after the message's next gap. */
 const SHUTDOWN_LIMIT_MILLISECONDS = 2_000;

@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import twilio from 'twilio';
-import { PeriodicWork } from '../rounds/periodic-work.js';
-import { type AccountFailure, failureOfAnswer, failureOfError, outageInWords } from './outage-reasons.js';
+import { PeriodicWork } from '../process/periodic-work.js';
 import { TwilioRateLimitedError } from './api-request-client.js';
+import { type AccountFailure, failureOfAnswer, failureOfError, outageInWords } from './outage-reasons.js';
 import { CONNECTION_ERRORS } from './send-error.js';
 import { TwilioAccounts } from './twilio-accounts.js';
 import { type Failing, type Outage, TwilioOutages } from './twilio-outages.js';

@@ -1,6 +1,5 @@
 import { BadRequestException, Injectable, type PipeTransform } from '@nestjs/common';
 import { z } from 'zod';
-import { measured } from '../measurements/measurements.js';
 import {
   type ChannelAddress,
   CODE_LENGTH,
@@ -20,6 +19,7 @@ import {
   type MessageStatusReport,
   SMS_FALLBACK_ID_PARAMETER,
 } from '../message-events/message-status-report.js';
+import { measured } from '../process/measurements.js';
 import type { CallbackParameters, SignedCallback } from './callback-request.js';
 import { explainMisdirected, misdirectedRequest } from './misdirected-requests.js';
 import { RejectedCallbacksStore } from './rejected-callbacks.store.js';

@@ -17,10 +17,10 @@ import {
   UseGuards,
 } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { measured } from '../measurements/measurements.js';
 import { EventNotStoredError, MessageEventsService } from '../message-events/message-events.service.js';
 import type { MessageStatusReport } from '../message-events/message-status-report.js';
-import { Refusals } from '../refusals/refusals.js';
+import { measured } from '../process/measurements.js';
+import { Refusals } from '../process/refusals.js';
 import { Callback } from './callback-request.js';
 import { MessageStatusReportPipe } from './message-status-report.pipe.js';
 import { StatusCallbacksOnly, TwilioSignatureGuard } from './twilio-signature.guard.js';

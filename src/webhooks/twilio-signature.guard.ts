@@ -14,8 +14,8 @@ import {
 } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { Response } from 'express';
-import { measured } from '../measurements/measurements.js';
-import { Refusals } from '../refusals/refusals.js';
+import { measured } from '../process/measurements.js';
+import { Refusals } from '../process/refusals.js';
 import { TwilioAccounts } from '../twilio/twilio-accounts.js';
 import { assertReadableLength, bodyForm, isSmallBody, readBody, SMALL_BODY } from './callback-body.js';
 import { type BodyForm, type CallbackRequest, readContent, type SignedCallback } from './callback-request.js';
@@ -23,6 +23,7 @@ import { accountsOf, cloudEvents, explainMisdirected, misdirectedRequest } from 
 import { hasTooManyParameters, MOST_PARAMETERS } from './parse-form.js';
 import {
   isSignature,
+  MODULE_OPTIONS_TOKEN,
   namesHashOf,
   readSignatureSettings,
   SHARED_KEY_ALGORITHM,
@@ -31,9 +32,9 @@ import {
   type SignatureClaim,
   signedText,
   signingSecret,
+  type WebhooksModuleOptions,
 } from './twilio-signature.js';
 import { UnsignedWork } from './unsigned-work.js';
-import { MODULE_OPTIONS_TOKEN, type WebhooksModuleOptions } from './webhooks.module-definition.js';
 
 /** How many tokens are tried for events that name several accounts or none, since the request may be forged. */
 const MOST_TOKENS = 4;

@@ -1,7 +1,21 @@
+import { ConfigurableModuleBuilder } from '@nestjs/common';
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { parse, stringify } from 'node:querystring';
 import type { CallbackParameters } from './callback-request.js';
 import { unescapeAnything } from './parse-form.js';
+
+export interface WebhooksModuleOptions {
+  /**
+   * The origin that Twilio calls, without a slash at its end, e.g. `https://hooks.example.com`. Default: the origin of
+   * the request, with the forwarded headers if Express trusts the proxy.
+   */
+  publicBaseUrl?: string;
+  /** How many refused requests of one address are answered 403 and logged within a minute; then 429. Default 10. */
+  refusalsPerMinute?: number;
+}
+
+export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
+  new ConfigurableModuleBuilder<WebhooksModuleOptions>().setClassMethodName('forRoot').build();
 
 /** The header with which Twilio names the shared key of a signature: `key=<key ID>,algorithm=HMAC_SHA256`. */
 export const SIGNATURE_SETTINGS_HEADER = 'x-twilio-webhooks-signature-settings';

@@ -1,15 +1,15 @@
 import { Module } from '@nestjs/common';
-import { Refusals } from '../refusals/refusals.js';
-import { MessageStatusController } from './message-status.controller.js';
+import { Refusals } from '../process/refusals.js';
 import { MessageStatusReportPipe } from './message-status-report.pipe.js';
+import { MessageStatusController } from './message-status.controller.js';
 import { RejectedCallbacksStore } from './rejected-callbacks.store.js';
 import { TwilioSignatureGuard } from './twilio-signature.guard.js';
-import { UnsignedWork } from './unsigned-work.js';
 import {
   ConfigurableModuleClass,
   MODULE_OPTIONS_TOKEN,
   type WebhooksModuleOptions,
-} from './webhooks.module-definition.js';
+} from './twilio-signature.js';
+import { UnsignedWork } from './unsigned-work.js';
 
 const refusals = {
   provide: Refusals,

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type * as page from '../../dashboard/answers.js';
-import type { eventPage } from '../../src/operations/event-view.js';
+import type { eventPage } from '../../src/operations/event-search.js';
 import type { fallbackPage, RetryView } from '../../src/operations/fallback-schema.js';
 import type { JourneyView } from '../../src/operations/journeys.js';
 import type { queueSchema } from '../../src/operations/queue.controller.js';

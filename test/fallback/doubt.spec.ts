@@ -3,7 +3,7 @@ import { smsStatusParameters } from '../../simulator/callback-parameters.js';
 import { silent } from '../../simulator/callback-plan.js';
 import type { Fault } from '../../simulator/faults.js';
 import type { SmsFallback } from '../../src/fallback/sms-fallback.entity.js';
-import { SentSmsStore } from '../../src/fallback/sent-sms.store.js';
+import { FallbackOutcomes } from '../../src/fallback/fallback-outcomes.js';
 import { StalledFallbacks } from '../../src/fallback/stalled-fallbacks.js';
 import { TestApplication } from '../support/application.js';
 import {
@@ -223,10 +223,10 @@ describe('an SMS that was accepted after another one for the same message', () =
       status: 'queued',
     } as const;
     const second = { ...again, messageSid: 'SMsecond' };
-    const sentSms = application.app.get(SentSmsStore);
-    expect(await sentSms.record(fallback, again, 'Hello')).toBe('ended_before');
+    const outcomes = application.app.get(FallbackOutcomes);
+    expect(await outcomes.record(fallback, again, 'Hello')).toBe('ended_before');
     expect(await findFallback(application, twilioSid)).toMatchObject({ lastError: null });
-    expect(await sentSms.record(fallback, second, 'Hello')).toBe('second_sms');
+    expect(await outcomes.record(fallback, second, 'Hello')).toBe('second_sms');
     expect(await findFallback(application, twilioSid)).toMatchObject({
       state: 'sent',
       smsMessageSid: fallback.smsMessageSid,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { FallbackService } from '../../src/fallback/fallback.service.js';
 import { FallbackStore, LockLostError } from '../../src/fallback/fallback.store.js';
-import { SentSmsStore } from '../../src/fallback/sent-sms.store.js';
+import { FallbackOutcomes } from '../../src/fallback/fallback-outcomes.js';
 import { SmsFallback } from '../../src/fallback/sms-fallback.entity.js';
 import { TestApplication } from '../support/application.js';
 import { minutesAgo } from '../support/minutes-ago.js';
@@ -95,8 +95,8 @@ describe('a slow worker whose lock has expired', () => {
     const find = () => application.dataSource.manager.findOneByOrFail(SmsFallback, { id });
     const before = await find();
     const accepted = { outcome: 'accepted', messageSid: smsMessageSid, status: 'queued' } as const;
-    const sentSms = application.app.get(SentSmsStore);
-    expect(await sentSms.record(before, accepted, 'Hello')).toBe('ended_before');
+    const outcomes = application.app.get(FallbackOutcomes);
+    expect(await outcomes.record(before, accepted, 'Hello')).toBe('ended_before');
     expect(await find()).toEqual(before);
   });
 });

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { type CallbackPlan, delivered, inOrder, neverSent, sequence } from '../../simulator/callback-plan.js';
 import { smsStatusParameters } from '../../simulator/callback-parameters.js';
+import { type CallbackPlan, delivered, inOrder, neverSent, sequence } from '../../simulator/callback-plan.js';
 import type { SmsFallback } from '../../src/fallback/sms-fallback.entity.js';
-import { FallbackRetries } from '../../src/fallback/fallback-retries.js';
+import { FallbackRetries } from '../../src/operations/fallback-retries.js';
 import { TestApplication, WEBHOOK_URL } from '../support/application.js';
 import {
   attemptNow,

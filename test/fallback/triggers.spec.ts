@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type StatusCallback, smsStatusParameters } from '../../simulator/callback-parameters.js';
-import { MODULE_OPTIONS_TOKEN as MESSAGE_EVENTS_OPTIONS } from '../../src/message-events/message-events.module-definition.js';
+import { smsStatusParameters, type StatusCallback } from '../../simulator/callback-parameters.js';
+import { MODULE_OPTIONS_TOKEN as MESSAGE_EVENTS_OPTIONS } from '../../src/message-events/policy-failure.js';
 import { TestApplication, WEBHOOK_URL } from '../support/application.js';
 import { findFallback, policyFailure, recipientOf, smsFor, untilAllIsDone } from '../support/fallbacks.js';
 import { untilQueueIsEmpty } from '../support/job-queue.js';

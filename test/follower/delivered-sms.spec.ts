@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { SentSmsStore } from '../../src/fallback/sent-sms.store.js';
+import { FallbackOutcomes } from '../../src/fallback/fallback-outcomes.js';
 import type { SmsFallback } from '../../src/fallback/sms-fallback.entity.js';
 import { MessageEventsService } from '../../src/message-events/message-events.service.js';
 import { seedFallback } from '../commands/ended-fallback.js';
@@ -102,7 +102,7 @@ describe('a fallback with a delivered SMS', () => {
     const fallback = await findFallback(application, twilioSid);
     if (fallback === null) throw new Error('There is no fallback');
     await application.app
-      .get(SentSmsStore, { strict: false })
+      .get(FallbackOutcomes, { strict: false })
       .record(fallback, { outcome: 'accepted', messageSid, status: 'accepted' }, fallback.body ?? '');
     expect(await deliveredAt(fallback)).toEqual(at);
     expect(await delivered()).toBe(before + 1);
@@ -126,7 +126,7 @@ describe('a fallback with a delivered SMS', () => {
     const fallback = await findFallback(application, twilioSid);
     if (fallback === null) throw new Error('There is no fallback');
     await application.app
-      .get(SentSmsStore, { strict: false })
+      .get(FallbackOutcomes, { strict: false })
       .record(fallback, { outcome: 'accepted', messageSid, status: 'accepted' }, fallback.body ?? '');
     await follow(application);
     expect(

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { SentSmsStore } from '../../src/fallback/sent-sms.store.js';
+import { FallbackOutcomes } from '../../src/fallback/fallback-outcomes.js';
 import { seedFallback } from '../commands/ended-fallback.js';
 import { TestApplication } from '../support/application.js';
 import { findFallback } from '../support/fallbacks.js';
@@ -127,7 +127,7 @@ describe('the fallbacks whose SMS was sent and not delivered', () => {
     const fallback = await findFallback(application, twilioSid);
     if (fallback === null) throw new Error('There is no fallback');
     await application.app
-      .get(SentSmsStore, { strict: false })
+      .get(FallbackOutcomes, { strict: false })
       .record(fallback, { outcome: 'accepted', messageSid: sms, status: 'accepted' }, fallback.body ?? '');
     expect((await list()).items).toMatchObject([{ originalMessageSid: twilioSid, smsErrorCode: '30005' }]);
   });

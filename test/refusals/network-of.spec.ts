@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { networkOf } from '../../src/refusals/refusals.js';
+import { networkOf } from '../../src/process/refusals.js';
 
 describe('the network of an address', () => {
   it.each([

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
-import { Refusals } from '../../src/refusals/refusals.js';
+import { Refusals } from '../../src/process/refusals.js';
 
 Logger.overrideLogger(false);
 

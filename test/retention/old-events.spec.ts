@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { MessageEvent } from '../../src/message-events/message-event.entity.js';
-import { OldEvents } from '../../src/retention/old-rows.js';
-import { MODULE_OPTIONS_TOKEN } from '../../src/retention/retention.module-definition.js';
+import { MODULE_OPTIONS_TOKEN, OldEvents } from '../../src/retention/old-rows.js';
 import { seedFallback } from '../commands/ended-fallback.js';
 import { callApi, withAdminKeys } from '../operations/api.js';
 import { TestApplication } from '../support/application.js';

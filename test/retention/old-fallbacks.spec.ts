@@ -1,18 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { SmsFallback } from '../../src/fallback/sms-fallback.entity.js';
 import { StalledFallbacks } from '../../src/fallback/stalled-fallbacks.js';
-import { OldFallbacks } from '../../src/retention/old-rows.js';
-import { MODULE_OPTIONS_TOKEN } from '../../src/retention/retention.module-definition.js';
+import { MODULE_OPTIONS_TOKEN, OldFallbacks } from '../../src/retention/old-rows.js';
 import { seedFallback } from '../commands/ended-fallback.js';
 import { callApi, withAdminKeys } from '../operations/api.js';
 import { TestApplication } from '../support/application.js';
-import {
-  attemptsFor,
-  findFallback,
-  policyFailure,
-  recipientOf,
-  untilAllIsDone,
-} from '../support/fallbacks.js';
+import { attemptsFor, findFallback, policyFailure, recipientOf, untilAllIsDone } from '../support/fallbacks.js';
 import { minutesAgo } from '../support/minutes-ago.js';
 import { randomMessageSid } from '../support/seed.js';
 

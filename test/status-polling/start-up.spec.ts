@@ -1,10 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { demoAccount } from '../../simulator/demo-account.js';
-import {
-  MODULE_OPTIONS_TOKEN,
-  type StatusPollingModuleOptions,
-} from '../../src/status-polling/status-polling.module-definition.js';
+import type { DatabaseConnection } from '../../src/database/database-connection.js';
+import { MODULE_OPTIONS_TOKEN, type StatusPollingModuleOptions } from '../../src/status-polling/message-polls.store.js';
 import { TestApplication } from '../support/application.js';
 import { recipientOf, smsFor, untilAllIsDone } from '../support/fallbacks.js';
 import { seedMessage } from '../support/seed.js';

@@ -13,7 +13,7 @@ import { parseEnv } from '../../src/config/parse-env.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { DATABASE_CONNECTION } from '../../src/database/database.module.js';
 import { PreparedExpressAdapter } from '../../src/process/express-server.js';
-import { MODULE_OPTIONS_TOKEN as POLLING_OPTIONS } from '../../src/status-polling/status-polling.module-definition.js';
+import { MODULE_OPTIONS_TOKEN as POLLING_OPTIONS } from '../../src/status-polling/message-polls.store.js';
 import { CollectedLogs } from './collected-logs.js';
 import { createTestDatabase } from './test-database.js';
 

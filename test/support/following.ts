@@ -1,6 +1,5 @@
 import type { TestingModuleBuilder } from '@nestjs/testing';
-import { Follower } from '../../src/follower/follower.js';
-import { MODULE_OPTIONS_TOKEN } from '../../src/follower/follower.module-definition.js';
+import { Follower, MODULE_OPTIONS_TOKEN } from '../../src/follower/follower.js';
 import type { TestApplication } from './application.js';
 import { until } from './until.js';
 

@@ -1,7 +1,7 @@
+import { isRetryable } from '../fallback/retry-decision.js';
+import type { SmsFallback } from '../fallback/sms-fallback.entity.js';
 import type { MessageEvent } from '../message-events/message-event.entity.js';
 import { masks } from '../messages/phone-number.js';
-import { isRetryable } from './retry-decision.js';
-import type { SmsFallback } from './sms-fallback.entity.js';
 
 /** The fields of a fallback that operators see in commands and over HTTP. */
 export function fallbackView(fallback: SmsFallback, showNumbers: boolean) {

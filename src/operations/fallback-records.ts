@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import { And, DataSource, type FindOptionsWhere, In, LessThan, MoreThan, MoreThanOrEqual } from 'typeorm';
 import { validate as isUuid } from 'uuid';
+import { IS_OPEN, IS_OVERDUE, type SmsFallbackState } from '../fallback/sms-fallback-state.js';
+import { SmsFallback } from '../fallback/sms-fallback.entity.js';
 import { MessageEvent } from '../message-events/message-event.entity.js';
-import { SmsFallback } from './sms-fallback.entity.js';
-import { IS_OPEN, IS_OVERDUE, type SmsFallbackState } from './sms-fallback-state.js';
 
 const BATCH = 100;
 
