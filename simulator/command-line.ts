@@ -43,7 +43,7 @@ export async function execute(
     return await run(args, output);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    output.complain(`✖ ${error.message.replace(/\.$/, '')}. --help tells more.`);
+    output.complain(`✖ ${error.message.replace(/\.$/, '')}. See --help.`);
     return 2;
   }
 }

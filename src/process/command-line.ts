@@ -3,12 +3,12 @@ import { constants } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import { inWords } from './startup-error.js';
 
-/** The person, or the program, at the other end of a command. */
+/** The output of a command, and its question for consent. */
 export interface Terminal {
   readonly print: (text: string) => void;
-  /** Prints to stderr, so that the output stays readable for a program. */
+  /** Prints to stderr, so that programs can read the output. */
   readonly complain: (text: string) => void;
-  /** Asks a person for consent; left out if nobody can be asked. */
+  /** Asks for consent; missing without a terminal. */
   readonly confirm?: (question: string) => Promise<boolean>;
 }
 
@@ -16,7 +16,7 @@ export const EXIT_CODES = 'Exit codes: 0 done, 1 not done or something is wrong,
 
 const MISUNDERSTOOD = 2;
 
-/** What an action of a command reports: commander drops what it returns. */
+/** Reports the exit code of an action, because commander drops what an action returns. */
 export type End = (exitCode: number) => void;
 
 /** @returns the exit code of the action; 0 after help, 2 for wrong usage, which runs no action. */
@@ -36,7 +36,7 @@ export async function execute(
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return 0;
-    terminal.complain(`✖ ${complaintOf(error)}. --help tells more.`);
+    terminal.complain(`✖ ${complaintOf(error)}. See --help.`);
     return MISUNDERSTOOD;
   }
 }
@@ -46,15 +46,15 @@ function speakThrough(terminal: Terminal, command: Command): void {
     writeOut: (text) => {
       terminal.print(text.trimEnd());
     },
-    // What is wrong is in the error, and told in one line.
+    // The error has the message, which is printed on one line.
     writeErr: () => undefined,
   });
   for (const subcommand of command.commands) speakThrough(terminal, subcommand);
 }
 
-/** Commander's message on one line. */
+/** Puts commander's message on one line. */
 function complaintOf({ code, message }: CommanderError): string {
-  // A command with subcommands was given none: Commander has printed its help.
+  // The subcommand is missing, and commander has printed the help.
   if (code === 'commander.help') return 'A command is missing';
   return message
     .replace(/^error: /, '')
@@ -63,8 +63,8 @@ function complaintOf({ code, message }: CommanderError): string {
 }
 
 /**
- * The main program of a command: runs it to its exit code. Nothing that goes wrong prints a stack.
- * @param run gets the arguments and the terminal, and gives the exit code.
+ * Runs a command as the main program, sets the exit code, and describes an error in words.
+ * @param run receives the arguments and the terminal, and returns the exit code.
  */
 export async function runProgram(
   run: (args: readonly string[], terminal: Terminal) => Promise<number>,
@@ -80,8 +80,8 @@ export async function runProgram(
 }
 
 /**
- * The work goes on, whoever reads of it: a reader such as `head` closes the pipe when it has seen enough. Output that is lost
- * otherwise, e.g. on a full disk, is a failure.
+ * Sets exit code 1 if output is lost, e.g. on a full disk. A reader such as `head` may close the pipe early: the work
+ * continues.
  */
 function failWithoutOutput(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -92,13 +92,13 @@ function failWithoutOutput(): void {
   process.stderr.on('error', () => undefined);
 }
 
-/** Asks a person for consent. Without one to ask, or without consent, it says that nothing was changed. */
+/** Asks for consent, and says why nothing happens without it. */
 export async function hasConsent(
   question: string,
   { confirm, complain }: Pick<Terminal, 'confirm' | 'complain'>,
 ): Promise<boolean> {
   if (confirm === undefined) {
-    complain('✖ Not a terminal, so nothing was changed: add --yes to do it, or --dry-run to preview.');
+    complain('✖ Not a terminal: pass --yes, or --dry-run to preview.');
     return false;
   }
   if (await confirm(question)) return true;
@@ -106,11 +106,11 @@ export async function hasConsent(
   return false;
 }
 
-/** Ends a command when a signal comes, with the exit code that a shell reports then: 128 and the signal's number. */
+/** Ends a command on a signal, with the exit code that a shell reports: 128 plus the signal's number. */
 export function endOnSignals(): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => {
-      complain(`✖ Interrupted (${signal}). What was committed stays; it is safe to repeat.`);
+      complain(`✖ Interrupted (${signal}). Committed changes are kept; it is safe to run the command again.`);
       process.exit(128 + constants.signals[signal]);
     });
   }
@@ -130,7 +130,7 @@ function complain(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-/** Ctrl-D is no consent, and Ctrl-C ends the program. */
+/** Asks on the terminal. Ctrl-D counts as no, and Ctrl-C ends the program. */
 async function confirm(question: string): Promise<boolean> {
   const lines = createInterface({ input: process.stdin, output: process.stdout });
   const closed = new AbortController();

@@ -6,40 +6,47 @@ import type { Socket } from 'node:net';
 import { StartupError } from './startup-error.js';
 
 /**
- * How long a connection may be idle. Longer than a proxy keeps its own, so that the proxy closes it: with Node's 5 s a
- * callback may be sent on a connection that is being closed here, and would have no answer. nginx keeps them for 60 s, and
- * Google's load balancers for 600 s, which cannot be changed.
+ * How long a connection may be idle, in milliseconds. Proxies close idle connections sooner: nginx after 60 s, and
+ * Google's load balancers after 600 s, which cannot be changed. With Node's 5 s, a callback could arrive on a
+ * connection that is being closed here, and get no answer.
  */
 const KEEP_ALIVE_MILLISECONDS = 620_000;
 
-/** For a whole request, in milliseconds. Twilio waits 15 s for its answer; with Node's five minutes slow clients pile up. */
+/**
+ * How long a whole request may take, in milliseconds. Twilio waits 15 s for an answer; with Node's five minutes, slow
+ * clients would pile up.
+ */
 const REQUEST_MILLISECONDS = 30_000;
 
-/** Of a request; Node drops the others. Twilio and some proxies send about 20. */
+/** The headers that are read of a request; Node drops the others. Twilio and some proxies send about 20. */
 const MOST_HEADERS = 200;
 
 /**
- * Of a request's body, which ends with them: Node hands over each chunk of a chunked body by itself, however small, and takes
- * 100 ms for those of one byte that it reads at once. No body of ours has 512 pieces (webhooks/callback-body.ts).
+ * The chunks that are read of a body; the rest is dropped. Node passes on each chunk separately, however small, and
+ * needs 100 ms for the one-byte chunks of a single read. The service accepts at most 512 anyway
+ * (webhooks/callback-body.ts).
  */
 const MOST_PIECES = 1_000;
 
-/** Between two looks for connections that hold the server open while it closes. */
+/** How often to close the connections that keep a closing server open, in milliseconds. */
 const CLOSING_MILLISECONDS = 100;
 
-/** What a client has, to send its first request on a connection that it has opened, once the server closes. */
+/**
+ * How long a client may take to send the first request on an open connection after the server begins to close, in
+ * milliseconds.
+ */
 const FIRST_REQUEST_MILLISECONDS = 1_000;
 
 /**
- * Nest's adapter for Express with requests and answers that are made with Express's prototypes. Express changes the
- * prototypes of each pair that Node has made, and V8 runs whatever touches an object with a changed prototype more slowly:
- * Node's own code, Express's and ours, in all about half of the processor time of a callback. Here Express finds its
- * prototypes in place, and the change is none: https://github.com/expressjs/express/issues/5998
+ * Nest's adapter for Express, which creates requests and responses with Express's prototypes. Otherwise Express changes
+ * the prototypes of each pair that Node creates, and V8 slows down all code that touches such an object: together about
+ * half of a callback's CPU time. With the right prototype, Express's setPrototypeOf is a no-op:
+ * https://github.com/expressjs/express/issues/5998
  */
 export class PreparedExpressAdapter extends ExpressAdapter {
   private readonly connections = new Set<Socket>();
 
-  /** Takes none of Nest's options for the server: this service uses none. */
+  /** Ignores Nest's options for the server, because this service sets none. */
   override initHttpServer(): void {
     const express = this.getInstance<Express>();
     class Request extends IncomingMessage {
@@ -75,27 +82,27 @@ export class PreparedExpressAdapter extends ExpressAdapter {
   }
 
   /**
-   * Resolves when all connections are closed. Node closes what is idle when the server begins to close. A connection
-   * that becomes idle later would hold it open for as long as one may be idle, and one that a client, e.g. a browser, has
-   * opened in advance for a minute or more.
+   * Resolves when all connections are closed. Node closes only connections that are idle when the server begins to
+   * close. One that becomes idle later would keep the server open until its idle limit, and one that a client, e.g. a
+   * browser, opened in advance would keep it open for a minute or more.
    *
-   * No library does this: http-terminator 3.2.0, lil-http-terminator 1.2.3, stoppable 1.1.0, @godaddy/terminus (which uses
-   * it) and http-graceful-shutdown 4.0.0 close each connection without a request at once, even one on which a request has
-   * begun to arrive. Such a callback would have no answer. See https://github.com/gajus/http-terminator/issues/40
+   * No library does this: http-terminator 3.2.0, lil-http-terminator 1.2.3, stoppable 1.1.0, @godaddy/terminus (which
+   * uses it), and http-graceful-shutdown 4.0.0 close each connection without a request at once, even if a request has
+   * begun to arrive. Such a callback would get no answer. See https://github.com/gajus/http-terminator/issues/40
    */
   override async close(): Promise<void> {
     const server: Server = this.getHttpServer();
     const begin = performance.now();
     const closing = setInterval(() => {
       this.closeIdleConnections(server);
-      // After what has arrived was read.
+      // Node first reads what has already arrived.
       if (performance.now() - begin > FIRST_REQUEST_MILLISECONDS) setImmediate(this.closeUnusedConnections);
     }, CLOSING_MILLISECONDS);
     await super.close();
     clearInterval(closing);
   }
 
-  /** Not while an answer is on its way to a slow client: for Node a connection is idle once the answer is written. */
+  /** Waits while an answer is being sent to a slow client: Node considers its connection idle once it is written. */
   private closeIdleConnections(server: Server): void {
     const isSending = [...this.connections].some(({ writableLength }) => writableLength > 0);
     if (!isSending) server.closeIdleConnections();
@@ -109,9 +116,9 @@ export class PreparedExpressAdapter extends ExpressAdapter {
 }
 
 /**
- * Starts the application, and listens then. Apart, because the codes of an address that is no good are those of folders and
- * of the database's address, too.
- * @throws StartupError when it cannot listen there, and what to do about it.
+ * Starts the application, and then listens. The steps are separate, because folders and the database's address fail
+ * with the same error codes as HOST and PORT.
+ * @throws StartupError if it cannot listen, with a remedy.
  */
 export async function listen(app: INestApplication, port: number, host: string): Promise<void> {
   await app.init();
@@ -133,24 +140,27 @@ function adviceFor(error: unknown): string | undefined {
     case 'EACCES':
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return `The service cannot listen there: ${error.message}. See HOST and PORT.`;
+      return `Cannot listen on this address: ${error.message}. See HOST and PORT.`;
     default:
       return undefined;
   }
 }
 
-/** Jobs have a limit of their own, 8 s. What is still under way then is not acknowledged, so nothing is lost. */
+/**
+ * When a shutdown closes the remaining connections, in milliseconds. Jobs have their own limit, 8 s. An unfinished
+ * callback is not acknowledged, so nothing is lost.
+ */
 const CONNECTIONS_LIMIT_MILLISECONDS = 9_000;
 
-/** `docker stop` kills after 10 s. */
+/** When a shutdown ends the process, in milliseconds. `docker stop` kills it after 10 s. */
 const PROCESS_LIMIT_MILLISECONDS = 9_500;
 
-/** Bounds the time from a signal to the end of the process, whatever a client or the database does. */
+/** Limits the time from a signal to the end of the process, whatever a client or the database does. */
 export function limitShutdown(server: Server): void {
   const logger = new Logger('Service');
   const begin = (signal: NodeJS.Signals): void => {
     logger.log('Shutting down', { signal });
-    // Node lets a connection live for as long as its client has another request for it.
+    // Otherwise Node keeps a connection open as long as its client sends more requests.
     server.prependListener('request', (_request, response: ServerResponse) => {
       response.shouldKeepAlive = false;
     });

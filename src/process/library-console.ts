@@ -1,8 +1,8 @@
 import { Logger } from '@nestjs/common';
 
 /**
- * What libraries write to the console becomes lines of the log, in its form and at its level. graphile-worker writes
- * stacks there while the database is away, and tells its logger the same in a sentence.
+ * Logs what libraries write to the console. graphile-worker writes stacks there while the database is unreachable, and
+ * passes the same to its logger in a sentence.
  */
 export function logLibraryConsole(): void {
   const logger = new Logger('Console');

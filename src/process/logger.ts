@@ -2,21 +2,20 @@ import { ConsoleLogger, type LogLevel } from '@nestjs/common';
 import { isatty } from 'node:tty';
 import type { Env } from '../config/env.js';
 
-/** In UTF-16 units: what a pipe takes at once on Linux. */
+/** How much a pipe takes at once on Linux, in UTF-16 units. */
 const FULL = 64 * 1024;
 
 /**
- * Writes the lines of one turn of the event loop together: standard output is written synchronously, and a system call
- * for each line costs more than the line. No line waits for longer than that turn, nor for another line. What is left
- * when the process exits, after an uncaught exception too, is written then; only a signal that ends the process at once
- * takes the lines of its last turn with it.
+ * Writes the lines of one turn of the event loop together. Writes to stdout are synchronous, and a system call per line
+ * costs more than the line itself. A line never waits longer than that turn. The rest is written when the process
+ * exits, also after an uncaught exception; only a signal that kills the process at once loses the last turn's lines.
  */
 export class LineBuffer {
   private lines = '';
 
   /**
    * @param stream standard output, whose writes to files and pipes are synchronous.
-   * @param full how much is written at once.
+   * @param full the size at which the lines are written before the turn ends.
    */
   constructor(
     private readonly stream: NodeJS.WritableStream,
@@ -48,10 +47,10 @@ export class LineBuffer {
 
 const LEVELS: readonly LogLevel[] = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose'];
 
-/** Longer texts are left to Nest, which bounds the length of a line. */
+/** Longer texts are left to Nest, which limits the length of a line. */
 const SHORT_TEXT = 10_000;
 
-/** Nest's own logger: lines for people, and JSON with the fields at the root in production. */
+/** Creates Nest's own logger. In production, it writes JSON with the fields at the top level. */
 export function createLogger({ LOG_LEVEL, NODE_ENV }: Pick<Env, 'LOG_LEVEL' | 'NODE_ENV'>): ConsoleLogger {
   const logLevels = LEVELS.slice(0, LEVELS.indexOf(LOG_LEVEL) + 1);
   const options = { logLevels, compact: true, breakLength: Infinity };
@@ -60,18 +59,18 @@ export function createLogger({ LOG_LEVEL, NODE_ENV }: Pick<Env, 'LOG_LEVEL' | 'N
     : new ConsoleLogger({ ...options, colors: isatty(1) });
 }
 
-/** More than there are messages without fields. */
+/** The maximum size of the cache. There are fewer messages without fields. */
 const KEPT_LINES = 200;
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What each line has. Nest leaves out a field of the same name, or of one that every object has. */
+/** The fields of every line. Nest drops other fields with these names, or with names that every object has. */
 const OWN_FIELDS = { level: 'log', pid: 0, timestamp: 0, message: '', context: '' };
 
-/** The same lines as Nest's in less time: a callback has three of them. */
+/** Writes the same lines as Nest's logger in less time: each callback logs three. */
 class JsonLogger extends ConsoleLogger {
   private readonly output = new LineBuffer(process.stdout);
-  /** Of lines without fields, by their messages: only the time changes from one to the next. */
+  /** A cache of lines without fields, by message: only their times differ. */
   private readonly kept = new Map<string, { readonly context: string; readonly rest: string }>();
 
   override log(message: unknown, ...optionalParams: unknown[]): void {
@@ -81,7 +80,7 @@ class JsonLogger extends ConsoleLogger {
     else this.output.write(`{"level":"log","pid":${process.pid},"timestamp":${Date.now()},${rest}\n`);
   }
 
-  /** @returns a line from the message on; undefined where it is left to Nest. */
+  /** @returns a line from the message on; undefined if Nest has to write it. */
   private restOfLine(message: unknown, optionalParams: readonly unknown[]): string | undefined {
     const context = optionalParams.at(-1);
     if (!isShortText(message) || !isShortText(context) || context === '') return undefined;
@@ -123,14 +122,14 @@ function isShortText(value: unknown): value is string {
   return typeof value === 'string' && value.length <= SHORT_TEXT;
 }
 
-/** JSON.stringify begins with names of this kind, so that they would stand elsewhere than in Nest's line. */
+/** JSON.stringify puts such names first, so they would be in another place than in Nest's line. */
 const LIKE_INDEX = /^\d+$/;
 
-/** Whether there is nothing in it that JSON.stringify could fail at, or write in another way than Nest does. */
+/** Whether JSON.stringify writes all of it without failing, and exactly as Nest does. */
 function isFlat(fields: unknown): fields is Fields {
   if (typeof fields !== 'object' || fields === null) return false;
   if (Object.getPrototypeOf(fields) !== Object.prototype) return false;
-  // Written out, since every callback comes by here: Object.entries() makes an array of arrays of them.
+  // Every callback runs this, and Object.entries() would create an array of arrays.
   for (const name in fields) {
     if (name in OWN_FIELDS || LIKE_INDEX.test(name)) return false;
     if (!isPlain((fields as Fields)[name])) return false;

@@ -1,7 +1,7 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { describeDatabase, type Env, ENV } from '../config/env.js';
 
-/** Logs at the start what is configured, in one line without a secret. */
+/** Logs the configuration at startup, in one line without secrets. */
 @Injectable()
 export class StartupSummary implements OnApplicationBootstrap {
   private readonly logger = new Logger('Configuration');

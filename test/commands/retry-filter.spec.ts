@@ -92,7 +92,7 @@ describe('npm run fallbacks -- retry <filter>', () => {
     const chosen = await seed(2, 'twilio_unavailable');
     const run = await retry(['--reason', 'twilio_unavailable']);
     expect(run.exitCode).toBe(1);
-    expect(run.complaints).toContain('Not a terminal, so nothing was changed: add --yes');
+    expect(run.complaints).toContain('Not a terminal: pass --yes, or --dry-run to preview.');
     await expectUntouched(chosen);
   });
 

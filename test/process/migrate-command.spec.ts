@@ -82,7 +82,7 @@ describe('npm run migrate', () => {
         url.username = role;
         const { code, stderr } = await migrate({ DATABASE_URL: url.href });
         expect(stderr).toBe(
-          '✖ The database does not allow it: permission denied for schema public. Grant it to the user of DATABASE_URL, or name another one.\n',
+          '✖ The database refused: permission denied for schema public. Grant the permission to the user of DATABASE_URL, or use another one.\n',
         );
         expect(code).toBe(1);
       } finally {

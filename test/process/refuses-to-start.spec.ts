@@ -177,13 +177,13 @@ describe('the service refuses to start at an address', () => {
 
   it('that this computer does not have', async () => {
     expect(await refusal({ ...database.env, HOST: '203.0.113.1' })).toMatch(
-      /^✖ The service cannot listen there: .*203\.0\.113\.1.* See HOST and PORT\.\n$/,
+      /^✖ Cannot listen on this address: .*203\.0\.113\.1.* See HOST and PORT\.\n$/,
     );
   });
 
   it('whose name cannot be resolved', async () => {
     expect(await refusal({ ...database.env, HOST: 'nowhere.invalid' })).toMatch(
-      /^✖ The service cannot listen there: getaddrinfo (ENOTFOUND|EAI_AGAIN) nowhere\.invalid\. See HOST and PORT\.\n$/,
+      /^✖ Cannot listen on this address: getaddrinfo (ENOTFOUND|EAI_AGAIN) nowhere\.invalid\. See HOST and PORT\.\n$/,
     );
   });
 });
