@@ -17,7 +17,7 @@ import {
 import { JobQueueWorker } from './job-queue-worker.js';
 import { delivery } from './on-domain-event.decorator.js';
 
-/** Takes published events from the queue and hands each to its listeners through EventEmitter2. */
+/** Takes published events from the queue and passes each to its listeners through EventEmitter2. */
 @Injectable()
 export class DomainEventDispatcher
   implements OnApplicationBootstrap, OnModuleDestroy, BeforeApplicationShutdown
@@ -42,7 +42,7 @@ export class DomainEventDispatcher
 
   onApplicationBootstrap(): void {
     if (!this.enabled) return;
-    // Not awaited: the listeners may be registered in a bootstrap hook that Nest runs only after this one.
+    // Not awaited, because a later bootstrap hook may register the listeners.
     this.listenersRegistered.waitUntilReady().then(
       () => {
         this.worker.start();
@@ -56,24 +56,24 @@ export class DomainEventDispatcher
     );
   }
 
-  /** At once, because the modules' next hooks run one after the other, and all of them share the time of a shutdown. */
+  /** Stops here, because later hooks run one after the other and share the time limit of a shutdown. */
   onModuleDestroy(): void {
     this.stopped = this.worker.stop();
   }
 
-  /** Listeners still have the HTTP server, the database and everything else while they finish. */
+  /** Waits for the listeners, which may still use the HTTP server, the database, and everything else. */
   async beforeApplicationShutdown(): Promise<void> {
     await this.stopped;
   }
 
-  /** `down` while this process takes no events although it should; `off` where it publishes only. */
+  /** Returns `down` if this process should take events and does not, and `off` if it only publishes. */
   state(): 'up' | 'down' | 'off' {
     if (!this.enabled) return 'off';
     return this.worker.isRunning() ? 'up' : 'down';
   }
 
   private async dispatch({ name, event }: DomainEventJob): Promise<void> {
-    // emitAsync to nobody resolves, and the event would count as handled.
+    // Without a listener, emitAsync resolves, and the event would count as handled.
     if (this.eventEmitter.listenerCount(name) === 0)
       throw new Error(`No listener for the domain event ${name}`);
     this.logger.debug('Domain event handed to its listeners', { name, id: event.id });
@@ -83,7 +83,7 @@ export class DomainEventDispatcher
     );
   }
 
-  /** The listeners go on by themselves; what is limited is how long the event waits for them. */
+  /** Limits how long the event waits for its listeners. They continue after that. */
   private async withinTimeLimit(name: string, listeners: Promise<void>): Promise<void> {
     const finished = new AbortController();
     const timeout = delay(this.timeLimitMilliseconds, undefined, { signal: finished.signal }).then(() => {

@@ -15,21 +15,21 @@ export interface DomainEvents {}
 
 export type DomainEventName = Extract<keyof DomainEvents, string>;
 
-/** What every domain event has: plain JSON about something that has happened. */
+/** The fields of every domain event, which is plain JSON about something that happened. */
 export interface DomainEvent {
-  /** UUID; the same in every delivery of the event, so that a listener can tell a repeat. */
+  /** UUID; the same in every delivery of the event, so that a listener can recognize a repeat. */
   readonly id: string;
   /** ISO 8601, UTC. */
   readonly occurredAt: string;
 }
 
-/** graphile-worker's task identifier of the one kind of job that this module has. */
+/** graphile-worker's task identifier of all jobs of this module. */
 export const DOMAIN_EVENT_TASK = 'domain_event';
 
-/** Not graphile-worker's default: an application may have its own graphile-worker, of another version, in the database. */
+/** Differs from the default, because an application may have another version of graphile-worker in the database. */
 export const JOB_QUEUE_SCHEMA = 'whatsapp_sms_fallback_queue';
 
-/** The payload of such a job. */
+/** The payload of a job. */
 export interface DomainEventJob {
   readonly name: string;
   readonly event: DomainEvent;
@@ -41,8 +41,8 @@ export type DeliveryTime = { readonly at: Date } | { readonly inMilliseconds: nu
 @Injectable()
 export class DomainEventPublisher {
   /**
-   * Publishes events within the transaction of `manager`: they are delivered if it commits, and never if it does not.
-   * @param when the earliest delivery; at once where it is left out.
+   * Publishes events in the transaction of `manager`: they are delivered if it commits, and never otherwise.
+   * @param when the earliest delivery. Default: at once.
    */
   async publish<Name extends DomainEventName>(
     manager: EntityManager,
@@ -61,23 +61,23 @@ export class DomainEventPublisher {
 }
 
 export interface DomainEventsModuleOptions {
-  /** The PostgreSQL that holds the queue; the same database as the tables that events are published with. */
+  /** The database of the queue, and of the tables that are changed when events are published. */
   connection: PoolConfig;
-  /** How many events this process hands to its listeners at a time. Default 10. 0: it publishes only. */
+  /** How many events this process handles at a time. Default 10. 0: it only publishes. */
   concurrency?: number;
-  /** Set where the connection does not keep prepared statements: PGlite, PgBouncer. Default false. */
+  /** True if the connection does not keep prepared statements: PGlite, PgBouncer. Default false. */
   noPreparedStatements?: boolean;
   /**
-   * How often to look for events, in milliseconds, where PostgreSQL's notifications do not tell of them, and for those
-   * that are due later. Default 2000.
+   * How often to look for events that PostgreSQL's notifications do not announce, and for delayed ones, in
+   * milliseconds. Default 2000.
    */
   pollIntervalMilliseconds?: number;
   /**
-   * How long the listeners may take over an event, in milliseconds. After that it counts as failed and comes again, and
-   * five seconds later it is taken from a worker that has died with it: give all processes the same. Default 25000.
+   * How long the listeners may take for an event, in milliseconds. After that it counts as failed and is delivered
+   * again; five seconds later it is taken from a dead worker. Use the same value in all processes. Default 25000.
    */
   timeLimitMilliseconds?: number;
-  /** How long a shutdown waits for listeners that are at work, in milliseconds. Default 8000. */
+  /** How long a shutdown waits for running listeners, in milliseconds. Default 8000. */
   shutdownTimeoutMilliseconds?: number;
 }
 

@@ -6,10 +6,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Notification, Pool, type PoolClient, type PoolConfig } from 'pg';
 import { JOB_QUEUE_SCHEMA } from './domain-events.js';
 
-/** graphile-worker, and nothing that it would take from the folder or the environment of the process. */
+/** graphile-worker, loaded without a configuration from the working directory or the environment. */
 export const { Logger: JobQueueLogger, run, runMigrations } = loadWithoutConfiguration();
 
-/** What all of its functions are given: what is set here is not looked for elsewhere. */
+/** Options for all its functions. What is set here is not read from elsewhere. */
 export const jobQueueOptions = {
   schema: JOB_QUEUE_SCHEMA,
   preset: {
@@ -26,20 +26,20 @@ export const jobQueueOptions = {
       },
     ],
     /**
-     * Without a batch graphile-worker 0.17.3 does not wait for what it writes when a job has ended: a shutdown would lose
-     * it, and its failure would be an unhandled rejection. A batch whose write fails ends the workers, which are started
-     * again then: https://github.com/graphile/worker/issues/636
+     * Without a batch, graphile-worker 0.17.3 does not wait for its write after a job: a shutdown would lose the write,
+     * and its failure would be an unhandled rejection. If a batch cannot be written, the workers end and are restarted:
+     * https://github.com/graphile/worker/issues/636
      */
     worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 },
   },
 } satisfies GraphileWorker.SharedOptions;
 
 /**
- * When it is loaded, graphile-worker 0.17.3 searches the working directory and those above it for a configuration, and
- * runs it if it is JavaScript (src/config.ts). Here it searches the root only.
+ * Loads graphile-worker while the working directory is the root. On import, version 0.17.3 searches the working
+ * directory and its parents for a configuration, and runs it if it is JavaScript (src/config.ts).
  */
 function loadWithoutConfiguration(): typeof GraphileWorker {
-  // eslint-disable-next-line @typescript-eslint/unbound-method -- it is put back as it was
+  // eslint-disable-next-line @typescript-eslint/unbound-method -- restored below
   const { cwd } = process;
   process.cwd = () => '/';
   try {
@@ -50,8 +50,8 @@ function loadWithoutConfiguration(): typeof GraphileWorker {
 }
 
 /**
- * graphile-worker announces its migrations to the whole database, without the schema: the workers of an application that
- * has its own schema would shut down (src/migrate.ts and src/main.ts of 0.16 and 0.17):
+ * Keeps graphile-worker from announcing its migrations. The notice names no schema, so the workers of an application
+ * with another schema in the same database would shut down (src/migrate.ts and src/main.ts of 0.16 and 0.17):
  * https://github.com/graphile/worker/pull/361
  */
 function withoutMigrationNotices(client: PoolClient): PoolClient {
@@ -68,15 +68,15 @@ type Query = (...parameters: unknown[]) => unknown;
 
 type Release = (error?: Error | boolean) => void;
 
-/** There is nothing to release where there is an error. */
+/** After an error, there is nothing to release. */
 type Connected = (error: Error | undefined, client: PoolClient | undefined, release?: Release) => void;
 
-/** The connections of graphile-worker. One that breaks is replaced, and never ends the process. */
+/** The connections of graphile-worker. A broken one is replaced and never ends the process. */
 export class JobQueuePool extends Pool {
   constructor(connection: PoolConfig) {
     super({ connectionTimeoutMillis: 4_000, ...connection });
-    // Without a listener the error of a connection that breaks would be thrown. graphile-worker leaves it to whoever has
-    // made the pool: https://github.com/graphile/worker/pull/510
+    // Without a listener, the error of a broken connection would be thrown. graphile-worker leaves this to the pool's
+    // owner: https://github.com/graphile/worker/pull/510
     this.on('error', ignore);
     this.on('connect', (client) => {
       client.on('error', ignore);
@@ -85,8 +85,8 @@ export class JobQueuePool extends Pool {
   }
 
   /**
-   * graphile-worker 0.17.3 releases a connection twice that breaks before its LISTEN is answered. The pool throws then, and
-   * the rejection, which nobody handles, would end the process.
+   * Ignores a second release. graphile-worker 0.17.3 releases a connection twice if it breaks before its LISTEN is
+   * answered; the pool would throw, and the unhandled rejection would end the process.
    */
   override connect(): Promise<PoolClient>;
   override connect(connected: Connected): void;
@@ -105,8 +105,8 @@ export class JobQueuePool extends Pool {
 }
 
 /**
- * graphile-worker ends when it hears of a migration, and the name of the channel has no schema: it would end because the
- * graphile-worker of an application in the same database was updated. This listener is the first one.
+ * Hides the migrations of other schemas. graphile-worker ends when it is notified of one, and the channel's name has no
+ * schema, so an update of the application's own graphile-worker would end this one. This listener runs first.
  * https://github.com/graphile/worker/pull/361
  */
 function disguiseMigration(message: Notification): void {
@@ -114,11 +114,11 @@ function disguiseMigration(message: Notification): void {
 }
 
 function ignore(): void {
-  // The query that was under way fails, and tells whoever asked.
+  // The running query fails, and its caller handles that.
 }
 
 /**
- * Frees the jobs of workers that hold one for longer than any living worker does.
+ * Frees the jobs of workers that have held one for longer than any living worker does.
  * @param limit in milliseconds.
  * @returns how many workers had died.
  */
@@ -136,18 +136,18 @@ export async function freeAbandonedJobs(pool: Pool, limit: number): Promise<numb
 }
 
 /**
- * Resolves when the runner has ended. It is given up when it takes too long over it: graphile-worker 0.17.3 counts its
- * unfinished writes wrong where several fail, e.g. because the database went away, and then waits for them for ever. 0.16.6
- * had another way there: https://github.com/graphile/worker/issues/592
- * @param limit how long it may take from when it begins to end, in milliseconds; asked for at that time.
- * @throws what the runner has ended with, or that it was given up.
+ * Resolves when the runner has ended, and gives it up if that takes too long. If several writes fail, e.g. because the
+ * database went away, graphile-worker 0.17.3 miscounts its unfinished writes and waits for them forever. 0.16.6 could
+ * hang too: https://github.com/graphile/worker/issues/592
+ * @param limit called when it begins to end; returns how long that may take, in milliseconds.
+ * @throws the error that the runner ended with, or an error after the limit.
  */
 export async function endOfRunner(runner: Runner, limit: () => number): Promise<void> {
   const ended = new AbortController();
   const { signal } = ended;
   const stuck = once(runner.events, 'pool:gracefulShutdown', { signal }).then(async () => {
     await delay(limit(), undefined, { signal, ref: false });
-    // For what it has besides its workers.
+    // Ends what it has besides its workers.
     runner.stop().catch(() => undefined);
     throw new Error('graphile-worker did not end in time');
   });

@@ -3,20 +3,20 @@ import { DataSource } from 'typeorm';
 import { JOB_QUEUE_SCHEMA } from './domain-events.js';
 
 export interface JobQueueState {
-  /** Jobs that are due and that no worker has taken, or only one that must have died. */
+  /** Due jobs that no worker has taken, or only a worker that must have died. */
   readonly waiting: number;
-  /** Those of them that have been waiting for more than two minutes: while a worker is well, none does. */
+  /** Waiting jobs that have been due for more than two minutes, which a healthy worker never leaves. */
   readonly overdue: number;
-  /** How long the first of them has been waiting, in seconds; 0 where there is none. */
+  /** How long the first waiting job has been due, in seconds; 0 without one. */
   readonly oldestAgeSeconds: number;
   /** Jobs that have used up their attempts. */
   readonly exhausted: number;
 }
 
-/** More are not counted, so that a full queue is not slowed down by looking at it. */
+/** The maximum number of counted jobs, so that counting does not slow down a full queue. */
 const COUNTED_JOBS = 100_000;
 
-/** Looks at the queue of domain events, and changes nothing. */
+/** Reads the state of the queue of domain events, and changes nothing. */
 @Injectable()
 export class JobQueueInspection {
   constructor(private readonly dataSource: DataSource) {}
@@ -27,7 +27,7 @@ export class JobQueueInspection {
   }
 }
 
-/** A job that is locked for longer is nobody's: listeners have 25 seconds, and a living worker frees it soon after that. */
+/** An older lock is that of a dead worker: listeners have 25 seconds, and a living worker frees the job soon after. */
 const OVERDUE = `interval '2 minutes'`;
 
 const LOOK = `

@@ -2,20 +2,20 @@ import type { Pool } from 'pg';
 import { DOMAIN_EVENT_TASK, JOB_QUEUE_SCHEMA } from './domain-events.js';
 import { JobQueueLogger, jobQueueOptions, runMigrations } from './graphile-worker.js';
 
-/** Its existence says that the queue's schema is there. */
+/** Exists if the queue's schema does. */
 export const JOB_QUEUE_TABLE = `${JOB_QUEUE_SCHEMA}.migrations`;
 
-/** Brings the queue's schema up to date, and touches no other one. */
+/** Migrates the queue's schema, and no other. */
 export async function migrateJobQueue(pool: Pool): Promise<void> {
   const logger = new JobQueueLogger(() => () => undefined);
   await runMigrations({ ...jobQueueOptions, pgPool: pool, noPreparedStatements: true, logger });
 }
 
 /**
- * Moves the jobs of this service that wait in graphile-worker's default schema, which earlier versions used, and which those
- * add to as long as one of them runs. A job that a worker of such a version is doing stays with it. Nothing else is touched:
- * an application may have that schema too.
- * @param abandonedAfter how long a worker that lives holds a job at the most, in milliseconds.
+ * Moves this service's waiting jobs out of graphile-worker's default schema. Earlier versions used it, and add jobs as
+ * long as one of them runs. A job that such a version is running stays there. Nothing else is touched, because the
+ * application may use that schema too.
+ * @param abandonedAfter the longest time that a living worker holds a job, in milliseconds.
  * @returns how many were moved.
  */
 export async function moveJobsOfEarlierVersions(pool: Pool, abandonedAfter: number): Promise<number> {
@@ -36,13 +36,13 @@ export async function moveJobsOfEarlierVersions(pool: Pool, abandonedAfter: numb
   }
 }
 
-/** A refused campaign may have left very many. */
+/** Jobs per statement: a refused campaign may have left very many. */
 const BATCH = 1_000;
 
 /** The last migration of graphile-worker 0.17.3. */
 const EARLIER_LAYOUT = 19;
 
-/** Looked for in the catalog, which names tables of a schema that this role may not use, too. */
+/** Searches the catalog, which also lists the tables of schemas that this role may not use. */
 const OWN_TABLES = `
 select count(*)::int as tables from pg_class join pg_namespace on pg_namespace.oid = relnamespace
  where nspname = 'graphile_worker' and relname in ('migrations', '_private_tasks', '_private_jobs')

@@ -4,24 +4,24 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import { DOMAIN_EVENT_TASK, JOB_QUEUE_SCHEMA } from './domain-events.js';
 
-/** How often to look, in milliseconds. A process that was suspended has lost one look, however long that was. */
+/** How often to look, in milliseconds. A suspended process misses one look, however long it was suspended. */
 export const LOOK_INTERVAL_MILLISECONDS = 1_000;
 
-/** How long graphile-worker's looks for jobs may stay without an answer, beside the time between two of them. */
+/** How many looks may pass without an answer to graphile-worker, in addition to its poll interval. */
 const UNANSWERED_LOOKS = 4;
 
-/** How many looks in a row may find a job overdue although a worker without work was told that there is none. */
+/** How many consecutive looks must find an overdue job, although an idle worker finds none, to be a problem. */
 const OVERDUE_LOOKS = 3;
 
-/** Where the database answers graphile-worker only, this is not waited for. */
+/** How long a look may take, in milliseconds: the database may answer only graphile-worker. */
 const OVERDUE_LIMIT_MILLISECONDS = 2_000;
 
 /**
- * What a runner of graphile-worker comes to. It reports each look for a job, and goes on in silence if all of them fail:
- * https://github.com/graphile/worker/issues/185
+ * Tracks whether a runner of graphile-worker makes progress. The runner emits an event for each look for a job, but
+ * continues silently if all of them fail: https://github.com/graphile/worker/issues/185
  */
 export class JobQueueProgress {
-  /** For `run()`. */
+  /** Pass it to `run()`. */
   readonly events: WorkerEvents = new EventEmitter();
   private readonly busy = new Set<Worker>();
   private readonly missedAnswers: number;
@@ -35,9 +35,9 @@ export class JobQueueProgress {
   private problem: string | undefined;
 
   /**
-   * @param concurrency how many jobs the runner does at a time.
-   * @param pollInterval of the runner, in milliseconds.
-   * @param onFirstAnswer called when the database has answered a look for a job: the runner works.
+   * @param concurrency how many jobs the runner runs at a time.
+   * @param pollInterval the runner's, in milliseconds.
+   * @param onFirstAnswer called when the database first answers a look for a job: the runner works.
    */
   constructor(
     private readonly concurrency: number,
@@ -48,7 +48,7 @@ export class JobQueueProgress {
     this.follow();
   }
 
-  /** Whether it takes jobs, as far as is known. */
+  /** Whether it takes jobs, as far as known. */
   isAlive(): boolean {
     return this.answers > 0 && !this.hasEnded && this.problem === undefined;
   }
@@ -57,19 +57,19 @@ export class JobQueueProgress {
     return this.busy.size > 0;
   }
 
-  /** What graphile-worker last failed with. */
+  /** Returns graphile-worker's last error. */
   reason(): string | undefined {
     return this.lastError;
   }
 
-  /** To be called once in each interval. @returns why the runner makes no progress; undefined while it does, or may. */
+  /** Call it once per interval. @returns why the runner makes no progress; undefined if it does, or may. */
   async look(pool: Pool): Promise<string | undefined> {
     const isFull = this.busy.size >= this.concurrency;
     const isAnswered = this.answers > this.seen.answers;
     const hasTaken = this.taken > this.seen.taken;
     this.seen = { answers: this.answers, taken: this.taken };
     this.unanswered = isFull || isAnswered ? 0 : this.unanswered + 1;
-    // Other runners take jobs too, but one that waits for work takes each job that they have left for seconds.
+    // Other runners take jobs too, but an idle one takes any job that they leave for seconds.
     if (isFull || hasTaken) this.overdue = 0;
     else if (isAnswered) this.overdue = (await isJobOverdue(pool)) ? this.overdue + 1 : 0;
     this.problem = await this.findProblem(pool);
@@ -78,11 +78,11 @@ export class JobQueueProgress {
 
   private async findProblem(pool: Pool): Promise<string | undefined> {
     if (this.unanswered >= this.missedAnswers) {
-      return `It takes no jobs: ${this.lastError ?? 'the database does not answer its looks for jobs'}`;
+      return `The worker takes no jobs: ${this.lastError ?? 'the database does not answer it'}`;
     }
-    // Not one that somebody else's transaction has locked: no runner can take that.
+    // Skips jobs that another transaction has locked: no runner can take them.
     if (this.overdue >= OVERDUE_LOOKS && (await isJobOverdue(pool, 'for update skip locked'))) {
-      return 'It takes no jobs: it finds none, although jobs are due';
+      return 'The worker finds no jobs, although jobs are due';
     }
     return undefined;
   }
@@ -121,10 +121,10 @@ const FAILURES = [
   'pool:listen:error',
 ] as const;
 
-/** A look that fails says nothing: graphile-worker's own looks fail as well then. */
+/** Returns false if the look fails: graphile-worker's own looks then fail too. */
 async function isJobOverdue(pool: Pool, lock = ''): Promise<boolean> {
   const rows = pool.query(
-    // In the order of an index.
+    // The order is that of an index.
     `select id from ${JOB_QUEUE_SCHEMA}._private_jobs
       where is_available and run_at < now() - interval '5 seconds'
         and task_id = (select id from ${JOB_QUEUE_SCHEMA}._private_tasks where identifier = $1)

@@ -19,23 +19,23 @@ const START_LIMIT_MILLISECONDS = 10_000;
 const SWEEP_INTERVAL_MILLISECONDS = 5_000;
 const POOL_END_LIMIT_MILLISECONDS = 2_000;
 
-/** How long graphile-worker may take to end when it gives up. Jobs at work then come again: nobody hears of their end. */
+/** How long graphile-worker may take to end before it is given up. Running jobs are then delivered again. */
 const GIVING_UP_LIMIT_MILLISECONDS = 5_000;
 
-/** No worker that lives holds a job for longer than its time limit and the moment that it takes to give it back. */
+/** A living worker holds a job no longer than its time limit and the time that it needs to give it back. */
 const ABANDONED_AFTER_TIME_LIMIT_MILLISECONDS = 5_000;
 
-/** Fails, or waits, where the tables that a worker writes to cannot be written to. It changes no row. */
+/** Fails or waits if the tables that a worker writes to are not writable. It changes no row. */
 const USE_TABLES = `
 with task as (insert into ${JOB_QUEUE_SCHEMA}._private_tasks (identifier) select null where false)
 update ${JOB_QUEUE_SCHEMA}._private_jobs set attempts = attempts where false`;
 
-/** What graphile-worker tries again by itself. If that leads to nothing, the supervision says so. */
+/** Errors that graphile-worker retries itself. If the retries fail, the supervision reports it. */
 const TRIED_AGAIN = /^(Error with notify listener|Cron hit an error|Failed to reset locked)/;
 
 /**
- * graphile-worker under supervision: it is started again, with new connections, when it gives up or takes no jobs,
- * whatever the reason: https://github.com/graphile/worker/issues/185 and /541 are two.
+ * Supervises graphile-worker: restarts it with new connections if it ends or takes no jobs, whatever the reason.
+ * https://github.com/graphile/worker/issues/185 and /541 are two.
  */
 export class JobQueueWorker {
   private readonly logger = new Logger('JobQueue');
@@ -65,13 +65,13 @@ export class JobQueueWorker {
     return this.progress?.isAlive() ?? false;
   }
 
-  /** Takes no new jobs, waits for those at work, and gives those back that do not end in time. */
+  /** Takes no new jobs, waits for running ones, and gives back those that do not end in time. */
   async stop(): Promise<void> {
     this.stopping.abort();
     const runner = this.runner;
     if (runner !== undefined) {
       const limit = new AbortController();
-      // The supervision ends first where graphile-worker was about to give up already.
+      // The supervision ends first if graphile-worker was already ending.
       const stopped = Promise.race([runner.stop(), this.supervision]).finally(() => {
         limit.abort();
       });
@@ -101,7 +101,7 @@ export class JobQueueWorker {
       }
       this.runner = undefined;
       this.progress = undefined;
-      // A connection whose other end is gone may never end.
+      // A connection to a dead server may never end.
       await Promise.race([pool.end(), delay(POOL_END_LIMIT_MILLISECONDS, undefined, { ref: false })]).catch(
         ignore,
       );
@@ -109,7 +109,7 @@ export class JobQueueWorker {
     }
   }
 
-  /** @throws what it ended with, unless it was stopped. */
+  /** @throws the error that it ended with, unless it was stopped. */
   private async runUntilItEnds(pool: Pool): Promise<void> {
     const progress = new JobQueueProgress(this.concurrency, this.pollInterval, () => {
       this.tellRecovery();
@@ -120,14 +120,14 @@ export class JobQueueWorker {
     const runner = await this.startRunner(pool, progress);
     this.runner = runner;
     this.progress = progress;
-    // `stop` could not, while there was no runner yet.
+    // `stop` had no runner to stop yet.
     if (this.isStopping()) await runner.stop();
     await this.watch(runner, progress, pool);
     // Its promise resolves although its workers have crashed: https://github.com/graphile/worker/issues/635
     if (!this.isStopping()) throw new Error(progress.reason() ?? 'graphile-worker ended by itself');
   }
 
-  /** @throws when it takes too long, e.g. because somebody has locked one of graphile-worker's tables. */
+  /** @throws if it takes too long, e.g. because a session has locked one of graphile-worker's tables. */
   private async startRunner(pool: Pool, progress: JobQueueProgress): Promise<Runner> {
     const starting = this.run(pool, progress);
     const { signal } = this.stopping;
@@ -139,15 +139,14 @@ export class JobQueueWorker {
   }
 
   private async run(pool: Pool, progress: JobQueueProgress): Promise<Runner> {
-    // graphile-worker 0.17.3 keeps something of each runner in memory for good (src/taskIdentifiers.ts): none is made in
-    // vain.
+    // graphile-worker 0.17.3 never frees some memory of each runner (src/taskIdentifiers.ts), so create none in vain.
     if (this.isFailing) await pool.query(USE_TABLES);
     return run({
       ...jobQueueOptions,
       pgPool: pool,
       events: progress.events,
       taskList: this.taskList,
-      // Else it reads a file named `crontab` in the working directory, and does not run if it cannot parse it.
+      // Otherwise it reads a file named `crontab` in the working directory, and fails if it cannot parse it.
       parsedCronItems: [],
       concurrency: this.concurrency,
       pollInterval: this.pollInterval,
@@ -173,7 +172,7 @@ export class JobQueueWorker {
     return this.options.shutdownTimeoutMilliseconds ?? 8_000;
   }
 
-  /** Resolves when the runner has ended. @throws what it ended with, or why it was given up. */
+  /** Resolves when the runner has ended. @throws the error that it ended with, or why it was given up. */
   private async watch(runner: Runner, progress: JobQueueProgress, pool: Pool): Promise<void> {
     const end = new AbortController();
     let problem: string | undefined;
@@ -181,7 +180,7 @@ export class JobQueueWorker {
       problem = reason;
       runner.stop().catch(ignore);
     };
-    // Neither is waited for: they end by themselves, and a statement of theirs may take seconds where there is a problem.
+    // Not awaited: both end with the signal, and their statements may take seconds if there is a problem.
     this.lookForProgress(progress, pool, giveUp, end.signal).catch(ignore);
     this.sweep(pool, end.signal).catch(ignore);
     try {
@@ -213,9 +212,9 @@ export class JobQueueWorker {
   }
 
   /**
-   * A worker that was killed leaves its jobs locked; graphile-worker by itself frees them after four hours:
-   * https://github.com/graphile/worker/issues/222. And replicas of an earlier version, which run until the last one
-   * is replaced, have another queue.
+   * Frees the jobs of killed workers, which graphile-worker itself frees only after four hours:
+   * https://github.com/graphile/worker/issues/222. Also takes over the jobs of earlier versions: until the last of
+   * their replicas is replaced, they add jobs to another queue.
    */
   private async sweep(pool: Pool, signal: AbortSignal): Promise<void> {
     const limit = (this.options.timeLimitMilliseconds ?? 25_000) + ABANDONED_AFTER_TIME_LIMIT_MILLISECONDS;
@@ -238,14 +237,14 @@ export class JobQueueWorker {
   private forwardedLogger() {
     return new JobQueueLogger(() => (level: string, message) => {
       const isNews = level === 'error' && !this.isFailing && !TRIED_AGAIN.test(message);
-      // After the first line comes a stack.
+      // The lines after the first are a stack.
       if (isNews) this.logger.warn(message.split('\n', 1)[0]);
       if (!isNews || message.includes('\n')) this.logger.debug(message);
     });
   }
 }
 
-/** Until the signal is aborted, with a pause before each turn. */
+/** Repeats turns until the signal is aborted, with a pause before each. */
 async function repeat(milliseconds: number, signal: AbortSignal, turn: () => Promise<void>): Promise<void> {
   for (;;) {
     await delay(milliseconds, undefined, { signal }).catch(ignore);
@@ -255,7 +254,7 @@ async function repeat(milliseconds: number, signal: AbortSignal, turn: () => Pro
 }
 
 function ignore(): undefined {
-  // The error is somebody else's to report.
+  // The error is reported elsewhere.
   return undefined;
 }
 

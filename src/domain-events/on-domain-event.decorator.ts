@@ -1,13 +1,13 @@
 import { OnEvent } from '@nestjs/event-emitter';
 import type { DomainEventName, DomainEvents } from './domain-events.js';
 
-/** The errors of listeners, by the event that is being delivered to them. */
+/** The errors of listeners during the delivery, by event. */
 const failures = new WeakMap<object, unknown[]>();
 
 /**
- * Emits an event and waits for all its listeners. `emitAsync` by itself rejects with the first one that does, and the
- * event would come again while the others are still at work.
- * @throws what a listener rejected with; an AggregateError where several did.
+ * Emits an event and waits for all its listeners. `emitAsync` alone rejects with the first listener, and the event
+ * would be delivered again while the others still run.
+ * @throws the error of a listener; an AggregateError if several failed.
  */
 export async function delivery(event: object, emit: () => Promise<unknown>): Promise<void> {
   const errors: unknown[] = [];
@@ -21,7 +21,7 @@ export async function delivery(event: object, emit: () => Promise<unknown>): Pro
   if (errors.length > 1) throw new AggregateError(errors, errors.map(String).join('; '));
 }
 
-/** Runs a listener, and keeps its error until all the others have ended. Called outside a delivery, it rejects. */
+/** Runs a listener, and keeps its error until all others have ended. Outside a delivery, it rejects. */
 export async function listen(event: object, listener: () => unknown): Promise<void> {
   const errors = failures.get(event);
   if (errors === undefined) {
@@ -37,10 +37,10 @@ export async function listen(event: object, listener: () => unknown): Promise<vo
 
 /**
  * Subscribes a provider's method to a domain event. The event counts as handled when every listener has resolved;
- * when one rejects, all get it again later. So a listener runs at least once and must be idempotent.
+ * if one rejects, all receive it again later. So a listener runs at least once and must be idempotent.
  */
 export function OnDomainEvent<Name extends DomainEventName>(name: Name) {
-  // By default @OnEvent logs a listener's error and goes on, and the event would be lost.
+  // By default, @OnEvent only logs a listener's error, and the event would be lost.
   const subscribe = OnEvent(name, { suppressErrors: false });
   return <Listener extends (event: DomainEvents[Name]) => Promise<void> | void>(
     target: object,
