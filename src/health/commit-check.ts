@@ -13,7 +13,7 @@ import { onMeasured } from '../process/measurements.js';
 export interface HealthModuleOptions {
   /** The database that events are committed to. Its `Client` is used for one connection at a time. */
   connection: PoolConfig;
-  /** Does what storing an event takes, and rolls it back. @throws the error that keeps events from being stored. */
+  /** Stores an event and rolls it back. @throws the error that keeps events from being stored. */
   rehearse: () => Promise<void>;
 }
 
@@ -29,7 +29,7 @@ const END_LIMIT_MILLISECONDS = 1_000;
 /** How long to report a full disk without trying a commit, after callbacks met one; in milliseconds. */
 const REFUSED_MILLISECONDS = 5_000;
 
-/** SQLSTATEs of a full disk, other system errors, and corrupted data, in spite of which a tiny commit may succeed. */
+/** SQLSTATEs of a full disk, other system errors, and corrupted data. A tiny commit may succeed despite them. */
 const DISK_FAILURE = /^(53100|58|XX)/;
 
 const TOO_MANY_CONNECTIONS = '53300';
@@ -46,8 +46,8 @@ update whatsapp_sms_fallback_heartbeat
 
 /**
  * Checks that an event could be committed now, by committing a row of its own. It uses a connection outside the pool,
- * whose connections may all be busy, e.g. waiting for the application's locks. At first, and after an event could not
- * be stored, it rehearses everything that an event takes, as callbacks do it.
+ * whose connections may all be busy, e.g. waiting for the application's locks. The first check, and any check after an
+ * event could not be stored, also rehearses storing one.
  */
 @Injectable()
 export class CommitCheck implements OnApplicationShutdown {
@@ -56,7 +56,7 @@ export class CommitCheck implements OnApplicationShutdown {
   private current: Promise<string | null> | undefined;
   private isDown = false;
   private refused: { readonly code: string; readonly at: number } | undefined;
-  /** How often events were refused, and up to which refusal all is well again. */
+  /** The number of refused events, and how many of them a later rehearsal has covered. */
   private refusals = 1;
   private rehearsed = 0;
 
@@ -74,7 +74,7 @@ export class CommitCheck implements OnApplicationShutdown {
     this.ended();
   }
 
-  /** @returns why nothing can be committed, in a sentence without names or addresses; null if all is well. */
+  /** @returns why nothing can be committed, in a sentence without names or addresses; null if it can. */
   problem(): Promise<string | null> {
     this.current ??= this.check().finally(() => {
       setTimeout(() => (this.current = undefined), ANSWER_LIFE_MILLISECONDS).unref();
@@ -125,7 +125,7 @@ async function tryToGrow(client: Client): Promise<void> {
   await client.query('rollback');
 }
 
-/** The client's `end()` cancels work that exceeds the limit: PostgreSQL would keep waiting, e.g. for a standby. */
+/** Work that exceeds the limit is canceled by the client's `end()`, or PostgreSQL would wait on, e.g. for a standby. */
 async function withConnection(options: PoolConfig, work: (client: Client) => Promise<void>): Promise<void> {
   const client = new ((options.Client ?? Client) as typeof Client)(options);
   client.on('error', () => undefined);
@@ -139,7 +139,7 @@ async function withConnection(options: PoolConfig, work: (client: Client) => Pro
 
 async function withinLimit<Result>(work: Promise<Result>): Promise<Result> {
   const isInTime = await within(CHECK_LIMIT_MILLISECONDS, work);
-  if (!isInTime) throw new Error(`There was no answer within ${CHECK_LIMIT_MILLISECONDS} ms`);
+  if (!isInTime) throw new Error(`No answer within ${CHECK_LIMIT_MILLISECONDS} ms`);
   return work;
 }
 
@@ -167,9 +167,9 @@ const UNANSWERED = 'The database cannot be reached, or does not confirm a commit
 
 /** SQLSTATEs, and what they mean for readiness. */
 const EXPLANATIONS: readonly (readonly [RegExp, string])[] = [
-  [/^25006$/, 'The database is read-only: a standby, or a server that is closed for writing.'],
+  [/^25006$/, 'The database is read-only: it is a standby, or writes are disabled.'],
   [/^53100$/, "The database's disk is full."],
-  [/^(53|57P)/, 'The database takes no connections now.'],
+  [/^(53|57P)/, 'The database does not accept connections now.'],
   [/^(58|XX)/, 'The database has a problem with its disk or its data.'],
   [/^(08|57014)/, UNANSWERED],
   [/^([0-9]|F0|HV|P0)[0-9A-Z]+$/, 'The database refuses to commit; the log says why.'],

@@ -22,8 +22,7 @@ export class HealthController {
     const worker = this.dispatcher.state();
     const checks = { database: problem === null ? 'up' : 'down', worker };
     if (problem === null && worker !== 'down') return { status: 'ok', ...checks };
-    const reason =
-      problem ?? 'The worker takes no jobs. It is started again until it does; the log says why.';
+    const reason = problem ?? 'The worker takes no jobs. It is restarted automatically; the log says why.';
     throw new ServiceUnavailableException({ status: 'error', ...checks, reason });
   }
 }

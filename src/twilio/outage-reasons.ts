@@ -50,15 +50,15 @@ const WORDS: Readonly<Record<OutageReason, Words>> = {
   rate_limited: {
     meaning: 'Twilio reports too many requests, and accepts none.',
     remedy:
-      'See what else uses the account, and lower WORKER_CONCURRENCY. The SMS are sent once Twilio takes requests again.',
+      'See what else uses the account, and lower WORKER_CONCURRENCY. The SMS are sent once Twilio accepts requests again.',
   },
   not_configured: {
-    meaning: 'SMS wait for an account that is not configured any more.',
+    meaning: 'SMS wait for an account that is no longer configured.',
     remedy: 'Add the account and its token to TWILIO_SUBACCOUNTS, and restart the service.',
   },
 };
 
-/** Describes a reason in a sentence, and what to do. */
+/** Returns the meaning of a reason in a sentence, and what to do about it. */
 export function outageInWords(reason: OutageReason): Words {
   return WORDS[reason];
 }
