@@ -321,7 +321,7 @@ update sms_fallbacks
   where id = any($1::uuid[]) and ${IS_OPEN}`;
 
 /**
- * SQL that erases the number, the text and Twilio's messages from fallbacks. It keeps the rows, because they prevent a
+ * SQL that erases the number, the text, and Twilio's messages from fallbacks. It keeps the rows, because they prevent a
  * second SMS and are counted.
  * @param found selects and locks the ids of ended fallbacks: an open one needs its number and text.
  */

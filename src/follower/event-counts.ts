@@ -2,18 +2,18 @@ import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import type { NewEvent } from './event-outbox.js';
 
-/** The units that events are counted by, with their lengths in milliseconds. All start as in UTC. */
+/** The units that events are counted by, with their lengths in milliseconds. All are aligned to UTC. */
 export const COUNT_UNITS = { minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const;
 
 export type CountUnit = keyof typeof COUNT_UNITS;
 
 const LARGEST_FIRST = ['day', 'hour', 'minute'] as const satisfies readonly CountUnit[];
 
-/** A time that the counts of one unit cover. */
+/** A period that the counts of one unit cover. */
 export interface CountedPeriod {
   readonly unit: CountUnit;
   readonly from: Date;
-  /** Not part of it. */
+  /** Exclusive. */
   readonly to: Date;
 }
 
@@ -55,7 +55,7 @@ export class EventCounts {
   }
 }
 
-/** In the order of the keys, so that two replicas cannot block each other. */
+/** The order of the keys keeps two replicas from blocking each other. */
 const COUNT = `
 with minutes as materialized (
   select date_bin('1 minute', created_at, timestamptz '2000-01-01 00:00Z') as begins_at,

@@ -4,10 +4,10 @@ import { DataSource, type EntityManager } from 'typeorm';
 /** The maximum number of rows in one transaction, which keeps it short. */
 export const BATCH = 1_000;
 
-/** The alarm threshold in seconds; normally an event is followed within one. */
+/** The alarm threshold, in seconds. Normally an event is followed within one. */
 export const LONGEST_DELAY = 900;
 
-/** An event that the log has got since. */
+/** A new event of the log. */
 export interface NewEvent {
   readonly id: string;
   readonly messageSid: string;
@@ -18,10 +18,10 @@ export interface NewEvent {
   readonly createdAt: Date;
 }
 
-/** A message whose row in `messages` has to follow. */
+/** A message whose row in `messages` is to be updated. */
 export interface TakenMessage {
   readonly messageSid: string;
-  /** How often that was tried in vain. */
+  /** The number of failed attempts. */
   readonly tries: number;
 }
 
@@ -36,7 +36,7 @@ export interface Taken {
 /** The columns of the event are null if there is none to follow, or if it was deleted. */
 type Row = { readonly tries: number } & (NewEvent | { readonly id: null; readonly messageSid: string });
 
-/** Takes rows from `message_event_outbox`, and puts back what could not be done. */
+/** Takes rows from `message_event_outbox`, and puts back those that must be tried again. */
 @Injectable()
 export class EventOutbox {
   constructor(private readonly dataSource: DataSource) {}
@@ -48,7 +48,7 @@ export class EventOutbox {
     return row?.due ?? false;
   }
 
-  /** Takes the rows that are due and that no other replica takes now. They are back if the transaction fails. */
+  /** Takes due rows that no other replica is taking. If the transaction fails, they are due again. */
   async take(manager: EntityManager): Promise<Taken> {
     const rows = await manager.query<Row[]>(TAKE, [BATCH]);
     const messages = new Map<string, TakenMessage>();
@@ -73,7 +73,7 @@ export class EventOutbox {
   }
 }
 
-/** Returns the age of the oldest event that is not followed, in seconds; 0 if there is none. */
+/** Returns the age of the oldest event that is not followed yet, in seconds; 0 without one. */
 export async function followingDelay(dataSource: DataSource): Promise<number> {
   const [row] = await dataSource.query<{ age: number }[]>(OLDEST);
   return row?.age ?? 0;

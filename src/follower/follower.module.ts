@@ -4,6 +4,8 @@ import { EventOutbox } from './event-outbox.js';
 import { ConfigurableModuleClass, Follower } from './follower.js';
 import { MessageStatuses } from './message-statuses.js';
 
-/** Does what follows from new events of the log. Pass a module in `imports` that provides MessageRecorder, if `messages.status` is to follow. */
+/**
+ * Follows new events of the log. To update `messages.status`, pass a module in `imports` that provides MessageRecorder.
+ */
 @Module({ providers: [EventCounts, EventOutbox, Follower, MessageStatuses], exports: [Follower] })
 export class FollowerModule extends ConfigurableModuleClass {}

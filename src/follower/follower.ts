@@ -24,15 +24,15 @@ export interface News {
 /** Something that follows from new events. */
 export interface LogConsumer {
   /**
-   * Works in the transaction in which the news is taken. If it fails, everything is tried again.
+   * Works in the transaction that takes the news. If it fails, everything is tried again.
    * @returns what to do after the commit.
    */
   follow(manager: EntityManager, news: News): Promise<(() => void) | undefined>;
 }
 
 /**
- * The one place that asks "what is new in the log?", soon after the commit of an event, so that nothing of it delays a
- * callback. Replicas share the work.
+ * The one place that asks "what is new in the log?". It asks soon after the commit of an event, so that the work does
+ * not delay callbacks. Replicas share it.
  */
 @Injectable()
 export class Follower extends PeriodicWork {
@@ -53,7 +53,7 @@ export class Follower extends PeriodicWork {
     this.consumers.push(consumer);
   }
 
-  /** Follows everything that is due. @throws when the database is unreachable. */
+  /** Follows everything that is due. @throws if the database is unreachable. */
   async runOnce(): Promise<void> {
     let more = await this.outbox.isDue();
     while (more && !this.signal.aborted) more = await this.followNext();

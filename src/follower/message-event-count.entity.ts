@@ -3,7 +3,7 @@ import type { CountUnit } from './event-counts.js';
 
 const primaryKeyConstraintName = 'message_event_counts_pkey';
 
-/** The number of events of one kind in a minute, an hour or a day. EventCounts writes the rows. */
+/** The number of events of one kind in a minute, an hour, or a day. EventCounts writes the rows. */
 @Entity('message_event_counts')
 @Check('message_event_counts_unit_check', `unit in ('minute', 'hour', 'day')`)
 export class MessageEventCount {

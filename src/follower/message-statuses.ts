@@ -5,20 +5,20 @@ import { MessageRecorder } from '../messages/message-recorder.js';
 import { STATUSES_BY_RANK } from '../messages/message-status.js';
 import type { TakenMessage } from './event-outbox.js';
 
-/** A row that is locked is tried again after this time, which doubles, in milliseconds. */
+/** The first and the longest delay before a locked row is tried again, in milliseconds. The delays double. */
 const SHORTEST_BUSY = 500;
 const LONGEST_BUSY = 30_000;
 
-/** The table refuses a row until its owner changes the table, so frequent retries would be useless. */
+/** The delays after a refusal. They are longer, because a table refuses a row until its owner changes the table. */
 const SHORTEST_REFUSAL = 10_000;
 const LONGEST_REFUSAL = 6 * 60 * 60_000;
 
-/** About three days. */
+/** The maximum number of refusals, which takes about three days. */
 const MOST_REFUSALS = 21;
 
 /**
- * When to look again for the row of a message that has failed, in milliseconds: a failure may be its last event, and may
- * come before the application commits the row.
+ * When to look again for the missing row of a failed message, in milliseconds: the failure may be its last event, and
+ * may arrive before the application commits the row.
  */
 const LOOK_AGAIN = [5_000, 10 * 60_000];
 
@@ -26,16 +26,16 @@ const FAILURES: readonly string[] = ['failed', 'undelivered'];
 
 type Again = TakenMessage & { readonly inMilliseconds: number };
 
-/** Lets the application's messages have the highest status that the log has of them. */
+/** Sets each of the application's messages to its highest status in the log. */
 @Injectable()
 export class MessageStatuses {
   private readonly logger = new Logger(MessageStatuses.name);
   private readonly told = new ToldReasons();
 
-  /** @param recorder without one, the application has no messages to bring up to date. */
+  /** @param recorder updates the application's messages; missing if it has none. */
   constructor(@Optional() private readonly recorder?: MessageRecorder) {}
 
-  /** @returns the messages that could not follow, to be tried again. */
+  /** @returns the messages to try again. */
   async follow(manager: EntityManager, messages: readonly TakenMessage[]): Promise<Again[]> {
     if (this.recorder === undefined) return [];
     const rows = await manager.query<{ sid: string; status: string }[]>(HIGHEST, [

@@ -23,7 +23,7 @@ export interface PersonTraces {
 
 /**
  * Erases a person's numbers and user IDs, and the texts sent to them, from the service's own tables. The rows stay with
- * their statuses, codes and times, so that no count changes. The SIDs stay too; Twilio identifies the messages by them.
+ * their statuses, codes, and times, so that no count changes. The SIDs stay too: Twilio identifies messages by them.
  */
 @Injectable()
 export class NumberErasure {

@@ -23,7 +23,7 @@ export class MessagePoll {
   polls!: number;
 }
 
-/** The position up to which `messages` was searched for messages to poll, by `created_at` and then by key. */
+/** How far `messages` was searched for messages to poll, by `created_at` and then by key. */
 @Entity('message_poll_watermarks')
 export class MessagePollWatermark {
   @PrimaryColumn('text', { primaryKeyConstraintName: 'message_poll_watermarks_pkey' })

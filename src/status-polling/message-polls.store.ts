@@ -4,7 +4,7 @@ import type { NewEvent } from '../follower/event-outbox.js';
 import { FINAL_STATUSES, isFinal, STATUSES_BY_RANK } from '../messages/message-status.js';
 
 export interface StatusPollingModuleOptions {
-  /** The account of messages without a callback so far: a row of `messages` does not name one. */
+  /** The account of messages without a callback so far, because rows of `messages` do not name one. */
   accountSid: string;
   /**
    * How long a message may stay without a final status before Twilio is asked, in milliseconds; at least 20000. The
@@ -13,7 +13,7 @@ export interface StatusPollingModuleOptions {
   afterMilliseconds?: number;
   /** How long after a message's latest status Twilio is asked, in milliseconds. Default a day. */
   giveUpAfterMilliseconds?: number;
-  /** How many requests this process has under way at a time. Default 5. */
+  /** How many requests this process makes at a time. Default 5. */
   concurrency?: number;
   /** False: Twilio is never asked. Default true. */
   isEnabled?: boolean;
@@ -66,7 +66,7 @@ export class MessagePollsStore {
     this.giveUpAfterMilliseconds = options.giveUpAfterMilliseconds ?? 24 * 60 * 60_000;
   }
 
-  /** Enrols the WhatsApp messages that wait for a final status after new events, and forgets those that have one. */
+  /** Enrolls the WhatsApp messages of new events that wait for a final status, and forgets those that have one. */
   async follow(manager: EntityManager, events: readonly NewEvent[]): Promise<void> {
     const ofWhatsapp = events.filter(({ channel }) => channel === 'whatsapp');
     const ended = ofWhatsapp.filter(({ messageStatus }) => isFinal(messageStatus));
@@ -82,7 +82,7 @@ export class MessagePollsStore {
     ]);
   }
 
-  /** Reads the next rows of `messages`, which may have no event at all, and enrols those that wait for a final status. */
+  /** Reads the next rows of `messages`, which may have no event, and enrolls those that wait for a final status. */
   async enrolFromMessages(): Promise<Enrolment> {
     const [row] = await this.dataSource.query<{ rows: number; behind: string[] }[]>(ENROL_FROM_MESSAGES, [
       this.afterMilliseconds,
@@ -102,7 +102,7 @@ export class MessagePollsStore {
   }
 
   /**
-   * Claims due messages by moving their next poll ahead, so that a crash only delays them and two replicas never poll
+   * Claims due messages by postponing their next poll, so that a crash only delays them, and two replicas never poll
    * the same one. Messages with a final status, and those that have waited for too long, are removed instead.
    * @returns `more`: whether others may be due.
    */
@@ -126,7 +126,7 @@ export class MessagePollsStore {
     );
   }
 
-  /** Forgets a message, unless an event has named another account by now, which is to be asked. */
+  /** Forgets a message, unless an event has named another account by now, which can still be asked. */
   async forget({ messageSid, accountSid }: ClaimedPoll): Promise<void> {
     await this.dataSource.query('delete from message_polls where message_sid = $1 and account_sid = $2', [
       messageSid,
@@ -162,19 +162,19 @@ with waiting as (
 )
 ${enrol}`;
 
-/** Forgets messages that have a final status now. A row that a replica has locked is forgotten at its next poll. */
+/** Forgets messages that have a final status now. A locked row is forgotten at its next poll. */
 export const FORGET_ENDED = `
 delete from message_polls where message_sid = any (array(
   select message_sid from message_polls where message_sid = any ($1) for update skip locked
 ))`;
 
 /**
- * Enrols rows of `messages`, which may have no event at all. Only one replica at a time moves the watermark; the others
- * find it locked and continue. A row whose status is behind that of its events was added after the last of them, so it
- * is to be followed again.
+ * Enrolls rows of `messages`, which may have no event. Only one replica at a time moves the watermark; the others find
+ * it locked and continue. A row whose status is behind that of its events was added after the last of them, so it must
+ * be followed again.
  *
- * $3: the maximum age in milliseconds; $4: how many rows; $5: the account of a message without an event; $6: statuses by
- * rank. Messages with a status of failure are polled too: without an event, the application knows the failure from
+ * $3: the maximum age in milliseconds; $4: how many rows; $5: the account of a message without an event; $6: statuses
+ * by rank. Messages with a failure status are polled too: without an event, the application knows the failure from
  * elsewhere, and it may be a policy failure.
  */
 export const ENROL_FROM_MESSAGES = `
@@ -213,8 +213,8 @@ select count(*)::integer as rows, coalesce(array_agg(distinct message_sid) filte
   from step`;
 
 /**
- * Whether `messages` has a usable index. An application's own table needs nothing else; a timestamp without a time zone
- * does not name a point in time.
+ * Whether `messages` has a usable index. A timestamp without a time zone is not enough, because it does not name a
+ * point in time.
  */
 export const MESSAGES_ARE_INDEXED = `
 select exists (

@@ -64,8 +64,8 @@ export class StatusPoller {
   /**
    * Asks about one batch of messages and records the answers.
    * @param signal ends it early; messages that were not polled are due again at once.
-   * @returns whether it is worthwhile to ask about more at once.
-   * @throws when the database is unreachable.
+   * @returns whether to ask about more at once.
+   * @throws if the database is unreachable.
    */
   async pollDue(signal: AbortSignal): Promise<boolean> {
     if (this.isPaused()) return false;
@@ -81,7 +81,7 @@ export class StatusPoller {
         else outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
       }
     };
-    // At once, because a stopping service does not wait for pending answers.
+    // Gives back at once, because a stopping service does not wait for pending answers.
     const giveBackAtStop = () => void this.giveBack(waiting.splice(0)).catch(() => undefined);
     signal.addEventListener('abort', giveBackAtStop, { once: true });
     const turns = await Promise.allSettled(Array.from({ length: this.options.concurrency ?? 5 }, askInTurn));
@@ -93,7 +93,7 @@ export class StatusPoller {
       await this.giveBack(waiting);
       return false;
     }
-    // If Twilio answers nothing, the others wait for the next round instead of being polled in vain.
+    // If Twilio does not answer, the others wait for the next round.
     return more && outcomes.get('notAnswered') !== claimed.length;
   }
 

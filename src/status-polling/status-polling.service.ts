@@ -58,9 +58,9 @@ export class StatusPollingService extends PeriodicWork implements LogConsumer, O
 
   /**
    * Runs one round: reads the rows of `messages` since the last round on any replica, and asks Twilio about every due
-   * message, in batches. Before each batch it reads what has arrived meanwhile, so that a slow Twilio does not delay
-   * that.
-   * @throws when the database is unreachable.
+   * message, in batches. Before each batch, it reads the rows that have arrived meanwhile, so that a slow Twilio does
+   * not delay them.
+   * @throws if the database is unreachable.
    */
   async runOnce(): Promise<void> {
     let worthAsking = true;
