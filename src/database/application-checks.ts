@@ -27,10 +27,7 @@ select needed.name, format('%I.%I', nspname, relname) as found, current_setting(
    and nspname <> 'information_schema' and not starts_with(nspname, 'pg_')
  order by 1, 2`;
 
-/**
- * Finds such tables because the service creates missing ones: beside the application's own tables, they would stay
- * empty.
- */
+/** Finds such tables, because the service would create the missing ones, and those would stay empty. */
 export async function findTablesElsewhere(
   query: Query,
   { newTables = false }: LayoutOptions,
@@ -43,10 +40,10 @@ export async function findTablesElsewhere(
   return [
     {
       check: 'tables',
-      found: `On the search_path (${first.searchPath}) there is no ${missing}, but there is ${rows.map(({ found }) => found).join(', ')}: new and empty tables would be created beside them`,
+      found: `The search_path (${first.searchPath}) has no ${missing}, but there is ${rows.map(({ found }) => found).join(', ')}: migrating would create new, empty tables`,
       remedy:
-        'If the service is to work with those, let the search_path lead to them (options=-c%20search_path%3D… in DATABASE_URL, or alter role … set search_path), ' +
-        `under the names messages, conversations and companies (alter table … rename to …; in Prisma @@map). If it is to have tables of its own: npm run migrate -- --new-tables. See ${OWN_TABLES}`,
+        'To use the existing tables, put their schema on the search_path (options=-c%20search_path%3D… in DATABASE_URL, or alter role … set search_path), ' +
+        `and name them messages, conversations, and companies (alter table … rename to …; in Prisma @@map). To create tables for the service: npm run migrate -- --new-tables. See ${OWN_TABLES}`,
     },
   ];
 }
@@ -69,7 +66,7 @@ export async function findOtherKindOfTable(query: Query): Promise<Problem[]> {
     {
       check: 'messages',
       found: `messages is ${kind}, and the service needs a table with a unique twilio_sid`,
-      remedy: `Let the service have tables of its own, in a schema of its own, into which yours are copied: ${OWN_TABLES}`,
+      remedy: `Give the service its own tables in its own schema, and copy yours into them: ${OWN_TABLES}`,
     },
   ];
 }
@@ -84,7 +81,7 @@ function longestText(): string {
   return String.fromCharCode(...Array.from({ length: LONGEST_TEXT }, () => randomInt(0x4e00, 0x9fff)));
 }
 
-/** Tables whose policies hide rows from this role, unless a policy shows it all of them and none restricts that. */
+/** Tables whose policies hide rows from this role, unless one policy shows all rows and no other restricts that. */
 const HIDDEN = `
 select named.name, current_user::text as role
   from (values ('messages'), ('conversations'), ('companies')) as named (name)
@@ -131,7 +128,7 @@ export async function findRefusedRows(query: Query): Promise<Problem[]> {
   const attempt: Attempt = { step: 'the row of an SMS', conversation: null };
   await query('begin');
   try {
-    // Another session's lock is not the table's fault, so it is not waited for.
+    // Another session's lock says nothing about the table, so do not wait for it.
     await query(`select set_config('lock_timeout', '1s', true), set_config('statement_timeout', '3s', true)`);
     return await attemptAll(query, attempt);
   } catch (error) {
@@ -168,9 +165,9 @@ async function attemptAll(query: Query, attempt: Attempt): Promise<Problem[]> {
 
 async function explain(query: Query, { step, conversation }: Attempt, error: unknown): Promise<Problem[]> {
   const refusal = refusalOf(error);
-  // It was locked, or took too long.
+  // Another session held a lock, or a statement took too long.
   if (refusal === null) return [];
-  const noSms = step === LOOK_UP ? '. No SMS is sent until it can be' : '';
+  const noSms = step === LOOK_UP ? '. No SMS is sent until this works' : '';
   const found = `The application's tables refuse ${step}: ${refusal.found}${noSms}`;
   if (refusal.requiredColumn === undefined) return [{ check: CHECK, found, remedy: refusal.remedy }];
   // The service sets a conversation later, but there is none to try with.
@@ -199,5 +196,5 @@ function defaultOf({ name, type }: RequiredColumn): string {
 const UNSEEN: Problem = {
   check: CHECK,
   found: 'A row that the service adds to messages cannot be found by its twilio_sid afterwards',
-  remedy: 'Look for a trigger, a rule or a policy that redirects, changes or hides it',
+  remedy: 'Look for a trigger, rule, or policy that redirects, changes, or hides it',
 };

@@ -85,7 +85,7 @@ export class PreconditionError extends StartupError {
   }
 }
 
-/** @throws PreconditionError when the service cannot work on this server. */
+/** @throws PreconditionError if the service cannot work on this server. */
 export async function assertServer(server: Server): Promise<void> {
   const [facts] = await server.query<ServerFacts>(FACTS);
   if (facts === undefined) return;
@@ -100,7 +100,7 @@ export interface LayoutOptions {
   readonly newTables?: boolean;
 }
 
-/** @throws PreconditionError when migrating would create unwanted tables or could not succeed. */
+/** @throws PreconditionError if migrating would create unwanted tables or could not succeed. */
 export async function assertLayout(query: Query, options: LayoutOptions): Promise<void> {
   const problems = await layoutProblems(query, options);
   if (problems.length > 0) throw new PreconditionError(problems);
@@ -139,9 +139,9 @@ export function findOtherEncoding({ encoding }: ServerFacts): Problem | null {
   if (encoding === 'UTF8') return null;
   return {
     check: 'encoding',
-    found: `The database is encoded in ${encoding}, which cannot hold every text: an emoji would not be stored`,
+    found: `The database is encoded in ${encoding}, which cannot store every character, e.g. an emoji`,
     remedy:
-      "Create one in UTF8, and restore a dump of this one there: create database … encoding 'UTF8' template template0",
+      "Create a database in UTF8, and restore a dump into it: create database … encoding 'UTF8' template template0",
   };
 }
 
@@ -150,7 +150,7 @@ export function findReadOnly({ isStandby, isReadOnly, role }: ServerFacts): Prob
   if (isStandby) {
     return {
       check,
-      found: 'The server is a standby (pg_is_in_recovery), which takes no writes',
+      found: 'The server is a standby (pg_is_in_recovery), which does not accept writes',
       remedy: 'Name the primary in DATABASE_URL, or promote this one',
     };
   }
@@ -158,7 +158,7 @@ export function findReadOnly({ isStandby, isReadOnly, role }: ServerFacts): Prob
   return {
     check,
     found: 'Transactions are read-only here (default_transaction_read_only)',
-    remedy: `Let the service write: alter role ${identifier(role)} set default_transaction_read_only = off; a provider sets it where the disk is full`,
+    remedy: `Allow writes: alter role ${identifier(role)} set default_transaction_read_only = off. Some providers turn it on when the disk is full`,
   };
 }
 
@@ -172,8 +172,8 @@ export function findIgnoredSchema({ schema, role }: ServerFacts, url: string): P
   if (wanted === schema) return null;
   return {
     check: 'schema',
-    found: `DATABASE_URL has ${name}=${wanted}, of which node-postgres takes no notice: the service would work in the schema ${schema ?? '(none)'}`,
-    remedy: `Write options=-c%20search_path%3D${encodeURIComponent(identifier(wanted))} instead, or take it away and run: alter role ${identifier(role)} set search_path = ${identifier(wanted)}`,
+    found: `DATABASE_URL has ${name}=${wanted}, which node-postgres ignores: the service would use the schema ${schema ?? '(none)'}`,
+    remedy: `Write options=-c%20search_path%3D${encodeURIComponent(identifier(wanted))} instead, or remove it and run: alter role ${identifier(role)} set search_path = ${identifier(wanted)}`,
   };
 }
 
@@ -181,7 +181,7 @@ export function findMissingSchema({ schema, searchPath }: ServerFacts): Problem 
   if (schema !== null) return null;
   return {
     check: 'schema',
-    found: `No schema of the search_path (${searchPath}) is there, or the role of DATABASE_URL may not use it`,
+    found: `No schema of the search_path (${searchPath}) exists, or the role of DATABASE_URL may not use it`,
     remedy: 'Create it, grant usage on it, or correct the search_path',
   };
 }

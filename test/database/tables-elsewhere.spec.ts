@@ -46,7 +46,9 @@ describe("an application's tables outside the search_path", () => {
   ])('are named %s, before anything is created', async (_, tables, found) => {
     await execute(database, tables);
     const migrating = migrateDatabase(database);
-    await expect(migrating).rejects.toThrow(`but there is ${found}: new and empty tables`);
+    await expect(migrating).rejects.toThrow(
+      `but there is ${found}: migrating would create new, empty tables`,
+    );
     await expect(migrating).rejects.toThrow('npm run migrate -- --new-tables');
     await expectUntouched(database);
     expect(await migrateDatabase(database, { newTables: true })).not.toEqual([]);
@@ -116,7 +118,7 @@ describeOnServer('a schema in DATABASE_URL', () => {
     'is refused as %s, with an alternative that works',
     async (name) => {
       const opening = open(url(`connect_timeout=5&${name}=App`));
-      await expect(opening).rejects.toThrow(`DATABASE_URL has ${name}=App, of which node-postgres takes no`);
+      await expect(opening).rejects.toThrow(`DATABASE_URL has ${name}=App, which node-postgres ignores`);
       await expect(opening).rejects.toThrow('options=-c%20search_path%3D%22App%22 instead');
     },
   );
@@ -127,7 +129,7 @@ describeOnServer('a schema in DATABASE_URL', () => {
 
   it('is refused if it is on the search_path and does not exist', async () => {
     await expect(open(url('options=-c%20search_path%3Dmissing'))).rejects.toThrow(
-      'No schema of the search_path (missing) is there',
+      'No schema of the search_path (missing) exists',
     );
   });
 
