@@ -35,24 +35,24 @@ export type WaitReason =
 
 /** Meanings by `state reason`, by reason, and by state, looked up in this order. */
 const MEANINGS: Readonly<Record<string, string>> = {
-  'claimed twilio_unavailable': 'Twilio does not take the SMS at this time; it is tried again.',
-  'failed twilio_unavailable': 'Twilio did not take the SMS for so long that it would have come too late.',
+  'claimed twilio_unavailable': 'Twilio does not accept the SMS now; retrying automatically.',
+  'failed twilio_unavailable': 'Twilio did not accept the SMS before it was too late to send it.',
   'uncertain no_answer_from_twilio':
-    'The answer to the sending was lost; whether Twilio accepted the SMS is being found out.',
+    'Twilio’s answer to the send request was lost; checking whether it accepted the SMS.',
   'failed no_answer_from_twilio':
-    'An attempt was not answered, and whether Twilio accepted its SMS could not be found out.',
-  waiting_for_original_message: 'The message is not stored yet; it is looked for.',
+    'Twilio did not answer a send request, and it is unknown whether it accepted the SMS.',
+  waiting_for_original_message: 'The message is not stored yet; looking again automatically.',
   sms_taken_by_another_fallback:
-    'The SMS that was found belongs to another fallback with the same text; its own is being looked for.',
+    'The SMS that was found belongs to another fallback with the same text; still looking for its own.',
   rejected_by_twilio: 'Twilio rejected the SMS.',
   original_message_not_found:
     'No message has this SID in messages.twilio_sid. Store it, then try the fallback again.',
   conversation_without_company:
     'The message belongs to no company. Set conversations.company_id, then try the fallback again.',
   no_sender_number:
-    'There is no number to send from. Set companies.phone_number or TWILIO_PHONE_NUMBER_REMINDERS, then try the fallback again.',
+    'There is no sender number. Set companies.phone_number or TWILIO_PHONE_NUMBER_REMINDERS, then try the fallback again.',
   too_late:
-    'The WhatsApp message is older than FALLBACK_MAX_AGE_MINUTES allows. To send the SMS all the same, try it again with --ignore-age.',
+    'The WhatsApp message is older than FALLBACK_MAX_AGE_MINUTES allows. To send the SMS anyway, try the fallback again with --ignore-age.',
   delivered_meanwhile: 'WhatsApp delivered the message before the SMS was sent.',
   duplicate_of: 'Another SMS with the same text went to this person shortly before.',
   recipient_number_unknown:
@@ -62,12 +62,12 @@ const MEANINGS: Readonly<Record<string, string>> = {
   never_sent: 'Twilio accepted the SMS, and reported later that it never sent it.',
   sms_never_sent: 'Twilio accepted the SMS and never sent it; another attempt is planned.',
   sender_refused: 'Twilio cannot send from this sender; the default sender is tried next.',
-  held: 'It waits for FALLBACK_HOLD_SECONDS, in case WhatsApp delivers late.',
+  held: 'Waiting for FALLBACK_HOLD_SECONDS, in case WhatsApp delivers late.',
   no_recipient: 'Neither the callback nor Twilio names the recipient.',
   no_text: 'Neither messages.body nor Twilio has a text, e.g. for a picture.',
-  claimed: 'The SMS is to be sent.',
-  sending: 'The SMS is being handed to Twilio.',
-  uncertain: 'Whether Twilio accepted the SMS is being found out.',
+  claimed: 'The SMS is waiting to be sent.',
+  sending: 'The SMS is being sent to Twilio.',
+  uncertain: 'Checking whether Twilio accepted the SMS.',
   sent: 'Twilio accepted the SMS.',
 };
 
@@ -76,7 +76,7 @@ const FINAL_REJECTIONS = {
   recipient_rejected: 'Twilio rejected the recipient: this number cannot receive SMS.',
 } as const;
 
-/** Explains the state of a fallback, and what to do if something can be done. */
+/** Explains the state of a fallback, and what the operator can do. */
 export function fallbackInWords({
   state,
   reason,
@@ -95,9 +95,9 @@ function otherwise(state: SmsFallbackState, reason: string | null): string {
 }
 
 const DECISIONS: Readonly<Record<RetryDecision, string>> = {
-  claimed_again: 'claimed again: the SMS is composed anew and sent',
-  settled_first: 'an SMS may have gone: that is found out first, and one is sent only if not',
-  due_now: 'was not at an end: its next step is taken now',
+  claimed_again: 'claimed again: the SMS is composed again and sent',
+  settled_first: 'an SMS may have been sent: this is checked first, and one is sent only if not',
+  due_now: 'had not ended: its next step is taken now',
   in_progress: 'is being worked on at this moment: nothing changed',
   sent_before: 'its SMS was sent before: nothing is sent',
   opted_out: 'the person has opted out of SMS, which is final: nothing is sent',

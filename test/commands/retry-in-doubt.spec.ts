@@ -68,7 +68,7 @@ describe('npm run fallbacks -- retry, of an SMS that Twilio never answered', () 
   it('adopts an SMS that Twilio had accepted, and sends none', async () => {
     const twilioSid = await failWithoutAnswer();
     const run = await retry(twilioSid);
-    expect(run.output).toContain('an SMS may have gone: that is found out first');
+    expect(run.output).toContain('an SMS may have been sent: this is checked first');
     const sent = await untilAllIsDone(application, twilioSid);
     expect(sent).toMatchObject({ state: 'sent', attempts: 1, reason: null });
     expect(smsFor(application, twilioSid).map(({ sid }) => sid)).toEqual([sent.smsMessageSid]);

@@ -71,7 +71,7 @@ describe('npm run fallbacks -- retry, of a fallback that waits or has waited', (
       createdAt: minutesAgo(1),
     });
     const run = await retry(twilioSid);
-    expect(run.output).toContain('was not at an end: its next step is taken now');
+    expect(run.output).toContain('had not ended: its next step is taken now');
     expect(await expectOneSms(application, twilioSid)).toMatchObject({ retriedAt: null });
   });
 
