@@ -7,13 +7,13 @@ const CHROMIUM = findChromium();
 
 if (CHROMIUM === null) {
   console.warn(
-    'The page is not tried in a browser: there is no Chromium. Install one, or name it in TEST_CHROMIUM.',
+    'Browser tests of the page are skipped: Chromium was not found. Install it, or set TEST_CHROMIUM.',
   );
 }
 
 export const describeWithChromium = CHROMIUM === null ? describe.skip : describe;
 
-/** What a spec does with one browser: a visit for each test. */
+/** One browser for a spec, with a visit for each test. */
 export class Visits {
   private current: PageVisit | undefined;
 
@@ -32,14 +32,14 @@ export class Visits {
     return this.current;
   }
 
-  /** @param fragment of the address, e.g. `#/messages/SM…`. */
+  /** @param fragment the URL's, e.g. `#/messages/SM…`. */
   async signIn(options: BrowserContextOptions = {}, fragment = ''): Promise<PageVisit> {
     const visit = await this.begin(options);
     await visit.signIn(fragment);
     return visit;
   }
 
-  /** After each test: nothing was complained of. */
+  /** Call it after each test. Expects that the page has not complained. */
   async end(): Promise<void> {
     const complaints = this.current?.complaints;
     await this.current?.end();

@@ -8,7 +8,7 @@ import { createTestDatabase } from '../support/test-database.js';
 
 const describeWithPgBouncer = withoutPgBouncer === undefined ? describe : describe.skip;
 
-describeWithPgBouncer(`a pooler before PostgreSQL (${withoutPgBouncer ?? 'PgBouncer'})`, () => {
+describeWithPgBouncer(`a pooler in front of PostgreSQL (${withoutPgBouncer ?? 'PgBouncer'})`, () => {
   let database: DatabaseConnection;
   let pooler: PgBouncer | undefined;
   const clients: Client[] = [];

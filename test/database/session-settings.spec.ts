@@ -116,7 +116,7 @@ describeOnServer('a session with settings that the service cannot use', () => {
 
 const describeWithPgBouncer = withoutPgBouncer === undefined ? describe : describe.skip;
 
-describeWithPgBouncer('PgBouncer that keeps sessions, without settings for the service', () => {
+describeWithPgBouncer('PgBouncer in session mode, without settings for the service', () => {
   let pooler: PgBouncer;
   let database: DatabaseConnection;
   let application: TestApplication | undefined;

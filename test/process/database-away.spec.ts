@@ -14,7 +14,7 @@ const STOPPED = 'The job queue stopped and will be started again';
 
 jest.setTimeout(120_000);
 
-describeOnServer('a service whose database goes away while a job is at work', () => {
+describeOnServer('a service whose database goes away during a job', () => {
   let line: DatabaseLine;
   let twilio: TwilioSimulator;
   let service: ServiceProcess;

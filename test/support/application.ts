@@ -22,11 +22,11 @@ export const WEBHOOK_PATH = '/api/webhooks/twilio/message-status';
 export const WEBHOOK_URL = PUBLIC_BASE_URL + WEBHOOK_PATH;
 
 export interface ApplicationOptions {
-  /** Variables that differ from the usual ones. `undefined` removes one. */
+  /** Variables that differ from the defaults below. `undefined` removes one. */
   env?: Readonly<Record<string, string | undefined>>;
   /** More modules, as another team would add them. */
   imports?: ModuleMetadata['imports'];
-  /** A database that applications share. Its owner closes it. */
+  /** A database that applications share. The caller closes it. */
   database?: DatabaseConnection;
   simulator?: SimulatorOptions;
   override?: (builder: TestingModuleBuilder) => TestingModuleBuilder;

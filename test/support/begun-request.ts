@@ -21,7 +21,7 @@ export function callback(messageSid: string): SignedRequest {
   });
 }
 
-/** The service has told the client to continue, so it has seen the request. The body has yet to come. */
+/** Begins a request. The service has seen its headers and asks for the body, which has not been sent yet. */
 export async function begin(
   service: ServiceProcess,
   { headers, body }: SignedRequest,

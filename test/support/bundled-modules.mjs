@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 /**
- * Libraries of hundreds of modules each. Jest loads modules anew for each spec, one by one, which takes longer than most specs.
- * A bundle loads in a tenth of the time.
+ * Libraries of hundreds of modules each. Jest loads all modules again for each spec, which takes longer than most
+ * specs. A bundle loads in a tenth of the time.
  */
 const LIBRARIES = [
   '@nestjs/common',
@@ -24,7 +24,7 @@ const LIBRARIES = [
   'zod',
 ];
 
-/** What they load only if it is there, and `pg`, of which specs and libraries must have the same one. */
+/** Modules that the libraries load only if installed, and `pg`, which specs and libraries must share. */
 const EXTERNAL = [
   ...['pg', 'pg-native', 'pg-query-stream'],
   ...['@nestjs/microservices', '@nestjs/websockets', 'class-transformer', 'class-validator', '@fastify/*'],
@@ -52,7 +52,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const digest = createHash('sha256');
 for (const file of ['package-lock.json', 'test/support/bundled-modules.mjs'])
   digest.update(readFileSync(join(root, file)));
-// Not beside the templates of databases, of which old ones are removed during a run.
+// Not next to the database templates, because old ones are removed during a run.
 const folder = join(
   root,
   'node_modules/.cache/whatsapp-sms-fallback-modules',
@@ -62,7 +62,7 @@ const folder = join(
 /** Jest's `moduleNameMapper` for the bundles. */
 export const bundledModules = { [`^(${LIBRARIES.join('|')})$`]: `${folder}/$1.mjs` };
 
-/** Makes the bundles, unless an earlier run has made them from the same lock file. */
+/** Creates the bundles, unless an earlier run created them from the same lock file. */
 export async function bundleModules() {
   if (existsSync(folder)) return;
   const own = `${folder}.${process.pid}`;
@@ -94,7 +94,7 @@ export async function bundleModules() {
   }
 }
 
-/** A module for each library that exports what Node finds in it. esbuild alone gives CommonJS a default export only. */
+/** Makes each bundle export what Node finds in the library. esbuild alone gives CommonJS only a default export. */
 const libraries = {
   name: 'libraries',
   setup(bundler) {

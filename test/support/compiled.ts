@@ -2,6 +2,6 @@
 export function compiled(file: string): URL {
   const state = process.env.TEST_DIST ?? 'not checked: global-setup.mjs has not run';
   if (state !== 'new')
-    throw new Error(`dist/ is ${state}, and this spec runs programs of it. Run: npm run build`);
+    throw new Error(`dist/ is ${state}, but this spec runs programs from it. Run: npm run build`);
   return new URL(`../../dist/${file}`, import.meta.url);
 }

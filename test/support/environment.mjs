@@ -2,7 +2,7 @@ import { PGLiteSocketServer } from '@electric-sql/pglite-socket';
 import { TestEnvironment } from 'jest-environment-node';
 import { isKept, keepDatabaseOf, PGlite, takeIdleFolder } from './kept-databases.mjs';
 
-/** Node's environment, in which the specs of a worker share the embedded PostgreSQL, which Jest would load anew for each. */
+/** Lets the specs of a worker share the embedded PostgreSQL, which Jest would load again for each spec. */
 export default class Environment extends TestEnvironment {
   async setup() {
     await super.setup();

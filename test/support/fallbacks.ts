@@ -26,8 +26,8 @@ export const DEFAULT_FROM = '+15550009999';
 type Override = (builder: TestingModuleBuilder) => TestingModuleBuilder;
 
 /**
- * The fallback's options, as AppModule makes them from the usual environment. A spec that keeps `options` can change
- * a time while the application runs instead of waiting for it.
+ * Sets the fallback's options, with AppModule's defaults. A spec that keeps `options` can change a time while the
+ * application runs instead of waiting for it.
  */
 export function withFallbackOptions(options: FallbackModuleOptions): Override {
   const usual = { defaultFrom: DEFAULT_FROM, statusCallbackUrl: WEBHOOK_URL };
@@ -41,7 +41,7 @@ export function withFallbackOptions(options: FallbackModuleOptions): Override {
  */
 export const TWILIO_TIMEOUT_MILLISECONDS = 3_000;
 
-/** The timeout of calls to Twilio. */
+/** Sets the timeout of calls to Twilio. */
 export function withTwilioTimeout(timeoutMilliseconds = TWILIO_TIMEOUT_MILLISECONDS): Override {
   return (builder) =>
     builder.overrideProvider(TWILIO_OPTIONS).useFactory({
@@ -137,7 +137,7 @@ export async function expectOneSms(application: TestApplication, messageSid: str
   return fallback;
 }
 
-/** Publishes that an attempt is due, as the worker does after the wait. */
+/** Makes an attempt due now, and publishes it as the worker does after the wait. */
 export async function attemptNow(application: TestApplication, smsFallbackId: string): Promise<void> {
   await application.query('update sms_fallbacks set next_attempt_at = now() where id = $1', [smsFallbackId]);
   await application.app

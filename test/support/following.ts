@@ -5,11 +5,11 @@ import { until } from './until.js';
 
 type Override = (builder: TestingModuleBuilder) => TestingModuleBuilder;
 
-/** New events are followed when a spec says so. */
+/** Follows new events only on `follow()`. */
 export const followingOnDemand: Override = (builder) =>
   builder.overrideProvider(MODULE_OPTIONS_TOKEN).useValue({ intervalMilliseconds: 0 });
 
-/** Follows every event that is in the log now, also those that the application follows at the same time. */
+/** Waits until every event in the log is followed, also those that the application follows at the same time. */
 export async function follow(application: TestApplication): Promise<void> {
   await until('the log to be followed', async () => {
     await application.app.get(Follower, { strict: false }).runOnce();
@@ -34,14 +34,14 @@ export async function addEvents(
   );
 }
 
-/** Adds the rows in the outbox of events that were added without. */
+/** Adds the outbox rows of events that were inserted without them. */
 export async function queueEvents(application: Pick<TestApplication, 'query'>): Promise<void> {
   await application.query(
     'insert into message_event_outbox (id, message_sid) select id, message_sid from message_events',
   );
 }
 
-/** As if there had never been an event. */
+/** Deletes all events, with their outbox rows and counts. */
 export async function forgetEvents(application: TestApplication): Promise<void> {
   await application.query('truncate message_events, message_event_outbox, message_event_counts');
 }

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { bundleModules } from './bundled-modules.mjs';
 
 /**
- * For all workers: looks whether dist/ is new, makes the folder of embedded databases, bundles libraries, and names the
- * database that they copy on a PostgreSQL server.
+ * Prepares a run for all workers: checks whether dist/ is up to date, creates the folder of embedded databases, bundles
+ * libraries, and names the database that the workers copy on a PostgreSQL server.
  */
 export default async function setUp({ rootDir }) {
   process.env.TEST_DIST = execFileSync(process.execPath, ['build.js', 'state'], {

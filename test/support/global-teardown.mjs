@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import pg from 'pg';
 
-/** Removes the embedded databases of this run, and drops the database that it has copied, see test-database.ts. */
+/** Removes the embedded databases of this run, and drops the database that it copied, see test-database.ts. */
 export default async function tearDown() {
   const { TEST_DATABASE_URL: server, TEST_TEMPLATE_DATABASE: name, TEST_FOLDER: folder } = process.env;
   await rm(folder, { recursive: true, force: true });

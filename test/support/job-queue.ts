@@ -15,7 +15,7 @@ export interface QueuedJob {
   locked_at: Date | null;
 }
 
-/** The jobs of the domain events with this name. */
+/** Returns the jobs of the domain events with this name. */
 export function jobsOf(application: TestApplication, name: string): Promise<QueuedJob[]> {
   return application.query<QueuedJob>(
     `select id, payload->>'name' as name, payload->'event' as event, attempts, last_error, run_at, locked_at
@@ -51,7 +51,7 @@ export async function untilQueueIsEmpty(application: TestApplication): Promise<v
   });
 }
 
-/** The options of the domain events, as AppModule makes them for this database. */
+/** Sets options of the domain events, with AppModule's defaults for this database. */
 export function withDomainEventsOptions(
   database: DatabaseConnection,
   options: Partial<DomainEventsModuleOptions>,

@@ -4,28 +4,28 @@ import { readFile } from 'node:fs/promises';
 const wasm = new URL('./pglite.wasm', import.meta.resolve('@electric-sql/pglite'));
 const pgliteWasmModule = await WebAssembly.compile(await readFile(wasm));
 
-/** PostgreSQL looks after its statistics every ten seconds while it is idle. That shall not keep a process from its end. */
+/** An idle PostgreSQL updates its statistics every ten seconds. That timer must not keep a process from exiting. */
 const { setTimeout } = globalThis;
 globalThis.setTimeout = (...args) => {
   const timer = setTimeout(...args);
   return new Error().stack.includes('setitimer') ? timer.unref() : timer;
 };
 
-/** More would take memory for nothing: few specs have two databases at once. */
+/** More would waste memory: few specs use two databases at once. */
 const KEPT_AT_MOST = 2;
 
-/** Folders of databases that the next spec may have as they were at first. */
+/** The idle databases, by folder. They are reset and ready for the next spec. */
 const idle = new Map();
 
-/** Folders of the databases that may be kept. */
+/** The folders of databases that may be kept. */
 const keepable = new Set();
 
-/** The folder of an idle database, or null. Whoever takes it opens it. */
+/** Returns the folder of an idle database, or null. The caller opens it. */
 export function takeIdleFolder() {
   return idle.keys().next().value ?? null;
 }
 
-/** Lets the next spec have the database of this folder after it is closed, if its schema is as it was at first. */
+/** Keeps the database of this folder for the next spec after it is closed, if its schema has not changed. */
 export function keepDatabaseOf(folder) {
   keepable.add(folder);
 }
@@ -34,7 +34,7 @@ export function isKept(folder) {
   return idle.has(folder);
 }
 
-/** PGlite, with the compiled PostgreSQL shared between all databases of a worker, and databases that stay open for the next spec. */
+/** PGlite that shares the compiled PostgreSQL between a worker's databases, and keeps them open for the next spec. */
 export class PGlite extends pglite.PGlite {
   static async create(options) {
     const folder = options?.dataDir;
@@ -73,7 +73,7 @@ async function stateOf(database) {
   return { schema: await schemaOf(database), tables, rows };
 }
 
-/** @returns whether the database is as it was at first. */
+/** Restores the initial rows. @returns false if that fails, or the schema has changed. */
 async function reset(database, { schema, tables, rows }) {
   try {
     await database.exec('rollback; reset all; set session_replication_role = replica');

@@ -22,8 +22,8 @@ const programs = findPrograms();
 const user = findUser();
 
 /**
- * For tests that need their own server configuration or a standby. Needs PostgreSQL's programs (TEST_POSTGRES_BIN,
- * pg_config).
+ * Describes tests that need their own server configuration or a standby. Skips them without PostgreSQL's programs
+ * (TEST_POSTGRES_BIN, pg_config).
  */
 export const describeWithOwnServer = programs === undefined || user === undefined ? describe.skip : describe;
 

@@ -10,15 +10,15 @@ import { until } from './until.js';
 
 const PROGRAM = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer', '/opt/homebrew/bin/pgbouncer'].find(existsSync);
 
-/** The reason why PgBouncer cannot run here, or undefined if it can. */
+/** Why PgBouncer cannot run here; undefined if it can. */
 export const withoutPgBouncer =
   process.env.TEST_DATABASE_URL === undefined
-    ? 'no TEST_DATABASE_URL'
+    ? 'TEST_DATABASE_URL is not set'
     : PROGRAM === undefined
       ? 'PgBouncer is not installed'
       : undefined;
 
-/** PgBouncer's own settings. The service needs none. */
+/** PgBouncer's own settings. */
 export type PgBouncerSettings = Readonly<Record<string, string | number>>;
 
 /**

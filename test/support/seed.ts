@@ -19,12 +19,12 @@ export interface SeedOptions {
   status?: string | null;
 }
 
-/** A message SID as Twilio's are: `SM` and 32 hexadecimal digits. */
+/** Returns a message SID in Twilio's format: `SM` and 32 hexadecimal digits. */
 export function randomMessageSid(): string {
   return `SM${randomBytes(16).toString('hex')}`;
 }
 
-/** A WhatsApp message in the application's tables, with its conversation and company. */
+/** Stores a WhatsApp message in the application's tables, with its conversation and company. */
 export async function seedMessage(dataSource: DataSource, options: SeedOptions = {}): Promise<SeededMessage> {
   const {
     twilioSid = randomMessageSid(),

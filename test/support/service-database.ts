@@ -7,7 +7,7 @@ import { createDataFolder, createTestDatabase } from './test-database.js';
 
 /** A migrated database for processes of the service. */
 export interface ServiceDatabase {
-  /** The variables that lead a process to it. */
+  /** The variables that connect a process to it. */
   readonly env: Readonly<Record<string, string>>;
   /** Runs work on it from the test. If it is embedded, no process may have it open. */
   use<Result>(work: (dataSource: DataSource) => Promise<Result>): Promise<Result>;
@@ -45,7 +45,7 @@ async function createOnServer(): Promise<ServiceDatabase> {
   };
 }
 
-/** Opens a data source on the database for the time of the work. */
+/** Opens a data source on the database, and closes it after the work. */
 export async function withDataSource<Result>(
   connection: DatabaseConnection,
   work: (dataSource: DataSource) => Promise<Result>,

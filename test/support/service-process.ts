@@ -47,7 +47,7 @@ export class ServiceProcess {
   ): ServiceProcess {
     const file = fileURLToPath(compiled(`src/${program}.js`));
     const child = spawn(process.execPath, [file, ...args], {
-      // Avoids this folder, because its .env belongs to the developer.
+      // Not the repository, because its .env belongs to the developer.
       cwd: folder,
       env: { PATH: process.env.PATH, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],

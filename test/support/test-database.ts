@@ -13,7 +13,7 @@ import { migrateDatabase } from '../../src/database/migrate-database.js';
 
 type Template = 'empty' | 'migrated';
 
-/** For tests that the embedded database cannot run: it serves one process, and one transaction at a time. */
+/** Describes tests that the embedded database cannot run: it serves one process, and one transaction at a time. */
 export const describeOnServer = process.env.TEST_DATABASE_URL === undefined ? describe.skip : describe;
 
 /**
@@ -151,7 +151,7 @@ async function createOnServer(serverUrl: string, template: Template): Promise<Da
   };
 }
 
-/** Any number that the server uses for no other advisory lock. */
+/** An arbitrary number that no other advisory lock uses. */
 const TEMPLATE_LOCK = 630_490_064;
 
 /**
