@@ -158,7 +158,7 @@ export function findReadOnly({ isStandby, isReadOnly, role }: ServerFacts): Prob
   return {
     check,
     found: 'Transactions are read-only here (default_transaction_read_only)',
-    remedy: `Allow writes: alter role ${identifier(role)} set default_transaction_read_only = off. Some providers turn it on when the disk is full`,
+    remedy: `Allow writes: alter role ${identifier(role)} set default_transaction_read_only = off; some providers turn it on when the disk is full`,
   };
 }
 

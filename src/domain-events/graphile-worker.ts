@@ -68,7 +68,7 @@ type Query = (...parameters: unknown[]) => unknown;
 
 type Release = (error?: Error | boolean) => void;
 
-/** After an error, there is nothing to release. */
+/** Takes an error, or a client and how to release it. */
 type Connected = (error: Error | undefined, client: PoolClient | undefined, release?: Release) => void;
 
 /** The connections of graphile-worker. A broken one is replaced and never ends the process. */

@@ -124,7 +124,7 @@ export class JobQueueWorker {
     if (this.isStopping()) await runner.stop();
     await this.watch(runner, progress, pool);
     // Its promise resolves although its workers have crashed: https://github.com/graphile/worker/issues/635
-    if (!this.isStopping()) throw new Error(progress.reason() ?? 'graphile-worker ended by itself');
+    if (!this.isStopping()) throw new Error(progress.reason() ?? 'graphile-worker ended unexpectedly');
   }
 
   /** @throws if it takes too long, e.g. because a session has locked one of graphile-worker's tables. */
