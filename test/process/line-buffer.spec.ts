@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { compiled } from '../support/compiled.js';
 
-const MODULE = compiled('src/process/line-buffer.js').href;
+const MODULE = compiled('src/process/logger.js').href;
 
 /** The output of a process that writes through a LineBuffer to its standard output, a pipe. */
 function outputOf(work: string): { stdout: string; status: number | null } {

@@ -5,7 +5,13 @@ import { MODULE_OPTIONS_TOKEN, OldFallbacks } from '../../src/retention/old-rows
 import { seedFallback } from '../commands/ended-fallback.js';
 import { callApi, withAdminKeys } from '../operations/api.js';
 import { TestApplication } from '../support/application.js';
-import { attemptsFor, findFallback, policyFailure, recipientOf, untilAllIsDone } from '../support/fallbacks.js';
+import {
+  attemptsFor,
+  findFallback,
+  policyFailure,
+  recipientOf,
+  untilAllIsDone,
+} from '../support/fallbacks.js';
 import { minutesAgo } from '../support/minutes-ago.js';
 import { randomMessageSid } from '../support/seed.js';
 

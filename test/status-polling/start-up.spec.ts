@@ -1,7 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { demoAccount } from '../../simulator/demo-account.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
-import { MODULE_OPTIONS_TOKEN, type StatusPollingModuleOptions } from '../../src/status-polling/message-polls.store.js';
+import {
+  MODULE_OPTIONS_TOKEN,
+  type StatusPollingModuleOptions,
+} from '../../src/status-polling/message-polls.store.js';
 import { TestApplication } from '../support/application.js';
 import { recipientOf, smsFor, untilAllIsDone } from '../support/fallbacks.js';
 import { seedMessage } from '../support/seed.js';
