@@ -49,7 +49,7 @@ const boundaries = Object.entries(allowed).map(([folder, others]) => ({
   severity: 'error',
   from: { path: `^src/${folder}/` },
   to: {
-    path: '^(src/[^/]+/|simulator/|chaos/|test/|bench/)',
+    path: '^(src/[^/]+/|simulator/|harness/|chaos/|test/|bench/)',
     pathNot: [
       `^src/(${[folder, ...others].join('|')})/`,
       // The one list of entities that the data source is made of.
@@ -79,7 +79,7 @@ module.exports = {
       name: 'the-service-never-imports-the-simulator-or-tests',
       severity: 'error',
       from: { path: '^(src|migrations|ormconfig)' },
-      to: { path: '^(simulator|chaos|test|bench)/' },
+      to: { path: '^(simulator|harness|chaos|test|bench)/' },
     },
     {
       name: 'the-simulator-never-imports-the-service',
@@ -110,7 +110,13 @@ module.exports = {
       name: 'the-bench-knows-the-service-from-outside-only',
       severity: 'error',
       from: { path: '^bench/' },
-      to: { path: '^(src|test)/' },
+      to: { path: '^(src|test|chaos)/' },
+    },
+    {
+      name: 'the-harness-knows-neither-the-service-nor-its-users',
+      severity: 'error',
+      from: { path: '^harness/' },
+      to: { path: '^(src|test|chaos|bench)/' },
     },
     {
       name: 'not-to-dev-dependencies',

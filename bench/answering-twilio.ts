@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ACCOUNT } from './account.js';
+import { ACCOUNT } from './callbacks.js';
 
 /** The approximate latency of Twilio's API from a server in the same country. */
 const ANSWER_MILLISECONDS = 100;

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
-import type { PostgresServer } from '../chaos/postgres-server.js';
+import type { PostgresServer } from '../harness/postgres-server.js';
 import { messageSidOf } from './callbacks.js';
 
 /** How many callbacks one statement looks up. */

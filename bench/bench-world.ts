@@ -1,7 +1,7 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PostgresServer, type PostgresSettings } from '../chaos/postgres-server.js';
+import { PostgresServer, type PostgresSettings } from '../harness/postgres-server.js';
 import { BenchDatabase } from './bench-database.js';
 import { type Closers, withClosers } from './closers.js';
 import { CONSTANT_ANSWER, type Contender, CONTENDERS, THIS_SERVICE } from './contenders.js';

@@ -1,13 +1,12 @@
 import { totalmem } from 'node:os';
-import type { PostgresSettings } from '../chaos/postgres-server.js';
-import type { BenchContext } from './bench-context.js';
+import type { PostgresSettings } from '../harness/postgres-server.js';
 import type { BenchDatabase } from './bench-database.js';
 import { type ServiceWorld, withServiceWorld } from './bench-world.js';
-import { ContinuingTurns } from './continuing-turns.js';
 import { fillTable } from './large-table.js';
-import { percentiles, type Percentiles } from './report/percentiles.js';
+import type { BenchContext } from './measurement.js';
 import { asJson, circumstances, type Report } from './report/report.js';
-import { type Spread, spreadOf, withSpread } from './report/statistics.js';
+import { percentiles, type Percentiles, type Spread, spreadOf, withSpread } from './report/statistics.js';
+import { ContinuingTurns } from './take-turn.js';
 
 /** More than the service stores in a second. */
 const MOST_CALLBACKS_PER_SECOND = 15_000;

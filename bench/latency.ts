@@ -1,10 +1,10 @@
-import type { BenchContext } from './bench-context.js';
 import { type ServiceWorld, withServiceWorld } from './bench-world.js';
 import { withClosers } from './closers.js';
-import { ContinuingTurns } from './continuing-turns.js';
+import type { BenchContext } from './measurement.js';
 import { PolicyFailures } from './policy-failures.js';
-import { percentiles, type Percentiles } from './report/percentiles.js';
 import { asJson, circumstances, type Report } from './report/report.js';
+import { percentiles, type Percentiles } from './report/statistics.js';
+import { ContinuingTurns } from './take-turn.js';
 
 /** More than the service stores in a second. */
 const MOST_CALLBACKS_PER_SECOND = 15_000;

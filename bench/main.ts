@@ -1,7 +1,7 @@
-import { runProgram, type Surroundings } from '../chaos/program.js';
-import type { Measure } from './bench-context.js';
+import { runProgram, type Surroundings } from '../harness/program.js';
 import { measureGrowth } from './growth.js';
 import { measureLatency } from './latency.js';
+import type { Measure } from './measurement.js';
 import { measureOperators } from './operators.js';
 import { type MeasurementName, readOptions, usage } from './options.js';
 import { writeReport } from './report/report.js';

@@ -1,6 +1,16 @@
+import type { Surroundings } from '../harness/program.js';
+import type { Traffic } from './callbacks.js';
 import { BASELINE } from './contenders.js';
+import type { BenchOptions } from './options.js';
+import type { Report } from './report/report.js';
 import { type Spread, spreadOf } from './report/statistics.js';
-import type { Traffic } from './traffic.js';
+
+/** The context of every measurement. */
+export interface BenchContext extends Surroundings {
+  readonly options: BenchOptions;
+}
+
+export type Measure = (context: BenchContext) => Promise<Report>;
 
 /** The result of one contender in one turn. */
 export interface MeasuredTurn {

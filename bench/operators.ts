@@ -1,14 +1,19 @@
 import { inRandomOrder, randomNumbers } from '../simulator/random.js';
-import type { BenchContext } from './bench-context.js';
 import type { BenchDatabase } from './bench-database.js';
 import { type ServiceWorld, withServiceWorld } from './bench-world.js';
-import { ContinuingTurns } from './continuing-turns.js';
 import { fillTable } from './large-table.js';
-import { OPERATORS_KEY, OperatorsApi } from './operators-api.js';
-import { callEachSecond, nobody, type OperatorAtWork, pageOpen } from './operators-at-work.js';
-import { percentiles, type Percentiles } from './report/percentiles.js';
+import type { BenchContext } from './measurement.js';
+import {
+  callEachSecond,
+  nobody,
+  type OperatorAtWork,
+  OPERATORS_KEY,
+  OperatorsApi,
+  pageOpen,
+} from './operators-at-work.js';
 import { asJson, circumstances, type Report } from './report/report.js';
-import { type Spread, spreadOf, withSpread } from './report/statistics.js';
+import { percentiles, type Percentiles, type Spread, spreadOf, withSpread } from './report/statistics.js';
+import { ContinuingTurns } from './take-turn.js';
 
 /** More than the service stores in a second. */
 const MOST_CALLBACKS_PER_SECOND = 10_000;

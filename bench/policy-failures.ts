@@ -2,9 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { silent } from '../simulator/callback-plan.js';
 import { firstValue } from '../simulator/form-parameters.js';
 import { TwilioSimulator } from '../simulator/twilio-simulator.js';
-import { ACCOUNT } from './account.js';
 import type { BenchDatabase } from './bench-database.js';
-import { type PolicyFailure, policyFailureOf } from './callbacks.js';
+import { ACCOUNT, type PolicyFailure, policyFailureOf } from './callbacks.js';
 import { CallbackConnection } from './load/callback-connection.js';
 
 /** An SMS that takes longer is a fault, not a latency. */

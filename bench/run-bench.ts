@@ -1,10 +1,9 @@
 import { inRandomOrder, randomNumbers } from '../simulator/random.js';
-import type { BenchContext } from './bench-context.js';
 import type { BenchWorld, RunningContender } from './bench-world.js';
+import { type Traffic, TRAFFIC, turnWith } from './callbacks.js';
 import { PGBENCH } from './contenders.js';
-import type { MeasuredTurn } from './measurement.js';
+import type { BenchContext, MeasuredTurn } from './measurement.js';
 import { type TakenTurn, takeTurn } from './take-turn.js';
-import { type Traffic, TRAFFIC, turnWith } from './traffic.js';
 
 /** The seed for the order of turns: the same in every run. */
 const SEED = 1;

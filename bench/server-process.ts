@@ -4,11 +4,10 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { freePort } from '../chaos/free-port.js';
-import { ACCOUNT, PUBLIC_BASE_URL } from './account.js';
+import { freePort } from '../harness/postgres-server.js';
+import { ACCOUNT, PUBLIC_BASE_URL } from './callbacks.js';
 import type { Contender } from './contenders.js';
-import { processorTime } from './processor-time.js';
-import { residentMemory } from './resident-memory.js';
+import { processorTime, residentMemory } from './processor-time.js';
 
 const START_LIMIT_MILLISECONDS = 60_000;
 

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { BenchWorld, RunningContender } from './bench-world.js';
-import type { Turn, TurnResult } from './load/turn.js';
+import type { BenchWorld, RunningContender, RunningService, ServiceWorld } from './bench-world.js';
+import type { Turn, TurnResult } from './load/run-turn.js';
+import type { BenchContext } from './measurement.js';
 import { processorTime } from './processor-time.js';
 
 /** The pause between turns, so that leftovers of one, e.g. buffered lines, do not burden the next. */
@@ -60,4 +61,32 @@ async function missingRows(
 ): Promise<string | undefined> {
   const missing = (await database?.countMissing(acknowledged)) ?? 0;
   return missing === 0 ? undefined : `answered 204 to ${missing} callbacks that are no rows`;
+}
+
+/** Turns of one service on kept connections: the table keeps its rows, and each turn sends callbacks that are new to it. */
+export class ContinuingTurns {
+  #firstIndex = 0;
+
+  constructor(
+    private readonly world: ServiceWorld,
+    private readonly context: BenchContext,
+    private readonly service: RunningService = world.service,
+  ) {}
+
+  /** @param requestsPerSecond default: the maximum rate. */
+  async take(milliseconds: number, requestsPerSecond?: number): Promise<TakenTurn> {
+    const { options, interrupted } = this.context;
+    interrupted.throwIfAborted();
+    const taken = await takeTurn(this.world, this.service, {
+      connections: options.connections,
+      mode: 'kept',
+      keepRows: true,
+      firstIndex: this.#firstIndex,
+      milliseconds,
+      requestsPerSecond,
+    });
+    this.#firstIndex += taken.result.acknowledged.length;
+    interrupted.throwIfAborted();
+    return taken;
+  }
 }

@@ -1,12 +1,8 @@
-import type { BenchContext } from './bench-context.js';
 import { withBenchWorld } from './bench-world.js';
-import { summarize } from './measurement.js';
-import { chart } from './report/chart.js';
-import { asJson, type Report } from './report/report.js';
-import { resultsOf } from './report/results.js';
-import { table } from './report/table.js';
+import { TRAFFIC } from './callbacks.js';
+import { type BenchContext, summarize } from './measurement.js';
+import { asJson, chart, type Report, resultsOf, table } from './report/report.js';
 import { BenchRun } from './run-bench.js';
-import { TRAFFIC } from './traffic.js';
 
 /** More than any contender stores in a second: neither a turn nor the warm-up runs out of callbacks. */
 const CALLBACKS_PER_SECOND = 15_000;

@@ -1,13 +1,13 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { BenchContext } from './bench-context.js';
 import { type ServiceWorld, withServiceWorld } from './bench-world.js';
-import { ContinuingTurns } from './continuing-turns.js';
-import { SECONDARY_TOKEN } from './account.js';
+import { SECONDARY_TOKEN } from './callbacks.js';
 import { UNSIGNED_SHAPES, type UnsignedShape } from './load/unsigned-requests.js';
+import type { BenchContext } from './measurement.js';
 import { asJson, circumstances, type Report } from './report/report.js';
 import { type Spread, spreadOf, withSpread } from './report/statistics.js';
+import { ContinuingTurns } from './take-turn.js';
 
 /** Evenly spaced, so that the latency is that of an idle service. */
 const SIGNED_PER_SECOND = 200;

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { FAULT_DESCRIPTIONS, type FaultKind, SENDING_FAULTS, type SendingFaultKind } from './fault-kinds.js';
+import type { PostgresServer } from '../harness/postgres-server.js';
 import type { Disturbance } from './database-servers.js';
+import { FAULT_DESCRIPTIONS, type FaultKind, SENDING_FAULTS, type SendingFaultKind } from './fault-kinds.js';
 import type { ScheduledFault } from './fault-schedule.js';
-import type { PostgresServer } from './postgres-server.js';
 import { line } from './report-line.js';
 import type { World } from './world.js';
 

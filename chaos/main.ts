@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { PostgresServer } from '../harness/postgres-server.js';
+import { runProgram, type Surroundings } from '../harness/program.js';
 import { scheduleFailovers } from './failover-schedule.js';
 import { Failovers, type FailoverServers } from './failovers.js';
 import { FaultInjector } from './fault-injector.js';
@@ -6,8 +8,6 @@ import { scheduleFaults } from './fault-schedule.js';
 import { type ChaosOptions, readOptions, usage } from './options.js';
 import { PatroniCluster } from './patroni-cluster.js';
 import { PostgresCluster } from './postgres-cluster.js';
-import { PostgresServer } from './postgres-server.js';
-import { runProgram, type Surroundings } from './program.js';
 import { report } from './report.js';
 import { ChaosRun, type Disturb } from './run-chaos.js';
 import { World } from './world.js';

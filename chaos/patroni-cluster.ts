@@ -6,14 +6,13 @@ import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
+import { findPrograms, freePort, killPostgres, ownFolder, type User } from '../harness/postgres-server.js';
 import { UsageError } from '../simulator/command-line.js';
 import type { PlannedFailover } from './failover-schedule.js';
 import type { FailoverCounts, FailoverServers, Moments } from './failovers.js';
 import type { ReplicaName } from './fault-schedule.js';
-import { freePort } from './free-port.js';
 import type { Addresses } from './options.js';
 import { haproxySettings, patroniSettings } from './patroni-settings.js';
-import { findPrograms, killPostgres, ownFolder, type User } from './postgres-server.js';
 import { isOk } from './readiness.js';
 import { TcpProxy } from './tcp-proxy.js';
 

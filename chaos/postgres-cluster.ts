@@ -2,12 +2,11 @@ import { appendFile, chown, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client } from 'pg';
+import { freePort, PostgresServer } from '../harness/postgres-server.js';
 import type { PlannedFailover } from './failover-schedule.js';
 import type { FailoverCounts, FailoverServers, Moments } from './failovers.js';
 import type { ReplicaName } from './fault-schedule.js';
-import { freePort } from './free-port.js';
 import type { Addresses } from './options.js';
-import { PostgresServer } from './postgres-server.js';
 import { TcpProxy } from './tcp-proxy.js';
 
 /** The name of the server that follows the other one. */

@@ -4,17 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { freePort } from '../harness/postgres-server.js';
 import { TwilioSimulator } from '../simulator/twilio-simulator.js';
 import { DEFAULT_SENDER, MAIN_ACCOUNT, SUBACCOUNT } from './accounts.js';
 import { ApplicationDatabase } from './application-database.js';
 import { Balancer, PUBLIC_BASE_URL } from './balancer.js';
 import type { DatabaseServers } from './database-servers.js';
 import { REPLICAS } from './fault-schedule.js';
-import { freePort } from './free-port.js';
 import type { ChaosOptions } from './options.js';
 import { Random } from './random.js';
-import { Replica } from './replica.js';
 import { ReplicaEnds } from './replica-ends.js';
+import { Replica } from './replica.js';
 import { smsPlan } from './status-steps.js';
 
 /** Everything that runs: PostgreSQL, the fake Twilio, two replicas of the service, and the application. */

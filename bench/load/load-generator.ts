@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { LoadMessage, Turn, TurnResult } from './turn.js';
+import type { LoadMessage, Turn, TurnResult } from './run-turn.js';
 
 /** The process that sends the callbacks. It only writes bytes and finds the ends of answers. */
 export class LoadGenerator {

@@ -1,6 +1,5 @@
 import { callbackOf } from '../callbacks.js';
-import { Callbacks, runTurn } from './run-turn.js';
-import type { LoadMessage, Turn } from './turn.js';
+import { Callbacks, type LoadMessage, runTurn, type Turn } from './run-turn.js';
 
 /** The load generator: a separate process that signs its callbacks once and then runs turns for its parent. */
 const count = Number(process.argv[2]);

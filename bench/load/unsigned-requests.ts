@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { ACCOUNT, WEBHOOK_PATH } from '../account.js';
+import { ACCOUNT, WEBHOOK_PATH } from '../callbacks.js';
 
 const BODY_BYTES = 64 * 1024;
 

@@ -1,9 +1,10 @@
-import express, { type Request, type Response } from 'express';
+import express from 'express';
+import type { Request, Response } from 'express';
 import { Pool } from 'pg';
 import twilio from 'twilio';
-import { WEBHOOK_PATH } from '../account.js';
-import { toEventRow } from './event-row.js';
+import { WEBHOOK_PATH } from '../callbacks.js';
 import { authToken, databaseUrl, HOST, port, publicBaseUrl } from './settings.js';
+import { toEventRow } from './stored-event.entity.js';
 
 /** The documented way: Express, Twilio's own middleware, and one INSERT for each request through a pool. */
 const pool = new Pool({ connectionString: databaseUrl });

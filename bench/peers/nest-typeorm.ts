@@ -1,13 +1,12 @@
-import 'reflect-metadata';
 import { Body, Controller, HttpCode, Module, Post, UseGuards } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { InjectRepository, TypeOrmModule } from '@nestjs/typeorm';
+import 'reflect-metadata';
 import { QueryFailedError, Repository } from 'typeorm';
-import { toEventRow } from './event-row.js';
 import { databaseUrl, HOST, port } from './settings.js';
 import { SignatureGuard } from './signature.guard.js';
-import { StoredEvent } from './stored-event.entity.js';
+import { StoredEvent, toEventRow } from './stored-event.entity.js';
 
 const UNIQUE_VIOLATION = '23505';
 

@@ -1,3 +1,23 @@
+export interface Percentiles {
+  readonly count: number;
+  /** In milliseconds. */
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+  readonly longest: number;
+}
+
+/** @param sorted milliseconds in ascending order. */
+export function percentiles(sorted: readonly number[]): Percentiles {
+  return {
+    count: sorted.length,
+    p50: quantile(sorted, 0.5),
+    p90: quantile(sorted, 0.9),
+    p99: quantile(sorted, 0.99),
+    longest: sorted.at(-1) ?? NaN,
+  };
+}
+
 /** @param sorted values in ascending order. @param share from 0 to 1. */
 export function quantile(sorted: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;

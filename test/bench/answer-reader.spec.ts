@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { AnswerReader } from '../../bench/load/answer-reader.js';
+import { AnswerReader } from '../../bench/load/callback-connection.js';
 
 const ANSWERS = [
   ['HTTP/1.1 204 No Content\r\nDate: today\r\n\r\n', 204],

@@ -1,10 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { type MeasuredTurn, summarize } from '../../bench/measurement.js';
 import { type BenchOptions, readOptions } from '../../bench/options.js';
-import { chart } from '../../bench/report/chart.js';
-import { resultsOf } from '../../bench/report/results.js';
+import { chart, resultsOf, table } from '../../bench/report/report.js';
 import { quantile, spreadOf } from '../../bench/report/statistics.js';
-import { table } from '../../bench/report/table.js';
 
 function turn(letter: string, round: number, rate: number): MeasuredTurn {
   return {

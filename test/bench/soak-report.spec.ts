@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { type Minute, soakReport } from '../../bench/soak-report.js';
+import { type Minute, soakReport } from '../../bench/soak.js';
 
 /** Each value has 10 MB and 1 ms more than the previous one. */
 function minutes(count: number): Minute[] {

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FaultInjector } from '../../chaos/fault-injector.js';
 import type { ScheduledFault } from '../../chaos/fault-schedule.js';
-import { PostgresServer } from '../../chaos/postgres-server.js';
 import type { World } from '../../chaos/world.js';
+import { PostgresServer } from '../../harness/postgres-server.js';
 import { describeWithOwnServer } from '../support/own-postgres.js';
 
 describeWithOwnServer('the fault injector', () => {

@@ -4,7 +4,7 @@ import { chmod, chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { PostgresServer } from '../../chaos/postgres-server.js';
+import { PostgresServer } from '../../harness/postgres-server.js';
 import { openDatabase } from '../../src/database/open-database.js';
 import { endServices, requiredEnv, ServiceProcess } from '../support/service-process.js';
 import { describeOnServer } from '../support/test-database.js';

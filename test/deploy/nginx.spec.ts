@@ -8,15 +8,15 @@ import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { getExpectedTwilioSignature } from 'twilio/lib/webhooks/webhooks.js';
-import { freePort } from '../../chaos/free-port.js';
+import { freePort } from '../../harness/postgres-server.js';
 import { demoAccount } from '../../simulator/demo-account.js';
 import { formatForm } from '../../simulator/form-parameters.js';
+import { PUBLIC_BASE_URL, WEBHOOK_PATH } from '../support/application.js';
+import { isListening } from '../support/is-listening.js';
 import { createServiceDatabase, type ServiceDatabase } from '../support/service-database.js';
 import { endServices, ServiceProcess } from '../support/service-process.js';
 import { describeOnServer } from '../support/test-database.js';
-import { isListening } from '../support/is-listening.js';
 import { until } from '../support/until.js';
-import { PUBLIC_BASE_URL, WEBHOOK_PATH } from '../support/application.js';
 import { statusParameters } from '../webhooks/post-callback.js';
 
 const NGINX = ['/usr/sbin/nginx', '/usr/bin/nginx', '/opt/homebrew/bin/nginx'].find(existsSync);

@@ -1,12 +1,12 @@
+import { describe } from '@jest/globals';
 import { execFile, execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chown, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { describe } from '@jest/globals';
 import { Client } from 'pg';
-import { freePort } from '../../chaos/free-port.js';
+import { freePort } from '../../harness/postgres-server.js';
 import { type DatabaseConnection, postgresServer } from '../../src/database/database-connection.js';
 import { migrateDatabase } from '../../src/database/migrate-database.js';
 

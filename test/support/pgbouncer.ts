@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort } from '../../chaos/free-port.js';
+import { freePort } from '../../harness/postgres-server.js';
 import { isListening } from './is-listening.js';
 import { until } from './until.js';
 

@@ -1,11 +1,22 @@
 import { execFile, execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { chown, mkdir, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import type { DatabaseServers } from './database-servers.js';
-import { freePort } from './free-port.js';
+
+/** Returns a free port of 127.0.0.1. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('The server has no port');
+  return address.port;
+}
 
 const run = promisify(execFile);
 
@@ -19,7 +30,7 @@ export interface User {
 }
 
 /** PostgreSQL on 127.0.0.1 in its own folder. It refuses to run as root, so root runs it as `postgres`. */
-export class PostgresServer implements DatabaseServers {
+export class PostgresServer {
   #isAway = false;
   #lastAwayAt = 0;
 
