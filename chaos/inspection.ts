@@ -89,26 +89,40 @@ export async function findJobs(database: ApplicationDatabase): Promise<string[]>
   return rows.map(({ job }) => job);
 }
 
-/** Finds messages that are still stale after status polling has had its time. */
-export async function findStaleMessages(database: ApplicationDatabase): Promise<string[]> {
+/**
+ * Finds messages that are still stale after status polling has had its time.
+ * @param statusAtTwilio the status of a message in Twilio's own words. A row may be ahead of the log only with that
+ * one: an SMS that was found in Twilio's list has the list's status, also if its callback was lost.
+ */
+export async function findStaleMessages(
+  database: ApplicationDatabase,
+  statusAtTwilio: (messageSid: string) => string | undefined,
+): Promise<string[]> {
   const end = Date.now() + FOLLOWING_LIMIT_MILLISECONDS;
   for (;;) {
-    const stale = await readStaleMessages(database);
+    const stale = await readStaleMessages(database, statusAtTwilio);
     if (stale.length === 0 || Date.now() > end) return stale;
     await delay(1_000);
   }
 }
 
 /** Reads messages whose status is not the highest of their events. */
-async function readStaleMessages(database: ApplicationDatabase): Promise<string[]> {
-  const rows = await database.query<{ stale: string }>(
-    `select concat_ws(' ', twilio_sid, 'is', messages.status, 'after', string_agg(message_status, ', ')) as stale
+async function readStaleMessages(
+  database: ApplicationDatabase,
+  statusAtTwilio: (messageSid: string) => string | undefined,
+): Promise<string[]> {
+  const rows = await database.query<{ sid: string; status: string; isAhead: boolean; stale: string }>(
+    `select twilio_sid as sid, messages.status,
+            array_position($1::text[], messages.status) > max(array_position($1::text[], message_status)) as "isAhead",
+            concat_ws(' ', twilio_sid, 'is', messages.status, 'after', string_agg(message_status, ', ')) as stale
        from messages join message_events on message_sid = twilio_sid
       group by messages.id, twilio_sid, messages.status
      having array_position($1::text[], messages.status) <> max(array_position($1::text[], message_status))`,
     [STATUSES_BY_RANK],
   );
-  return rows.map(({ stale }) => stale);
+  return rows
+    .filter(({ sid, status, isAhead }) => !isAhead || statusAtTwilio(sid) !== status)
+    .map(({ stale }) => stale);
 }
 
 /** Finds sent fallbacks without a row in `messages` for the SMS, or without the link of their event. */

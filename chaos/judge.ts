@@ -44,7 +44,9 @@ export async function judge({
   const { database, twilio, ends } = world;
   const lostCallbacks = await findLostCallbacks(database, ledger.acknowledged());
   // Without polling nothing looks for a message that was stored after its last callback.
-  const staleMessages = obligations.asksTwilio ? await findStaleMessages(database) : [];
+  const staleMessages = obligations.asksTwilio
+    ? await findStaleMessages(database, (sid) => twilio.findMessage(sid)?.status)
+    : [];
   const jobs = await findJobs(database);
   const tooManyConnections = await findConnections(database, CONNECTIONS_OF_TWO_REPLICAS);
   const evidence: Evidence = {

@@ -106,7 +106,7 @@ describe('npm run erase', () => {
     const number = recipientOf(twilioSid);
     const { exitCode, output, complaints } = await erase('--number', number);
     expect(exitCode).toBe(1);
-    expect(complaints).toContain('add --yes');
+    expect(complaints).toContain('pass --yes');
     expect(output + complaints).not.toContain(number);
     expect(await everything()).toContain(number);
   });
