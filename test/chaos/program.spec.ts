@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { compiled } from '../support/compiled.js';
 
-const PROGRAM = compiled('chaos/program.js').href;
+const PROGRAM = compiled('harness/program.js').href;
 const COMMAND_LINE = compiled('simulator/command-line.js').href;
 
 /** Runs this as the body of a program that ends with 2 if it fails. */
