@@ -48,6 +48,8 @@ export class OutageWatch extends PeriodicWork {
   /** @param forgotten accounts whose state is unknown. */
   private async tell(forgotten: readonly string[] = []): Promise<void> {
     const outages = await this.outages.list();
+    // What the list no longer has may have been ended by a statement that is not answered yet.
+    await this.outages.flush();
     this.tellOfStarts(outages);
     for (const { accountSid, since, reason } of this.outages.takeEnded()) {
       if (!this.told.has(accountSid)) this.told.set(accountSid, { since, reasons: new Set([reason]) });

@@ -4,6 +4,8 @@ import { demoAccount } from '../../simulator/demo-account.js';
 import type { RequestFault } from '../../simulator/faults.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import type { OutageReason } from '../../src/twilio/outage-reasons.js';
+import { OutageWatch } from '../../src/twilio/outage-watch.js';
+import { TwilioAccounts } from '../../src/twilio/twilio-accounts.js';
 import { TwilioOutages } from '../../src/twilio/twilio-outages.js';
 import { callApi, withAdminKeys } from '../operations/api.js';
 import { pass, runOnce, sendWhatsapp, waiting } from '../status-polling/polling.js';
@@ -362,6 +364,48 @@ describe('an outage of Twilio', () => {
     // Nest has one logger for both, and only one of them logs it.
     await until('the outage in the log', () => lines(web, BEGINS).length > 0);
     expect(lines(web, BEGINS)).toHaveLength(1);
+  });
+
+  it('of two kinds of requests has one end in the log, however late the database answers', async () => {
+    const application = await start({}, withOutages({ intervalMilliseconds: 0 }));
+    const { dataSource } = application;
+    await dataSource.query(
+      `insert into twilio_failures (account_sid, operation, reason, error_code, failing_since, last_failed_at, failures)
+       select $1, unnest('{read,send}'::text[]), 'unreachable', '20503', now() - interval '1 hour', now(), 9`,
+      [demoAccount.sid],
+    );
+    const outages = new TwilioOutages(dataSource, {});
+    const watch = new OutageWatch(application.app.get(TwilioAccounts), outages, { accounts: [] });
+    await watch.runOnce();
+    expect(lines(application, BEGINS)).toHaveLength(1);
+
+    let end = () => {};
+    const ended = new Promise<void>((resolve) => (end = resolve));
+    let list = () => {};
+    const listed = new Promise<void>((resolve) => (list = resolve));
+    const query = dataSource.query.bind(dataSource);
+    const statements = jest.spyOn(dataSource, 'query').mockImplementation(async (sql, parameters) => {
+      const answer = await query<unknown[]>(sql, parameters);
+      if (/failingForMilliseconds/.test(sql)) {
+        for (const operation of ['read', 'send'] as const) outages.observe(demoAccount.sid, operation, null);
+        await ended;
+      } else if (
+        /set ended_at = now/.test(sql) &&
+        Object.values(parameters ?? {}).includes('send') &&
+        answer.length > 0
+      ) {
+        // The end is in the database. Its answer arrives once the outages have been listed.
+        end();
+        await listed;
+      } else if (/operations, min\(failing_since\)/.test(sql)) {
+        setImmediate(list);
+      }
+      return answer;
+    });
+    await watch.runOnce();
+    statements.mockRestore();
+    await watch.runOnce();
+    expect(lines(application, ENDS)).toHaveLength(1);
   });
 
   it('includes an account that is no longer configured, for which an SMS waits', async () => {
