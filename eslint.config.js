@@ -17,7 +17,7 @@ export default tseslint.config(
   },
   {
     files: ['src/**'],
-    ignores: ['src/config/**', 'src/main.ts', 'src/process/library-console.ts'],
+    ignores: ['src/config/**', 'src/main.ts', 'src/process/logger.ts'],
     rules: {
       'no-restricted-properties': [
         'error',

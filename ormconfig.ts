@@ -1,7 +1,6 @@
 import { DataSource } from 'typeorm';
 import { envVariables } from './src/config/env.js';
-import { loadEnvFile } from './src/config/load-env-file.js';
-import { parseEnv } from './src/config/parse-env.js';
+import { loadEnvFile, parseEnv } from './src/config/parse-env.js';
 import { dataSourceOptions, migrationPoolOptions } from './src/database/data-source-options.js';
 import { openDatabase } from './src/database/open-database.js';
 import { exitWithError } from './src/process/startup-error.js';

@@ -18,7 +18,7 @@ import { MessageEventsModule } from './message-events/message-events.module.js';
 import { MessageEventsService } from './message-events/message-events.service.js';
 import { RECORD_MESSAGE_EVENTS } from './message-events/message-events.store.js';
 import { MessagesModule } from './messages/messages.module.js';
-import { FallbackOperationsModule } from './operations/fallback-operations.module.js';
+import { FallbackOperationsModule } from './operations/fallback-retries.js';
 import { OperationsModule } from './operations/operations.module.js';
 import { StartupSummary } from './process/startup-summary.js';
 import { RetentionModule } from './retention/retention.module.js';

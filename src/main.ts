@@ -1,6 +1,5 @@
 import { envSchema } from './config/env.js';
-import { parseEnv } from './config/parse-env.js';
-import { loadEnvFile } from './config/load-env-file.js';
+import { loadEnvFile, parseEnv } from './config/parse-env.js';
 import { exitWithError } from './process/startup-error.js';
 
 try {
@@ -9,7 +8,7 @@ try {
   loadEnvFile();
   const env = parseEnv(process.env, envSchema);
   // Loaded last, so that a wrong variable is reported at once.
-  const { serve } = await import('./serve.js');
+  const { serve } = await import('./app.setup.js');
   await serve(env);
 } catch (error) {
   exitWithError(error);

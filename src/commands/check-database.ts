@@ -10,8 +10,8 @@ import { FallbackRecords } from '../operations/fallback-records.js';
 import { StartupError } from '../process/startup-error.js';
 import { outageInWords } from '../twilio/outage-reasons.js';
 import { TwilioOutages } from '../twilio/twilio-outages.js';
+import { counted } from './command.js';
 import { type Finding, ill, well } from './finding.js';
-import { counted } from './table.js';
 
 /** Checks that the application's tables are still as the migrations found them. Silent if so. */
 export async function* checkMessages(dataSource: DataSource): AsyncGenerator<Finding> {

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import type { Terminal } from '../process/command-line.js';
+import type { Surroundings } from './command.js';
 import type { Patient } from './examine.js';
 import type { Finding } from './finding.js';
-import type { Surroundings } from './surroundings.js';
 
 export function addDoctor(program: Command, { terminal, end }: Surroundings): void {
   program

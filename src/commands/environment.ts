@@ -1,8 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { existsSync } from 'node:fs';
 import { type Env, envVariables } from '../config/env.js';
-import { loadEnvFile } from '../config/load-env-file.js';
-import { parseEnv } from '../config/parse-env.js';
+import { loadEnvFile, parseEnv } from '../config/parse-env.js';
 import type { DatabaseConnection } from '../database/database-connection.js';
 import { openDatabase } from '../database/open-database.js';
 import { StartupError } from '../process/startup-error.js';

@@ -3,9 +3,8 @@ import { parsePersonName, type PersonName } from '../message-events/people.js';
 import { maskNumber, parsePhoneNumber } from '../messages/phone-number.js';
 import { hasConsent, type Terminal } from '../process/command-line.js';
 import type { PersonTraces } from '../retention/number-erasure.js';
+import { counted, type Surroundings, withOperations } from './command.js';
 import type { Operations } from './operations.js';
-import { type Surroundings, withOperations } from './surroundings.js';
-import { counted } from './table.js';
 
 /** The options of `npm run erase`. */
 interface EraseOptions {

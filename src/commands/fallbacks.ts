@@ -3,11 +3,18 @@ import { SMS_FALLBACK_STATES, type SmsFallbackState } from '../fallback/sms-fall
 import type { FallbackFilter, FallbackRecords } from '../operations/fallback-records.js';
 import { fallbackView } from '../operations/fallback-view.js';
 import type { Terminal } from '../process/command-line.js';
-import { listOf, readTime, wholeNumber } from './arguments.js';
+import {
+  counted,
+  listOf,
+  readTime,
+  shortTime,
+  type Surroundings,
+  table,
+  wholeNumber,
+  withOperations,
+} from './command.js';
 import { retryFallbacks, type RetryOptions } from './retry-fallbacks.js';
 import { showFallback, type ShowOptions } from './show-fallback.js';
-import { type Surroundings, withOperations } from './surroundings.js';
-import { counted, shortTime, table } from './table.js';
 
 const MAXIMUM_LIMIT = 10_000;
 

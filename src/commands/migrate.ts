@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { Terminal } from '../process/command-line.js';
-import type { Surroundings } from './surroundings.js';
+import type { Surroundings } from './command.js';
 
 export function addMigrate(program: Command, { terminal, end }: Surroundings): void {
   program
@@ -33,7 +33,7 @@ async function migrate(newTables: boolean, { print, complain }: Terminal): Promi
   const [{ describeDatabase, envVariables }, { loadEnvFile }, { parseEnv }, database, migrations] =
     await Promise.all([
       import('../config/env.js'),
-      import('../config/load-env-file.js'),
+      import('../config/parse-env.js'),
       import('../config/parse-env.js'),
       import('../database/open-database.js'),
       import('../database/migrate-database.js'),

@@ -7,9 +7,8 @@ import { openMigrated } from '../database/open-database.js';
 import { DomainEventsModule } from '../domain-events/domain-events.module.js';
 import { MessageEventsModule } from '../message-events/message-events.module.js';
 import { PolicyFailureReplay } from '../message-events/policy-failure-replay.js';
-import { FallbackOperationsModule } from '../operations/fallback-operations.module.js';
 import { FallbackRecords } from '../operations/fallback-records.js';
-import { FallbackRetries } from '../operations/fallback-retries.js';
+import { FallbackOperationsModule, FallbackRetries } from '../operations/fallback-retries.js';
 import { NumberErasure } from '../retention/number-erasure.js';
 
 /** The services that commands use. */

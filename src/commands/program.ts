@@ -1,11 +1,11 @@
 import { Command } from 'commander';
 import { EXIT_CODES } from '../process/command-line.js';
+import type { Surroundings } from './command.js';
 import { addDoctor } from './doctor.js';
 import { addErase } from './erase.js';
 import { addFallbacks } from './fallbacks.js';
 import { addMigrate } from './migrate.js';
 import { addReplay } from './replay.js';
-import type { Surroundings } from './surroundings.js';
 
 /** Creates the program with all operator commands. */
 export function createProgram(surroundings: Surroundings): Command {

@@ -1,10 +1,8 @@
 import type { Command } from 'commander';
 import type { ReplayRange } from '../message-events/policy-failure-replay.js';
 import type { Terminal } from '../process/command-line.js';
-import { readTime } from './arguments.js';
+import { counted, readTime, shortTime, type Surroundings, withOperations } from './command.js';
 import type { Operations } from './operations.js';
-import { type Surroundings, withOperations } from './surroundings.js';
-import { counted, shortTime } from './table.js';
 
 /** The options of `npm run replay`. */
 interface ReplayOptions {

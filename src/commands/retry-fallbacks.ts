@@ -3,9 +3,9 @@ import type { RetryDecision } from '../fallback/retry-decision.js';
 import type { FallbackFilter } from '../operations/fallback-records.js';
 import type { RetriedFallback } from '../operations/fallback-retries.js';
 import { hasConsent, type Terminal } from '../process/command-line.js';
+import { counted } from './command.js';
 import type { Operations } from './operations.js';
 import { noFallback } from './show-fallback.js';
-import { counted } from './table.js';
 
 export interface RetryOptions {
   /** Named fallbacks, or those that match a filter. */

@@ -1,8 +1,8 @@
 import { fallbackInWords } from '../fallback/fallback-reasons.js';
 import type { FallbackRecords } from '../operations/fallback-records.js';
-import { eventView, fallbackView, smsTextView } from '../operations/fallback-view.js';
+import { fallbackEventView, fallbackView, smsTextView } from '../operations/fallback-view.js';
 import type { Terminal } from '../process/command-line.js';
-import { counted, shortTime, table } from './table.js';
+import { counted, shortTime, table } from './command.js';
 
 export interface ShowOptions {
   /** The id of a fallback, or the SID of its original message or of its SMS. */
@@ -12,7 +12,7 @@ export interface ShowOptions {
 }
 
 type FallbackDetails = ReturnType<typeof fallbackView> & ReturnType<typeof smsTextView>;
-type EventDetails = ReturnType<typeof eventView>;
+type EventDetails = ReturnType<typeof fallbackEventView>;
 
 export async function showFallback(
   { name, json, numbers }: ShowOptions,
@@ -25,7 +25,9 @@ export async function showFallback(
     return 1;
   }
   const details = { ...fallbackView(fallback, numbers), ...smsTextView(fallback, numbers) };
-  const events = (await records.findEvents(fallback)).map((event) => eventView(event, fallback, numbers));
+  const events = (await records.findEvents(fallback)).map((event) =>
+    fallbackEventView(event, fallback, numbers),
+  );
   if (json) print(JSON.stringify({ ...details, meaning: fallbackInWords(fallback), events }, null, 2));
   else print(`${inWords(details)}\n\n${eventsInWords(events)}`);
   return 0;

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type ClientBase, Pool } from 'pg';
 import { DataSource } from 'typeorm';
 import { migrations } from '../../migrations/migrations.js';
-import { JOB_QUEUE_TABLE, migrateJobQueue } from '../domain-events/job-queue-migration.js';
+import { JOB_QUEUE_TABLE, migrateJobQueue } from '../domain-events/graphile-worker.js';
 import { knownReason, StartupError } from '../process/startup-error.js';
 import {
   clientOptions,
@@ -14,8 +14,8 @@ import type { DatabaseConnection } from './database-connection.js';
 import { advisoryLockHolder, Blockers } from './lock-blockers.js';
 import {
   assertLayout,
-  layoutProblems,
   type LayoutOptions,
+  layoutProblems,
   type Problem,
   type Query,
   rowProblems,

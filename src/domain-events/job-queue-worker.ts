@@ -9,9 +9,9 @@ import {
   JobQueueLogger,
   jobQueueOptions,
   JobQueuePool,
+  moveJobsOfEarlierVersions,
   run,
 } from './graphile-worker.js';
-import { moveJobsOfEarlierVersions } from './job-queue-migration.js';
 import { JobQueueProgress, LOOK_INTERVAL_MILLISECONDS } from './job-queue-progress.js';
 
 const RESTART_DELAY_MILLISECONDS = 1_000;

@@ -1,5 +1,7 @@
-import { Injectable, Module } from '@nestjs/common';
+import { Injectable, Logger, Module, type OnModuleInit } from '@nestjs/common';
+import type { EntityManager } from 'typeorm';
 import { OnDomainEvent } from '../domain-events/on-domain-event.decorator.js';
+import { Follower, type LogConsumer, type News } from '../follower/follower.js';
 import type { SmsNeverSent } from '../message-events/message-status-report.js';
 import type { WhatsappPolicyFailed } from '../message-events/policy-failure.js';
 import { FallbackOutcomes } from './fallback-outcomes.js';
@@ -10,11 +12,38 @@ import { FallbackStore } from './fallback.store.js';
 import { SmsComposer, SmsSenders } from './sms-composer.js';
 import { SmsFinder } from './sms-finder.js';
 import { SmsMessages } from './sms-messages.js';
-import { SmsOutcomes } from './sms-outcomes.js';
 import { SmsSender } from './sms-sender.js';
 import { StalledFallbacks } from './stalled-fallbacks.js';
 import { SmsTexts, TemplateContent } from './template-content.js';
 import { TwilioSmsSender } from './twilio-sms-sender.js';
+
+/**
+ * Records on fallbacks what the log says of their SMS, and that WhatsApp delivered the original after all, so that the
+ * person has the text twice. An SMS that is recorded after its callbacks, or after such a delivery, is followed again.
+ */
+@Injectable()
+export class SmsOutcomes implements LogConsumer, OnModuleInit {
+  private readonly logger = new Logger(SmsOutcomes.name);
+
+  constructor(
+    private readonly follower: Follower,
+    private readonly store: FallbackStore,
+  ) {}
+
+  onModuleInit(): void {
+    this.follower.register(this);
+  }
+
+  async follow(manager: EntityManager, { messageSids }: News): Promise<() => void> {
+    await this.store.recordOutcomes(manager, messageSids);
+    const duplicates = await this.store.recordDuplicateDeliveries(manager, messageSids);
+    return () => {
+      for (const duplicate of duplicates) {
+        this.logger.warn('WhatsApp delivered the message after its SMS fallback', duplicate);
+      }
+    };
+  }
+}
 
 @Injectable()
 export class FallbackListener {

@@ -1,11 +1,39 @@
 import { Injectable } from '@nestjs/common';
 import { randomBytes } from 'node:crypto';
 import { DataSource, type EntityManager } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
 import { DomainEventPublisher } from '../domain-events/domain-events.js';
 import { stringifyExactly } from './exact-json.js';
-import { type IncomingEvent, incomingEvents } from './incoming-event.js';
 import { isNeverSentSms, type MessageStatusReport, type SmsNeverSent } from './message-status-report.js';
 import { type WhatsappPolicyFailed, whatsappPolicyFailed } from './policy-failure.js';
+
+/** A report with the id that its event gets, unless it is a repeat. */
+export interface IncomingEvent {
+  readonly id: string;
+  readonly report: MessageStatusReport;
+}
+
+/** The length of a UUID. */
+const BYTES = 16;
+
+/**
+ * Gives reports that are stored together their ids: UUIDs of version 7, which sort in the reports' order. All random
+ * bytes are drawn at once, since one draw of any size takes five times as long as the rest of the work for an id.
+ */
+export function incomingEvents(reports: readonly MessageStatusReport[]): IncomingEvent[] {
+  const random = randomBytes(BYTES * reports.length + BYTES);
+  const msecs = Date.now();
+  // Half of the sequence's range, so that it does not overflow.
+  const sequence = random.readUInt32BE(BYTES * reports.length) >>> 1;
+  return reports.map((report, index) => ({
+    id: uuidv7({
+      msecs,
+      seq: sequence + index,
+      random: random.subarray(BYTES * index, BYTES * index + BYTES),
+    }),
+    report,
+  }));
+}
 
 export interface RecordedEvent {
   /** `message_events.id`. */
@@ -263,3 +291,33 @@ completed as (
   returning message_events.id, position
 )
 select id, position::integer - 1 as index from completed`;
+
+/**
+ * Returns the statement that erases a person from events. It keeps the sender, which is the company's.
+ * @param found a query for ids, which locks their rows.
+ */
+export function eraseEvents(found: string): string {
+  return `
+with found as (
+  ${found.trim()}
+),
+erased as (
+  update message_events
+     set to_number = null, user_id = null, parent_user_id = null, error_message = null, payload = '{"erased": true}'
+    from found where message_events.id = found.id
+  returning found.id
+)
+select count(*)::int as rows from erased`;
+}
+
+/** Returns the statement that deletes events. @param found a query for ids, which locks their rows. */
+export function deleteEvents(found: string): string {
+  return `
+with found as (
+  ${found.trim()}
+),
+deleted as (
+  delete from message_events using found where message_events.id = found.id returning found.id
+)
+select count(*)::int as rows from deleted`;
+}

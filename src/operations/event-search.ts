@@ -1,9 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { z } from 'zod';
-import type { MessageEvent } from '../message-events/message-event.entity.js';
 import { isAbout, People, type Person } from '../message-events/people.js';
-import { masks } from '../messages/phone-number.js';
+import { type EventRow, eventView } from './fallback-view.js';
 import {
   creation,
   cursorOf,
@@ -38,46 +37,6 @@ export const eventSchema = z.object({
 });
 
 export const eventPage = pageOf(eventSchema);
-
-export type EventView = z.output<typeof eventSchema>;
-
-/** An event without the application's data and without the payload. */
-export type EventRow = Pick<
-  MessageEvent,
-  | 'id'
-  | 'messageSid'
-  | 'messageStatus'
-  | 'channel'
-  | 'toNumber'
-  | 'fromNumber'
-  | 'userId'
-  | 'parentUserId'
-  | 'errorCode'
-  | 'errorMessage'
-  | 'accountSid'
-  | 'source'
-  | 'smsFallbackId'
-  | 'createdAt'
->;
-
-export function eventView(event: EventRow, showNumbers: boolean): EventView {
-  const { number, text } = masks(showNumbers);
-  return {
-    id: event.id,
-    messageSid: event.messageSid,
-    channel: event.channel,
-    status: event.messageStatus,
-    errorCode: event.errorCode,
-    error: text(event.errorMessage),
-    to: number(event.toNumber),
-    userId: number(event.userId ?? event.parentUserId),
-    from: number(event.fromNumber),
-    accountSid: event.accountSid,
-    source: event.source,
-    fallbackId: event.smsFallbackId,
-    createdAt: event.createdAt,
-  };
-}
 
 /** The query of `GET /message-events`: events that match all given conditions. */
 export const eventQuery = parameters({

@@ -1,10 +1,11 @@
-import { ConfigurableModuleBuilder, Inject, Injectable } from '@nestjs/common';
+import { ConfigurableModuleBuilder, Inject, Injectable, Module } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { FallbackModuleOptions } from '../fallback/fallback.module-definition.js';
 import { FallbackStore } from '../fallback/fallback.store.js';
 import { MAXIMUM_AGE_MILLISECONDS } from '../fallback/original-age.js';
 import { decideRetry, type RetryDecision } from '../fallback/retry-decision.js';
 import type { SmsFallback } from '../fallback/sms-fallback.entity.js';
+import { FallbackRecords } from './fallback-records.js';
 
 /** The options of the FallbackModule that reading and retrying fallbacks needs. */
 export type FallbackOperationsOptions = Pick<FallbackModuleOptions, 'maximumAgeMilliseconds'>;
@@ -77,3 +78,13 @@ export class FallbackRetries {
     });
   }
 }
+
+/**
+ * Reads and retries fallbacks. It sends nothing itself, so it needs no Twilio account. Pass the DomainEventsModule that
+ * tells the service what is due in `imports`.
+ */
+@Module({
+  providers: [FallbackRecords, FallbackRetries, FallbackStore],
+  exports: [FallbackRecords, FallbackRetries],
+})
+export class FallbackOperationsModule extends ConfigurableOperationsModule {}

@@ -3,7 +3,8 @@ import { fallbackInWords } from '../fallback/fallback-reasons.js';
 import { SMS_FALLBACK_STATES } from '../fallback/sms-fallback-state.js';
 import type { SmsFallback } from '../fallback/sms-fallback.entity.js';
 import type { MessageEvent } from '../message-events/message-event.entity.js';
-import { eventView, fallbackView, smsTextView } from './fallback-view.js';
+import { eventSchema } from './event-search.js';
+import { fallbackEventView, fallbackView, smsTextView } from './fallback-view.js';
 import { pageOf } from './page.js';
 
 const text = z.string().nullable();
@@ -67,22 +68,7 @@ export const fallbackPage = pageOf(fallbackSchema);
 export const fallbackDetailsSchema = fallbackSchema.extend({
   text: text.describe('the text of the SMS'),
   truncated: z.boolean().describe('whether the text was cut to fit into an SMS'),
-  events: z.array(
-    z.object({
-      id: z.uuid(),
-      message: z.enum(['original', 'sms']),
-      messageSid: z.string(),
-      channel: z.string(),
-      status: z.string(),
-      errorCode: text,
-      error: text,
-      to: text,
-      userId: text,
-      from: text,
-      source: z.enum(['callback', 'poll']),
-      createdAt: z.date(),
-    }),
-  ),
+  events: z.array(eventSchema.extend({ message: z.enum(['original', 'sms']) })),
 });
 
 export type FallbackDetails = z.output<typeof fallbackDetailsSchema>;
@@ -100,7 +86,7 @@ export function fallbackDetails(
   return {
     ...fallbackSummary(fallback, showNumbers),
     ...smsTextView(fallback, showNumbers),
-    events: events.map((event) => eventView(event, fallback, showNumbers)),
+    events: events.map((event) => fallbackEventView(event, fallback, showNumbers)),
   };
 }
 

@@ -47,12 +47,29 @@ export function smsTextView({ body, truncated }: SmsFallback, showNumbers: boole
   return { text: masks(showNumbers).text(body), truncated };
 }
 
-/** An event of the original message or of the SMS. */
-export function eventView(event: MessageEvent, fallback: SmsFallback, showNumbers: boolean) {
+/** An event without the application's data and without the payload. */
+export type EventRow = Pick<
+  MessageEvent,
+  | 'id'
+  | 'messageSid'
+  | 'messageStatus'
+  | 'channel'
+  | 'toNumber'
+  | 'fromNumber'
+  | 'userId'
+  | 'parentUserId'
+  | 'errorCode'
+  | 'errorMessage'
+  | 'accountSid'
+  | 'source'
+  | 'smsFallbackId'
+  | 'createdAt'
+>;
+
+export function eventView(event: EventRow, showNumbers: boolean) {
   const { number, text } = masks(showNumbers);
   return {
     id: event.id,
-    message: event.messageSid === fallback.originalMessageSid ? ('original' as const) : ('sms' as const),
     messageSid: event.messageSid,
     channel: event.channel,
     status: event.messageStatus,
@@ -61,7 +78,15 @@ export function eventView(event: MessageEvent, fallback: SmsFallback, showNumber
     to: number(event.toNumber),
     userId: number(event.userId ?? event.parentUserId),
     from: number(event.fromNumber),
+    accountSid: event.accountSid,
     source: event.source,
+    fallbackId: event.smsFallbackId,
     createdAt: event.createdAt,
   };
+}
+
+/** An event of a fallback's original message or of its SMS. */
+export function fallbackEventView(event: EventRow, fallback: SmsFallback, showNumbers: boolean) {
+  const message = event.messageSid === fallback.originalMessageSid ? ('original' as const) : ('sms' as const);
+  return { message, ...eventView(event, showNumbers) };
 }

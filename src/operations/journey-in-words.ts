@@ -2,7 +2,7 @@ import { fallbackInWords } from '../fallback/fallback-reasons.js';
 import type { EarlierAttempt, SmsFallback } from '../fallback/sms-fallback.entity.js';
 import { isPolicyFailure } from '../message-events/policy-failure.js';
 import { statusRank } from '../messages/message-status.js';
-import type { EventRow } from './event-search.js';
+import type { EventRow } from './fallback-view.js';
 
 /**
  * Sorts a message's events by rank, i.e. in the order in which the statuses occurred, whatever the order of the

@@ -4,18 +4,143 @@ import {
   Get,
   HttpCode,
   HttpStatus,
+  Injectable,
+  NotFoundException,
   Param,
   Post,
   Query,
   UseInterceptors,
 } from '@nestjs/common';
 import { ApiNotFoundResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import { eventPage, type EventQuery, eventQuery, EventSearch, eventSearchBody } from './event-search.js';
-import { type NumbersQuery, numbersQuery } from './fallback-operations.js';
-import { Journeys, journeySchema } from './journeys.js';
+import { DataSource } from 'typeorm';
+import { validate as isUuid } from 'uuid';
+import { z } from 'zod';
+import type { SmsFallback } from '../fallback/sms-fallback.entity.js';
+import { MessageEvent } from '../message-events/message-event.entity.js';
+import { PolicyFailureReplay } from '../message-events/policy-failure-replay.js';
+import { OriginalMessages } from '../messages/original-messages.js';
+import {
+  eventPage,
+  type EventQuery,
+  eventQuery,
+  eventSchema,
+  EventSearch,
+  eventSearchBody,
+} from './event-search.js';
+import { FallbackRecords } from './fallback-records.js';
+import { fallbackSchema, fallbackSummary } from './fallback-schema.js';
+import { eventView } from './fallback-view.js';
+import { type NumbersQuery, numbersQuery } from './fallbacks.controller.js';
+import { currentStatus, decisionInWords, inTrueOrder } from './journey-in-words.js';
 import { OperatorsApi } from './operators-api.decorator.js';
 import { messageSid } from './page.js';
 import { SearchBodyInterceptor } from './search-body.interceptor.js';
+
+const leg = z.object({
+  messageSid: z.string(),
+  channel: z.string().nullable(),
+  currentStatus: z.string().nullable().describe('the highest by rank, whatever the order of the callbacks'),
+  href: z.string().describe('the journey of this message'),
+  events: z.array(eventSchema).describe('in the order in which the statuses occurred'),
+});
+
+export const journeySchema = leg.extend({
+  role: z.enum(['original', 'fallback_sms', 'alone']),
+  companyId: z.string().nullable(),
+  decision: z.string().describe('whether there was an SMS, and why'),
+  fallback: fallbackSchema.extend({ href: z.string() }).nullable(),
+  counterpart: leg.nullable().describe('the SMS of an original, or the original of an SMS'),
+});
+
+export type JourneyView = z.output<typeof journeySchema>;
+export type LegView = z.output<typeof leg>;
+
+/** Keeps answers small; Twilio has only 13 statuses. */
+const MAXIMUM_EVENTS = 100;
+
+/** Finds the history of one message and of its SMS. */
+@Injectable()
+export class Journeys {
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly records: FallbackRecords,
+    private readonly policyFailures: PolicyFailureReplay,
+    private readonly originalMessages: OriginalMessages,
+  ) {}
+
+  /**
+   * @param name a message's SID, or the id of a fallback for its original message.
+   * @throws NotFoundException if the message is unknown.
+   */
+  async find(name: string, showNumbers: boolean): Promise<JourneyView> {
+    const messageSid = isUuid(name) ? ((await this.records.find(name))?.originalMessageSid ?? name) : name;
+    const events = await this.findEvents(messageSid);
+    const fallback = await this.findFallback(messageSid, events);
+    const originalSid = fallback?.originalMessageSid ?? messageSid;
+    const original = await this.originalMessages.findByTwilioSid(originalSid);
+    if (events.length === 0 && fallback === null && original === null) {
+      throw new NotFoundException(`There is no message ${messageSid}`);
+    }
+    const otherSid = originalSid === messageSid ? (fallback?.smsMessageSid ?? null) : originalSid;
+    const otherEvents = otherSid === null ? [] : await this.findEvents(otherSid);
+    const isOriginal = originalSid === messageSid;
+    const smsEvents = isOriginal ? otherEvents : await this.findCurrentSms(fallback, messageSid, events);
+    return {
+      ...legView(messageSid, events, showNumbers),
+      role: fallback === null ? 'alone' : isOriginal ? 'original' : 'fallback_sms',
+      companyId: original?.company?.id ?? null,
+      decision: decisionInWords({
+        events: isOriginal ? events : otherEvents,
+        smsEvents,
+        fallback,
+        policyFailureErrorCodes: this.policyFailures.errorCodes,
+      }),
+      fallback: fallback && {
+        ...fallbackSummary(fallback, showNumbers),
+        href: `/api/v1/fallbacks/${fallback.id}`,
+      },
+      counterpart: otherSid === null ? null : legView(otherSid, otherEvents, showNumbers),
+    };
+  }
+
+  /** Finds the events of the fallback's current SMS, not of earlier attempts. */
+  private findCurrentSms(
+    fallback: SmsFallback | null,
+    messageSid: string,
+    events: MessageEvent[],
+  ): Promise<MessageEvent[]> | MessageEvent[] {
+    const current = fallback?.smsMessageSid ?? messageSid;
+    return current === messageSid ? events : this.findEvents(current);
+  }
+
+  /** Uses the unique key, which begins with the SID. */
+  private findEvents(messageSid: string): Promise<MessageEvent[]> {
+    return this.dataSource.manager.find(MessageEvent, {
+      where: { messageSid },
+      order: { createdAt: 'asc', id: 'asc' },
+      take: MAXIMUM_EVENTS,
+    });
+  }
+
+  /** If Twilio's answer to a send was lost, callbacks identify the SMS before the fallback has its SID. */
+  private async findFallback(
+    messageSid: string,
+    events: readonly MessageEvent[],
+  ): Promise<SmsFallback | null> {
+    const named = events.find(({ smsFallbackId }) => smsFallbackId !== null)?.smsFallbackId ?? null;
+    return (await this.records.find(messageSid)) ?? (named === null ? null : this.records.find(named));
+  }
+}
+
+function legView(messageSid: string, events: readonly MessageEvent[], showNumbers: boolean): LegView {
+  return {
+    messageSid,
+    channel: events[0]?.channel ?? null,
+    currentStatus: currentStatus(events),
+    href: `/api/v1/messages/${encodeURIComponent(messageSid)}`,
+    events: inTrueOrder(events).map((event) => eventView(event, showNumbers)),
+  };
+}
 
 @Controller('api/v1/message-events')
 @OperatorsApi('Messages')

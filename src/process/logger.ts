@@ -1,4 +1,4 @@
-import { ConsoleLogger, type LogLevel } from '@nestjs/common';
+import { ConsoleLogger, Logger, type LogLevel } from '@nestjs/common';
 import { isatty } from 'node:tty';
 import type { Env } from '../config/env.js';
 
@@ -140,4 +140,18 @@ function isFlat(fields: unknown): fields is Fields {
 function isPlain(value: unknown): boolean {
   if (typeof value === 'string') return value.length <= SHORT_TEXT;
   return value === undefined || value === null || typeof value === 'number' || typeof value === 'boolean';
+}
+
+/**
+ * Logs what libraries write to the console. graphile-worker writes stacks there while the database is unreachable, and
+ * passes the same to its logger in a sentence.
+ */
+export function logLibraryConsole(): void {
+  const logger = new Logger('Console');
+  console.trace = (...values: unknown[]) => {
+    logger.debug(values.map(String).join(' '));
+  };
+  console.error = console.warn = (...values: unknown[]) => {
+    logger.warn(values.map(String).join(' '));
+  };
 }

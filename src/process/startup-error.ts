@@ -1,4 +1,4 @@
-import { asksForDetails } from '../config/load-env-file.js';
+import { asksForDetails } from '../config/parse-env.js';
 
 /** An error that the operator can fix. The message says how. */
 export class StartupError extends Error {

@@ -3,7 +3,9 @@ import { DataSource } from 'typeorm';
 import { JOB_QUEUE_SCHEMA } from '../domain-events/domain-events.js';
 import { eraseFallbacks } from '../fallback/fallback.sql.js';
 import { IS_ENDED } from '../fallback/sms-fallback-state.js';
+import { eraseEvents } from '../message-events/message-events.store.js';
 import { isAbout, People, type Person, type PersonName } from '../message-events/people.js';
+import { eraseRejectedCallbacks } from '../webhooks/rejected-callbacks.store.js';
 
 /** Rows per statement, so that no statement blocks others for long. */
 const BATCH = 1_000;
@@ -99,34 +101,18 @@ select (select count(*) from message_events where ${IS_ABOUT_PERSON} and ${IS_SE
        (select count(*) from rejected_callbacks where ${NAMES_PERSON})::int as "rejectedCallbacks",
        (select count(*) from sms_fallbacks where ${IS_ABOUT_PERSON} and not ${IS_ENDED})::int as "openFallbacks"`;
 
-/** Keeps the sender, which is the company's. */
-const ERASE_EVENTS = `
-with found as (
-  select id from message_events where ${IS_ABOUT_PERSON} and ${IS_SETTLED} limit $3 for update
-),
-erased as (
-  update message_events
-     set to_number = null, user_id = null, parent_user_id = null, error_message = null, payload = '{"erased": true}'
-    from found where message_events.id = found.id
-  returning found.id
-)
-select count(*)::int as rows from erased`;
+const ERASE_EVENTS = eraseEvents(
+  `select id from message_events where ${IS_ABOUT_PERSON} and ${IS_SETTLED} limit $3 for update`,
+);
 
 const ERASE_FALLBACKS = eraseFallbacks(
   `select id from sms_fallbacks where ${IS_ABOUT_PERSON} and ${IS_ENDED} limit $3 for update`,
 );
 
 /** The table has at most 10,000 rows. */
-const ERASE_REJECTED_CALLBACKS = `
-with found as (
-  select id from rejected_callbacks where ${NAMES_PERSON} limit $3 for update
-),
-erased as (
-  update rejected_callbacks set payload = '{"erased": true}'
-    from found where rejected_callbacks.id = found.id
-  returning found.id
-)
-select count(*)::int as rows from erased`;
+const ERASE_REJECTED_CALLBACKS = eraseRejectedCallbacks(
+  `select id from rejected_callbacks where ${NAMES_PERSON} limit $3 for update`,
+);
 
 /** Only exhausted jobs remain: completed ones are deleted, and waiting ones run soon. */
 const DROP_EXHAUSTED_JOBS = `

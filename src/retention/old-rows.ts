@@ -2,7 +2,9 @@ import { ConfigurableModuleBuilder, Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { ERASE_OLD } from '../fallback/fallback.sql.js';
 import { IS_OPEN } from '../fallback/sms-fallback-state.js';
+import { deleteEvents } from '../message-events/message-events.store.js';
 import { PeriodicWork } from '../process/periodic-work.js';
+import { deleteRejectedCallbacks } from '../webhooks/rejected-callbacks.store.js';
 
 export interface RetentionModuleOptions {
   /** How long events, and the numbers and texts of ended fallbacks, are kept, in days; at least 3. Default: forever. */
@@ -78,8 +80,7 @@ export class OldEvents extends OldRows {
  * Uses message_events_created_at_idx. Keeps the events of open fallbacks: those of the original decide whether a retry
  * is right, and those of the SMS identify it.
  */
-const DELETE_EVENTS = `
-with old as (
+const DELETE_EVENTS = deleteEvents(`
   select id from message_events as event
    where created_at < now() - $1 * interval '1 day'
      and not exists (select from message_event_outbox as outbox where outbox.id = event.id and not counted)
@@ -92,21 +93,12 @@ with old as (
         where sms_fallbacks.id = event.sms_fallback_id and ${IS_OPEN}
      )
    order by created_at limit $2
-     for update skip locked
-),
-deleted as (
-  delete from message_events using old where message_events.id = old.id returning old.id
-)
-select count(*)::int as rows from deleted`;
+     for update skip locked`);
 
 /** The table has at most 10,000 rows. */
-const DELETE_REJECTED_CALLBACKS = `
-with deleted as (
-  delete from rejected_callbacks
-   where id in (select id from rejected_callbacks where created_at < now() - $1 * interval '1 day' order by id limit $2)
-  returning id
-)
-select count(*)::int as rows from deleted`;
+const DELETE_REJECTED_CALLBACKS = deleteRejectedCallbacks(
+  `select id from rejected_callbacks where created_at < now() - $1 * interval '1 day' order by id limit $2`,
+);
 
 /** Erases the number and the text of fallbacks that ended more than RETENTION_DAYS ago, oldest first. */
 @Injectable()

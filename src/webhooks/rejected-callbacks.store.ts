@@ -31,3 +31,24 @@ export class RejectedCallbacksStore {
     }
   }
 }
+
+/** Returns the statement that erases what callbacks said. @param found a query for ids, which locks their rows. */
+export function eraseRejectedCallbacks(found: string): string {
+  return `
+with found as (
+  ${found.trim()}
+),
+erased as (
+  update rejected_callbacks set payload = '{"erased": true}'
+    from found where rejected_callbacks.id = found.id
+  returning found.id
+)
+select count(*)::int as rows from erased`;
+}
+
+/** Returns the statement that deletes rejected callbacks. @param found a query for ids. */
+export function deleteRejectedCallbacks(found: string): string {
+  return `
+with deleted as (delete from rejected_callbacks where id in (${found}) returning id)
+select count(*)::int as rows from deleted`;
+}

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { InvalidArgumentError } from 'commander';
-import { listOf, readTime, wholeNumber } from '../../src/commands/arguments.js';
+import { listOf, readTime, wholeNumber } from '../../src/commands/command.js';
 import { runCommand } from './run-command.js';
 
 /** Needs no database: an invalid command line fails earlier. */

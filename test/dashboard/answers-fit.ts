@@ -2,9 +2,9 @@ import type { z } from 'zod';
 import type * as page from '../../dashboard/answers.js';
 import type { eventPage } from '../../src/operations/event-search.js';
 import type { fallbackPage, RetryView } from '../../src/operations/fallback-schema.js';
-import type { JourneyView } from '../../src/operations/journeys.js';
+import type { JourneyView } from '../../src/operations/messages.controller.js';
 import type { queueSchema } from '../../src/operations/queue.controller.js';
-import type { Statistics } from '../../src/operations/statistics-query.js';
+import type { Statistics } from '../../src/operations/statistics.store.js';
 
 /** A value as it comes out of JSON. */
 type Json<Value> = Value extends Date

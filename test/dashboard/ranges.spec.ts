@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { beginOf, currentBucket, RANGES } from '../../dashboard/ranges.js';
-import { statisticsQuery } from '../../src/operations/statistics-query.js';
+import { statisticsQuery } from '../../src/operations/statistics.store.js';
 
 describe('a time range of the page', () => {
   const begins: [string, string, string][] = [

@@ -5,7 +5,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { Client, type Notification, Pool } from 'pg';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { migrateDatabase } from '../../src/database/migrate-database.js';
-import { moveJobsOfEarlierVersions } from '../../src/domain-events/job-queue-migration.js';
+import { moveJobsOfEarlierVersions } from '../../src/domain-events/graphile-worker.js';
 import { TestApplication } from '../support/application.js';
 import { untilQueueIsEmpty } from '../support/job-queue.js';
 import { createEmptyDatabase } from '../support/test-database.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { validate, version } from 'uuid';
-import { incomingEvents } from '../../src/message-events/incoming-event.js';
+import { incomingEvents } from '../../src/message-events/message-events.store.js';
 import type { MessageStatusReport } from '../../src/message-events/message-status-report.js';
 
 function reports(count: number): MessageStatusReport[] {

@@ -1,4 +1,28 @@
 import { InvalidArgumentError } from 'commander';
+import type { End, Terminal } from '../process/command-line.js';
+import type { Operations } from './operations.js';
+
+/** The context that commands run in. */
+export interface Surroundings {
+  readonly terminal: Terminal;
+  readonly open: () => Promise<Operations>;
+  /** The requester, e.g. `cli:alice@host`. */
+  readonly requester: string;
+  readonly end: End;
+}
+
+/** Opens the database for some work and exits with its exit code. */
+export async function withOperations(
+  { open, end }: Surroundings,
+  work: (operations: Operations) => Promise<number>,
+): Promise<void> {
+  const operations = await open();
+  try {
+    end(await work(operations));
+  } finally {
+    await operations.close();
+  }
+}
 
 /** Milliseconds per unit of a relative time. */
 const UNITS: Readonly<Record<string, number>> = {
@@ -51,4 +75,29 @@ export function listOf<Part extends string>(known?: readonly Part[]): (text: str
       throw new InvalidArgumentError(`Give one or more of ${known.join(', ')}.`);
     return parts as Part[];
   };
+}
+
+/** Formats a table with a header; each column is as wide as its widest cell. */
+export function table(columns: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = columns.map((name, index) =>
+    Math.max(name.length, ...rows.map((row) => row[index]?.length ?? 0)),
+  );
+  return [columns, ...rows]
+    .map((row) =>
+      row
+        .map((cell, index) => cell.padEnd(widths[index] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+/** Formats a time in UTC, to the second; a dash for null. */
+export function shortTime(time: Date | null): string {
+  return time === null ? '-' : `${time.toISOString().slice(0, 19).replace('T', ' ')}Z`;
+}
+
+/** `1 fallback`, `1,234 fallbacks`. */
+export function counted(count: number, singular: string): string {
+  return `${count.toLocaleString('en')} ${singular}${count === 1 ? '' : 's'}`;
 }
