@@ -127,11 +127,12 @@ export class Replica {
     this.#child = undefined;
     if (this.#isKilled) return;
     const end = { name: this.name, code, signal, wasUp };
+    const databaseWasAway = this.options.databaseWasAwaySince(this.#startedAt);
     if (this.#stopAskedAt !== undefined) {
-      this.ends.addStop(end, Date.now() - this.#stopAskedAt);
+      this.ends.addStop(end, Date.now() - this.#stopAskedAt, databaseWasAway);
       return;
     }
-    this.ends.addOther(end, this.options.databaseWasAwaySince(this.#startedAt));
+    this.ends.addOther(end, databaseWasAway);
     setTimeout(() => {
       this.start();
     }, RESTART_DELAY_MILLISECONDS);

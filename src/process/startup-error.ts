@@ -29,6 +29,14 @@ function messageOf(error: Error): string {
 
 /** Says what an operator can do about an error of PostgreSQL; undefined if that is unknown. */
 export function knownReason(error: unknown): string | undefined {
-  if (!(error instanceof Error) || (error as NodeJS.ErrnoException).code !== '42501') return undefined;
+  if (!(error instanceof Error)) return undefined;
+  const { code = '' } = error as NodeJS.ErrnoException;
+  if (
+    /^(ECONNRESET|ECONNREFUSED|EPIPE|57P0[123])$/.test(code) ||
+    /^Connection terminated/.test(error.message)
+  ) {
+    return `The database cannot be reached now: ${error.message}. Start again once it takes connections.`;
+  }
+  if (code !== '42501') return undefined;
   return `The database refused: ${error.message}. Grant the permission to the user of DATABASE_URL, or use another one.`;
 }

@@ -44,15 +44,7 @@ export interface ClaimedPoll {
   readonly isLast: boolean;
 }
 
-/** The result of one step through `messages`. */
-export interface Enrolment {
-  /** Messages whose row is behind their events, because it was added after the last of them. */
-  readonly behind: readonly string[];
-  /** Whether there may be more rows to read. */
-  readonly more: boolean;
-}
-
-/** The SQL of `message_polls` and `message_poll_watermarks`: each method is one statement, and one commit. */
+/** The SQL of `message_polls` and `message_poll_watermarks`: each method is one commit. */
 @Injectable()
 export class MessagePollsStore {
   private readonly afterMilliseconds: number;
@@ -82,17 +74,27 @@ export class MessagePollsStore {
     ]);
   }
 
-  /** Reads the next rows of `messages`, which may have no event, and enrolls those that wait for a final status. */
-  async enrolFromMessages(): Promise<Enrolment> {
-    const [row] = await this.dataSource.query<{ rows: number; behind: string[] }[]>(ENROL_FROM_MESSAGES, [
-      this.afterMilliseconds,
-      FINAL_STATUSES,
-      this.giveUpAfterMilliseconds,
-      LOOKED_THROUGH_ROWS,
-      this.options.accountSid,
-      STATUSES_BY_RANK,
-    ]);
-    return { behind: row?.behind ?? [], more: row?.rows === LOOKED_THROUGH_ROWS };
+  /**
+   * Reads the next rows of `messages`, which may have no event, and enrolls those that wait for a final status.
+   * @param followAgain takes the messages whose row is behind their events, because it was added after the last of
+   * them; in the same transaction, since these rows are read only once.
+   * @returns whether there may be more rows to read.
+   */
+  async enrolFromMessages(
+    followAgain: (behind: readonly string[], manager: EntityManager) => Promise<void>,
+  ): Promise<boolean> {
+    return this.dataSource.transaction(async (manager) => {
+      const [row] = await manager.query<{ rows: number; behind: string[] }[]>(ENROL_FROM_MESSAGES, [
+        this.afterMilliseconds,
+        FINAL_STATUSES,
+        this.giveUpAfterMilliseconds,
+        LOOKED_THROUGH_ROWS,
+        this.options.accountSid,
+        STATUSES_BY_RANK,
+      ]);
+      await followAgain(row?.behind ?? [], manager);
+      return row?.rows === LOOKED_THROUGH_ROWS;
+    });
   }
 
   /** Whether `messages` can be read by `created_at` without a full scan of the application's table. */

@@ -83,9 +83,9 @@ export class StatusPollingService extends PeriodicWork implements LogConsumer, O
   /** @returns whether there may be more rows. */
   private async enrolFromMessages(): Promise<boolean> {
     if (await this.store.areMessagesIndexed()) {
-      const { behind, more } = await this.store.enrolFromMessages();
-      await this.messageEvents.followAgain(behind);
-      return more;
+      return this.store.enrolFromMessages((behind, manager) =>
+        this.messageEvents.followAgain(behind, manager),
+      );
     }
     if (!this.knowsThatMessagesAreNotIndexed) {
       this.logger.warn(

@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { statusParametersOf } from '../../simulator/callback-parameters.js';
 import { demoAccount } from '../../simulator/demo-account.js';
 import { MessageEvent } from '../../src/message-events/message-event.entity.js';
+import { MessageEventsService } from '../../src/message-events/message-events.service.js';
 import { TestApplication, WEBHOOK_URL } from '../support/application.js';
 import { findFallback, policyFailure, recipientOf, smsFor, untilAllIsDone } from '../support/fallbacks.js';
 import { follow } from '../support/following.js';
@@ -155,6 +156,24 @@ describe('a callback that never came', () => {
     await follow(application);
     expect(await application.query('select status from messages where id = $1', [id])).toEqual([
       { status: 'failed' },
+    ]);
+  });
+
+  it('leaves no message behind its events if the database goes away after its row was read', async () => {
+    const sid = randomMessageSid();
+    await sendWhatsapp(application, [{ status: 'sent' }, { status: 'delivered' }], sid);
+    await follow(application);
+    const { id } = await seedMessage(application.dataSource, { twilioSid: sid });
+    await pass(application, 10);
+    const followAgain = jest
+      .spyOn(application.app.get(MessageEventsService, { strict: false }), 'followAgain')
+      .mockRejectedValueOnce(new Error('Connection terminated unexpectedly'));
+    await expect(runOnce(application)).rejects.toThrow('Connection terminated unexpectedly');
+    followAgain.mockRestore();
+    await runOnce(application);
+    await follow(application);
+    expect(await application.query('select status from messages where id = $1', [id])).toEqual([
+      { status: 'delivered' },
     ]);
   });
 
