@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { Ledger } from '../../chaos/ledger.js';
 import { whatsappStatusParameters } from '../../simulator/callback-parameters.js';
 import { TwilioSimulator } from '../../simulator/twilio-simulator.js';
+import { ReplicaEnds } from '../../chaos/replica-ends.js';
 
 const SID = 'SM00000000000000000000000000000001';
 
@@ -81,5 +82,28 @@ describe('the ledger of callbacks', () => {
     expect(ledger.toldAt(SID, ['failed', 'undelivered'])).not.toBeNull();
     expect(ledger.toldAt(SID, ['delivered', 'read'])).toBeNull();
     expect(ledger.acknowledged()).toEqual([{ messageSid: SID, status: 'sent' }]);
+  });
+});
+
+describe('the ends of replicas', () => {
+  const refused = { name: 'A', code: 1, signal: null, wasUp: false } as const;
+
+  it('count a start without a database as refused, also if it is stopped meanwhile', () => {
+    const ends = new ReplicaEnds();
+    ends.addStop(refused, 110, true);
+    ends.addOther(refused, true);
+    expect(ends).toMatchObject({ refusedStarts: 2, uncleanStops: [], deaths: [] });
+  });
+
+  it('are faults if the database was there, or if the replica had started', () => {
+    const ends = new ReplicaEnds();
+    ends.addStop(refused, 110, false);
+    ends.addStop({ ...refused, wasUp: true }, 120, true);
+    ends.addOther(refused, false);
+    expect(ends.uncleanStops).toEqual([
+      'replica A ended with 1 110 ms after SIGTERM',
+      'replica A ended with 1 120 ms after SIGTERM',
+    ]);
+    expect(ends.deaths).toHaveLength(1);
   });
 });
