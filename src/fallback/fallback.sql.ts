@@ -239,11 +239,15 @@ delivered as (
     from fallback join message_events on message_sid = original_message_sid
    where message_status = any ($2)
    group by fallback.id
+),
+recorded as (
+  update sms_fallbacks set duplicate_delivery_at = delivered.at, updated_at = now()
+    from delivered where sms_fallbacks.id = delivered.id
+  returning sms_fallbacks.id, original_message_sid, duplicate_delivery_at
 )
-update sms_fallbacks set duplicate_delivery_at = delivered.at, updated_at = now()
-  from delivered where sms_fallbacks.id = delivered.id
-returning sms_fallbacks.id as "smsFallbackId", original_message_sid as "originalMessageSid",
-          duplicate_delivery_at as "duplicateDeliveryAt"`;
+select id as "smsFallbackId", original_message_sid as "originalMessageSid",
+       duplicate_delivery_at as "duplicateDeliveryAt"
+  from recorded`;
 
 /** @param stalled selects at most $1 ids and locks them. */
 const takeUp = (stalled: string) => `

@@ -108,6 +108,10 @@ describe('a delivery by WhatsApp after its failure', () => {
     await follow(application);
     expect(await findFallback(application, sid)).toMatchObject({ duplicateDeliveryAt: null });
     expect(linesOf(sid)).toEqual([]);
+    // Nor is there a line about nothing.
+    const lines = application.logs.lines.filter(({ message }) => message === MESSAGE);
+    const fields = { originalMessageSid: expect.stringMatching(/^SM/) as unknown };
+    for (const line of lines) expect(line.fields).toEqual([expect.objectContaining(fields)]);
   });
 
   it('is recorded however late it comes', async () => {
