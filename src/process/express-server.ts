@@ -78,6 +78,10 @@ export class PreparedExpressAdapter extends ExpressAdapter {
       this.connections.add(connection);
       connection.once('close', () => this.connections.delete(connection));
     });
+    const closeIdle = server.closeIdleConnections.bind(server);
+    server.closeIdleConnections = () => {
+      this.exceptUnused(closeIdle);
+    };
     this.setHttpServer(server);
   }
 
@@ -106,6 +110,14 @@ export class PreparedExpressAdapter extends ExpressAdapter {
   private closeIdleConnections(server: Server): void {
     const isSending = [...this.connections].some(({ writableLength }) => writableLength > 0);
     if (!isSending) server.closeIdleConnections();
+  }
+
+  /** Node 26 also closes connections without a request so far, which may be about to send one. */
+  private exceptUnused(close: () => void): void {
+    const unused = [...this.connections].filter(({ bytesRead }) => bytesRead === 0);
+    for (const connection of unused) connection.destroy = () => connection;
+    close();
+    for (const connection of unused) Reflect.deleteProperty(connection, 'destroy');
   }
 
   private readonly closeUnusedConnections = (): void => {
