@@ -52,10 +52,10 @@ export class BenchDatabase {
   }
 
   /** @returns how many of these callbacks have no row. */
-  async countMissing(acknowledged: Uint32Array): Promise<number> {
+  async countMissing(acknowledged: Uint32Array, sidOf = messageSidOf): Promise<number> {
     let found = 0;
     for (let start = 0; start < acknowledged.length; start += LOOK_UP) {
-      const messageSids = Array.from(acknowledged.subarray(start, start + LOOK_UP), messageSidOf);
+      const messageSids = Array.from(acknowledged.subarray(start, start + LOOK_UP), sidOf);
       const [row] = await this.query<{ found: number }>(
         'select count(distinct message_sid)::int as found from message_events where message_sid = any ($1)',
         [messageSids],

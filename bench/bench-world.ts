@@ -59,11 +59,13 @@ export interface ServiceWorld extends Pick<
 
 export type RunningService = RunningContender & { readonly database: BenchDatabase };
 
+type Settings = Readonly<Record<string, string>>;
+
 export interface ServiceWorldOptions extends WorldOptions {
   /** The names of the services. */
   readonly names: readonly string[];
-  /** Variables that override their usual environment. */
-  readonly settings?: Readonly<Record<string, string>>;
+  /** Variables that override their usual environment, for all services or by the name of one. */
+  readonly settings?: Settings | ((name: string) => Settings);
   /** Runs before the services start. */
   readonly prepare?: (databases: readonly BenchDatabase[]) => Promise<void>;
 }
@@ -80,8 +82,10 @@ export async function withServiceWorld<Result>(
     await prepare?.(databases);
     const services: RunningService[] = [];
     for (const [index, database] of databases.entries()) {
-      const contender = { ...THIS_SERVICE, letter: `a${index + 1}`, name: names[index] ?? '' };
-      services.push({ ...(await startOne(contender, folder, database, closers, settings)), database });
+      const name = names[index] ?? '';
+      const contender = { ...THIS_SERVICE, letter: `a${index + 1}`, name };
+      const own = typeof settings === 'function' ? settings(name) : settings;
+      services.push({ ...(await startOne(contender, folder, database, closers, own)), database });
     }
     say(`signing ${callbacks} callbacks`);
     const load = await LoadGenerator.start(callbacks);

@@ -99,13 +99,29 @@ export interface PolicyFailure {
 }
 
 export function policyFailureOf(index: number): PolicyFailure {
-  const messageSid = `SM${createHash('md5').update(`policy failure ${index}`).digest('hex')}`;
-  const to = `+1666${String(index).padStart(7, '0')}`;
+  const messageSid = failedSidOf(index);
+  const to = failedNumberOf(index);
+  return { messageSid, to, request: Buffer.concat([REQUEST_LINES.kept, failureOf(index)]) };
+}
+
+/** Returns the SID of a WhatsApp message that Meta refused. */
+export function failedSidOf(index: number): string {
+  return `SM${createHash('md5').update(`policy failure ${index}`).digest('hex')}`;
+}
+
+/** Returns its recipient, which no other one has. */
+export function failedNumberOf(index: number): string {
+  return `+1666${String(index).padStart(7, '0')}`;
+}
+
+/** Returns the callback of its failure, without the request line. */
+export function failureOf(index: number): Buffer {
+  const [messageSid, to] = [failedSidOf(index), failedNumberOf(index)];
   const parameters = whatsappStatusParameters({
     ...{ messageSid, to, from: '+14155238886', accountSid: ACCOUNT.sid },
     ...{ status: 'undelivered', errorCode: 63049, errorMessage: 'Meta chose not to deliver this message' },
   });
-  return { messageSid, to, request: Buffer.concat([REQUEST_LINES.kept, signed(parameters)]) };
+  return signed(parameters);
 }
 
 function signed(parameters: FormParameters): Buffer {

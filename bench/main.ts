@@ -6,6 +6,7 @@ import { measureOperators } from './operators.js';
 import { type MeasurementName, readOptions, usage } from './options.js';
 import { writeReport } from './report/report.js';
 import { measureSoak } from './soak.js';
+import { measureStorm } from './storm.js';
 import { measureThroughput } from './throughput.js';
 import { measureUnsigned } from './unsigned.js';
 
@@ -16,6 +17,7 @@ const MEASUREMENTS: Readonly<Record<MeasurementName, Measure>> = {
   operators: measureOperators,
   soak: measureSoak,
   unsigned: measureUnsigned,
+  storm: measureStorm,
 };
 
 await runProgram(bench, 1);

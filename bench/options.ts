@@ -1,7 +1,7 @@
 import { parseArguments, UsageError } from '../simulator/command-line.js';
 
 /** The measurements. `throughput` compares the service with its peers. */
-const MEASUREMENTS = ['throughput', 'latency', 'growth', 'operators', 'soak', 'unsigned'] as const;
+const MEASUREMENTS = ['throughput', 'latency', 'growth', 'operators', 'soak', 'unsigned', 'storm'] as const;
 
 export type MeasurementName = (typeof MEASUREMENTS)[number];
 
@@ -41,6 +41,9 @@ export const usage = `Measures how fast callbacks are stored. The results are al
                    3.5 GB of memory for the load generator)
   unsigned         how long signed callbacks wait while other connections send expensive requests without a valid
                    signature (about seventeen minutes)
+
+  storm            a refused campaign: how fast failures and other callbacks are accepted, and SMS are sent (about ten
+                   minutes)
 
   --quick              short turns with rough figures: throughput takes about two minutes
   --turns N            turns of each contender, 5 or more; default 7

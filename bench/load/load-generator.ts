@@ -7,10 +7,13 @@ import type { LoadMessage, Turn, TurnResult } from './run-turn.js';
 export class LoadGenerator {
   private constructor(private readonly child: ChildProcess) {}
 
-  /** @param callbacks how many distinct callbacks it signs. */
-  static async start(callbacks: number): Promise<LoadGenerator> {
+  /** @param callbacks how many distinct callbacks it signs. @param kind policy failures, or other callbacks. */
+  static async start(
+    callbacks: number,
+    kind: 'callbacks' | 'failures' = 'callbacks',
+  ): Promise<LoadGenerator> {
     const program = fileURLToPath(new URL('main.js', import.meta.url));
-    const child = fork(program, [String(callbacks)], { serialization: 'advanced', detached: true });
+    const child = fork(program, [String(callbacks), kind], { serialization: 'advanced', detached: true });
     const generator = new LoadGenerator(child);
     await generator.#nextMessage();
     return generator;

@@ -1,9 +1,9 @@
-import { callbackOf } from '../callbacks.js';
+import { callbackOf, failureOf } from '../callbacks.js';
 import { Callbacks, type LoadMessage, runTurn, type Turn } from './run-turn.js';
 
 /** The load generator: a separate process that signs its callbacks once and then runs turns for its parent. */
-const count = Number(process.argv[2]);
-const callbacks = new Callbacks(count, callbackOf);
+const [count, kind] = process.argv.slice(2);
+const callbacks = new Callbacks(Number(count), kind === 'failures' ? failureOf : callbackOf);
 
 process.on('message', (turn: Turn) => {
   runTurn(turn, callbacks).then(

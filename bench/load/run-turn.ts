@@ -17,6 +17,8 @@ export interface Turn {
   readonly mayRepeat: boolean;
   /** The index of the first callback that is sent. Default 0. */
   readonly firstIndex?: number;
+  /** The maximum number of callbacks. Default: as many as there are. */
+  readonly limit?: number;
   /** Requests a second, evenly spaced. Default: each connection sends the next one as soon as it has its answer. */
   readonly requestsPerSecond?: number;
 }
@@ -30,6 +32,8 @@ export interface TurnResult {
   readonly answers: ReadonlyMap<number, number>;
   /** The indices of the callbacks that were answered 204. */
   readonly acknowledged: Uint32Array;
+  /** When each of them was sent, in milliseconds since 1970. */
+  readonly sentAt: Float64Array;
   /**
    * The time from a request, or from the start of its connection, to its answer, in milliseconds. At a set rate, it
    * starts when the request was due, if that had to wait for a connection.
@@ -100,6 +104,7 @@ interface Planned {
 
 class Record {
   readonly acknowledged: number[] = [];
+  readonly sentAt: number[] = [];
   readonly answers = new Map<number, number>();
   readonly latencies: number[] = [];
   #sent = 0;
@@ -112,7 +117,8 @@ class Record {
 
   /** @returns undefined if the turn is over. */
   next(): Planned | undefined {
-    const { milliseconds, mayRepeat, firstIndex = 0, requestsPerSecond } = this.turn;
+    const { milliseconds, mayRepeat, firstIndex = 0, limit = Infinity, requestsPerSecond } = this.turn;
+    if (this.#sent >= limit) return undefined;
     const dueAt =
       requestsPerSecond === undefined ? null : this.startedAt + (this.#sent / requestsPerSecond) * 1000;
     if ((dueAt ?? performance.now()) >= this.startedAt + milliseconds) return undefined;
@@ -123,7 +129,10 @@ class Record {
   }
 
   add(index: number, status: number, milliseconds: number): void {
-    if (status === 204) this.acknowledged.push(index);
+    if (status === 204) {
+      this.acknowledged.push(index);
+      this.sentAt.push(performance.timeOrigin + performance.now() - milliseconds);
+    }
     this.answers.set(status, (this.answers.get(status) ?? 0) + 1);
     this.latencies.push(milliseconds);
   }
@@ -148,6 +157,7 @@ export async function runTurn(turn: Turn, callbacks: Callbacks): Promise<TurnRes
     milliseconds,
     answers: record.answers,
     acknowledged: Uint32Array.from(record.acknowledged),
+    sentAt: Float64Array.from(record.sentAt),
     latency: { p50: quantile(sorted, 0.5), p99: quantile(sorted, 0.99) },
   };
 }
