@@ -7,7 +7,7 @@ const allowed = {
   database: ['config', 'domain-events', 'process'],
   twilio: ['process'],
   'domain-events': [],
-  messages: [],
+  messages: ['process'],
   'message-events': ['domain-events', 'messages', 'process'],
   webhooks: ['message-events', 'process', 'twilio'],
   follower: ['messages', 'process'],

@@ -14,6 +14,7 @@ create table if not exists sms_fallbacks (
   unanswered_attempts integer not null default 0,
   unanswered_since timestamptz,
   to_number text,
+  conversation_id text,
   from_number text,
   messaging_service_sid text,
   body text,
@@ -88,6 +89,8 @@ create index if not exists sms_fallbacks_not_erased_idx on sms_fallbacks (create
 
 comment on column sms_fallbacks.state is
   'claimed: work to do; sending: the intent is committed, the SMS may be on its way; uncertain: Twilio''s answer was lost, being settled; sent, skipped, failed: ends';
+comment on column sms_fallbacks.conversation_id is
+  'conversations.id of the original, for the row of the SMS in messages';
 comment on column sms_fallbacks.message_id is 'the row of messages of the SMS';
 comment on column sms_fallbacks.duplicate_delivery_at is 'when WhatsApp delivered the original after all';
 comment on column sms_fallbacks.locked_until is 'until then a worker has this row to itself';

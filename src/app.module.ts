@@ -125,7 +125,7 @@ const statusPolling = StatusPollingModule.forRootAsync({
 });
 
 const fallbackOperations = FallbackOperationsModule.forRootAsync({
-  imports: [EnvModule, domainEvents],
+  imports: [EnvModule, domainEvents, messageEvents],
   inject: [ENV],
   useFactory: (env: Env) => ({ maximumAgeMilliseconds: env.FALLBACK_MAX_AGE_MINUTES * 60_000 }),
 });

@@ -56,13 +56,20 @@ class OperationsModule {
     });
     // Publishes only; the service does the sending.
     const domainEvents = DomainEventsModule.forRoot({ connection: connection.client, concurrency: 0 });
+    const messageEvents = MessageEventsModule.forRootAsync({
+      imports: [domainEvents],
+      useFactory: () => options,
+    });
     return {
       module: OperationsModule,
       imports: [
         typeOrm,
         domainEvents,
-        MessageEventsModule.forRootAsync({ imports: [domainEvents], useFactory: () => options }),
-        FallbackOperationsModule.forRootAsync({ imports: [domainEvents], useFactory: () => options }),
+        messageEvents,
+        FallbackOperationsModule.forRootAsync({
+          imports: [domainEvents, messageEvents],
+          useFactory: () => options,
+        }),
       ],
     };
   }

@@ -1,8 +1,8 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import {
-  FIND_ORIGINAL_MESSAGE,
+  FIND_ORIGINAL_MESSAGES,
   identifier,
-  INSERT_SMS_MESSAGE,
+  insertSmsMessages,
   refusalOf,
   UPDATE_MESSAGE_STATUS,
 } from '../messages/application-tables.js';
@@ -151,11 +151,11 @@ async function attemptAll(query: Query, attempt: Attempt): Promise<Problem[]> {
   const sid = `SM${randomBytes(16).toString('hex')}`;
   const [conversation] = await query<{ id: unknown }>('select id from conversations limit 1');
   attempt.conversation = conversation?.id ?? null;
-  await query(INSERT_SMS_MESSAGE, [attempt.conversation, sid, longestText(), 'accepted']);
+  await query(insertSmsMessages(1), [attempt.conversation, sid, longestText()]);
   // Deferred constraints would fail only at the commit.
   await query('set constraints all immediate');
   attempt.step = LOOK_UP;
-  if ((await query(FIND_ORIGINAL_MESSAGE, [sid])).length !== 1) return [UNSEEN];
+  if ((await query(FIND_ORIGINAL_MESSAGES, [[sid]])).length !== 1) return [UNSEEN];
   for (const status of STATUSES_BY_RANK) {
     attempt.step = `the status ${status}`;
     await query(UPDATE_MESSAGE_STATUS, [[sid], status]);

@@ -1,5 +1,4 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { MessageEventsService } from '../message-events/message-events.service.js';
 import { NEVER_SENT_CODES } from '../message-events/message-status-report.js';
 import { measured } from '../process/measurements.js';
 import type { FailureReason, SkipReason } from './fallback-reasons.js';
@@ -13,7 +12,6 @@ import {
 } from './fallback.store.js';
 import type { ComposedSms } from './sms-composer.js';
 import type { SmsFallback } from './sms-fallback.entity.js';
-import { SmsMessages } from './sms-messages.js';
 import type { AcceptedSms } from './sms-sender.js';
 
 /** Further details of a fallback that ends. */
@@ -24,19 +22,15 @@ type EndDetails = Partial<Pick<EndStep, 'originalSentAt' | 'duplicateOf' | 'fail
 export class FallbackOutcomes {
   private readonly logger = new Logger('Fallback');
 
-  constructor(
-    private readonly store: FallbackStore,
-    private readonly smsMessages: SmsMessages,
-    private readonly messageEvents: MessageEventsService,
-  ) {}
+  constructor(private readonly store: FallbackStore) {}
 
   /** @returns `taken` if the SMS belongs to another fallback, `never_sent` if it has already failed. */
   async sent(
     fallback: LockedFallback,
-    { body, truncated }: ComposedSms,
+    { body, conversationId, truncated }: ComposedSms,
     sms: AcceptedSms,
   ): Promise<'sent' | 'never_sent' | 'taken'> {
-    const record = await this.record(fallback, sms, body);
+    const record = await this.record({ id: fallback.id, body, conversationId }, sms);
     if (record === 'taken') return 'taken';
     const fields = { ...described(fallback), smsMessageSid: sms.messageSid, truncated };
     switch (record) {
@@ -54,29 +48,19 @@ export class FallbackOutcomes {
   }
 
   /**
-   * Records the accepted SMS in one transaction: the end of the fallback, the row in `messages`, and the link of the
-   * triggering event.
+   * Records the accepted SMS. Its row in `messages` follows within about a second.
    * @returns `never_sent` if the log already says that it was never sent, `taken` if the SMS belongs to another
    * fallback with the same text for the same person, and `second_sms` if this one already has another SMS: its worker
    * was suspended for longer than the lock lasts.
    */
   async record(
-    fallback: SmsFallback,
-    { messageSid, status }: AcceptedSms,
-    body: string,
+    { id, body, conversationId }: Pick<SmsFallback, 'id' | 'body' | 'conversationId'>,
+    { messageSid: smsMessageSid }: AcceptedSms,
   ): Promise<'recorded' | 'never_sent' | 'ended_before' | 'second_sms' | 'taken'> {
-    const { id, messageEventId, originalMessageSid } = fallback;
-    // Before the transaction: the embedded database serves one connection at a time.
-    const conversation = await this.smsMessages.findConversation(fallback);
-    const recorded = await this.store.recordSent(id, messageSid, async (manager) => {
-      const sent = { id, messageEventId, smsMessageSid: messageSid, body };
-      await this.smsMessages.add(manager, sent, status, conversation);
-      // Callbacks of the SMS, and a delivery of the original, may have been followed before this commit.
-      await this.messageEvents.followAgain([messageSid, originalMessageSid], manager);
-    });
+    const recorded = await this.store.recordSent({ id, smsMessageSid, body, conversationId });
     if (recorded === 'taken') return 'taken';
     if (recorded === null) {
-      return (await this.store.noteSecondSms(id, messageSid)) ? 'second_sms' : 'ended_before';
+      return (await this.store.noteSecondSms(id, smsMessageSid)) ? 'second_sms' : 'ended_before';
     }
     const { seconds: secondsFromCallback, isDelivered, smsErrorCode } = recorded;
     measured('sms_fallback.ended', { state: 'sent', reason: null, secondsFromCallback });

@@ -1,11 +1,11 @@
 import { Injectable, Logger, Module, type OnModuleInit } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
 import { OnDomainEvent } from '../domain-events/on-domain-event.decorator.js';
-import { Follower, type LogConsumer, type News } from '../follower/follower.js';
+import { type Followed, Follower, type LogConsumer, type News } from '../follower/follower.js';
 import type { SmsNeverSent } from '../message-events/message-status-report.js';
 import type { WhatsappPolicyFailed } from '../message-events/policy-failure.js';
 import { FallbackOutcomes } from './fallback-outcomes.js';
-import type { SmsFallbackAttemptDue, SmsFallbackMessageMissing } from './fallback.events.js';
+import type { SmsFallbackAttemptDue } from './fallback.events.js';
 import { ConfigurableModuleClass } from './fallback.module-definition.js';
 import { FallbackService } from './fallback.service.js';
 import { FallbackStore } from './fallback.store.js';
@@ -19,7 +19,8 @@ import { TwilioSmsSender } from './twilio-sms-sender.js';
 
 /**
  * Records on fallbacks what the log says of their SMS, and that WhatsApp delivered the original after all, so that the
- * person has the text twice. An SMS that is recorded after its callbacks, or after such a delivery, is followed again.
+ * person has the text twice. Adds the row of the SMS to the application's messages. An SMS that is recorded after its
+ * callbacks, or after such a delivery, is followed again.
  */
 @Injectable()
 export class SmsOutcomes implements LogConsumer, OnModuleInit {
@@ -28,29 +29,32 @@ export class SmsOutcomes implements LogConsumer, OnModuleInit {
   constructor(
     private readonly follower: Follower,
     private readonly store: FallbackStore,
+    private readonly smsMessages: SmsMessages,
   ) {}
 
   onModuleInit(): void {
     this.follower.register(this);
   }
 
-  async follow(manager: EntityManager, { messageSids }: News): Promise<() => void> {
+  async follow(manager: EntityManager, news: News): Promise<Followed> {
+    const { messageSids } = news;
     await this.store.recordOutcomes(manager, messageSids);
     const duplicates = await this.store.recordDuplicateDeliveries(manager, messageSids);
-    return () => {
-      for (const duplicate of duplicates) {
-        this.logger.warn('WhatsApp delivered the message after its SMS fallback', duplicate);
-      }
+    const again = await this.smsMessages.follow(manager, news.messages);
+    return {
+      again,
+      afterCommit: () => {
+        for (const duplicate of duplicates) {
+          this.logger.warn('WhatsApp delivered the message after its SMS fallback', duplicate);
+        }
+      },
     };
   }
 }
 
 @Injectable()
 export class FallbackListener {
-  constructor(
-    private readonly fallbacks: FallbackService,
-    private readonly smsMessages: SmsMessages,
-  ) {}
+  constructor(private readonly fallbacks: FallbackService) {}
 
   @OnDomainEvent('whatsapp.policy_failed')
   async onPolicyFailed(event: WhatsappPolicyFailed): Promise<void> {
@@ -65,11 +69,6 @@ export class FallbackListener {
   @OnDomainEvent('sms_fallback.attempt_due')
   async onAttemptDue({ smsFallbackId }: SmsFallbackAttemptDue): Promise<void> {
     await this.fallbacks.attempt(smsFallbackId);
-  }
-
-  @OnDomainEvent('sms_fallback.message_missing')
-  async onMessageMissing({ smsFallbackId }: SmsFallbackMessageMissing): Promise<void> {
-    await this.smsMessages.addMissing(smsFallbackId);
   }
 }
 

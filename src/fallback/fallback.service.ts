@@ -53,7 +53,9 @@ export class FallbackService {
 
   /** Claims the original message of a policy failure and sends its SMS. A second call changes nothing. */
   async start(event: WhatsappPolicyFailed): Promise<void> {
-    await this.attempt(await this.store.claim(event, this.options.holdMilliseconds ?? 0));
+    const claimed = await this.store.claim(event, this.options.holdMilliseconds ?? 0);
+    if (typeof claimed === 'string') await this.attempt(claimed);
+    else await this.composeAndSend(claimed);
   }
 
   /** Continues a fallback from its current state. */

@@ -27,33 +27,41 @@ const LAST_CALLBACK_URL = `
    where status_callback_url is not null
    order by created_at desc, id desc limit 1`;
 
-/** $1 to $8: the columns of the claim; $9: how long its first attempt waits, in milliseconds. */
-export const CLAIM = `
+/**
+ * Claims original messages. $1: an array of objects with these columns; $2: how long the first attempt waits, in
+ * milliseconds; $3: how long the caller's lock lasts, in seconds; null for no lock.
+ * @param columns what to return of the new rows.
+ */
+export const claim = (columns: string) => `
 with claimed as (
   insert into sms_fallbacks (
     id, original_message_sid, message_event_id, account_sid, to_number, user_id, parent_user_id, status_callback_url,
-    next_attempt_at, reason, due_since
+    next_attempt_at, reason, due_since, locked_until
   )
-  values (
-    $1, $2, $3, $4, $5, $6, $7, coalesce($8, (${LAST_CALLBACK_URL})),
-    -- A job's time has no microseconds, and must not be earlier.
-    date_trunc('milliseconds', now()) + $9 * interval '1 millisecond', case when $9 > 0 then 'held' end,
-    case when $9 > 0 then now() + $9 * interval '1 millisecond' end
-  )
+  select id, original_message_sid, message_event_id, account_sid, to_number, user_id, parent_user_id,
+         coalesce(status_callback_url, (${LAST_CALLBACK_URL})),
+         -- A job's time has no microseconds, and must not be earlier.
+         date_trunc('milliseconds', now()) + $2 * interval '1 millisecond', case when $2 > 0 then 'held' end,
+         case when $2 > 0 then now() + $2 * interval '1 millisecond' end, now() + $3 * interval '1 second'
+    from jsonb_to_recordset($1::jsonb) as claim (
+      id uuid, original_message_sid text, message_event_id uuid, account_sid text, to_number text, user_id text,
+      parent_user_id text, status_callback_url text
+    )
+   order by original_message_sid
   on conflict (original_message_sid) do nothing
-  returning id, next_attempt_at
+  returning *
 )
-select id, next_attempt_at as "nextAttemptAt" from claimed`;
+select ${columns}, locked_until::text as lock, now() as "databaseNow" from claimed`;
 
 /** $2: how long the lock lasts, in seconds. */
-export const LOCK = `
+export const lock = (columns: string) => `
 with locked as (
   update sms_fallbacks set locked_until = now() + $2 * interval '1 second', updated_at = now()
    where id = $1 and ${IS_OPEN}
      and next_attempt_at <= now() and (locked_until is null or locked_until <= now())
-  returning locked_until::text as lock
+  returning *
 )
-select lock, now() as now from locked`;
+select ${columns}, locked_until::text as lock, now() as "databaseNow" from locked`;
 
 export const NEXT_LOOK = `
 select greatest(locked_until, next_attempt_at) as at from sms_fallbacks
@@ -75,78 +83,111 @@ with changed as (
 )
 select id from changed`;
 
-/** Part of the statement that commits the intent, so that nothing happens between the check and the POST. */
+/**
+ * Commits intents to send. The log is read in the same statement, so that nothing happens between the check and the
+ * POST. Rows are locked in the order of their ids, like those of the follower. $1: an array of objects with these
+ * columns; $2: the remaining lock time that is required, in seconds; $3: the statuses of a delivery.
+ */
 const beginStatement = (duplicate: string) => `
-with log as (
-  select exists (
-           select from message_events where message_sid = $13 and message_status = any ($14::text[])
+with sms as materialized (
+  select * from jsonb_to_recordset($1::jsonb) as sms (
+    id uuid, lock timestamptz, original_message_sid text, account_sid text, to_number text, conversation_id text,
+    from_number text, messaging_service_sid text, body text, truncated boolean, encoding text, segments integer,
+    not_carried_over text[], original_sent_at timestamptz
+  )
+),
+own as materialized (
+  select sms_fallbacks.id from sms_fallbacks join sms on sms.id = sms_fallbacks.id
+   order by sms_fallbacks.id for no key update of sms_fallbacks
+),
+log as materialized (
+  select sms.*,
+         exists (
+           select from message_events
+            where message_sid = sms.original_message_sid and message_status = any ($3::text[])
          ) as is_delivered,
          (
            select message_sid from message_events
-            where sms_fallback_id = $1 and message_status = any ($14::text[])
+            where sms_fallback_id = sms.id and message_status = any ($3::text[])
               and not exists (
                 select from sms_fallbacks as other
-                 where other.sms_message_sid = message_events.message_sid and other.id <> $1
+                 where other.sms_message_sid = message_events.message_sid and other.id <> sms.id
               )
             order by created_at limit 1
          ) as sms_message_sid,
          (${duplicate}) as duplicate_of
+    from sms join own on own.id = sms.id
 ),
 begun as (
   update sms_fallbacks
      set state = 'sending', reason = null, attempts = attempts + 1,
          unanswered_attempts = unanswered_attempts + 1, unanswered_since = coalesce(unanswered_since, now()),
          attempt_started_at = now(), updated_at = now(),
-         to_number = $3, from_number = $4, messaging_service_sid = $5, body = $6, truncated = $7,
-         encoding = $9, segments = $10, not_carried_over = coalesce($11, '{}'::text[]), original_sent_at = $12
+         to_number = log.to_number, conversation_id = log.conversation_id, from_number = log.from_number,
+         messaging_service_sid = log.messaging_service_sid, body = log.body, truncated = log.truncated,
+         encoding = log.encoding, segments = log.segments,
+         not_carried_over = coalesce(log.not_carried_over, '{}'::text[]), original_sent_at = log.original_sent_at
     from log
-   where id = $1 and locked_until = $2::timestamptz and locked_until > now() + $8 * interval '1 second'
+   where sms_fallbacks.id = log.id and locked_until = log.lock and locked_until > now() + $2 * interval '1 second'
      and not is_delivered and log.sms_message_sid is null and log.duplicate_of is null
-  returning id
+  returning sms_fallbacks.id
 )
-select exists (select from begun) as "isBegun", is_delivered as "isDelivered", sms_message_sid as "smsMessageSid",
-       duplicate_of as "duplicateOf"
+select log.id, exists (select from begun where begun.id = log.id) as "isBegun", is_delivered as "isDelivered",
+       sms_message_sid as "smsMessageSid", duplicate_of as "duplicateOf"
   from log`;
 
 export const BEGIN = beginStatement('null::uuid');
 
-/** An SMS that may be on its way counts, one that failed does not. */
+/** $4: in milliseconds. An SMS that may be on its way counts, one that failed does not. */
 export const BEGIN_WITHOUT_DUPLICATE = beginStatement(`
-  select id from sms_fallbacks
-   where to_number = $3 and body = $6 and account_sid = $15 and id <> $1 and state in ('sending', 'uncertain', 'sent')
-     and attempt_started_at > now() - $16 * interval '1 millisecond'
+  select id from sms_fallbacks as other
+   where other.to_number = sms.to_number and other.body = sms.body and other.account_sid = sms.account_sid
+     and other.id <> sms.id and state in ('sending', 'uncertain', 'sent')
+     and attempt_started_at > now() - $4 * interval '1 millisecond'
    order by attempt_started_at limit 1`);
 
-/** $1: the fallback; $2: the SID of its SMS. An SMS that Twilio has accepted is a fact, so the lock is not required. */
+/**
+ * Locks rows. It is a statement of its own, so that the next one sees what is committed by then: either the report that
+ * an SMS was never sent, or the SMS of that report. Otherwise each could miss the other.
+ */
+export const LOCK_ROWS = 'select from sms_fallbacks where id = any ($1::uuid[]) order by id for update';
+
+/**
+ * $1: fallbacks; $2: the SIDs of their SMS; $3: their texts; $4: their conversations. An SMS that Twilio has accepted is a fact, so the lock is not required.
+ */
 export const RECORD_SENT = `
 with ended as (
   update sms_fallbacks
-     set state = 'sent', reason = null, sms_message_sid = $2, sent_at = now(), updated_at = now(),
+     set state = 'sent', reason = null, sms_message_sid = sms.sid, sent_at = now(), updated_at = now(),
          unanswered_attempts = 0, unanswered_since = null, locked_until = null,
+         -- Without an intent, they are not known yet: the SMS of a lost database was found at Twilio.
+         body = case when erased_at is null then coalesce(body, sms.text) end,
+         conversation_id = coalesce(conversation_id, sms.conversation),
          earlier_attempts = (
            select coalesce(jsonb_agg(attempt), '[]') from jsonb_array_elements(earlier_attempts) as attempt
-            where attempt->>'smsMessageSid' is distinct from $2
+            where attempt->>'smsMessageSid' is distinct from sms.sid
          ),
          -- If the answer was lost, its end may have been reported long before the SMS has a fallback.
          sms_delivered_at = (
            select min(created_at) from message_events
-            where message_sid = $2 and message_status in ('delivered', 'read')
+            where message_sid = sms.sid and message_status in ('delivered', 'read')
          ),
          (sms_undelivered_at, sms_error_code) = (
            select created_at, error_code from message_events
-            where message_sid = $2 and message_status in ('failed', 'undelivered')
+            where message_sid = sms.sid and message_status in ('failed', 'undelivered')
             order by created_at limit 1
          )
-   where id = $1 and (${IS_OPEN} or state = 'failed')
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) as sms (fallback_id, sid, text, conversation)
+   where id = sms.fallback_id and (${IS_OPEN} or state = 'failed')
      -- An SMS that is known to have failed counts only if it was delivered after all.
-     and (not ${isOfEarlierAttempt('$2::text')} or exists (
-       select from message_events where message_sid = $2 and message_status in ('delivered', 'read')
+     and (not ${isOfEarlierAttempt('sms.sid')} or exists (
+       select from message_events where message_sid = sms.sid and message_status in ('delivered', 'read')
      ))
-  returning message_event_id, retried_at, sms_error_code, sms_delivered_at
+  returning id, original_message_sid, message_event_id, retried_at, sms_error_code, sms_delivered_at
 )
-select (
+select id, original_message_sid as "originalMessageSid", (
     select extract(epoch from now() - created_at)::float8 from message_events
-     where id = message_event_id and retried_at is null
+     where message_events.id = message_event_id and retried_at is null
   ) as seconds,
        sms_error_code as "smsErrorCode", sms_delivered_at is not null as "isDelivered"
   from ended`;
@@ -180,19 +221,24 @@ with told as (
 )
 select id from told`;
 
-/** Covers three days, as long as a job would be retried. */
-export const WITHOUT_MESSAGE = `
-select id from sms_fallbacks
- where created_at > now() - interval '3 days' and state = 'sent' and message_id is null and erased_at is null
-   and starts_with(last_error, $1)
- order by random() limit $2`;
+/** $1: SIDs. Sent SMS that have no row in `messages`; an erased one no longer has a text. */
+export const UNRECORDED_SMS = `
+select id, message_event_id as "eventId", sms_message_sid as "messageSid", conversation_id as "conversationId", body
+  from sms_fallbacks
+ where sms_message_sid = any ($1) and state = 'sent' and message_id is null and body is not null
+ order by id for update`;
 
-export const NOTE_NOT_ADDED = 'update sms_fallbacks set last_error = $2 where id = $1';
+export const NOTE_NOT_ADDED = `
+update sms_fallbacks set last_error = note
+  from unnest($1::text[], $2::text[]) as sms (sid, note) where sms_message_sid = sid`;
 
+/** $1: an array of objects with `id` and `message_id`, whose type is the application's; $2: how an earlier note begins. */
 export const NOTE_ADDED = `
 update sms_fallbacks
-   set message_id = $2, last_error = case when not starts_with(last_error, $3) then last_error end
- where id = $1`;
+   set message_id = sms.message_id,
+       last_error = case when not starts_with(sms_fallbacks.last_error, $2) then sms_fallbacks.last_error end
+  from jsonb_populate_recordset(null::sms_fallbacks, $1::jsonb) as sms
+ where sms_fallbacks.id = sms.id`;
 
 /**
  * The outcome is read from the log as a whole, so the order of its events does not matter; what was recorded from events

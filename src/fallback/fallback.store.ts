@@ -1,10 +1,14 @@
 import { Injectable } from '@nestjs/common';
+import { setImmediate } from 'node:timers/promises';
 import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { DomainEventPublisher } from '../domain-events/domain-events.js';
+import { MessageEventsService } from '../message-events/message-events.service.js';
 import { NEVER_SENT_CODES } from '../message-events/message-status-report.js';
 import type { WhatsappPolicyFailed } from '../message-events/policy-failure.js';
+import type { SentSms } from '../messages/message-recorder.js';
 import { DELIVERED_STATUSES } from '../messages/message-status.js';
+import { GroupCommit, isDataError } from '../process/group-commit.js';
 import type { EndReason, WaitReason } from './fallback-reasons.js';
 import { smsFallbackAttemptDue } from './fallback.events.js';
 import * as sql from './fallback.sql.js';
@@ -71,6 +75,14 @@ export interface RecordedSms {
   readonly seconds: number | null;
 }
 
+/** A sent SMS that has no row in `messages`. */
+export interface UnrecordedSms extends SentSms {
+  /** `sms_fallbacks.id` */
+  readonly id: string;
+  /** `message_events.id` of the event that caused it. */
+  readonly eventId: string;
+}
+
 /** An SMS that was never sent, and the fallback that owns it. */
 export interface NeverSentSms {
   readonly fallback: SmsFallback;
@@ -103,22 +115,44 @@ export class LockLostError extends Error {
 /** Writes `sms_fallbacks`: the steps of the state machine, each committed, and what becomes known of an SMS later. */
 @Injectable()
 export class FallbackStore {
+  private readonly columns: string;
+  private readonly claims: GroupCommit<WhatsappPolicyFailed, LockedFallback | null>;
+  private readonly beginnings: GroupCommit<Beginning, BeginRow | null>;
+  private readonly records: GroupCommit<SentRecord, RecordedSms | null>;
+
   constructor(
     private readonly dataSource: DataSource,
     private readonly publisher: DomainEventPublisher,
-  ) {}
+    private readonly messageEvents: MessageEventsService,
+  ) {
+    this.columns = dataSource
+      .getMetadata(SmsFallback)
+      .columns.map(({ databaseName, propertyName }) => `${databaseName} as "${propertyName}"`)
+      .join(', ');
+    const options = { maximumBatch: 100, maximumWaiting: Infinity, beforeCommit: setImmediate };
+    this.claims = new GroupCommit((events) => this.claimAll(events), isDataError, options);
+    this.beginnings = new GroupCommit(
+      (items) => begin(dataSource.manager, sql.BEGIN, items),
+      isDataError,
+      options,
+    );
+    this.records = new GroupCommit((sms) => this.recordAll(sms), isDataError, options);
+  }
 
   /**
-   * Claims the original message.
+   * Claims the original message. Claims at the same time share a commit.
    * @param holdMilliseconds how long its first attempt waits; it is planned in the same transaction.
-   * @returns the id of its only fallback, which may have been claimed before.
+   * @returns its new fallback, locked; or the id of a fallback that waits or that was claimed before.
    */
-  async claim(event: WhatsappPolicyFailed, holdMilliseconds: number): Promise<string> {
-    if (holdMilliseconds === 0) await insertClaim(this.dataSource.manager, event, 0);
-    else {
+  async claim(event: WhatsappPolicyFailed, holdMilliseconds: number): Promise<LockedFallback | string> {
+    if (holdMilliseconds === 0) {
+      const claimed = await this.claims.add(event);
+      if (claimed !== null) return claimed;
+    } else {
       await this.dataSource.transaction(async (manager) => {
-        const claimed = await insertClaim(manager, event, holdMilliseconds);
-        if (claimed !== undefined) await this.publishAttemptDue(manager, claimed.id, claimed.nextAttemptAt);
+        const parameters = [JSON.stringify([toClaim(event)]), holdMilliseconds, null];
+        const [held] = await manager.query<LockedRow[]>(sql.claim(this.columns), parameters);
+        if (held !== undefined) await this.publishAttemptDue(manager, held.id, held.nextAttemptAt);
       });
     }
     const { id } = await this.dataSource.manager.findOneOrFail(SmsFallback, {
@@ -128,13 +162,21 @@ export class FallbackStore {
     return id;
   }
 
+  private async claimAll(events: readonly WhatsappPolicyFailed[]): Promise<(LockedFallback | null)[]> {
+    const claims = events.map(toClaim);
+    const parameters = [JSON.stringify(claims), 0, LOCK_SECONDS];
+    const rows = await this.dataSource.query<LockedRow[]>(sql.claim(this.columns), parameters);
+    const claimed = new Map(rows.map((row) => [row.id, row]));
+    return claims.map(({ id }) => {
+      const row = claimed.get(id);
+      return row === undefined ? null : toLocked(row);
+    });
+  }
+
   /** @returns null if the fallback has ended, is not due, or is locked by another worker. */
   async lock(id: string): Promise<LockedFallback | null> {
-    const [locked] = await this.dataSource.query<{ lock: string; now: Date }[]>(sql.LOCK, [id, LOCK_SECONDS]);
-    if (locked === undefined) return null;
-    const fallback = await this.dataSource.manager.findOneByOrFail(SmsFallback, { id });
-    const difference = locked.now.getTime() - Date.now();
-    return Object.assign(fallback, { lock: locked.lock, now: () => new Date(Date.now() + difference) });
+    const [row] = await this.dataSource.query<LockedRow[]>(sql.lock(this.columns), [id, LOCK_SECONDS]);
+    return row === undefined ? null : toLocked(row);
   }
 
   /**
@@ -149,6 +191,7 @@ export class FallbackStore {
 
   /**
    * Commits the intent to send, before the SMS is handed to Twilio, unless the log holds a reason not to send it.
+   * Intents at the same time share a commit.
    * @param duplicateWindowMilliseconds the same text for the same person is a duplicate within this time; 0: never.
    * @throws LockLostError
    */
@@ -157,13 +200,16 @@ export class FallbackStore {
     sms: ComposedSms,
     duplicateWindowMilliseconds = 0,
   ): Promise<Obstacle | null> {
-    if (duplicateWindowMilliseconds === 0) return begin(this.dataSource.manager, fallback, sms, 0);
+    const beginning = { fallback, sms };
+    if (duplicateWindowMilliseconds === 0) return obstacleOf(fallback, await this.beginnings.add(beginning));
     return this.dataSource.transaction(async (manager) => {
       // Two duplicates take turns: the next statement sees what the other one committed.
       await manager.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [
         `${sms.toNumber}\n${sms.body}`,
       ]);
-      return begin(manager, fallback, sms, duplicateWindowMilliseconds);
+      const window = [duplicateWindowMilliseconds];
+      const [row = null] = await begin(manager, sql.BEGIN_WITHOUT_DUPLICATE, [beginning], window);
+      return obstacleOf(fallback, row);
     });
   }
 
@@ -185,27 +231,38 @@ export class FallbackStore {
 
   /**
    * Records the SMS that Twilio has accepted. It does not require the lock: an accepted SMS is a fact, even if the
-   * worker was slow. An SMS that is known to have failed changes nothing.
-   * @param alongside what belongs into the same transaction.
+   * worker was slow. An SMS that is known to have failed changes nothing. SMS at the same time share a commit.
    * @returns `taken` if the SMS belongs to another fallback; null if this one was sent before.
    */
-  async recordSent(
-    id: string,
-    smsMessageSid: string,
-    alongside: (manager: EntityManager) => Promise<void>,
-  ): Promise<RecordedSms | 'taken' | null> {
+  async recordSent(sms: SentRecord): Promise<RecordedSms | 'taken' | null> {
     try {
-      return await this.dataSource.transaction(async (manager) => {
-        await lockRow(manager, id);
-        const [recorded] = await manager.query<RecordedSms[]>(sql.RECORD_SENT, [id, smsMessageSid]);
-        if (recorded === undefined) return null;
-        await alongside(manager);
-        return recorded;
-      });
+      return await this.records.add(sms);
     } catch (error) {
       if (isTaken(error)) return 'taken';
       throw error;
     }
+  }
+
+  private async recordAll(records: readonly SentRecord[]): Promise<(RecordedSms | null)[]> {
+    const ids = records.map(({ id }) => id);
+    const parameters = [
+      ids,
+      records.map(({ smsMessageSid }) => smsMessageSid),
+      records.map(({ body }) => body),
+      records.map(({ conversationId }) => conversationId),
+    ];
+    return this.dataSource.transaction(async (manager) => {
+      await manager.query(sql.LOCK_ROWS, [ids]);
+      const rows = await manager.query<RecordedRow[]>(sql.RECORD_SENT, parameters);
+      const recorded = new Map(rows.map((row) => [row.id, row]));
+      // Callbacks of the SMS, and a delivery of the original, may have been followed before this commit.
+      const again = records.flatMap(({ id, smsMessageSid }) => {
+        const row = recorded.get(id);
+        return row === undefined ? [] : [smsMessageSid, row.originalMessageSid];
+      });
+      await this.messageEvents.followAgain(again, manager);
+      return ids.map((id) => recorded.get(id) ?? null);
+    });
   }
 
   /** @returns false if the SMS is not a second one. */
@@ -230,7 +287,7 @@ export class FallbackStore {
     decide: (sms: NeverSentSms) => { readonly inMilliseconds: number } | null,
   ): Promise<{ readonly sms: NeverSentSms; readonly isReopened: boolean } | undefined> {
     return this.dataSource.transaction(async (manager) => {
-      await lockRow(manager, id);
+      await manager.query(sql.LOCK_ROWS, [[id]]);
       const [row] = await manager.query<{ code: string; now: Date }[]>(sql.FIND_NEVER_SENT, [
         id,
         smsMessageSid,
@@ -270,20 +327,31 @@ export class FallbackStore {
     });
   }
 
-  /** Notes that the row of a sent SMS is in `messages`. @param notAdded how an earlier note about it begins. */
-  async noteMessage(manager: EntityManager, id: string, messageId: string, notAdded: string): Promise<void> {
-    await manager.query(sql.NOTE_ADDED, [id, messageId, notAdded]);
+  /** Finds the sent SMS among these messages that have no row in `messages`, and locks their fallbacks. */
+  findUnrecordedSms(manager: EntityManager, messageSids: readonly string[]): Promise<UnrecordedSms[]> {
+    return manager.query(sql.UNRECORDED_SMS, [messageSids]);
   }
 
-  /** Notes why the row of a sent SMS is not in `messages`. */
-  async noteMissingMessage(id: string, note: string, manager = this.dataSource.manager): Promise<void> {
-    await manager.query(sql.NOTE_NOT_ADDED, [id, note]);
+  /** Notes the rows of sent SMS in `messages`. @param notAdded how an earlier note about them begins. */
+  async noteMessages(
+    manager: EntityManager,
+    messages: readonly { readonly id: string; readonly messageId: string }[],
+    notAdded: string,
+  ): Promise<void> {
+    const rows = messages.map(({ id, messageId }) => ({ id, message_id: messageId }));
+    await manager.query(sql.NOTE_ADDED, [JSON.stringify(rows), notAdded]);
   }
 
-  /** Finds some sent fallbacks with such a note, at random. */
-  async findMissingMessages(notAdded: string, limit: number): Promise<string[]> {
-    const rows = await this.dataSource.query<{ id: string }[]>(sql.WITHOUT_MESSAGE, [notAdded, limit]);
-    return rows.map(({ id }) => id);
+  /** Notes why the rows of sent SMS are not in `messages`. */
+  async noteMissingMessages(
+    manager: EntityManager,
+    notes: readonly { readonly messageSid: string; readonly note: string }[],
+  ): Promise<void> {
+    if (notes.length === 0) return;
+    await manager.query(sql.NOTE_NOT_ADDED, [
+      notes.map(({ messageSid }) => messageSid),
+      notes.map(({ note }) => note),
+    ]);
   }
 
   /** Records what the log says of the SMS among these messages. */
@@ -366,76 +434,94 @@ export class FallbackStore {
   }
 }
 
-async function insertClaim(
-  manager: EntityManager,
-  event: WhatsappPolicyFailed,
-  holdMilliseconds: number,
-): Promise<{ readonly id: string; readonly nextAttemptAt: Date } | undefined> {
-  const { messageSid, messageEventId, accountSid, toNumber, callbackUrl } = event;
-  const [claimed] = await manager.query<{ id: string; nextAttemptAt: Date }[]>(sql.CLAIM, [
-    uuidv7(),
-    messageSid,
-    messageEventId,
-    accountSid,
-    toNumber,
-    // A job of an earlier version has no IDs.
-    event.userId ?? null,
-    event.parentUserId ?? null,
-    callbackUrl,
-    holdMilliseconds,
-  ]);
-  return claimed;
+/** A row with its lock, and the database's time. */
+type LockedRow = SmsFallback & { readonly lock: string; readonly databaseNow: Date };
+
+function toLocked({ lock, databaseNow, ...row }: LockedRow): LockedFallback {
+  const difference = databaseNow.getTime() - Date.now();
+  const now = () => new Date(Date.now() + difference);
+  return Object.assign(new SmsFallback(), row, { lock, now });
+}
+
+function toClaim(event: WhatsappPolicyFailed) {
+  return {
+    id: uuidv7(),
+    original_message_sid: event.messageSid,
+    message_event_id: event.messageEventId,
+    account_sid: event.accountSid,
+    to_number: event.toNumber,
+    user_id: event.userId,
+    parent_user_id: event.parentUserId,
+    status_callback_url: event.callbackUrl,
+  };
+}
+
+interface Beginning {
+  readonly fallback: LockedFallback;
+  readonly sms: ComposedSms;
 }
 
 interface BeginRow {
+  readonly id: string;
   readonly isBegun: boolean;
   readonly isDelivered: boolean;
   readonly smsMessageSid: string | null;
   readonly duplicateOf: string | null;
 }
 
+/** @returns a row for each, in their order; null for a fallback that is gone. */
 async function begin(
   manager: EntityManager,
-  fallback: LockedFallback,
-  sms: ComposedSms,
-  duplicateWindowMilliseconds: number,
-): Promise<Obstacle | null> {
-  const [row] = await manager.query<BeginRow[]>(
-    duplicateWindowMilliseconds === 0 ? sql.BEGIN : sql.BEGIN_WITHOUT_DUPLICATE,
-    [
-      fallback.id,
-      fallback.lock,
-      sms.toNumber,
-      sms.fromNumber,
-      sms.messagingServiceSid,
-      sms.body,
-      sms.truncated,
-      LOCK_SECONDS_TO_SEND,
-      sms.encoding,
-      sms.segments,
-      sms.notCarriedOver,
-      sms.originalSentAt,
-      fallback.originalMessageSid,
-      DELIVERED_STATUSES,
-      ...(duplicateWindowMilliseconds === 0 ? [] : [fallback.accountSid, duplicateWindowMilliseconds]),
-    ],
-  );
+  statement: string,
+  beginnings: readonly Beginning[],
+  parameters: readonly unknown[] = [],
+): Promise<(BeginRow | null)[]> {
+  const rows = await manager.query<BeginRow[]>(statement, [
+    JSON.stringify(beginnings.map(toBeginning)),
+    LOCK_SECONDS_TO_SEND,
+    DELIVERED_STATUSES,
+    ...parameters,
+  ]);
+  const found = new Map(rows.map((row) => [row.id, row]));
+  return beginnings.map(({ fallback }) => found.get(fallback.id) ?? null);
+}
+
+function toBeginning({ fallback, sms }: Beginning) {
+  return {
+    id: fallback.id,
+    lock: fallback.lock,
+    original_message_sid: fallback.originalMessageSid,
+    account_sid: fallback.accountSid,
+    to_number: sms.toNumber,
+    conversation_id: sms.conversationId,
+    from_number: sms.fromNumber,
+    messaging_service_sid: sms.messagingServiceSid,
+    body: sms.body,
+    truncated: sms.truncated,
+    encoding: sms.encoding,
+    segments: sms.segments,
+    not_carried_over: sms.notCarriedOver,
+    original_sent_at: sms.originalSentAt,
+  };
+}
+
+/** @throws LockLostError */
+function obstacleOf(fallback: LockedFallback, row: BeginRow | null): Obstacle | null {
   if (row?.isDelivered === true) return { kind: 'delivered_by_whatsapp' };
-  if (row !== undefined && row.smsMessageSid !== null) {
+  if (row !== null && row.smsMessageSid !== null) {
     return { kind: 'delivered_by_sms', smsMessageSid: row.smsMessageSid };
   }
-  if (row !== undefined && row.duplicateOf !== null) return { kind: 'duplicate', of: row.duplicateOf };
+  if (row !== null && row.duplicateOf !== null) return { kind: 'duplicate', of: row.duplicateOf };
   assertLocked(row?.isBegun === true ? [row] : [], fallback);
   return null;
 }
 
-/**
- * A separate statement, so that the next one sees what is committed by then: either the report that an SMS was never
- * sent, or the SMS of that report. Otherwise each could miss the other.
- */
-async function lockRow(manager: EntityManager, id: string): Promise<void> {
-  await manager.query('select from sms_fallbacks where id = $1 for update', [id]);
-}
+/** An SMS that Twilio has accepted. */
+export type SentRecord = Pick<SmsFallback, 'id' | 'body' | 'conversationId'> & {
+  readonly smsMessageSid: string;
+};
+
+type RecordedRow = RecordedSms & Pick<SmsFallback, 'id' | 'originalMessageSid'>;
 
 function isTaken(error: unknown): boolean {
   if (!(error instanceof QueryFailedError)) return false;

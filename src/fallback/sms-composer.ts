@@ -67,6 +67,7 @@ export type ComposedSms = Pick<
   | 'segments'
   | 'notCarriedOver'
   | 'originalSentAt'
+  | 'conversationId'
 > & {
   readonly toNumber: string;
   readonly body: string;
@@ -100,9 +101,11 @@ export class SmsComposer {
 
   /** Returns `unavailable` if Twilio has to be asked about the original and does not answer. */
   async compose(fallback: LockedFallback): Promise<Composition> {
-    const original = await this.originalMessages.findByTwilioSid(fallback.originalMessageSid);
+    const [original, events] = await Promise.all([
+      this.originalMessages.findByTwilioSid(fallback.originalMessageSid),
+      this.history.findEvents(fallback.originalMessageSid),
+    ]);
     if (original === null) return { kind: 'original_message_missing' };
-    const events = await this.history.findEvents(fallback.originalMessageSid);
     const sentAt = sentAtByLog(events);
     const skip = this.skipByLog(fallback, original, events, sentAt);
     if (skip !== null) return skipped(skip, sentAt);
@@ -168,7 +171,15 @@ export class SmsComposer {
     const text = await this.texts.compose(fallback.accountSid, original, events, answer);
     if ('reason' in text) return skip(text.reason);
     const { fromNumber, messagingServiceSid } = sender;
-    const sms = { ...text, toNumber, fromNumber, messagingServiceSid, originalSentAt: sentAt };
+    const { conversationId } = original;
+    const sms = {
+      ...text,
+      toNumber,
+      fromNumber,
+      messagingServiceSid,
+      conversationId,
+      originalSentAt: sentAt,
+    };
     return { kind: 'composed', sms, nextSender };
   }
 

@@ -107,6 +107,13 @@ export class SmsFallback {
   })
   parentUserId!: string | null;
 
+  @Column('text', {
+    name: 'conversation_id',
+    nullable: true,
+    comment: 'conversations.id of the original, for the row of the SMS in messages',
+  })
+  conversationId!: string | null;
+
   @Column('text', { name: 'from_number', nullable: true })
   fromNumber!: string | null;
 

@@ -3,7 +3,6 @@ import { PeriodicWork } from '../process/periodic-work.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
 import { FallbackService } from './fallback.service.js';
 import { FallbackStore } from './fallback.store.js';
-import { SmsMessages } from './sms-messages.js';
 
 /** Rows in one statement. This bounds its time. */
 const BATCH = 100;
@@ -13,15 +12,13 @@ const BATCH = 100;
  * - those that are open and whose time has passed, because their job has used up its attempts or was removed;
  * - those that failed without an answer, and whose SMS has reported itself since;
  * - those whose SMS was never sent, if the report does not name the fallback, e.g. from a Messaging Service's own
- *   callback;
- * - those that were sent, and whose SMS the application's `messages` has refused.
+ *   callback.
  */
 @Injectable()
 export class StalledFallbacks extends PeriodicWork {
   constructor(
     private readonly store: FallbackStore,
     private readonly fallbacks: FallbackService,
-    private readonly smsMessages: SmsMessages,
     @Inject(MODULE_OPTIONS_TOKEN) options: FallbackModuleOptions,
   ) {
     super({
@@ -35,7 +32,6 @@ export class StalledFallbacks extends PeriodicWork {
     await this.takeUpAll('open', 'Stalled fallbacks are taken up again');
     await this.takeUpAll('reported', 'Failed fallbacks whose SMS was sent after all are taken up again');
     await this.resendNeverSent();
-    await this.smsMessages.addRefused();
   }
 
   private async resendNeverSent(): Promise<void> {

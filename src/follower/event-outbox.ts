@@ -25,6 +25,32 @@ export interface TakenMessage {
   readonly tries: number;
 }
 
+/** A message to look at again after a delay. */
+export type MessageAgain = TakenMessage & { readonly inMilliseconds: number };
+
+/** The first and the longest delay before a locked row is tried again, in milliseconds. The delays double. */
+const SHORTEST_BUSY = 500;
+const LONGEST_BUSY = 30_000;
+
+/** The delays after a refusal. They are longer, because a table refuses a row until its owner changes the table. */
+const SHORTEST_REFUSAL = 10_000;
+const LONGEST_REFUSAL = 6 * 60 * 60_000;
+
+/** The maximum number of refusals, which takes about three days. */
+const MOST_REFUSALS = 21;
+
+/** When to try the row of a message again that another session has locked. */
+export function againSoon({ messageSid, tries }: TakenMessage): MessageAgain {
+  return { messageSid, tries: tries + 1, inMilliseconds: Math.min(SHORTEST_BUSY * 2 ** tries, LONGEST_BUSY) };
+}
+
+/** When to try a row again that the table refuses; undefined after about three days. */
+export function againAfterRefusal({ messageSid, tries }: TakenMessage): MessageAgain | undefined {
+  if (tries >= MOST_REFUSALS) return undefined;
+  const inMilliseconds = Math.min(SHORTEST_REFUSAL * 2 ** tries, LONGEST_REFUSAL);
+  return { messageSid, tries: tries + 1, inMilliseconds };
+}
+
 export interface Taken {
   readonly messages: readonly TakenMessage[];
   /** Each event is taken once. It may have been deleted meanwhile. */
@@ -59,12 +85,11 @@ export class EventOutbox {
     return { messages: [...messages.values()], events, more: rows.length === BATCH };
   }
 
-  /** @param messages those to try again, each after its delay. */
-  async putBack(
-    manager: EntityManager,
-    messages: readonly (TakenMessage & { readonly inMilliseconds: number })[],
-  ): Promise<void> {
-    if (messages.length === 0) return;
+  /** @param again those to try again, each after its shortest delay. */
+  async putBack(manager: EntityManager, again: readonly MessageAgain[]): Promise<void> {
+    if (again.length === 0) return;
+    const latestFirst = again.toSorted((left, right) => right.inMilliseconds - left.inMilliseconds);
+    const messages = [...new Map(latestFirst.map((message) => [message.messageSid, message])).values()];
     await manager.query(PUT_BACK, [
       messages.map(({ messageSid }) => messageSid),
       messages.map(({ tries }) => tries),

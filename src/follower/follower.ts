@@ -2,7 +2,7 @@ import { ConfigurableModuleBuilder, Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { PeriodicWork } from '../process/periodic-work.js';
 import { EventCounts } from './event-counts.js';
-import { EventOutbox, type NewEvent } from './event-outbox.js';
+import { EventOutbox, type MessageAgain, type NewEvent, type TakenMessage } from './event-outbox.js';
 import { MessageStatuses } from './message-statuses.js';
 
 export interface FollowerModuleOptions {
@@ -17,17 +17,24 @@ export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
 export interface News {
   /** New events, each of them once. */
   readonly events: readonly NewEvent[];
-  /** The messages of these events, and those to look at again. A message may come more than once. */
+  /** The messages of these events, and those to look at again. */
+  readonly messages: readonly TakenMessage[];
   readonly messageSids: readonly string[];
+}
+
+/** What follows from news. */
+export interface Followed {
+  readonly afterCommit?: () => void;
+  /** Messages to look at again, because their application could not take a row now. */
+  readonly again?: readonly MessageAgain[];
 }
 
 /** Something that follows from new events. */
 export interface LogConsumer {
   /**
    * Works in the transaction that takes the news. If it fails, everything is tried again.
-   * @returns what to do after the commit.
    */
-  follow(manager: EntityManager, news: News): Promise<(() => void) | undefined>;
+  follow(manager: EntityManager, news: News): Promise<Followed | undefined>;
 }
 
 /**
@@ -61,18 +68,23 @@ export class Follower extends PeriodicWork {
 
   /** @returns whether more may be due. */
   async followNext(): Promise<boolean> {
-    const afterCommit: ((() => void) | undefined)[] = [];
+    const followed: (Followed | undefined)[] = [];
     const more = await this.dataSource.transaction(async (manager) => {
       const { messages, events, more } = await this.outbox.take(manager);
       if (messages.length === 0) return false;
-      const news = { events, messageSids: messages.map(({ messageSid }) => messageSid) };
-      for (const consumer of this.consumers) afterCommit.push(await consumer.follow(manager, news));
-      await this.outbox.putBack(manager, await this.statuses.follow(manager, messages));
+      const news = { events, messages, messageSids: messages.map(({ messageSid }) => messageSid) };
+      for (const consumer of this.consumers) followed.push(await consumer.follow(manager, news));
+      // The statuses come last, since a consumer may add the row.
+      const again = [
+        ...(await this.statuses.follow(manager, messages)),
+        ...followed.flatMap((result) => result?.again ?? []),
+      ];
+      await this.outbox.putBack(manager, again);
       // The rows of the current day are the same for all replicas, so they are locked last.
       await this.counts.add(manager, events);
       return more;
     });
-    for (const work of afterCommit) work?.();
+    for (const result of followed) result?.afterCommit?.();
     return more;
   }
 }

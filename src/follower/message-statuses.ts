@@ -3,18 +3,7 @@ import type { EntityManager } from 'typeorm';
 import { ToldReasons } from '../messages/application-tables.js';
 import { MessageRecorder } from '../messages/message-recorder.js';
 import { STATUSES_BY_RANK } from '../messages/message-status.js';
-import type { TakenMessage } from './event-outbox.js';
-
-/** The first and the longest delay before a locked row is tried again, in milliseconds. The delays double. */
-const SHORTEST_BUSY = 500;
-const LONGEST_BUSY = 30_000;
-
-/** The delays after a refusal. They are longer, because a table refuses a row until its owner changes the table. */
-const SHORTEST_REFUSAL = 10_000;
-const LONGEST_REFUSAL = 6 * 60 * 60_000;
-
-/** The maximum number of refusals, which takes about three days. */
-const MOST_REFUSALS = 21;
+import { againAfterRefusal, againSoon, type MessageAgain, type TakenMessage } from './event-outbox.js';
 
 /**
  * When to look again for the missing row of a failed message, in milliseconds: the failure may be its last event, and
@@ -23,8 +12,6 @@ const MOST_REFUSALS = 21;
 const LOOK_AGAIN = [5_000, 10 * 60_000];
 
 const FAILURES: readonly string[] = ['failed', 'undelivered'];
-
-type Again = TakenMessage & { readonly inMilliseconds: number };
 
 /** Sets each of the application's messages to its highest status in the log. */
 @Injectable()
@@ -36,7 +23,7 @@ export class MessageStatuses {
   constructor(@Optional() private readonly recorder?: MessageRecorder) {}
 
   /** @returns the messages to try again. */
-  async follow(manager: EntityManager, messages: readonly TakenMessage[]): Promise<Again[]> {
+  async follow(manager: EntityManager, messages: readonly TakenMessage[]): Promise<MessageAgain[]> {
     if (this.recorder === undefined) return [];
     const rows = await manager.query<{ sid: string; status: string }[]>(HIGHEST, [
       messages.map(({ messageSid }) => messageSid),
@@ -45,25 +32,26 @@ export class MessageStatuses {
     if (rows.length === 0) return [];
     const statuses = new Map(rows.map(({ sid, status }) => [sid, status]));
     const { missing, busy, refused } = await this.recorder.recordStatuses(manager, statuses);
-    const delayOf = ({ messageSid, tries }: TakenMessage): number | undefined => {
+    return messages.flatMap((message): MessageAgain | [] => {
+      const { messageSid, tries } = message;
       const reason = refused.get(messageSid);
-      if (reason !== undefined) return this.afterRefusal(messageSid, tries, reason);
-      if (busy.has(messageSid)) return Math.min(SHORTEST_BUSY * 2 ** tries, LONGEST_BUSY);
+      if (reason !== undefined) {
+        this.tellOfRefusal(messageSid, reason);
+        return againAfterRefusal(message) ?? [];
+      }
+      if (busy.has(messageSid)) return againSoon(message);
+      const inMilliseconds = LOOK_AGAIN[tries];
       const isFailure = FAILURES.includes(statuses.get(messageSid) ?? '');
-      return isFailure && missing.has(messageSid) ? LOOK_AGAIN[tries] : undefined;
-    };
-    return messages.flatMap((message): Again[] => {
-      const inMilliseconds = delayOf(message);
-      return inMilliseconds === undefined ? [] : [{ ...message, tries: message.tries + 1, inMilliseconds }];
+      if (!isFailure || !missing.has(messageSid) || inMilliseconds === undefined) return [];
+      return { messageSid, tries: tries + 1, inMilliseconds };
     });
   }
 
-  private afterRefusal(messageSid: string, tries: number, reason: string): number | undefined {
-    this.logger[this.told.add(reason) ? 'warn' : 'debug'](
+  private tellOfRefusal(messageSid: string, error: string): void {
+    this.logger[this.told.add(error) ? 'warn' : 'debug'](
       'The event is stored, and messages does not take its status',
-      { messageSid, error: reason },
+      { messageSid, error },
     );
-    return tries >= MOST_REFUSALS ? undefined : Math.min(SHORTEST_REFUSAL * 2 ** tries, LONGEST_REFUSAL);
   }
 }
 

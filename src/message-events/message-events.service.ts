@@ -1,9 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { setImmediate } from 'node:timers/promises';
 import { type EntityManager, QueryFailedError } from 'typeorm';
+import { GroupCommit, isDataError, sqlStateOf } from '../process/group-commit.js';
 import { measured } from '../process/measurements.js';
-import { GroupCommit } from './group-commit.js';
-import { MessageEventsStore, type RecordedEvent } from './message-events.store.js';
+import { MessageEventsStore, type RecordedEvent, type SmsLink } from './message-events.store.js';
 import type { MessageStatusReport } from './message-status-report.js';
 import {
   DEFAULT_POLICY_FAILURE_ERROR_CODES,
@@ -76,25 +76,10 @@ export class MessageEventsService {
     await this.store.followAgain(messageSids, manager);
   }
 
-  /** Notes on the event that caused an SMS the row of that SMS in `messages`. */
-  async linkSms(manager: EntityManager, eventId: string, messageId: string): Promise<void> {
-    await this.store.linkSms(manager, eventId, messageId);
+  /** Notes on events that caused an SMS the row of that SMS in `messages`. */
+  async linkSms(manager: EntityManager, links: readonly SmsLink[]): Promise<void> {
+    await this.store.linkSms(manager, links);
   }
-}
-
-/**
- * SQLSTATE classes 22 (data exception), 23 (constraint violation) and 54 (program limit exceeded, e.g. by a text that is
- * too long for an index): one row's fault, not the database's.
- */
-function isDataError(error: unknown): boolean {
-  return /^(22|23|54)/.test(sqlStateOf(error));
-}
-
-/** @returns an empty text if there is no SQLSTATE. */
-function sqlStateOf(error: unknown): string {
-  if (!(error instanceof QueryFailedError)) return '';
-  const { code } = error.driverError as { code?: unknown };
-  return typeof code === 'string' ? code : '';
 }
 
 /**

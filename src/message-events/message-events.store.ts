@@ -35,6 +35,13 @@ export function incomingEvents(reports: readonly MessageStatusReport[]): Incomin
   }));
 }
 
+/** The row of an SMS in `messages`, and the event that caused it. */
+export interface SmsLink {
+  readonly eventId: string;
+  /** `messages.id` */
+  readonly messageId: string;
+}
+
 export interface RecordedEvent {
   /** `message_events.id`. */
   readonly id: string;
@@ -98,12 +105,10 @@ export class MessageEventsStore {
     );
   }
 
-  /** Notes on the event that caused an SMS the row of that SMS in `messages`. */
-  async linkSms(manager: EntityManager, eventId: string, messageId: string): Promise<void> {
-    await manager.query('update message_events set fallback_sms_message_id = $2 where id = $1', [
-      eventId,
-      messageId,
-    ]);
+  /** Notes on events that caused an SMS the row of that SMS in `messages`. */
+  async linkSms(manager: EntityManager, links: readonly SmsLink[]): Promise<void> {
+    const rows = links.map(({ eventId, messageId }) => ({ id: eventId, fallback_sms_message_id: messageId }));
+    await manager.query(LINK_SMS, [JSON.stringify(rows)]);
   }
 
   /** @returns the ids of the events that are new. */
@@ -199,6 +204,12 @@ select count(*) = $2::integer as all_are_new, case when count(*) <> $2 then arra
 
 /** The same statement, never prepared: if connections share a session, callbacks would find it already prepared. */
 const REHEARSE_MESSAGE_EVENTS = `${RECORD_MESSAGE_EVENTS} -- rehearsed`;
+
+/** The type of `messages.id` is the application's, and that of the column is the same. */
+const LINK_SMS = `
+update message_events set fallback_sms_message_id = link.fallback_sms_message_id
+  from jsonb_populate_recordset(null::message_events, $1::jsonb) as link
+ where message_events.id = link.id`;
 
 /** @returns the ids of those that are new; the others were known already. */
 async function insert(

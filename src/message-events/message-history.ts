@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import { setImmediate } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
+import { GroupCommit, isDataError } from '../process/group-commit.js';
 import type { UserIds } from './channel-address.js';
 import { DELIVERED_STATUSES } from '../messages/message-status.js';
 
@@ -24,19 +26,30 @@ const MAXIMUM_EVENTS = 100;
 /** Reads the history of a message and its recipient from the log. */
 @Injectable()
 export class MessageHistory {
-  constructor(private readonly dataSource: DataSource) {}
+  private readonly searches: GroupCommit<string, LoggedEvent[]>;
 
-  /** Returns the events of a message, oldest first. */
+  constructor(private readonly dataSource: DataSource) {
+    this.searches = new GroupCommit((messageSids) => this.search(messageSids), isDataError, {
+      ...{ maximumBatch: 100, maximumWaiting: Infinity, beforeCommit: setImmediate },
+    });
+  }
+
+  /** Returns the events of a message, oldest first. Searches at the same time share a statement. */
   findEvents(messageSid: string): Promise<LoggedEvent[]> {
-    return this.dataSource.query<LoggedEvent[]>(
-      `select message_status as "messageStatus", source, to_number as "toNumber", user_id as "userId",
-              parent_user_id as "parentUserId", created_at as "createdAt", payload->>'dateSent' as "dateSent",
-              coalesce(payload->>'To', payload->>'to') as "to",
-              coalesce(payload->>'ContentSid', payload->>'contentSid') as "contentSid",
-              coalesce(payload->>'NumMedia', payload->>'numMedia') as "numMedia"
-         from message_events where message_sid = $1 order by created_at, id limit ${MAXIMUM_EVENTS}`,
-      [messageSid],
-    );
+    return this.searches.add(messageSid);
+  }
+
+  private async search(messageSids: readonly string[]): Promise<LoggedEvent[][]> {
+    const rows = await this.dataSource.query<(LoggedEvent & { messageSid: string })[]>(FIND_EVENTS, [
+      messageSids,
+    ]);
+    const events = new Map<string, LoggedEvent[]>();
+    for (const { messageSid, ...event } of rows) {
+      const known = events.get(messageSid);
+      if (known === undefined) events.set(messageSid, [event]);
+      else known.push(event);
+    }
+    return messageSids.map((messageSid) => events.get(messageSid) ?? []);
   }
 
   /**
@@ -58,6 +71,17 @@ export class MessageHistory {
     return row?.number ?? null;
   }
 }
+
+const FIND_EVENTS = `
+select message_sid as "messageSid", message_status as "messageStatus", source, to_number as "toNumber", user_id as "userId",
+       parent_user_id as "parentUserId", created_at as "createdAt", payload->>'dateSent' as "dateSent",
+       coalesce(payload->>'To', payload->>'to') as "to",
+       coalesce(payload->>'ContentSid', payload->>'contentSid') as "contentSid",
+       coalesce(payload->>'NumMedia', payload->>'numMedia') as "numMedia"
+  from (select distinct unnest($1::text[]) as sid) as wanted
+ cross join lateral (
+   select * from message_events where message_sid = sid order by created_at, id limit ${MAXIMUM_EVENTS}
+ ) as event`;
 
 const NAMES_NUMBER = `account_sid = $1 and to_number ~ '^[+][1-9][0-9]{6,14}$'`;
 

@@ -3,12 +3,21 @@
  * before the start run the same statements.
  */
 
-/** Parameters: conversation, SID, text, status. Idempotent. */
-export const INSERT_SMS_MESSAGE = `
+/**
+ * Adds SMS. Idempotent. Each row has three parameters: conversation, SID, and text. PostgreSQL takes their types from
+ * the columns, which it would not do for a set of rows in one parameter.
+ */
+export function insertSmsMessages(rows: number): string {
+  const values = Array.from({ length: rows }, (_, row) => {
+    const [conversation, sid, body] = [1, 2, 3].map((parameter) => `$${3 * row + parameter}`);
+    return `(${conversation}, ${sid}, 'outbound', 'sms', ${body}, 'accepted')`;
+  });
+  return `
 insert into messages (conversation_id, twilio_sid, direction, channel, body, status)
-values ($1, $2, 'outbound', 'sms', $3, $4)
+values ${values.join(', ')}
 on conflict (twilio_sid) do update set twilio_sid = excluded.twilio_sid
-returning id`;
+returning id::text as id, twilio_sid::text as sid`;
+}
 
 /**
  * Parameter: SIDs. Locks the rows that no other session has locked. PostgreSQL takes the parameter's type from the
@@ -25,9 +34,9 @@ select known.twilio_sid::text as sid, free.status::text as status, free.twilio_s
 /** Parameters: SIDs, and the status of all of them. */
 export const UPDATE_MESSAGE_STATUS = 'update messages set status = $2 where twilio_sid = any ($1)';
 
-/** Parameter: the SID. `to_jsonb` reads a column that may be missing, and one of any type. */
-export const FIND_ORIGINAL_MESSAGE = `
-select message.id::text as id, message.body::text as body, message.conversation_id::text as "conversationId",
+/** Parameter: SIDs. `to_jsonb` reads a column that may be missing, and one of any type. */
+export const FIND_ORIGINAL_MESSAGES = `
+select message.twilio_sid::text as "twilioSid", message.id::text as id, message.body::text as body, message.conversation_id::text as "conversationId",
        company.id::text as "companyId", company.phone_number::text as "phoneNumber",
        optional.columns->>'created_at' as "createdAt", optional.columns->>'to_number' as recipient, optional.columns->>'content_sid' as "contentSid",
        optional.columns->>'content_variables' as "contentVariables"
@@ -35,7 +44,7 @@ select message.id::text as id, message.body::text as body, message.conversation_
   left join conversations as conversation on conversation.id = message.conversation_id
   left join companies as company on company.id = conversation.company_id
  cross join lateral (select to_jsonb(message)) as optional (columns)
- where message.twilio_sid = $1`;
+ where message.twilio_sid = any ($1)`;
 
 /** Why a table of the application rejects a statement, and what its owner can do. */
 export interface Refusal {

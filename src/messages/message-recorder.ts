@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import type { Refusal } from './application-tables.js';
 
 /** The messages whose status could not be recorded. */
 export interface StatusRecording {
@@ -8,6 +9,24 @@ export interface StatusRecording {
   readonly busy: ReadonlySet<string>;
   /** Why a status was refused, by SID. Trying again helps only after the application has changed. */
   readonly refused: ReadonlyMap<string, string>;
+}
+
+/** The SMS of a fallback. */
+export interface SentSms {
+  readonly messageSid: string;
+  /** The conversation of the original; null if it has none. */
+  readonly conversationId: string | null;
+  readonly body: string;
+}
+
+/** What became of the rows of SMS. */
+export interface SmsRecording {
+  /** The ids of the rows by SID, including rows that were there before. */
+  readonly added: ReadonlyMap<string, string>;
+  /** Why a row could not be written now, by SID. */
+  readonly busy: ReadonlyMap<string, string>;
+  /** Why a row was refused, by SID. Trying again helps only after the application has changed. */
+  readonly refused: ReadonlyMap<string, Refusal>;
 }
 
 /**
@@ -24,4 +43,7 @@ export abstract class MessageRecorder {
     manager: EntityManager,
     statuses: ReadonlyMap<string, string>,
   ): Promise<StatusRecording>;
+
+  /** Adds the rows of SMS that Twilio has accepted, under the same conditions. Adding one again changes nothing. */
+  abstract addSms(manager: EntityManager, sms: readonly SentSms[]): Promise<SmsRecording>;
 }

@@ -1,7 +1,18 @@
 import { Injectable } from '@nestjs/common';
 import type { EntityManager } from 'typeorm';
-import { FIND_MESSAGE_STATUSES, refusalOf, UPDATE_MESSAGE_STATUS } from './application-tables.js';
-import { MessageRecorder, type StatusRecording } from './message-recorder.js';
+import {
+  FIND_MESSAGE_STATUSES,
+  insertSmsMessages,
+  type Refusal,
+  refusalOf,
+  UPDATE_MESSAGE_STATUS,
+} from './application-tables.js';
+import {
+  MessageRecorder,
+  type SentSms,
+  type SmsRecording,
+  type StatusRecording,
+} from './message-recorder.js';
 import { statusRank } from './message-status.js';
 
 /** In milliseconds: the application's triggers and locks must not delay what else follows the log. */
@@ -53,6 +64,34 @@ export class TypeOrmMessageRecorder extends MessageRecorder {
     return { missing, busy, refused };
   }
 
+  async addSms(manager: EntityManager, sms: readonly SentSms[]): Promise<SmsRecording> {
+    const added = new Map<string, string>();
+    const busy = new Map<string, string>();
+    const refused = new Map<string, Refusal>();
+    const restore = await limitTimes(manager);
+    const startedAt = performance.now();
+    const add = async (group: readonly SentSms[]): Promise<void> => {
+      try {
+        const rows = await manager.transaction((savepoint) => insert(savepoint, group));
+        for (const { sid, id } of rows) added.set(sid, id);
+      } catch (error) {
+        const hasTime = performance.now() - startedAt < ONE_BY_ONE_MILLISECONDS;
+        if (group.length > 1 && hasTime) for (const one of group) await add([one]);
+        else fail(group, error);
+      }
+    };
+    const fail = (group: readonly SentSms[], error: unknown) => {
+      const refusal = group.length > 1 ? null : refusalOf(error);
+      for (const { messageSid } of group) {
+        if (refusal === null) busy.set(messageSid, messageOf(error));
+        else refused.set(messageSid, refusal);
+      }
+    };
+    if (sms.length > 0) await add(sms);
+    await restore();
+    return { added, busy, refused };
+  }
+
   /** If one row is refused, none of its neighbors is updated either. */
   private async tryOneByOne(
     manager: EntityManager,
@@ -73,6 +112,10 @@ export class TypeOrmMessageRecorder extends MessageRecorder {
       }
     }
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** @returns a function that restores the limits, which a savepoint's release would not do. */
@@ -105,6 +148,21 @@ async function find(manager: EntityManager, statuses: Statuses): Promise<Found> 
   });
   const busy = rows.filter(({ isFree }) => !isFree).map(({ sid }) => sid);
   return { rising: new Map(rising), busy, all: rows.map(({ sid }) => sid) };
+}
+
+async function insert(
+  manager: EntityManager,
+  sms: readonly SentSms[],
+): Promise<{ sid: string; id: string }[]> {
+  const parameters = sms.flatMap(({ conversationId, messageSid, body }) => [
+    conversationId,
+    messageSid,
+    body,
+  ]);
+  const rows = await manager.query<{ sid: string; id: string }[]>(insertSmsMessages(sms.length), parameters);
+  if (rows.length < sms.length) throw new Error('messages has not returned the id of each row');
+  await manager.query('set constraints all immediate');
+  return rows;
 }
 
 async function update(manager: EntityManager, rising: Statuses): Promise<void> {

@@ -1,11 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
+import { setImmediate } from 'node:timers/promises';
 import type { Repository } from 'typeorm';
-import { FIND_ORIGINAL_MESSAGE } from './application-tables.js';
+import { GroupCommit } from '../process/group-commit.js';
+import { FIND_ORIGINAL_MESSAGES } from './application-tables.js';
 import { Message } from './message.entity.js';
 import { type OriginalMessage, OriginalMessages } from './original-messages.js';
 
 interface Row {
+  readonly twilioSid: string;
   readonly id: string;
   readonly body: string | null;
   readonly conversationId: string | null;
@@ -23,21 +26,40 @@ interface Row {
  */
 @Injectable()
 export class TypeOrmOriginalMessages extends OriginalMessages {
+  private readonly searches: GroupCommit<string, OriginalMessage | null>;
+
   constructor(@InjectRepository(Message) private readonly messages: Repository<Message>) {
     super();
+    // A row that cannot be read, whatever the error, must not keep the others from being found.
+    this.searches = new GroupCommit(
+      (messageSids) => this.search(messageSids),
+      () => true,
+      {
+        ...{ maximumBatch: 100, maximumWaiting: Infinity, beforeCommit: setImmediate },
+      },
+    );
   }
 
-  async findByTwilioSid(messageSid: string): Promise<OriginalMessage | null> {
-    const [row] = await this.messages.query<Row[]>(FIND_ORIGINAL_MESSAGE, [messageSid]);
-    if (row === undefined) return null;
-    const { companyId, phoneNumber, contentVariables, createdAt, ...message } = row;
-    return {
-      ...message,
-      createdAt: readTime(createdAt),
-      company: companyId === null ? null : { id: companyId, phoneNumber },
-      contentVariables: readVariables(contentVariables),
-    };
+  /** Searches at the same time share a statement. */
+  findByTwilioSid(messageSid: string): Promise<OriginalMessage | null> {
+    return this.searches.add(messageSid);
   }
+
+  private async search(messageSids: readonly string[]): Promise<(OriginalMessage | null)[]> {
+    const rows = await this.messages.query<Row[]>(FIND_ORIGINAL_MESSAGES, [messageSids]);
+    const found = new Map(rows.map((row) => [row.twilioSid, toOriginal(row)]));
+    return messageSids.map((messageSid) => found.get(messageSid) ?? null);
+  }
+}
+
+function toOriginal({ id, body, conversationId, recipient, contentSid, ...row }: Row): OriginalMessage {
+  const { companyId, phoneNumber, contentVariables, createdAt } = row;
+  return {
+    ...{ id, body, conversationId, recipient, contentSid },
+    createdAt: readTime(createdAt),
+    company: companyId === null ? null : { id: companyId, phoneNumber },
+    contentVariables: readVariables(contentVariables),
+  };
 }
 
 /** The time zone in which a local time is the latest. */

@@ -81,7 +81,7 @@ export class FallbackRetries {
 
 /**
  * Reads and retries fallbacks. It sends nothing itself, so it needs no Twilio account. Pass the DomainEventsModule that
- * tells the service what is due in `imports`.
+ * tells the service what is due, and a MessageEventsModule, in `imports`.
  */
 @Module({
   providers: [FallbackRecords, FallbackRetries, FallbackStore],

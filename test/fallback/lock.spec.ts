@@ -20,6 +20,7 @@ describe('a slow worker whose lock has expired', () => {
   const sms = {
     toNumber: '+15557654321',
     fromNumber: '+15550001111',
+    conversationId: null,
     messagingServiceSid: null,
     body: 'Hello',
     truncated: false,
@@ -96,7 +97,7 @@ describe('a slow worker whose lock has expired', () => {
     const before = await find();
     const accepted = { outcome: 'accepted', messageSid: smsMessageSid, status: 'queued' } as const;
     const outcomes = application.app.get(FallbackOutcomes);
-    expect(await outcomes.record(before, accepted, 'Hello')).toBe('ended_before');
+    expect(await outcomes.record(before, accepted)).toBe('ended_before');
     expect(await find()).toEqual(before);
   });
 });

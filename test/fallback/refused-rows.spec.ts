@@ -1,11 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { delivered } from '../../simulator/callback-plan.js';
-import { StalledFallbacks } from '../../src/fallback/stalled-fallbacks.js';
 import { execute } from '../database/application-tables.js';
 import { TestApplication } from '../support/application.js';
 import { expectOneSms, findFallback, policyFailure, smsFor, untilAllIsDone } from '../support/fallbacks.js';
-import { follow } from '../support/following.js';
-import { jobsOf } from '../support/job-queue.js';
+import { followAgainNow } from '../support/following.js';
 import { seedMessage } from '../support/seed.js';
 import { createTestDatabase } from '../support/test-database.js';
 
@@ -72,13 +70,11 @@ describe("the row of an SMS that the application's messages refuses", () => {
         expect(events).toHaveLength(3);
       }
       expect(warnings()).toMatchObject([[{ found: expect.stringContaining(reason) as unknown }]]);
-      expect(await jobsOf(application, 'sms_fallback.message_missing')).toEqual([]);
 
-      await application.app.get(StalledFallbacks).runOnce();
+      await followAgainNow(application);
       expect(warnings()).toHaveLength(1);
       await application.query(accept);
-      await application.app.get(StalledFallbacks).runOnce();
-      await follow(application);
+      await followAgainNow(application);
       for (const { twilioSid, conversationId } of originals) {
         const fallback = await findFallback(application, twilioSid);
         expect(fallback).toMatchObject({ state: 'sent', lastError: null });

@@ -4,7 +4,7 @@ import {
   GroupCommit,
   GroupCommitFullError,
   type GroupCommitOptions,
-} from '../../src/message-events/group-commit.js';
+} from '../../src/process/group-commit.js';
 
 class ItemsFault extends Error {}
 

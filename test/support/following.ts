@@ -18,6 +18,12 @@ export async function follow(application: TestApplication): Promise<void> {
   });
 }
 
+/** Follows what is to be tried again later, too. */
+export async function followAgainNow(application: TestApplication): Promise<void> {
+  await application.query('update message_event_outbox set due_at = now()');
+  await follow(application);
+}
+
 /**
  * Adds events as the service does, with their rows in the outbox.
  * @param insert an `insert into message_events` without `returning`.

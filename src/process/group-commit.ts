@@ -1,3 +1,5 @@
+import { QueryFailedError } from 'typeorm';
+
 /** Too many items wait for their commit. */
 export class GroupCommitFullError extends Error {
   override readonly name = 'GroupCommitFullError';
@@ -40,6 +42,11 @@ export class GroupCommit<Item, Result> {
     private readonly isItemsFault: (error: unknown) => boolean,
     private readonly options: GroupCommitOptions,
   ) {}
+
+  /** The number of items that wait for the next commit. */
+  get size(): number {
+    return this.waiting.length;
+  }
 
   /** @throws GroupCommitFullError at once when too many items wait. */
   add(item: Item): Promise<Result> {
@@ -98,4 +105,19 @@ export class GroupCommit<Item, Result> {
   private giveUp(batch: readonly Waiting<Item, Result>[], error: unknown): void {
     for (const { reject } of [...batch, ...this.waiting.splice(0)]) reject(error);
   }
+}
+
+/**
+ * SQLSTATE classes 22 (data exception), 23 (constraint violation) and 54 (program limit exceeded, e.g. by a text that is
+ * too long for an index): one row's fault, not the database's.
+ */
+export function isDataError(error: unknown): boolean {
+  return /^(22|23|54)/.test(sqlStateOf(error));
+}
+
+/** @returns an empty text if there is no SQLSTATE. */
+export function sqlStateOf(error: unknown): string {
+  if (!(error instanceof QueryFailedError)) return '';
+  const { code } = error.driverError as { code?: unknown };
+  return typeof code === 'string' ? code : '';
 }
