@@ -16,7 +16,7 @@ import { FollowerModule } from './follower/follower.module.js';
 import { HealthModule } from './health/health.module.js';
 import { MessageEventsModule } from './message-events/message-events.module.js';
 import { MessageEventsService } from './message-events/message-events.service.js';
-import { RECORD_MESSAGE_EVENTS } from './message-events/message-events.store.js';
+import { RECORD_AND_PUBLISH, RECORD_MESSAGE_EVENTS } from './message-events/message-events.store.js';
 import { MessagesModule } from './messages/messages.module.js';
 import { FallbackOperationsModule } from './operations/fallback-retries.js';
 import { OperationsModule } from './operations/operations.module.js';
@@ -39,7 +39,10 @@ const database = DatabaseModule.forRootAsync({
 });
 
 /** Preparing it saves the database much of the work for a commit of 16 callbacks. */
-const PREPARED_STATEMENTS = new Map([[RECORD_MESSAGE_EVENTS, 'record_message_events']]);
+const PREPARED_STATEMENTS = new Map([
+  [RECORD_MESSAGE_EVENTS, 'record_message_events'],
+  [RECORD_AND_PUBLISH, 'record_and_publish'],
+]);
 
 const typeOrm = TypeOrmModule.forRootAsync({
   imports: [database],

@@ -50,15 +50,30 @@ export class DomainEventPublisher {
     events: readonly (DomainEvents[Name] & DomainEvent)[],
     when: DeliveryTime = { inMilliseconds: 0 },
   ): Promise<void> {
+    if (events.length === 0) return;
     const { at, inMilliseconds } = { at: null, inMilliseconds: 0, ...when };
     const jobs = events.map((event): DomainEventJob => ({ name, event }));
-    await manager.query(
-      `select ${JOB_QUEUE_SCHEMA}.add_job($1, job, run_at => coalesce($3::timestamptz, now() + $4 * interval '1 millisecond'))
-         from json_array_elements($2::json) as job`,
-      [DOMAIN_EVENT_TASK, JSON.stringify(jobs), at, inMilliseconds],
-    );
+    await manager.query(PUBLISH, [JSON.stringify(jobs), at, inMilliseconds]);
   }
 }
+
+/**
+ * Returns SQL that adds jobs in one call, and counts them.
+ * @param jobs a query for the payloads, a column of JSON named `job`. It must find at least one.
+ * @param runAt when they are due.
+ */
+export function addJobs(jobs: string, runAt = 'now()'): string {
+  return `
+select count(*) from ${JOB_QUEUE_SCHEMA}.add_jobs(array(
+  select row('${DOMAIN_EVENT_TASK}', job, null, ${runAt}, null, null, null, null)::${JOB_QUEUE_SCHEMA}.job_spec
+    from (${jobs}) as added
+))`;
+}
+
+const PUBLISH = addJobs(
+  'select job from json_array_elements($1::json) as job',
+  `coalesce($2::timestamptz, now() + $3 * interval '1 millisecond')`,
+);
 
 export interface DomainEventsModuleOptions {
   /** The database of the queue, and of the tables that are changed when events are published. */

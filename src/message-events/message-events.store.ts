@@ -2,10 +2,10 @@ import { Injectable } from '@nestjs/common';
 import { randomBytes } from 'node:crypto';
 import { DataSource, type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
-import { DomainEventPublisher } from '../domain-events/domain-events.js';
+import { addJobs, type DomainEventJob, DomainEventPublisher } from '../domain-events/domain-events.js';
 import { stringifyExactly } from './exact-json.js';
 import { isNeverSentSms, type MessageStatusReport, type SmsNeverSent } from './message-status-report.js';
-import { type WhatsappPolicyFailed, whatsappPolicyFailed } from './policy-failure.js';
+import { whatsappPolicyFailed } from './policy-failure.js';
 
 /** A report with the id that its event gets, unless it is a repeat. */
 export interface IncomingEvent {
@@ -68,12 +68,11 @@ export class MessageEventsStore {
     isPolicyFailure: (report: MessageStatusReport) => boolean,
   ): Promise<RecordedEvent[]> {
     const incoming = incomingEvents(reports);
-    const write = (manager: EntityManager) => this.write(manager, incoming, isPolicyFailure);
-    // A single statement is its own transaction; BEGIN and COMMIT would cost two more round trips.
-    const added = reports.some((report) => isPolicyFailure(report) || isNeverSentSms(report))
-      ? await this.dataSource.transaction(write)
-      : await write(this.dataSource.manager);
-    const repeated = incoming.filter(({ id }) => !added.has(id)).map(({ report }) => report);
+    const added = await insert(this.dataSource.manager, incoming, (item) => jobOf(item, isPolicyFailure));
+    const repeats = incoming.filter(({ id }) => !added.has(id));
+    if (repeats.some(({ report }) => report.errorCode !== null))
+      await this.complete(repeats, isPolicyFailure);
+    const repeated = repeats.map(({ report }) => report);
     const known = repeated.length > 0 ? await this.findIds(repeated) : new Map<string, string>();
     return incoming.map(({ id, report }) => ({
       id: added.has(id) ? id : (known.get(keyOf(report)) ?? id),
@@ -87,8 +86,7 @@ export class MessageEventsStore {
     try {
       await this.dataSource.transaction(async (manager) => {
         const incoming = incomingEvents([rehearsedReport()]);
-        await insert(manager, incoming, REHEARSE_MESSAGE_EVENTS);
-        await this.publisher.publish(manager, 'whatsapp.policy_failed', incoming.map(policyFailed));
+        await insert(manager, incoming, policyFailed, REHEARSED);
         throw takenBack;
       });
     } catch (error) {
@@ -111,26 +109,29 @@ export class MessageEventsStore {
     await manager.query(LINK_SMS, [JSON.stringify(rows)]);
   }
 
-  /** @returns the ids of the events that are new. */
-  private async write(
-    manager: EntityManager,
-    incoming: readonly IncomingEvent[],
+  /** Adds missing error codes. What becomes a policy failure by that is published. */
+  private async complete(
+    repeats: readonly IncomingEvent[],
     isPolicyFailure: (report: MessageStatusReport) => boolean,
-  ): Promise<ReadonlySet<string>> {
-    const ids = await insert(manager, incoming, RECORD_MESSAGE_EVENTS);
-    const added = incoming.filter(({ id }) => ids.has(id));
-    const repeated = incoming.filter(({ id }) => !ids.has(id));
-    const completed = await completeErrorCodes(manager, repeated);
-    const completedSids = completed.map(({ report }) => report.messageSid);
-    await this.followAgain(completedSids, manager);
-    const news = [...added, ...completed];
-    const failures = news.filter(({ report }) => isPolicyFailure(report));
-    if (failures.length > 0) {
-      await this.publisher.publish(manager, 'whatsapp.policy_failed', failures.map(policyFailed));
-    }
-    const neverSent = news.flatMap(smsNeverSent);
-    if (neverSent.length > 0) await this.publisher.publish(manager, 'sms.never_sent', neverSent);
-    return ids;
+  ): Promise<void> {
+    await this.dataSource.transaction(async (manager) => {
+      const completed = await completeErrorCodes(manager, repeats);
+      await this.followAgain(
+        completed.map(({ report }) => report.messageSid),
+        manager,
+      );
+      const failures = completed.filter(({ report }) => isPolicyFailure(report));
+      await this.publisher.publish(
+        manager,
+        'whatsapp.policy_failed',
+        failures.map((failure) => policyFailed(failure).event),
+      );
+      await this.publisher.publish(
+        manager,
+        'sms.never_sent',
+        completed.flatMap((event) => smsNeverSent(event)?.event ?? []),
+      );
+    });
   }
 
   private async findIds(reports: readonly MessageStatusReport[]): Promise<Map<string, string>> {
@@ -174,36 +175,52 @@ interface InsertRow {
   readonly added: string[] | null;
 }
 
+const COLUMNS = `
+  id uuid, message_sid text, message_status text, channel text, to_number text, from_number text, user_id text,
+  parent_user_id text, error_code text, error_message text, account_sid text, payload jsonb, source text,
+  sms_fallback_id uuid`;
+
 /**
  * Adds events and their rows in the outbox, in one statement and so in one commit. In the order of their keys, so that
  * two replicas with the same keys cannot block each other; a callback that comes twice at once waits for its twin's
  * commit. Connections prepare it (src/app.module.ts): planning took longer than writing.
- * @param $1 an array of objects with these columns; $2: how many.
  */
-export const RECORD_MESSAGE_EVENTS = `
-with added as (
+const insertEvents = (report: string) => `
+added as (
   insert into message_events (
     id, message_sid, message_status, channel, to_number, from_number, user_id, parent_user_id,
     error_code, error_message, account_sid, payload, source, sms_fallback_id
   )
   select id, message_sid, message_status, channel, to_number, from_number, user_id, parent_user_id,
          error_code, error_message, account_sid, payload, source, sms_fallback_id
-    from jsonb_to_recordset($1::jsonb) as report (
-      id uuid, message_sid text, message_status text, channel text, to_number text, from_number text,
-      user_id text, parent_user_id text, error_code text, error_message text, account_sid text, payload jsonb,
-      source text, sms_fallback_id uuid
-    )
+    from ${report}
    order by message_sid, message_status
   on conflict (message_sid, message_status) do nothing
   returning id, message_sid
 ),
 queued as (
   insert into message_event_outbox (id, message_sid) select id, message_sid from added
-)
-select count(*) = $2::integer as all_are_new, case when count(*) <> $2 then array_agg(id) end as added from added`;
+)`;
 
-/** The same statement, never prepared: if connections share a session, callbacks would find it already prepared. */
-const REHEARSE_MESSAGE_EVENTS = `${RECORD_MESSAGE_EVENTS} -- rehearsed`;
+const RESULT = `
+select count(*) = $2::integer as all_are_new, case when count(*) <> $2 then array_agg(id) end as added`;
+
+/** $1: an array of objects with these columns; $2: how many. */
+export const RECORD_MESSAGE_EVENTS = `
+with ${insertEvents(`jsonb_to_recordset($1::jsonb) as report (${COLUMNS})`)}
+${RESULT} from added`;
+
+/** The same, with the job of each event that is published if it is new. At least one must have a job. */
+export const RECORD_AND_PUBLISH = `
+with report as materialized (select * from jsonb_to_recordset($1::jsonb) as report (${COLUMNS}, job json)),
+${insertEvents('report')},
+published as materialized (select job from report join added using (id) where job is not null)
+${RESULT},
+       case when exists (select from published) then (${addJobs('select job from published')}) end as jobs
+  from added`;
+
+/** Makes another statement of it, which is never prepared: if connections share a session, it would exist already. */
+const REHEARSED = ' -- rehearsed';
 
 /** The type of `messages.id` is the application's, and that of the column is the same. */
 const LINK_SMS = `
@@ -215,10 +232,17 @@ update message_events set fallback_sms_message_id = link.fallback_sms_message_id
 async function insert(
   manager: EntityManager,
   incoming: readonly IncomingEvent[],
-  statement: string,
+  jobOf: (event: IncomingEvent) => DomainEventJob | null,
+  suffix = '',
 ): Promise<ReadonlySet<string>> {
-  const parameters = [stringifyExactly(incoming.map(toRow)), incoming.length];
-  const [row] = await manager.query<InsertRow[]>(statement, parameters);
+  const jobs = incoming.map(jobOf);
+  const hasJobs = jobs.some((job) => job !== null);
+  const rows = incoming.map((event, index) =>
+    hasJobs ? { ...toRow(event), job: jobs[index] } : toRow(event),
+  );
+  const statement = hasJobs ? RECORD_AND_PUBLISH : RECORD_MESSAGE_EVENTS;
+  const parameters = [stringifyExactly(rows), incoming.length];
+  const [row] = await manager.query<InsertRow[]>(statement + suffix, parameters);
   return new Set(row?.all_are_new === true ? incoming.map(({ id }) => id) : row?.added);
 }
 
@@ -241,14 +265,22 @@ function toRow({ id, report }: IncomingEvent) {
   };
 }
 
-function policyFailed({ id, report }: IncomingEvent): WhatsappPolicyFailed {
-  return whatsappPolicyFailed(id, report, new Date());
+function jobOf(
+  event: IncomingEvent,
+  isPolicyFailure: (report: MessageStatusReport) => boolean,
+): DomainEventJob | null {
+  return isPolicyFailure(event.report) ? policyFailed(event) : smsNeverSent(event);
 }
 
-function smsNeverSent({ id, report }: IncomingEvent): SmsNeverSent[] {
+function policyFailed({ id, report }: IncomingEvent) {
+  return { name: 'whatsapp.policy_failed', event: whatsappPolicyFailed(id, report, new Date()) } as const;
+}
+
+function smsNeverSent({ id, report }: IncomingEvent) {
   const { smsFallbackId, messageSid } = report;
-  if (smsFallbackId === null || !isNeverSentSms(report)) return [];
-  return [{ id, occurredAt: new Date().toISOString(), smsFallbackId, messageSid }];
+  if (smsFallbackId === null || !isNeverSentSms(report)) return null;
+  const event: SmsNeverSent = { id, occurredAt: new Date().toISOString(), smsFallbackId, messageSid };
+  return { name: 'sms.never_sent', event } as const;
 }
 
 function keyOf({

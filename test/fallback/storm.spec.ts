@@ -1,0 +1,86 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { delivered } from '../../simulator/callback-plan.js';
+import { TestApplication } from '../support/application.js';
+import { attemptNow, findFallback, policyFailure, smsFor, untilAllIsDone } from '../support/fallbacks.js';
+import { seedMessage } from '../support/seed.js';
+import { until } from '../support/until.js';
+
+const FAILURES = 30;
+
+/** Statements of the steps, by a text that only they have. */
+const STEPS = {
+  claim: /insert into sms_fallbacks/,
+  intent: /set state = 'sending'/,
+  record: /set state = 'sent'/,
+} as const;
+
+describe('policy failures that come at the same time', () => {
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start();
+    application.twilio.callbackPlan = delivered;
+  });
+
+  afterEach(() => {
+    jest.restoreAllMocks();
+  });
+
+  afterAll(() => application.close());
+
+  async function fail(messageSids: readonly string[]): Promise<void> {
+    await Promise.all(messageSids.map((sid) => policyFailure(application, sid)));
+    for (const sid of messageSids) await untilAllIsDone(application, sid);
+  }
+
+  async function seed(count: number): Promise<string[]> {
+    const seeded = [];
+    for (let index = 0; index < count; index += 1) {
+      seeded.push((await seedMessage(application.dataSource)).twilioSid);
+    }
+    return seeded;
+  }
+
+  it('share the statements of each step, and each has its SMS', async () => {
+    const sids = await seed(FAILURES);
+    const statements: string[] = [];
+    jest.spyOn(application.dataSource.logger, 'logQuery').mockImplementation((sql) => statements.push(sql));
+    await fail(sids);
+    for (const sid of sids) {
+      expect(smsFor(application, sid)).toHaveLength(1);
+      expect(await findFallback(application, sid)).toMatchObject({ state: 'sent', attempts: 1 });
+    }
+    for (const step of Object.values(STEPS)) {
+      const count = statements.filter((sql) => step.test(sql)).length;
+      expect(count).toBeGreaterThan(0);
+      expect(count).toBeLessThan(FAILURES);
+    }
+  });
+
+  it.each([
+    ['claimed', ''],
+    ['begun', `state <> 'sending' or`],
+    ['recorded', `state <> 'sent' or`],
+  ])('are independent: one that cannot be %s keeps no other from its SMS', async (_, unless) => {
+    const [odd = '', ...others] = await seed(10);
+    await application.query(
+      `alter table sms_fallbacks add constraint odd check (${unless} original_message_sid <> '${odd}') not valid`,
+    );
+    await Promise.all([odd, ...others].map((sid) => policyFailure(application, sid)));
+    await until('the others to be sent', async () => {
+      const fallbacks = await Promise.all(others.map((sid) => findFallback(application, sid)));
+      return fallbacks.every((fallback) => fallback?.state === 'sent');
+    });
+    expect((await findFallback(application, odd))?.state).not.toBe('sent');
+    await application.query('alter table sms_fallbacks drop constraint odd');
+    await until('the odd one to be sent', async () => {
+      const fallback = await findFallback(application, odd);
+      if (fallback === null || fallback.state === 'sent') return fallback !== null;
+      // As if the worker's lock had run out.
+      await application.query('update sms_fallbacks set locked_until = now() where id = $1', [fallback.id]);
+      await attemptNow(application, fallback.id);
+      return false;
+    });
+    for (const sid of [odd, ...others]) expect(smsFor(application, sid)).toHaveLength(1);
+  });
+});
