@@ -25,6 +25,9 @@ const LOCK_SECONDS = 30;
  */
 const LOCK_SECONDS_TO_SEND = 15;
 
+/** How long a step waits for callbacks that wait for their commit, at the most. */
+const YIELD_MILLISECONDS = 100;
+
 /** A fallback that a worker has locked, with the proof that it still holds the lock. */
 export interface LockedFallback extends SmsFallback {
   readonly lock: string;
@@ -130,12 +133,12 @@ export class FallbackStore {
       .columns.map(({ databaseName, propertyName }) => `${databaseName} as "${propertyName}"`)
       .join(', ');
     const options = { maximumBatch: 100, maximumWaiting: Infinity, beforeCommit: setImmediate };
-    this.claims = new GroupCommit((events) => this.claimAll(events), isDataError, options);
-    this.beginnings = new GroupCommit(
-      (items) => begin(dataSource.manager, sql.BEGIN, items),
-      isDataError,
-      options,
-    );
+    // An SMS can wait for seconds, a callback cannot.
+    const yielding = { ...options, beforeCommit: () => messageEvents.untilCalm(YIELD_MILLISECONDS) };
+    this.claims = new GroupCommit((events) => this.claimAll(events), isDataError, yielding);
+    const beginAll = (items: readonly Beginning[]) => begin(dataSource.manager, sql.BEGIN, items);
+    this.beginnings = new GroupCommit(beginAll, isDataError, yielding);
+    // Records are committed at once: until then, an accepted SMS is in doubt.
     this.records = new GroupCommit((sms) => this.recordAll(sms), isDataError, options);
   }
 

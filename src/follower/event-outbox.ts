@@ -34,10 +34,10 @@ const LONGEST_BUSY = 30_000;
 
 /** The delays after a refusal. They are longer, because a table refuses a row until its owner changes the table. */
 const SHORTEST_REFUSAL = 10_000;
-const LONGEST_REFUSAL = 6 * 60 * 60_000;
+const LONGEST_REFUSAL = 60 * 60_000;
 
 /** The maximum number of refusals, which takes about three days. */
-const MOST_REFUSALS = 21;
+const MOST_REFUSALS = 80;
 
 /** When to try the row of a message again that another session has locked. */
 export function againSoon({ messageSid, tries }: TakenMessage): MessageAgain {

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import { type EntityManager, QueryFailedError } from 'typeorm';
 import { GroupCommit, isDataError, sqlStateOf } from '../process/group-commit.js';
 import { measured } from '../process/measurements.js';
@@ -16,6 +16,8 @@ import {
 export class EventNotStoredError extends Error {
   override readonly name = 'EventNotStoredError';
 }
+
+const CALM_LOOK_MILLISECONDS = 5;
 
 @Injectable()
 export class MessageEventsService {
@@ -61,6 +63,16 @@ export class MessageEventsService {
     } catch (cause) {
       throw new EventNotStoredError('The event could not be stored', { cause });
     }
+  }
+
+  /**
+   * Resolves when no report waits for its commit. For work that can wait longer than a callback.
+   * @param limit how long it waits at the most, in milliseconds.
+   */
+  async untilCalm(limit: number): Promise<void> {
+    await setImmediate();
+    const end = performance.now() + limit;
+    while (this.commits.size > 0 && performance.now() < end) await delay(CALM_LOOK_MILLISECONDS);
   }
 
   /** Stores an event and rolls it back. @throws the error that prevents events from being stored. */
