@@ -5,6 +5,9 @@ import type { TwilioModuleOptions } from './twilio.module-definition.js';
 /** A longer wait would be an error in the header. */
 const LONGEST_RETRY_AFTER_SECONDS = 3_600;
 
+/** Idle connections that are kept for as long as a request may take. */
+const KEPT_CONNECTIONS = 256;
+
 const TWILIO_API = 'https://api.twilio.com';
 
 /** Twilio's other products, such as messaging.twilio.com, have hosts of their own. */
@@ -34,7 +37,13 @@ export class ApiRequestClient extends twilio.RequestClient {
   ) {
     // With the library's limit of twenty connections, a waiting request would time out unsent, and its caller could not
     // tell. The callers limit their own concurrency.
-    super({ timeout: timeoutMilliseconds, maxSockets: Infinity, maxTotalSockets: Infinity });
+    // It keeps only five idle connections by default, so that most requests of a storm would need a new one.
+    super({
+      timeout: timeoutMilliseconds,
+      maxSockets: Infinity,
+      maxTotalSockets: Infinity,
+      maxFreeSockets: KEPT_CONNECTIONS,
+    });
     // If the API is not Twilio's, no request goes to Twilio.
     const replaced = TWILIO_HOST.test(apiBaseUrl) ? TWILIO_API : TWILIO_HOST;
     this.axios.interceptors.request.use((request) => {
