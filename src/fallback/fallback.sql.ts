@@ -18,6 +18,14 @@ export function isOfEarlierAttempt(smsMessageSid: string): string {
 }
 
 /**
+ * SQL: the events of a message, or those that name a fallback. `offset 0` keeps PostgreSQL from searching the index of
+ * `created_at` for the first match, which takes long if there is none.
+ */
+function eventsWhere(condition: string): string {
+  return `(select message_sid, message_status, error_code, created_at from message_events where ${condition} offset 0) as event`;
+}
+
+/**
  * Polled policy failures carry no callback URL; earlier callbacks do. A fallback claimed after one of those has its
  * URL, so one of the last few rows has it, or none has.
  */
@@ -107,11 +115,11 @@ log as materialized (
             where message_sid = sms.original_message_sid and message_status = any ($3::text[])
          ) as is_delivered,
          (
-           select message_sid from message_events
-            where sms_fallback_id = sms.id and message_status = any ($3::text[])
+           select message_sid from ${eventsWhere('sms_fallback_id = sms.id')}
+            where message_status = any ($3::text[])
               and not exists (
                 select from sms_fallbacks as other
-                 where other.sms_message_sid = message_events.message_sid and other.id <> sms.id
+                 where other.sms_message_sid = event.message_sid and other.id <> sms.id
               )
             order by created_at limit 1
          ) as sms_message_sid,
@@ -169,12 +177,12 @@ with ended as (
          ),
          -- If the answer was lost, its end may have been reported long before the SMS has a fallback.
          sms_delivered_at = (
-           select min(created_at) from message_events
-            where message_sid = sms.sid and message_status in ('delivered', 'read')
+           select min(created_at) from ${eventsWhere('message_sid = sms.sid')}
+            where message_status in ('delivered', 'read')
          ),
          (sms_undelivered_at, sms_error_code) = (
-           select created_at, error_code from message_events
-            where message_sid = sms.sid and message_status in ('failed', 'undelivered')
+           select created_at, error_code from ${eventsWhere('message_sid = sms.sid')}
+            where message_status in ('failed', 'undelivered')
             order by created_at limit 1
          )
     from unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) as sms (fallback_id, sid, text, conversation)
@@ -256,12 +264,12 @@ outcome as (
          case when undelivered.at is null then sms_error_code else undelivered.error_code end as error_code
     from fallback
    cross join lateral (
-     select min(created_at) as at from message_events
-      where message_sid = sms_message_sid and message_status = any ($2)
+     select min(created_at) as at from ${eventsWhere('message_sid = sms_message_sid')}
+      where message_status = any ($2)
    ) as delivered
     left join lateral (
-      select created_at as at, error_code from message_events
-       where message_sid = sms_message_sid and message_status in ('failed', 'undelivered')
+      select created_at as at, error_code from ${eventsWhere('message_sid = sms_message_sid')}
+       where message_status in ('failed', 'undelivered')
        order by created_at limit 1
     ) as undelivered on true
 )

@@ -80,7 +80,9 @@ select message_sid as "messageSid", message_status as "messageStatus", source, t
        coalesce(payload->>'NumMedia', payload->>'numMedia') as "numMedia"
   from (select distinct unnest($1::text[]) as sid) as wanted
  cross join lateral (
-   select * from message_events where message_sid = sid order by created_at, id limit ${MAXIMUM_EVENTS}
+   -- \`offset 0\` keeps PostgreSQL from searching the index of \`created_at\`.
+   select * from (select * from message_events where message_sid = sid offset 0) as own
+    order by created_at, id limit ${MAXIMUM_EVENTS}
  ) as event`;
 
 const NAMES_NUMBER = `account_sid = $1 and to_number ~ '^[+][1-9][0-9]{6,14}$'`;
