@@ -99,7 +99,7 @@ select id from changed`;
 const beginStatement = (duplicate: string) => `
 with sms as materialized (
   select * from jsonb_to_recordset($1::jsonb) as sms (
-    id uuid, lock timestamptz, original_message_sid text, account_sid text, to_number text, conversation_id text,
+    position integer, id uuid, lock timestamptz, original_message_sid text, account_sid text, to_number text, conversation_id text,
     from_number text, messaging_service_sid text, body text, truncated boolean, encoding text, segments integer,
     not_carried_over text[], original_sent_at timestamptz
   )
@@ -138,9 +138,9 @@ begun as (
     from log
    where sms_fallbacks.id = log.id and locked_until = log.lock and locked_until > now() + $2 * interval '1 second'
      and not is_delivered and log.sms_message_sid is null and log.duplicate_of is null
-  returning sms_fallbacks.id
+  returning log.position
 )
-select log.id, exists (select from begun where begun.id = log.id) as "isBegun", is_delivered as "isDelivered",
+select position, position in (select position from begun) as "isBegun", is_delivered as "isDelivered",
        sms_message_sid as "smsMessageSid", duplicate_of as "duplicateOf"
   from log`;
 
@@ -191,9 +191,9 @@ with ended as (
      and (not ${isOfEarlierAttempt('sms.sid')} or exists (
        select from message_events where message_sid = sms.sid and message_status in ('delivered', 'read')
      ))
-  returning id, original_message_sid, message_event_id, retried_at, sms_error_code, sms_delivered_at
+  returning id, sms_message_sid, original_message_sid, message_event_id, retried_at, sms_error_code, sms_delivered_at
 )
-select id, original_message_sid as "originalMessageSid", (
+select id, sms_message_sid as "smsMessageSid", original_message_sid as "originalMessageSid", (
     select extract(epoch from now() - created_at)::float8 from message_events
      where message_events.id = message_event_id and retried_at is null
   ) as seconds,
@@ -280,12 +280,18 @@ update sms_fallbacks
    and (sms_delivered_at, sms_undelivered_at, sms_error_code) is distinct from
        (delivered_at, undelivered_at, outcome.error_code)`;
 
-/** A fallback in `sending` or `uncertain` may have been sent: its delivery can arrive before that is recorded. */
+/**
+ * A fallback in `sending` or `uncertain` may have been sent: its delivery can arrive before that is recorded. Only rows
+ * with a delivery are locked, because the others are being sent meanwhile.
+ */
 export const RECORD_DUPLICATE_DELIVERIES = `
 with fallback as materialized (
   select id, original_message_sid from sms_fallbacks
    where original_message_sid = any ($1) and duplicate_delivery_at is null
      and state in ('sending', 'uncertain', 'sent')
+     and exists (
+       select from message_events where message_sid = original_message_sid and message_status = any ($2)
+     )
    order by id for update
 ),
 delivered as (

@@ -257,14 +257,15 @@ export class FallbackStore {
     return this.dataSource.transaction(async (manager) => {
       await manager.query(sql.LOCK_ROWS, [ids]);
       const rows = await manager.query<RecordedRow[]>(sql.RECORD_SENT, parameters);
-      const recorded = new Map(rows.map((row) => [row.id, row]));
       // Callbacks of the SMS, and a delivery of the original, may have been followed before this commit.
-      const again = records.flatMap(({ id, smsMessageSid }) => {
-        const row = recorded.get(id);
-        return row === undefined ? [] : [smsMessageSid, row.originalMessageSid];
-      });
+      const again = rows.flatMap(({ smsMessageSid, originalMessageSid }) => [
+        smsMessageSid,
+        originalMessageSid,
+      ]);
       await this.messageEvents.followAgain(again, manager);
-      return ids.map((id) => recorded.get(id) ?? null);
+      // Of two SMS of one fallback, only one is recorded.
+      const recorded = new Map(rows.map((row) => [`${row.id} ${row.smsMessageSid}`, row]));
+      return records.map(({ id, smsMessageSid }) => recorded.get(`${id} ${smsMessageSid}`) ?? null);
     });
   }
 
@@ -465,7 +466,8 @@ interface Beginning {
 }
 
 interface BeginRow {
-  readonly id: string;
+  /** Of two attempts of one fallback, only one holds its lock. */
+  readonly position: number;
   readonly isBegun: boolean;
   readonly isDelivered: boolean;
   readonly smsMessageSid: string | null;
@@ -485,12 +487,13 @@ async function begin(
     DELIVERED_STATUSES,
     ...parameters,
   ]);
-  const found = new Map(rows.map((row) => [row.id, row]));
-  return beginnings.map(({ fallback }) => found.get(fallback.id) ?? null);
+  const found = new Map(rows.map((row) => [row.position, row]));
+  return beginnings.map((_, position) => found.get(position) ?? null);
 }
 
-function toBeginning({ fallback, sms }: Beginning) {
+function toBeginning({ fallback, sms }: Beginning, position: number) {
   return {
+    position,
     id: fallback.id,
     lock: fallback.lock,
     original_message_sid: fallback.originalMessageSid,
@@ -524,7 +527,7 @@ export type SentRecord = Pick<SmsFallback, 'id' | 'body' | 'conversationId'> & {
   readonly smsMessageSid: string;
 };
 
-type RecordedRow = RecordedSms & Pick<SmsFallback, 'id' | 'originalMessageSid'>;
+type RecordedRow = RecordedSms & SentRecord & Pick<SmsFallback, 'originalMessageSid'>;
 
 function isTaken(error: unknown): boolean {
   if (!(error instanceof QueryFailedError)) return false;

@@ -1,5 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
 import { delivered } from '../../simulator/callback-plan.js';
+import { demoAccount } from '../../simulator/demo-account.js';
+import { FallbackStore } from '../../src/fallback/fallback.store.js';
 import { TestApplication } from '../support/application.js';
 import { attemptNow, findFallback, policyFailure, smsFor, untilAllIsDone } from '../support/fallbacks.js';
 import { seedMessage } from '../support/seed.js';
@@ -13,6 +16,30 @@ const STEPS = {
   intent: /set state = 'sending'/,
   record: /set state = 'sent'/,
 } as const;
+
+const EVENT = {
+  id: randomUUID(),
+  occurredAt: new Date().toISOString(),
+  messageEventId: randomUUID(),
+  accountSid: demoAccount.sid,
+  messageStatus: 'undelivered',
+  errorCode: '63049',
+  toNumber: '+15550001234',
+  userId: null,
+  parentUserId: null,
+  callbackUrl: null,
+};
+
+const SMS = {
+  ...{
+    toNumber: '+15550001234',
+    fromNumber: '+15550009999',
+    messagingServiceSid: null,
+    conversationId: null,
+  },
+  ...{ body: 'Hello', truncated: false, encoding: 'GSM-7', segments: 1, notCarriedOver: [] },
+  originalSentAt: new Date(),
+};
 
 describe('policy failures that come at the same time', () => {
   let application: TestApplication;
@@ -82,5 +109,25 @@ describe('policy failures that come at the same time', () => {
       return false;
     });
     for (const sid of [odd, ...others]) expect(smsFor(application, sid)).toHaveLength(1);
+  });
+
+  it('never send one SMS twice, although two attempts of it begin together', async () => {
+    const [sid = ''] = await seed(1);
+    const store = application.app.get(FallbackStore, { strict: false });
+    const claimed = await store.claim({ ...EVENT, messageSid: sid }, 0);
+    if (typeof claimed === 'string') throw new Error('It was claimed before');
+    const lost = { ...claimed, lock: '2026-01-01 00:00:00+00' };
+    const attempts = await Promise.allSettled([
+      store.beginSending(lost, SMS),
+      store.beginSending(claimed, SMS),
+      store.beginSending(lost, SMS),
+    ]);
+    expect(attempts.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'rejected']);
+    const records = await Promise.all(
+      ['SMfirst', 'SMsecond'].map((smsMessageSid) =>
+        store.recordSent({ id: claimed.id, smsMessageSid, body: 'Hello', conversationId: null }),
+      ),
+    );
+    expect(records.filter((record) => record !== null)).toHaveLength(1);
   });
 });
