@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
 import { FallbackOutcomes } from '../../src/fallback/fallback-outcomes.js';
+import { RECORD_OUTCOMES, RECORD_SENT } from '../../src/fallback/fallback.sql.js';
+
 import type { SmsFallback } from '../../src/fallback/sms-fallback.entity.js';
 import { MessageEventsService } from '../../src/message-events/message-events.service.js';
 import { seedFallback } from '../commands/ended-fallback.js';
@@ -133,5 +136,29 @@ describe('a fallback with a delivered SMS', () => {
       await application.query('select status from messages where twilio_sid = $1', [messageSid]),
     ).toEqual([{ status: 'delivered' }]);
     expect((await findFallback(application, twilioSid))?.duplicateDeliveryAt).not.toBeNull();
+  });
+});
+
+describe('what the log says of an SMS', () => {
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start();
+  });
+
+  afterAll(() => application.close());
+
+  it.each([
+    ['its outcome', RECORD_OUTCOMES, [['SMnone'], ['delivered', 'read']]],
+    ['its record', RECORD_SENT, [[randomUUID()], ['SMnone'], ['Hello'], [null]]],
+  ])('is not searched for in the index of all times: %s', async (_, statement, parameters) => {
+    await application.query(
+      `insert into message_events (message_sid, message_status, channel, account_sid, payload)
+       select 'SM' || gen_random_uuid(), 'sent', 'whatsapp', 'AC1', '{}' from generate_series(1, 20000)`,
+    );
+    const plan = await application.query<{ 'QUERY PLAN': string }>(`explain ${statement}`, parameters);
+    const text = plan.map((line) => line['QUERY PLAN']).join('\n');
+    expect(text).toContain('message_events');
+    expect(text).not.toContain('message_events_created_at_idx');
   });
 });
