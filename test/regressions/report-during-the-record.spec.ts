@@ -38,8 +38,8 @@ describeOnServer('a report that an SMS was never sent, while the SMS is being re
         perform pg_advisory_xact_lock(${LOCK});
         return new;
       end $$;
-      create trigger wait_for_the_test before insert on messages
-        for each row when (new.channel = 'sms') execute function wait_for_the_test();`);
+      create trigger wait_for_the_test after update on sms_fallbacks
+        for each row when (old.state = 'sending' and new.state = 'sent') execute function wait_for_the_test();`);
   });
 
   afterEach(async () => {
