@@ -12,6 +12,7 @@ import { DATABASE_CONNECTION, DatabaseModule } from './database/database.module.
 import { openForService } from './database/open-database.js';
 import { DomainEventsModule } from './domain-events/domain-events.module.js';
 import { FallbackModule } from './fallback/fallback.module.js';
+import { BEGIN, RECORD_SENT } from './fallback/fallback.sql.js';
 import { FollowerModule } from './follower/follower.module.js';
 import { HealthModule } from './health/health.module.js';
 import { MessageEventsModule } from './message-events/message-events.module.js';
@@ -42,6 +43,8 @@ const database = DatabaseModule.forRootAsync({
 const PREPARED_STATEMENTS = new Map([
   [RECORD_MESSAGE_EVENTS, 'record_message_events'],
   [RECORD_AND_PUBLISH, 'record_and_publish'],
+  [BEGIN, 'begin_sending'],
+  [RECORD_SENT, 'record_sent'],
 ]);
 
 const typeOrm = TypeOrmModule.forRootAsync({

@@ -18,8 +18,9 @@ export function isOfEarlierAttempt(smsMessageSid: string): string {
 }
 
 /**
- * SQL: the events of a message, or those that name a fallback. `offset 0` keeps PostgreSQL from searching the index of
- * `created_at` for the first match, which takes long if there is none.
+ * SQL: the events of a message, or those that name a fallback. `offset 0` makes PostgreSQL use their index for each
+ * message. Otherwise it may search the index of `created_at` for the first match, or read the whole table, if it expects
+ * many messages.
  */
 function eventsWhere(condition: string): string {
   return `(select message_sid, message_status, error_code, created_at from message_events where ${condition} offset 0) as event`;
@@ -105,14 +106,13 @@ with sms as materialized (
   )
 ),
 own as materialized (
-  select sms_fallbacks.id from sms_fallbacks join sms on sms.id = sms_fallbacks.id
-   order by sms_fallbacks.id for no key update of sms_fallbacks
+  select id from sms_fallbacks where id = any (array(select id from sms)) order by id for no key update
 ),
 log as materialized (
   select sms.*,
          exists (
-           select from message_events
-            where message_sid = sms.original_message_sid and message_status = any ($3::text[])
+           select from ${eventsWhere('message_sid = sms.original_message_sid')}
+            where message_status = any ($3::text[])
          ) as is_delivered,
          (
            select message_sid from ${eventsWhere('sms_fallback_id = sms.id')}
@@ -189,7 +189,7 @@ with ended as (
    where id = sms.fallback_id and (${IS_OPEN} or state = 'failed')
      -- An SMS that is known to have failed counts only if it was delivered after all.
      and (not ${isOfEarlierAttempt('sms.sid')} or exists (
-       select from message_events where message_sid = sms.sid and message_status in ('delivered', 'read')
+       select from ${eventsWhere('message_sid = sms.sid')} where message_status in ('delivered', 'read')
      ))
   returning id, sms_message_sid, original_message_sid, message_event_id, retried_at, sms_error_code, sms_delivered_at
 )
@@ -290,7 +290,7 @@ with fallback as materialized (
    where original_message_sid = any ($1) and duplicate_delivery_at is null
      and state in ('sending', 'uncertain', 'sent')
      and exists (
-       select from message_events where message_sid = original_message_sid and message_status = any ($2)
+       select from ${eventsWhere('message_sid = original_message_sid')} where message_status = any ($2)
      )
    order by id for update
 ),
