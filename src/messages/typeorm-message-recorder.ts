@@ -69,25 +69,29 @@ export class TypeOrmMessageRecorder extends MessageRecorder {
     const busy = new Map<string, string>();
     const refused = new Map<string, Refusal>();
     const restore = await limitTimes(manager);
-    const startedAt = performance.now();
     const add = async (group: readonly SentSms[]): Promise<void> => {
-      try {
-        const rows = await manager.transaction((savepoint) => insert(savepoint, group));
-        for (const { sid, id } of rows) added.set(sid, id);
-      } catch (error) {
-        const hasTime = performance.now() - startedAt < ONE_BY_ONE_MILLISECONDS;
-        if (group.length > 1 && hasTime) for (const one of group) await add([one]);
-        else fail(group, error);
+      const rows = await manager.transaction((savepoint) => insert(savepoint, group));
+      for (const { sid, id } of rows) added.set(sid, id);
+    };
+    const fail = ({ messageSid }: SentSms, error: unknown) => {
+      const refusal = refusalOf(error);
+      if (refusal === null) busy.set(messageSid, messageOf(error));
+      else refused.set(messageSid, refusal);
+    };
+    const tryOneByOne = async (): Promise<void> => {
+      const startedAt = performance.now();
+      for (const one of sms) {
+        try {
+          if (performance.now() - startedAt > ONE_BY_ONE_MILLISECONDS)
+            throw new Error('There is no time left');
+          await add([one]);
+        } catch (error) {
+          fail(one, error);
+        }
       }
     };
-    const fail = (group: readonly SentSms[], error: unknown) => {
-      const refusal = group.length > 1 ? null : refusalOf(error);
-      for (const { messageSid } of group) {
-        if (refusal === null) busy.set(messageSid, messageOf(error));
-        else refused.set(messageSid, refusal);
-      }
-    };
-    if (sms.length > 0) await add(sms);
+    // If one row is refused, none of its neighbors is added either.
+    if (sms.length > 0) await add(sms).catch(tryOneByOne);
     await restore();
     return { added, busy, refused };
   }
