@@ -107,8 +107,8 @@ describe('the health of the service', () => {
     ],
     [
       'jobs cannot be added',
-      'alter function whatsapp_sms_fallback_queue.add_job rename to add_no_job',
-      'alter function whatsapp_sms_fallback_queue.add_no_job rename to add_job',
+      'alter function whatsapp_sms_fallback_queue.add_jobs rename to add_no_jobs',
+      'alter function whatsapp_sms_fallback_queue.add_no_jobs rename to add_jobs',
     ],
   ])('is not ready after an event was refused, and as long as %s', async (_, refuse, accept) => {
     await application.query(refuse);
