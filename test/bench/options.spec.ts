@@ -40,7 +40,7 @@ describe('the options of the bench', () => {
     [['--connections', '0'], '--connections'],
     [['--many-connections', '257'], '--many-connections is a whole number from 1 to 256, not 257'],
     [['--quik'], "Unknown option '--quik'"],
-    [['quick'], 'Give one of throughput, latency, growth, operators, soak, unsigned, not quick'],
+    [['quick'], 'Give one of throughput, latency, growth, operators, soak, unsigned, storm, not quick'],
     [['soak', 'growth'], 'not soak growth'],
     [['growth', '--rows', '10'], '--rows'],
     [['soak', '--minutes', '0.5'], '--minutes is a whole number from 1 to 60, not 0.5'],
