@@ -78,7 +78,8 @@ describe('the start after a downtime', () => {
   it('polls no message from before the installation of the service', async () => {
     const { twilioSid } = await seedMessage(application.dataSource);
     await application.query(
-      `update messages set created_at = now() - interval '1 hour' where twilio_sid = $1`,
+      `update messages set created_at = (select created_at - interval '1 minute' from message_poll_watermarks)
+        where twilio_sid = $1`,
       [twilioSid],
     );
     await runOnce(application);
