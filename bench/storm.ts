@@ -57,7 +57,7 @@ interface Storm extends Weather {
   /** Processor time in microseconds: of a plain callback, and of a failure with its SMS. */
   readonly ofCallback: { readonly process: number; readonly postgres: number };
   readonly ofFallback: { readonly process: number; readonly postgres: number };
-  /** From the callback to the request at Twilio, in milliseconds. */
+  /** Milliseconds from a callback to the request for its SMS. */
   readonly untilSms: Percentiles;
   /** The most memory of the service, in bytes. */
   readonly memory: number;

@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { setImmediate } from 'node:timers/promises';
 import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { DomainEventPublisher } from '../domain-events/domain-events.js';
@@ -8,7 +7,7 @@ import { NEVER_SENT_CODES } from '../message-events/message-status-report.js';
 import type { WhatsappPolicyFailed } from '../message-events/policy-failure.js';
 import type { SentSms } from '../messages/message-recorder.js';
 import { DELIVERED_STATUSES } from '../messages/message-status.js';
-import { GroupCommit, isDataError } from '../process/group-commit.js';
+import { GroupCommit, isDataError, OF_ONE_TURN } from '../process/group-commit.js';
 import type { EndReason, WaitReason } from './fallback-reasons.js';
 import { smsFallbackAttemptDue } from './fallback.events.js';
 import * as sql from './fallback.sql.js';
@@ -132,14 +131,13 @@ export class FallbackStore {
       .getMetadata(SmsFallback)
       .columns.map(({ databaseName, propertyName }) => `${databaseName} as "${propertyName}"`)
       .join(', ');
-    const options = { maximumBatch: 100, maximumWaiting: Infinity, beforeCommit: setImmediate };
     // An SMS can wait for seconds, a callback cannot.
-    const yielding = { ...options, beforeCommit: () => messageEvents.untilCalm(YIELD_MILLISECONDS) };
+    const yielding = { ...OF_ONE_TURN, beforeCommit: () => messageEvents.untilCalm(YIELD_MILLISECONDS) };
     this.claims = new GroupCommit((events) => this.claimAll(events), isDataError, yielding);
     const beginAll = (items: readonly Beginning[]) => begin(dataSource.manager, sql.BEGIN, items);
     this.beginnings = new GroupCommit(beginAll, isDataError, yielding);
     // Records are committed at once: until then, an accepted SMS is in doubt.
-    this.records = new GroupCommit((sms) => this.recordAll(sms), isDataError, options);
+    this.records = new GroupCommit((sms) => this.recordAll(sms), isDataError, OF_ONE_TURN);
   }
 
   /**
@@ -263,7 +261,7 @@ export class FallbackStore {
         originalMessageSid,
       ]);
       await this.messageEvents.followAgain(again, manager);
-      // Of two SMS of one fallback, only one is recorded.
+      // A fallback keeps one SMS, even if two are recorded at once.
       const recorded = new Map(rows.map((row) => [`${row.id} ${row.smsMessageSid}`, row]));
       return records.map(({ id, smsMessageSid }) => recorded.get(`${id} ${smsMessageSid}`) ?? null);
     });
@@ -466,7 +464,7 @@ interface Beginning {
 }
 
 interface BeginRow {
-  /** Of two attempts of one fallback, only one holds its lock. */
+  /** Its index in the batch: two attempts of one fallback may be in it, and one holds the lock. */
   readonly position: number;
   readonly isBegun: boolean;
   readonly isDelivered: boolean;

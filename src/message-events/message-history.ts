@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { setImmediate } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
-import { GroupCommit, isDataError } from '../process/group-commit.js';
+import { GroupCommit, isDataError, OF_ONE_TURN } from '../process/group-commit.js';
 import type { UserIds } from './channel-address.js';
 import { DELIVERED_STATUSES } from '../messages/message-status.js';
 
@@ -29,9 +28,7 @@ export class MessageHistory {
   private readonly searches: GroupCommit<string, LoggedEvent[]>;
 
   constructor(private readonly dataSource: DataSource) {
-    this.searches = new GroupCommit((messageSids) => this.search(messageSids), isDataError, {
-      ...{ maximumBatch: 100, maximumWaiting: Infinity, beforeCommit: setImmediate },
-    });
+    this.searches = new GroupCommit((messageSids) => this.search(messageSids), isDataError, OF_ONE_TURN);
   }
 
   /** Returns the events of a message, oldest first. Searches at the same time share a statement. */

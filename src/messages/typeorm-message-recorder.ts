@@ -31,7 +31,7 @@ interface Found {
   readonly all: readonly string[];
 }
 
-/** Updates `messages.status`, in savepoints of the transaction that it is called in. */
+/** Updates `messages.status`, and adds the rows of SMS, in savepoints of the transaction that it is called in. */
 @Injectable()
 export class TypeOrmMessageRecorder extends MessageRecorder {
   async recordStatuses(manager: EntityManager, statuses: Statuses): Promise<StatusRecording> {
@@ -57,7 +57,16 @@ export class TypeOrmMessageRecorder extends MessageRecorder {
         await update(savepoint, rising);
       });
     } catch (error) {
-      if (rising.size > 1) await this.tryOneByOne(manager, rising, fail);
+      const updateOne = (change: readonly [string, string]) =>
+        manager.transaction(async (savepoint) => {
+          const found = await find(savepoint, new Map([change]));
+          if (found.busy.length > 0) throw new Error('The row is locked');
+          await update(savepoint, found.rising);
+        });
+      if (rising.size > 1)
+        await tryOneByOne(rising, updateOne, ([sid], reason) => {
+          fail([sid], reason);
+        });
       else fail(rising.size === 1 ? rising.keys() : statuses.keys(), error);
     }
     await restore();
@@ -78,42 +87,25 @@ export class TypeOrmMessageRecorder extends MessageRecorder {
       if (refusal === null) busy.set(messageSid, messageOf(error));
       else refused.set(messageSid, refusal);
     };
-    const tryOneByOne = async (): Promise<void> => {
-      const startedAt = performance.now();
-      for (const one of sms) {
-        try {
-          if (performance.now() - startedAt > ONE_BY_ONE_MILLISECONDS)
-            throw new Error('There is no time left');
-          await add([one]);
-        } catch (error) {
-          fail(one, error);
-        }
-      }
-    };
-    // If one row is refused, none of its neighbors is added either.
-    if (sms.length > 0) await add(sms).catch(tryOneByOne);
+    if (sms.length > 0) await add(sms).catch(() => tryOneByOne(sms, (one) => add([one]), fail));
     await restore();
     return { added, busy, refused };
   }
+}
 
-  /** If one row is refused, none of its neighbors is updated either. */
-  private async tryOneByOne(
-    manager: EntityManager,
-    rising: Statuses,
-    fail: (messageSids: Iterable<string>, error: unknown) => void,
-  ): Promise<void> {
-    const startedAt = performance.now();
-    for (const change of rising) {
-      try {
-        if (performance.now() - startedAt > ONE_BY_ONE_MILLISECONDS) throw new Error('There is no time left');
-        await manager.transaction(async (savepoint) => {
-          const found = await find(savepoint, new Map([change]));
-          if (found.busy.length > 0) throw new Error('The row is locked');
-          await update(savepoint, found.rising);
-        });
-      } catch (error) {
-        fail([change[0]], error);
-      }
+/** If one row is refused, none of its neighbors is written either, so each is tried by itself, for a limited time. */
+async function tryOneByOne<Item>(
+  items: Iterable<Item>,
+  write: (item: Item) => Promise<void>,
+  fail: (item: Item, error: unknown) => void,
+): Promise<void> {
+  const startedAt = performance.now();
+  for (const item of items) {
+    try {
+      if (performance.now() - startedAt > ONE_BY_ONE_MILLISECONDS) throw new Error('There is no time left');
+      await write(item);
+    } catch (error) {
+      fail(item, error);
     }
   }
 }

@@ -1,8 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import { setImmediate } from 'node:timers/promises';
 import type { Repository } from 'typeorm';
-import { GroupCommit } from '../process/group-commit.js';
+import { GroupCommit, OF_ONE_TURN } from '../process/group-commit.js';
 import { FIND_ORIGINAL_MESSAGES } from './application-tables.js';
 import { Message } from './message.entity.js';
 import { type OriginalMessage, OriginalMessages } from './original-messages.js';
@@ -34,9 +33,7 @@ export class TypeOrmOriginalMessages extends OriginalMessages {
     this.searches = new GroupCommit(
       (messageSids) => this.search(messageSids),
       () => true,
-      {
-        ...{ maximumBatch: 100, maximumWaiting: Infinity, beforeCommit: setImmediate },
-      },
+      OF_ONE_TURN,
     );
   }
 

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { QueryFailedError } from 'typeorm';
 
 /** Too many items wait for their commit. */
@@ -18,6 +19,13 @@ export interface GroupCommitOptions {
    */
   readonly beforeCommit?: () => Promise<unknown>;
 }
+
+/** For items whose number is bounded elsewhere: those of one turn of the event loop share a statement. */
+export const OF_ONE_TURN: GroupCommitOptions = {
+  maximumBatch: 100,
+  maximumWaiting: Infinity,
+  beforeCommit: setImmediate,
+};
 
 interface Waiting<Item, Result> {
   readonly item: Item;
