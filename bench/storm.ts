@@ -39,7 +39,7 @@ const SIZES: Sizes = {
   concurrencies: CONCURRENCIES,
   answers: ANSWER_MILLISECONDS,
 };
-const QUICK_SIZES: Sizes = { failures: 1_000, plain: 1_000, concurrencies: [50], answers: [100] };
+const QUICK_SIZES: Sizes = { failures: 2_000, plain: 1_000, concurrencies: [50], answers: [100] };
 
 /** What one storm is like. */
 interface Weather {
@@ -53,6 +53,7 @@ interface Storm extends Weather {
   readonly plain: number;
   readonly failures: number;
   readonly meanwhile: number;
+  /** After the failures have come: until then, the callbacks come first. */
   readonly smsPerSecond: number;
   /** Processor time in microseconds: of a plain callback, and of a failure with its SMS. */
   readonly ofCallback: { readonly process: number; readonly postgres: number };
@@ -137,7 +138,7 @@ class StormPlace {
       plain: calm.rate,
       failures: alone.rate,
       meanwhile: beside.meanwhile?.rate ?? NaN,
-      smsPerSecond: failures / (alone.milliseconds / 1_000),
+      smsPerSecond: alone.smsPerSecond,
       ofCallback: { process: calm.processor, postgres: calm.databaseProcessor },
       ofFallback: {
         process: share(alone.process, calm.processor),
@@ -183,14 +184,14 @@ class StormPlace {
         `Only ${turn.acknowledged.length} of ${count} failures were answered 204`,
       );
     }
+    const cameAt = now();
     const besides = meanwhile?.();
     const memory = await this.#untilSent(turn, count, database);
     const [processNow, postgresNow] = times();
-    const { untilSms, milliseconds } = this.#untilSms(turn);
     return {
       rate: count / (turn.milliseconds / 1_000),
-      milliseconds,
-      untilSms,
+      smsPerSecond: this.#smsPerSecond(cameAt),
+      untilSms: this.#untilSms(turn),
       memory,
       process: processNow - process,
       postgres: postgresNow - postgres,
@@ -217,7 +218,12 @@ class StormPlace {
     return memory;
   }
 
-  #untilSms(turn: TurnResult) {
+  #smsPerSecond(since: number): number {
+    const later = [...this.twilio.arrivals.values()].filter((arrivedAt) => arrivedAt > since);
+    return later.length / ((Math.max(...later) - since) / 1_000);
+  }
+
+  #untilSms(turn: TurnResult): Percentiles {
     const arrivals = Array.from(
       turn.acknowledged,
       (index) => this.twilio.arrivals.get(failedNumberOf(index)) ?? NaN,
@@ -225,8 +231,7 @@ class StormPlace {
     const sorted = arrivals
       .map((arrivedAt, position) => arrivedAt - (turn.sentAt[position] ?? NaN))
       .sort((left, right) => left - right);
-    const milliseconds = Math.max(...arrivals) - Math.min(...turn.sentAt);
-    return { untilSms: percentiles(sorted), milliseconds };
+    return percentiles(sorted);
   }
 }
 
@@ -276,7 +281,7 @@ class StormyTwilio {
       return;
     }
     this.requests += 1;
-    this.arrivals.set(to, performance.timeOrigin + performance.now());
+    this.arrivals.set(to, now());
     await delay(this.answerMilliseconds);
     this.#messages += 1;
     response.writeHead(201, { 'content-type': 'application/json' });
@@ -292,6 +297,11 @@ class StormyTwilio {
       }),
     );
   }
+}
+
+/** Milliseconds since 1970. */
+function now(): number {
+  return performance.timeOrigin + performance.now();
 }
 
 const COUNT_SENT = `

@@ -7,15 +7,16 @@ import {
   type OnModuleDestroy,
 } from '@nestjs/common';
 import { EventEmitter2, EventEmitterReadinessWatcher } from '@nestjs/event-emitter';
-import { setTimeout as delay } from 'node:timers/promises';
+import type { JobHelpers } from 'graphile-worker';
 import {
   DOMAIN_EVENT_TASK,
   type DomainEventJob,
   type DomainEventsModuleOptions,
   MODULE_OPTIONS_TOKEN,
 } from './domain-events.js';
+import { keepListeners } from './graphile-worker.js';
 import { JobQueueWorker } from './job-queue-worker.js';
-import { delivery } from './on-domain-event.decorator.js';
+import { Delivery } from './on-domain-event.decorator.js';
 
 /** Takes published events from the queue and passes each to its listeners through EventEmitter2. */
 @Injectable()
@@ -36,7 +37,7 @@ export class DomainEventDispatcher
     this.enabled = options.concurrency !== 0;
     this.timeLimitMilliseconds = options.timeLimitMilliseconds ?? 25_000;
     this.worker = new JobQueueWorker(options, {
-      [DOMAIN_EVENT_TASK]: (job) => this.dispatch(job as DomainEventJob),
+      [DOMAIN_EVENT_TASK]: (job, helpers) => this.dispatch(job as DomainEventJob, helpers),
     });
   }
 
@@ -72,28 +73,37 @@ export class DomainEventDispatcher
     return this.worker.isRunning() ? 'up' : 'down';
   }
 
-  private async dispatch({ name, event }: DomainEventJob): Promise<void> {
+  private async dispatch({ name, event, listeners }: DomainEventJob, helpers: JobHelpers): Promise<void> {
     // Without a listener, emitAsync resolves, and the event would count as handled.
     if (this.eventEmitter.listenerCount(name) === 0)
       throw new Error(`No listener for the domain event ${name}`);
     this.logger.debug('Domain event handed to its listeners', { name, id: event.id });
-    await this.withinTimeLimit(
-      name,
-      delivery(event, () => this.eventEmitter.emitAsync(name, event)),
-    );
+    const delivery = new Delivery(event, listeners);
+    try {
+      await this.withinTimeLimit(
+        name,
+        delivery.emit(() => this.eventEmitter.emitAsync(name, event)),
+      );
+    } catch (error) {
+      const left = delivery.left();
+      if (left !== undefined && left.length !== listeners?.length) await keepListeners(helpers, left);
+      throw error;
+    }
   }
 
   /** Limits how long the event waits for its listeners. They continue after that. */
   private async withinTimeLimit(name: string, listeners: Promise<void>): Promise<void> {
-    const finished = new AbortController();
-    const timeout = delay(this.timeLimitMilliseconds, undefined, { signal: finished.signal }).then(() => {
-      throw new Error(`The listeners of ${name} took longer than ${this.timeLimitMilliseconds} ms`);
+    const limit = this.timeLimitMilliseconds;
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        reject(new Error(`The listeners of ${name} took longer than ${limit} ms`));
+      }, limit);
     });
     try {
       await Promise.race([listeners, timeout]);
     } finally {
-      finished.abort();
-      timeout.catch(() => undefined);
+      clearTimeout(timer);
     }
   }
 }

@@ -33,6 +33,8 @@ export const JOB_QUEUE_SCHEMA = 'whatsapp_sms_fallback_queue';
 export interface DomainEventJob {
   readonly name: string;
   readonly event: DomainEvent;
+  /** The listeners that have not handled it yet, after one has; missing: all. */
+  readonly listeners?: readonly string[];
 }
 
 /** A time, or a delay by the database's clock. */

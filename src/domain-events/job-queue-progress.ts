@@ -62,6 +62,11 @@ export class JobQueueProgress {
     return this.lastError;
   }
 
+  /** Takes what the runner logs: a failed look for jobs has no event. */
+  logged(message: string): void {
+    this.lastError = FAILED_LOOK.exec(message)?.[1] ?? this.lastError;
+  }
+
   /** Call it once per interval. @returns why the runner makes no progress; undefined if it does, or may. */
   async look(pool: Pool): Promise<string | undefined> {
     const isFull = this.busy.size >= this.concurrency;
@@ -89,13 +94,12 @@ export class JobQueueProgress {
 
   private follow(): void {
     const { events } = this;
-    events.on('worker:getJob:empty', () => {
+    events.on('localQueue:getJobs:complete', () => {
       this.answered();
     });
     events.on('job:start', ({ worker }) => {
       this.busy.add(worker);
       this.taken += 1;
-      this.answered();
     });
     events.on('job:complete', ({ worker }) => this.busy.delete(worker));
     events.on('pool:gracefulShutdown', () => {
@@ -114,12 +118,9 @@ export class JobQueueProgress {
   }
 }
 
-const FAILURES = [
-  'worker:getJob:error',
-  'worker:fatalError',
-  'pool:fatalError',
-  'pool:listen:error',
-] as const;
+const FAILED_LOOK = /^Error occurred fetching jobs; .*? Error: (?:\w*error: )?(.*)/i;
+
+const FAILURES = ['worker:fatalError', 'pool:fatalError', 'pool:listen:error'] as const;
 
 /** Returns false if the look fails: graphile-worker's own looks then fail too. */
 async function isJobOverdue(pool: Pool, lock = ''): Promise<boolean> {

@@ -7,10 +7,11 @@ import {
   endOfRunner,
   freeAbandonedJobs,
   JobQueueLogger,
-  jobQueueOptions,
   JobQueuePool,
+  LONGEST_LOCAL_WAIT_MILLISECONDS,
   moveJobsOfEarlierVersions,
   run,
+  runnerOptions,
 } from './graphile-worker.js';
 import { JobQueueProgress, LOOK_INTERVAL_MILLISECONDS } from './job-queue-progress.js';
 
@@ -22,8 +23,8 @@ const POOL_END_LIMIT_MILLISECONDS = 2_000;
 /** How long graphile-worker may take to end before it is given up. Running jobs are then delivered again. */
 const GIVING_UP_LIMIT_MILLISECONDS = 5_000;
 
-/** A living worker holds a job no longer than its time limit and the time that it needs to give it back. */
-const ABANDONED_AFTER_TIME_LIMIT_MILLISECONDS = 5_000;
+/** A living worker holds a job while it waits, for its time limit, and until it has given it back. */
+const ABANDONED_AFTER_TIME_LIMIT_MILLISECONDS = LONGEST_LOCAL_WAIT_MILLISECONDS + 3_000;
 
 /** Fails or waits if the tables that a worker writes to are not writable. It changes no row. */
 const USE_TABLES = `
@@ -31,7 +32,8 @@ with task as (insert into ${JOB_QUEUE_SCHEMA}._private_tasks (identifier) select
 update ${JOB_QUEUE_SCHEMA}._private_jobs set attempts = attempts where false`;
 
 /** Errors that graphile-worker retries itself. If the retries fail, the supervision reports it. */
-const TRIED_AGAIN = /^(Error with notify listener|Cron hit an error|Failed to reset locked)/;
+const TRIED_AGAIN =
+  /^(Error with notify listener|Cron hit an error|Failed to reset locked|Error occurred fetching jobs)/;
 
 /**
  * Supervises graphile-worker: restarts it with new connections if it ends or takes no jobs, whatever the reason.
@@ -142,17 +144,16 @@ export class JobQueueWorker {
     // graphile-worker 0.17.3 never frees some memory of each runner (src/taskIdentifiers.ts), so create none in vain.
     if (this.isFailing) await pool.query(USE_TABLES);
     return run({
-      ...jobQueueOptions,
+      ...runnerOptions(this.concurrency),
       pgPool: pool,
       events: progress.events,
       taskList: this.taskList,
       // Otherwise it reads a file named `crontab` in the working directory, and fails if it cannot parse it.
       parsedCronItems: [],
-      concurrency: this.concurrency,
       pollInterval: this.pollInterval,
       noHandleSignals: true,
       noPreparedStatements: this.options.noPreparedStatements ?? false,
-      logger: this.forwardedLogger(),
+      logger: this.forwardedLogger(progress),
     });
   }
 
@@ -234,8 +235,9 @@ export class JobQueueWorker {
     });
   }
 
-  private forwardedLogger() {
+  private forwardedLogger(progress: JobQueueProgress) {
     return new JobQueueLogger(() => (level: string, message) => {
+      progress.logged(message);
       const isNews = level === 'error' && !this.isFailing && !TRIED_AGAIN.test(message);
       // The lines after the first are a stack.
       if (isNews) this.logger.warn(message.split('\n', 1)[0]);

@@ -1,3 +1,4 @@
+import { followAgain } from '../message-events/message-events.store.js';
 import { IS_ENDED, IS_OPEN } from './sms-fallback-state.js';
 
 /**
@@ -39,9 +40,8 @@ const LAST_CALLBACK_URL = `
 /**
  * Claims original messages. $1: an array of objects with these columns; $2: how long the first attempt waits, in
  * milliseconds; $3: how long the caller's lock lasts, in seconds; null for no lock.
- * @param columns what to return of the new rows.
  */
-export const claim = (columns: string) => `
+export const CLAIM = `
 with claimed as (
   insert into sms_fallbacks (
     id, original_message_sid, message_event_id, account_sid, to_number, user_id, parent_user_id, status_callback_url,
@@ -60,17 +60,17 @@ with claimed as (
   on conflict (original_message_sid) do nothing
   returning *
 )
-select ${columns}, locked_until::text as lock, now() as "databaseNow" from claimed`;
+select *, locked_until::text as lock, now() as database_now from claimed`;
 
 /** $2: how long the lock lasts, in seconds. */
-export const lock = (columns: string) => `
+export const LOCK = `
 with locked as (
   update sms_fallbacks set locked_until = now() + $2 * interval '1 second', updated_at = now()
    where id = $1 and ${IS_OPEN}
      and next_attempt_at <= now() and (locked_until is null or locked_until <= now())
   returning *
 )
-select ${columns}, locked_until::text as lock, now() as "databaseNow" from locked`;
+select *, locked_until::text as lock, now() as database_now from locked`;
 
 export const NEXT_LOOK = `
 select greatest(locked_until, next_attempt_at) as at from sms_fallbacks
@@ -154,17 +154,20 @@ export const BEGIN_WITHOUT_DUPLICATE = beginStatement(`
      and attempt_started_at > now() - $4 * interval '1 millisecond'
    order by attempt_started_at limit 1`);
 
-/**
- * Locks rows. It is a statement of its own, so that the next one sees what is committed by then: either the report that
- * an SMS was never sent, or the SMS of that report. Otherwise each could miss the other.
- */
-export const LOCK_ROWS = 'select from sms_fallbacks where id = any ($1::uuid[]) order by id for update';
+/** It is a statement of its own, so that the next one sees the SMS that was recorded until then. */
+export const LOCK_ROW = 'select from sms_fallbacks where id = $1 for update';
 
 /**
- * $1: fallbacks; $2: the SIDs of their SMS; $3: their texts; $4: their conversations. An SMS that Twilio has accepted is a fact, so the lock is not required.
+ * $1: fallbacks; $2: the SIDs of their SMS; $3: their texts; $4: their conversations; $5: the statuses of a delivery. An
+ * SMS that Twilio has accepted is a fact, so the lock is not required. What was followed before this commit is followed
+ * again: callbacks of the SMS, a delivery of the original, and an original that was stored late. That also finds the
+ * report of an SMS that was never sent if it is committed during this statement.
  */
 export const RECORD_SENT = `
-with ended as (
+with own as materialized (
+  select id from sms_fallbacks where id = any ($1::uuid[]) order by id for update
+),
+ended as (
   update sms_fallbacks
      set state = 'sent', reason = null, sms_message_sid = sms.sid, sent_at = now(), updated_at = now(),
          unanswered_attempts = 0, unanswered_since = null, locked_until = null,
@@ -186,14 +189,25 @@ with ended as (
             order by created_at limit 1
          )
     from unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) as sms (fallback_id, sid, text, conversation)
-   where id = sms.fallback_id and (${IS_OPEN} or state = 'failed')
+    join own on own.id = sms.fallback_id
+   where sms_fallbacks.id = own.id and (${IS_OPEN} or state = 'failed')
      -- An SMS that is known to have failed counts only if it was delivered after all.
      and (not ${isOfEarlierAttempt('sms.sid')} or exists (
        select from ${eventsWhere('message_sid = sms.sid')} where message_status in ('delivered', 'read')
      ))
-  returning id, sms_message_sid, original_message_sid, message_event_id, retried_at, sms_error_code, sms_delivered_at
+  returning sms_fallbacks.id, sms_message_sid, original_message_sid, message_event_id, retried_at, sms_error_code,
+            sms_delivered_at, coalesce(attempt_started_at > created_at + interval '0.5 seconds', true) as has_waited
+),
+again as (
+  ${followAgain(`
+    select sms_message_sid as sid from ended
+     union all
+    select original_message_sid from ended
+     where has_waited or exists (
+       select from ${eventsWhere('message_sid = original_message_sid')} where message_status = any ($5::text[])
+     )`)}
 )
-select id, sms_message_sid as "smsMessageSid", original_message_sid as "originalMessageSid", (
+select id, sms_message_sid as "smsMessageSid", (
     select extract(epoch from now() - created_at)::float8 from message_events
      where message_events.id = message_event_id and retried_at is null
   ) as seconds,

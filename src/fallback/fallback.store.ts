@@ -25,7 +25,7 @@ const LOCK_SECONDS = 30;
 const LOCK_SECONDS_TO_SEND = 15;
 
 /** How long a step waits for callbacks that wait for their commit, at the most. */
-const YIELD_MILLISECONDS = 100;
+const YIELD_MILLISECONDS = 500;
 
 /** A fallback that a worker has locked, with the proof that it still holds the lock. */
 export interface LockedFallback extends SmsFallback {
@@ -117,7 +117,7 @@ export class LockLostError extends Error {
 /** Writes `sms_fallbacks`: the steps of the state machine, each committed, and what becomes known of an SMS later. */
 @Injectable()
 export class FallbackStore {
-  private readonly columns: string;
+  private readonly columns: ReturnType<DataSource['getMetadata']>['columns'];
   private readonly claims: GroupCommit<WhatsappPolicyFailed, LockedFallback | null>;
   private readonly beginnings: GroupCommit<Beginning, BeginRow | null>;
   private readonly records: GroupCommit<SentRecord, RecordedSms | null>;
@@ -125,12 +125,9 @@ export class FallbackStore {
   constructor(
     private readonly dataSource: DataSource,
     private readonly publisher: DomainEventPublisher,
-    private readonly messageEvents: MessageEventsService,
+    messageEvents: MessageEventsService,
   ) {
-    this.columns = dataSource
-      .getMetadata(SmsFallback)
-      .columns.map(({ databaseName, propertyName }) => `${databaseName} as "${propertyName}"`)
-      .join(', ');
+    this.columns = dataSource.getMetadata(SmsFallback).columns;
     // An SMS can wait for seconds, a callback cannot.
     const yielding = { ...OF_ONE_TURN, beforeCommit: () => messageEvents.untilCalm(YIELD_MILLISECONDS) };
     this.claims = new GroupCommit((events) => this.claimAll(events), isDataError, yielding);
@@ -152,8 +149,9 @@ export class FallbackStore {
     } else {
       await this.dataSource.transaction(async (manager) => {
         const parameters = [JSON.stringify([toClaim(event)]), holdMilliseconds, null];
-        const [held] = await manager.query<LockedRow[]>(sql.claim(this.columns), parameters);
-        if (held !== undefined) await this.publishAttemptDue(manager, held.id, held.nextAttemptAt);
+        const [held] = await manager.query<LockedRow[]>(sql.CLAIM, parameters);
+        if (held !== undefined)
+          await this.publishAttemptDue(manager, held.id, this.toLocked(held).nextAttemptAt);
       });
     }
     const { id } = await this.dataSource.manager.findOneOrFail(SmsFallback, {
@@ -166,18 +164,18 @@ export class FallbackStore {
   private async claimAll(events: readonly WhatsappPolicyFailed[]): Promise<(LockedFallback | null)[]> {
     const claims = events.map(toClaim);
     const parameters = [JSON.stringify(claims), 0, LOCK_SECONDS];
-    const rows = await this.dataSource.query<LockedRow[]>(sql.claim(this.columns), parameters);
+    const rows = await this.dataSource.query<LockedRow[]>(sql.CLAIM, parameters);
     const claimed = new Map(rows.map((row) => [row.id, row]));
     return claims.map(({ id }) => {
       const row = claimed.get(id);
-      return row === undefined ? null : toLocked(row);
+      return row === undefined ? null : this.toLocked(row);
     });
   }
 
   /** @returns null if the fallback has ended, is not due, or is locked by another worker. */
   async lock(id: string): Promise<LockedFallback | null> {
-    const [row] = await this.dataSource.query<LockedRow[]>(sql.lock(this.columns), [id, LOCK_SECONDS]);
-    return row === undefined ? null : toLocked(row);
+    const [row] = await this.dataSource.query<LockedRow[]>(sql.LOCK, [id, LOCK_SECONDS]);
+    return row === undefined ? null : this.toLocked(row);
   }
 
   /**
@@ -251,20 +249,12 @@ export class FallbackStore {
       records.map(({ smsMessageSid }) => smsMessageSid),
       records.map(({ body }) => body),
       records.map(({ conversationId }) => conversationId),
+      DELIVERED_STATUSES,
     ];
-    return this.dataSource.transaction(async (manager) => {
-      await manager.query(sql.LOCK_ROWS, [ids]);
-      const rows = await manager.query<RecordedRow[]>(sql.RECORD_SENT, parameters);
-      // Callbacks of the SMS, and a delivery of the original, may have been followed before this commit.
-      const again = rows.flatMap(({ smsMessageSid, originalMessageSid }) => [
-        smsMessageSid,
-        originalMessageSid,
-      ]);
-      await this.messageEvents.followAgain(again, manager);
-      // A fallback keeps one SMS, even if two are recorded at once.
-      const recorded = new Map(rows.map((row) => [`${row.id} ${row.smsMessageSid}`, row]));
-      return records.map(({ id, smsMessageSid }) => recorded.get(`${id} ${smsMessageSid}`) ?? null);
-    });
+    const rows = await this.dataSource.query<RecordedRow[]>(sql.RECORD_SENT, parameters);
+    // A fallback keeps one SMS, even if two are recorded at once.
+    const recorded = new Map(rows.map((row) => [`${row.id} ${row.smsMessageSid}`, row]));
+    return records.map(({ id, smsMessageSid }) => recorded.get(`${id} ${smsMessageSid}`) ?? null);
   }
 
   /** @returns false if the SMS is not a second one. */
@@ -289,7 +279,7 @@ export class FallbackStore {
     decide: (sms: NeverSentSms) => { readonly inMilliseconds: number } | null,
   ): Promise<{ readonly sms: NeverSentSms; readonly isReopened: boolean } | undefined> {
     return this.dataSource.transaction(async (manager) => {
-      await manager.query(sql.LOCK_ROWS, [[id]]);
+      await manager.query(sql.LOCK_ROW, [id]);
       const [row] = await manager.query<{ code: string; now: Date }[]>(sql.FIND_NEVER_SENT, [
         id,
         smsMessageSid,
@@ -401,6 +391,15 @@ export class FallbackStore {
     await this.publishDueNow(manager, ids);
   }
 
+  private toLocked(row: LockedRow): LockedFallback {
+    const difference = row.database_now.getTime() - Date.now();
+    const now = () => new Date(Date.now() + difference);
+    const fallback = Object.assign(new SmsFallback(), { lock: row.lock, now });
+    for (const { databaseName, propertyName } of this.columns)
+      Object.assign(fallback, { [propertyName]: row[databaseName] });
+    return fallback;
+  }
+
   private async change(
     manager: EntityManager,
     fallback: LockedFallback,
@@ -436,14 +435,12 @@ export class FallbackStore {
   }
 }
 
-/** A row with its lock, and the database's time. */
-type LockedRow = SmsFallback & { readonly lock: string; readonly databaseNow: Date };
-
-function toLocked({ lock, databaseNow, ...row }: LockedRow): LockedFallback {
-  const difference = databaseNow.getTime() - Date.now();
-  const now = () => new Date(Date.now() + difference);
-  return Object.assign(new SmsFallback(), row, { lock, now });
-}
+/** A row by its columns' names, with its lock and the database's time. */
+type LockedRow = Readonly<Record<string, unknown>> & {
+  readonly id: string;
+  readonly lock: string;
+  readonly database_now: Date;
+};
 
 function toClaim(event: WhatsappPolicyFailed) {
   return {
@@ -525,7 +522,7 @@ export type SentRecord = Pick<SmsFallback, 'id' | 'body' | 'conversationId'> & {
   readonly smsMessageSid: string;
 };
 
-type RecordedRow = RecordedSms & SentRecord & Pick<SmsFallback, 'originalMessageSid'>;
+type RecordedRow = RecordedSms & SentRecord;
 
 function isTaken(error: unknown): boolean {
   if (!(error instanceof QueryFailedError)) return false;

@@ -17,8 +17,6 @@ export class EventNotStoredError extends Error {
   override readonly name = 'EventNotStoredError';
 }
 
-const CALM_LOOK_MILLISECONDS = 5;
-
 @Injectable()
 export class MessageEventsService {
   private readonly commits: GroupCommit<MessageStatusReport, RecordedEvent>;
@@ -66,13 +64,16 @@ export class MessageEventsService {
   }
 
   /**
-   * Resolves when no report waits for its commit. For work that can wait longer than a callback.
+   * Resolves when no report waits for its commit, and none is being committed. For work that can wait longer than a
+   * callback.
    * @param limit how long it waits at the most, in milliseconds.
    */
   async untilCalm(limit: number): Promise<void> {
     await setImmediate();
-    const end = performance.now() + limit;
-    while (this.commits.size > 0 && performance.now() < end) await delay(CALM_LOOK_MILLISECONDS);
+    const ended = new AbortController();
+    const { signal } = ended;
+    await Promise.race([this.commits.idle(), delay(limit, undefined, { signal }).catch(() => undefined)]);
+    ended.abort();
   }
 
   /** Stores an event and rolls it back. @throws the error that prevents events from being stored. */

@@ -97,10 +97,7 @@ export class MessageEventsStore {
   /** Lets the follower look at messages again, after the commit of a transaction. */
   async followAgain(messageSids: readonly string[], manager = this.dataSource.manager): Promise<void> {
     if (messageSids.length === 0) return;
-    await manager.query(
-      'insert into message_event_outbox (message_sid, counted) select sid, true from unnest($1::text[]) as message (sid)',
-      [messageSids],
-    );
+    await manager.query(followAgain('select unnest($1::text[]) as sid'), [messageSids]);
   }
 
   /** Notes on events that caused an SMS the row of that SMS in `messages`. */
@@ -161,6 +158,11 @@ function rehearsedReport(): MessageStatusReport {
     smsFallbackId: null,
     callbackUrl: null,
   };
+}
+
+/** SQL that lets the follower look at messages again. @param messages a query for their SIDs, a column named `sid`. */
+export function followAgain(messages: string): string {
+  return `insert into message_event_outbox (message_sid, counted) select sid, true from (${messages}) as message`;
 }
 
 interface EventRow {

@@ -69,7 +69,8 @@ export class MessageHistory {
   }
 }
 
-const FIND_EVENTS = `
+/** Connections prepare it (src/app.module.ts): planning took longer than reading. */
+export const FIND_EVENTS = `
 select message_sid as "messageSid", message_status as "messageStatus", source, to_number as "toNumber", user_id as "userId",
        parent_user_id as "parentUserId", created_at as "createdAt", payload->>'dateSent' as "dateSent",
        coalesce(payload->>'To', payload->>'to') as "to",

@@ -40,6 +40,7 @@ interface Waiting<Item, Result> {
 export class GroupCommit<Item, Result> {
   private waiting: Waiting<Item, Result>[] = [];
   private committing = false;
+  private atIdle: (() => void)[] = [];
 
   /**
    * @param commit writes all items or none, and returns a result for each, in their order.
@@ -51,9 +52,10 @@ export class GroupCommit<Item, Result> {
     private readonly options: GroupCommitOptions,
   ) {}
 
-  /** The number of items that wait for the next commit. */
-  get size(): number {
-    return this.waiting.length;
+  /** Resolves when no item waits and none is being committed. */
+  async idle(): Promise<void> {
+    if (!this.committing) return;
+    await new Promise<void>((resolve) => this.atIdle.push(resolve));
   }
 
   /** @throws GroupCommitFullError at once when too many items wait. */
@@ -74,6 +76,7 @@ export class GroupCommit<Item, Result> {
       await this.settle(this.waiting.splice(0, this.options.maximumBatch));
     }
     this.committing = false;
+    for (const resolve of this.atIdle.splice(0)) resolve();
   }
 
   private async settle(batch: readonly Waiting<Item, Result>[]): Promise<void> {

@@ -73,7 +73,7 @@ describe('a domain event', () => {
     expect(heard(listener, 'rolled back')).toEqual([]);
   });
 
-  it('is delivered again, to every listener, until each has resolved', async () => {
+  it('is delivered again to a listener that has rejected, and not to one that has resolved', async () => {
     statistics.answers.push(fail('first'), fail('second'));
     const event = await parcels.deliver('retried');
     await until('the job to wait for its retry', async () => {
@@ -84,7 +84,41 @@ describe('a domain event', () => {
     await runWaitingJobs(application);
     await untilQueueIsEmpty(application);
     expect(heard(statistics, 'retried')).toEqual([event, event, event]);
-    expect(heard(listener, 'retried')).toEqual([event, event, event]);
+    expect(heard(listener, 'retried')).toEqual([event]);
+  });
+
+  it('is delivered again to every listener if all have rejected', async () => {
+    statistics.answers.push(fail('one'));
+    listener.answers.push(fail('other'));
+    const event = await parcels.deliver('twice refused');
+    await until('the job to wait for its retry', async () => {
+      const [job] = await jobsOf(application, 'parcel.delivered');
+      return job?.locked_at === null && job.last_error !== null;
+    });
+    await runWaitingJobs(application);
+    await untilQueueIsEmpty(application);
+    expect(heard(statistics, 'twice refused')).toEqual([event, event]);
+    expect(heard(listener, 'twice refused')).toEqual([event, event]);
+  });
+
+  it('stays in the queue with the reason if the listener that is left is gone', async () => {
+    statistics.answers.push(fail('renamed'));
+    await parcels.deliver('left behind');
+    await until('the job to wait for its retry', async () => {
+      const [job] = await jobsOf(application, 'parcel.delivered');
+      return job?.locked_at === null && job.last_error !== null;
+    });
+    await application.query(
+      `update whatsapp_sms_fallback_queue._private_jobs
+          set payload = payload::jsonb || '{"listeners": ["ParcelStatistics.add"]}' where payload->>'name' = 'parcel.delivered'`,
+    );
+    await runWaitingJobs(application);
+    const job = await until('the job to have failed again', async () => {
+      const [left] = await jobsOf(application, 'parcel.delivered');
+      return left?.locked_at === null && left.attempts === 2 && left;
+    });
+    expect(job.last_error).toContain('None of the listeners that are left exists: ParcelStatistics.add');
+    await application.query(`select whatsapp_sms_fallback_queue.complete_jobs(array[$1::bigint])`, [job.id]);
   });
 
   it('is not delivered again while a listener is still at work, even if another has rejected', async () => {
@@ -109,7 +143,8 @@ describe('a domain event', () => {
     expect(isOver).toBe(false);
     finish();
     await untilQueueIsEmpty(application);
-    expect(heard(listener, 'overlapping')).toHaveLength(2);
+    expect(heard(statistics, 'overlapping')).toHaveLength(2);
+    expect(heard(listener, 'overlapping')).toHaveLength(1);
   });
 
   it('stays in the queue with the reason if it has no listener', async () => {

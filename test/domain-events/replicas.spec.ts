@@ -6,6 +6,7 @@ import { policyFailure, smsFor, untilAllIsDone } from '../support/fallbacks.js';
 import { jobsOf, untilQueueIsEmpty, withDomainEventsOptions } from '../support/job-queue.js';
 import { seedMessage } from '../support/seed.js';
 import { createTestDatabase } from '../support/test-database.js';
+import { until } from '../support/until.js';
 import { ParcelListener, Parcels, ParcelsModule } from './parcels.js';
 
 describe('domain events with several processes on one database', () => {
@@ -49,6 +50,40 @@ describe('domain events with several processes on one database', () => {
       expect(smsFor(worker, twilioSid)).toHaveLength(1);
     } finally {
       await worker.close();
+    }
+  });
+
+  it('take a job that waits behind a slow one of another process', async () => {
+    const start = () =>
+      TestApplication.start({
+        database,
+        imports: [ParcelsModule],
+        override: withDomainEventsOptions(database, { concurrency: 1 }),
+      });
+    const busy = await start();
+    let finish: () => void = () => undefined;
+    const finished = new Promise<void>((resolve) => (finish = resolve));
+    const listener = busy.app.get(ParcelListener);
+    listener.answers.push(() => finished);
+    await web.app.get(Parcels).deliver('slow');
+    await web.app.get(Parcels).deliver('waits behind it');
+    await until('the slow one to be at work, and the other to be fetched', async () => {
+      const jobs = await jobsOf(web, 'parcel.delivered');
+      return jobs.length === 2 && jobs.every((job) => job.locked_at !== null);
+    });
+    const idle = await start();
+    try {
+      const taken = idle.app.get(ParcelListener).delivered;
+      await until('the other process to take it', () => taken.length > 0);
+      expect(taken).toMatchObject([{ parcel: 'waits behind it' }]);
+      expect(listener.delivered).toMatchObject([{ parcel: 'slow' }]);
+      finish();
+      await untilQueueIsEmpty(web);
+      expect(taken).toHaveLength(1);
+    } finally {
+      finish();
+      await busy.close();
+      await idle.close();
     }
   });
 

@@ -4,7 +4,7 @@ import { TestApplication } from '../support/application.js';
 import { jobsOf, untilQueueIsEmpty, withDomainEventsOptions } from '../support/job-queue.js';
 import { createTestDatabase } from '../support/test-database.js';
 import { until } from '../support/until.js';
-import { ParcelListener, Parcels, ParcelsModule } from './parcels.js';
+import { ParcelListener, Parcels, ParcelsModule, ParcelStatistics } from './parcels.js';
 
 describe('a listener that takes longer than the time limit', () => {
   let database: DatabaseConnection;
@@ -35,5 +35,6 @@ describe('a listener that takes longer than the time limit', () => {
     expect(job.last_error).toContain('The listeners of parcel.delivered took longer than 3000 ms');
     await untilQueueIsEmpty(application);
     expect(listener.delivered).toEqual([event, event]);
+    expect(application.app.get(ParcelStatistics).delivered).toEqual([event]);
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { SegmentedMessage } from 'sms-segments-calculator';
 import {
   isMissing,
   isUnrendered,
@@ -269,5 +270,22 @@ describe('smsEncoding', () => {
     ['CRLF over the limit', 'a\r\n'.repeat(54), 'GSM-7', 2],
   ] as const)('%s', (_, text, encoding, segments) => {
     expect(smsEncoding(text)).toEqual({ encoding, segments });
+  });
+
+  it('counts plain texts as Twilio’s calculator does, without it', () => {
+    const plain = '\n !"#$%&\'()*+,-./0:;<=>?@AZ_az£¥§¿¡èéùìòÇØøÅåÄÖÑÜäöñüàÆæßÉ';
+    const others = ['€', '[', '\r', 'ç', '\u0301', '\u200B', '’', 'Δ', '👋'];
+    const text = fc
+      .tuple(
+        fc.string({ unit: fc.constantFrom(...plain), maxLength: 400, size: 'max' }),
+        fc.option(fc.constantFrom(...others), { freq: 3 }),
+      )
+      .map(([characters, other]) => characters + (other ?? ''));
+    fc.assert(
+      fc.property(text, (sms) => {
+        const { encodingName: encoding, segmentsCount: segments } = new SegmentedMessage(sms);
+        expect(smsEncoding(sms)).toEqual({ encoding, segments });
+      }),
+    );
   });
 });

@@ -150,7 +150,7 @@ describe('what the log says of an SMS', () => {
 
   it.each([
     ['its outcome', RECORD_OUTCOMES, [['SMnone'], ['delivered', 'read']]],
-    ['its record', RECORD_SENT, [[randomUUID()], ['SMnone'], ['Hello'], [null]]],
+    ['its record', RECORD_SENT, [[randomUUID()], ['SMnone'], ['Hello'], [null], ['delivered']]],
   ])('is not searched for in the index of all times: %s', async (_, statement, parameters) => {
     await application.query(
       `insert into message_events (message_sid, message_status, channel, account_sid, payload)

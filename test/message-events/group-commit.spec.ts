@@ -172,6 +172,20 @@ describe('GroupCommit', () => {
     expect(await Promise.all(added)).toEqual(['a kept', 'b kept', 'c kept', 'd kept']);
   });
 
+  it('is idle once nothing waits and nothing is being committed', async () => {
+    await group.idle();
+    const added = ['a', 'b'].map((item) => group.add(item));
+    let isIdle = false;
+    const idle = group.idle().then(() => (isIdle = true));
+    (await commitUnderWay(1)).succeed();
+    const second = await commitUnderWay(2);
+    await nextTurn();
+    expect(isIdle).toBe(false);
+    second.succeed();
+    await idle;
+    expect(await Promise.all(added)).toEqual(['a kept', 'b kept']);
+  });
+
   it('rejects an item if the commit returns no result for it', async () => {
     const added = group.add('a');
     (await commitUnderWay(1)).succeed([]);

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import type { MessageStatusReport } from '../../src/message-events/message-status-report.js';
 import {
   EventNotStoredError,
   MessageEventsService,
 } from '../../src/message-events/message-events.service.js';
+import { MessageEventsStore } from '../../src/message-events/message-events.store.js';
 import { TestApplication } from '../support/application.js';
 import { follow } from '../support/following.js';
 import { randomMessageSid, seedMessage } from '../support/seed.js';
@@ -138,5 +139,28 @@ describe('reports that are committed together', () => {
     expect(await rowsOf(refused)).toEqual([]);
     expect(await rowsOf(reports)).toHaveLength(reports.length - refused.length);
     await expect(service.record(refused[0] ?? report())).resolves.toMatchObject({ repeated: false });
+  });
+
+  it.each([
+    ['until they are committed', 600_000, ['reports', 'other work']],
+    ['no longer than it may', 1, ['other work', 'reports']],
+  ])('are not held up by work that can wait: it waits %s', async (_, limit, order) => {
+    const store = application.app.get(MessageEventsStore, { strict: false });
+    const record = store.record.bind(store);
+    let open: () => void = () => undefined;
+    const opened = new Promise<void>((resolve) => (open = resolve));
+    jest.spyOn(store, 'record').mockImplementation(async (...parameters) => {
+      await opened;
+      return record(...parameters);
+    });
+    const done: string[] = [];
+    const reports = [report(), report()].map((each) => service.record(each));
+    const recorded = Promise.all(reports).then(() => done.push('reports'));
+    const other = service.untilCalm(limit).then(() => done.push('other work'));
+    if (limit === 1) await other;
+    open();
+    await Promise.all([recorded, other]);
+    jest.restoreAllMocks();
+    expect(done).toEqual(order);
   });
 });
