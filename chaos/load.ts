@@ -4,13 +4,22 @@ import type { TwilioSimulator } from '../simulator/twilio-simulator.js';
 import type { ApplicationDatabase } from './application-database.js';
 import { WEBHOOK_URL } from './balancer.js';
 import type { MessagePlanner, PlannedMessage } from './planned-message.js';
+import type { Random } from './random.js';
 
 const TICK_MILLISECONDS = 100;
+
+/** From one refused campaign to the next, and its size. */
+const STORM = {
+  gap: { least: 20_000, most: 50_000 },
+  messages: { least: 200, most: 600 },
+} as const;
 
 /** The application's stream of WhatsApp messages. */
 export class Load {
   /** Every message that was sent, by its SID. */
   readonly messages = new Map<string, PlannedMessage>();
+  /** How many campaigns were refused. */
+  storms = 0;
   readonly #storing = new Set<Promise<void>>();
   #failure: Error | undefined;
 
@@ -18,22 +27,38 @@ export class Load {
     private readonly planner: MessagePlanner,
     private readonly database: ApplicationDatabase,
     private readonly twilio: TwilioSimulator,
+    private readonly random: Random,
   ) {}
 
-  /** Sends until the signal, and resolves when every message is stored too. */
+  /**
+   * Sends until the signal, and resolves when every message is stored too. From time to time a whole campaign is
+   * refused.
+   */
   async run(messagesPerSecond: number, until: AbortSignal): Promise<void> {
     const startedAt = Date.now();
-    let due = 0;
+    let ofStorms = 0;
+    let nextStorm = this.#pause();
     while (!until.aborted) {
-      due = ((Date.now() - startedAt) / 1000) * messagesPerSecond;
-      while (this.messages.size < due) {
+      const elapsed = Date.now() - startedAt;
+      while (this.messages.size - ofStorms < (elapsed / 1000) * messagesPerSecond) {
         for (const message of this.planner.next()) this.#begin(message);
+      }
+      if (elapsed >= nextStorm) {
+        const count = this.random.integer(STORM.messages.least, STORM.messages.most);
+        for (let index = 0; index < count; index += 1) this.#begin(this.planner.refused());
+        ofStorms += count;
+        this.storms += 1;
+        nextStorm = elapsed + this.#pause();
       }
       await delay(TICK_MILLISECONDS, undefined, { signal: until }).catch(() => undefined);
     }
     while (this.#storing.size > 0) await Promise.all(this.#storing);
     if (this.#failure !== undefined)
       throw new Error(`A message could not be stored: ${this.#failure.message}`, { cause: this.#failure });
+  }
+
+  #pause(): number {
+    return this.random.between(STORM.gap.least, STORM.gap.most);
   }
 
   #begin(message: PlannedMessage): void {

@@ -3,7 +3,7 @@ import type { CallbackStep } from '../simulator/callback-plan.js';
 import { newMessageSid } from '../simulator/message.js';
 import { type Company, DEFAULT_SENDER, MAIN_ACCOUNT, SUBACCOUNT } from './accounts.js';
 import type { Random } from './random.js';
-import { deliveredSteps, whatsappSteps } from './status-steps.js';
+import { deliveredSteps, refusedSteps, whatsappSteps } from './status-steps.js';
 
 const LONGEST_SMS = 1600;
 
@@ -68,6 +68,11 @@ export class MessagePlanner {
     const message = this.#plan();
     const messages = this.random.chance(0.04) ? [message, this.#again(message)] : [message];
     return this.random.chance(0.12) ? this.#toUserId(message, messages) : messages;
+  }
+
+  /** Returns a message of a refused campaign. */
+  refused(): PlannedMessage {
+    return { ...this.#plan(), ...refusedSteps(this.random, this.dropsCallbacks) };
   }
 
   #plan(): PlannedMessage {

@@ -54,6 +54,7 @@ function loadLines({ twilio, ends }: World, run: ChaosRun): string[] {
   return [
     'Load',
     line('WhatsApp messages', load.messages.size),
+    line('… campaigns that were refused', load.storms),
     line('requests with a callback, acknowledged', attempts.acknowledged),
     line('… answered 503', attempts.unavailable),
     line('… not answered', attempts.unanswered),

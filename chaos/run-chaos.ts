@@ -44,7 +44,7 @@ export class ChaosRun {
     setMaxListeners(0, this.#ending.signal);
     this.disturbance = disturb(world, this.#ending.signal, say);
     this.ledger = new Ledger(world.twilio);
-    this.load = new Load(planner, world.database, world.twilio);
+    this.load = new Load(planner, world.database, world.twilio, new Random(options.seed + 3));
     this.#watch = new QueueWatch(world);
     const asksTwilio = options.pollAfterMinutes !== null;
     this.obligations = new Obligations(this.load, this.ledger, world.twilio, asksTwilio);

@@ -31,6 +31,11 @@ export function whatsappSteps(random: Random, dropsCallbacks: boolean): Whatsapp
   return { steps: stepsOf(outcome, random, dropsCallbacks), fails: outcome === 'policy_failure' };
 }
 
+/** Returns the steps of a message of a refused campaign. */
+export function refusedSteps(random: Random, dropsCallbacks: boolean): WhatsappSteps {
+  return { steps: stepsOf('policy_failure', random, dropsCallbacks), fails: true };
+}
+
 /** Returns the steps of a delivered WhatsApp message. */
 export function deliveredSteps(random: Random, dropsCallbacks: boolean): readonly CallbackStep[] {
   return stepsOf('delivered', random, dropsCallbacks);

@@ -67,6 +67,18 @@ describe('the planned messages', () => {
   });
 });
 
+describe('the messages of a refused campaign', () => {
+  it('all fail, to different people', () => {
+    const planner = new MessagePlanner(new Random(7), [COMPANY], false);
+    const refused = Array.from({ length: 500 }, () => planner.refused());
+    for (const { fails, steps } of refused) {
+      expect(fails).toBe(true);
+      expect(placeOf(steps, ...FAILED)).toBeGreaterThanOrEqual(0);
+    }
+    expect(new Set(refused.map(({ to }) => to)).size).toBe(500);
+  });
+});
+
 describe('the plan of the SMS', () => {
   const sms = (to: string): SimulatedMessage => ({
     sid: 'SM-sms',
