@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { parsePersonName, type PersonName } from '../message-events/people.js';
+import { parseUserId } from '../message-events/channel-address.js';
+import type { PersonName } from '../message-events/people.js';
 import { maskNumber, parsePhoneNumber } from '../messages/phone-number.js';
 import { hasConsent, type Terminal } from '../process/command-line.js';
 import type { PersonTraces } from '../retention/number-erasure.js';
@@ -60,8 +61,8 @@ function readNumber(text: string): PersonName {
 }
 
 function readUserId(text: string): PersonName {
-  const name = parsePersonName(text);
-  if (name !== null && 'userId' in name) return name;
+  const userId = parseUserId(text);
+  if (userId !== null) return { userId };
   throw new InvalidArgumentError('Give a WhatsApp user ID, e.g. US.13491208655302741918.');
 }
 

@@ -1,7 +1,6 @@
 import { type Command, Option } from 'commander';
 import { SMS_FALLBACK_STATES, type SmsFallbackState } from '../fallback/sms-fallback-state.js';
 import type { FallbackFilter, FallbackRecords } from '../operations/fallback-records.js';
-import { fallbackView } from '../operations/fallback-view.js';
 import type { Terminal } from '../process/command-line.js';
 import {
   counted,
@@ -13,8 +12,8 @@ import {
   wholeNumber,
   withOperations,
 } from './command.js';
-import { retryFallbacks, type RetryOptions } from './retry-fallbacks.js';
-import { showFallback, type ShowOptions } from './show-fallback.js';
+import type { RetryOptions } from './retry-fallbacks.js';
+import type { ShowOptions } from './show-fallback.js';
 
 const MAXIMUM_LIMIT = 10_000;
 
@@ -65,9 +64,10 @@ function addShow(fallbacks: Command, surroundings: Surroundings): void {
     .option('--json', 'print JSON', false)
     .option('--numbers', 'whole telephone numbers, instead of their last four digits', false)
     .action((name: string, options: Omit<ShowOptions, 'name'>) =>
-      withOperations(surroundings, ({ records }) =>
-        showFallback({ ...options, name }, records, surroundings.terminal),
-      ),
+      withOperations(surroundings, async ({ records }) => {
+        const { showFallback } = await import('./show-fallback.js');
+        return showFallback({ ...options, name }, records, surroundings.terminal);
+      }),
     );
 }
 
@@ -88,9 +88,11 @@ function addRetry(fallbacks: Command, surroundings: Surroundings): void {
     .option('--json', 'print JSON', false);
   addFilter(command).action((names: string[], options: Filter & Omit<RetryOptions, 'target' | 'by'>) => {
     const target = targetOf(command, names, filterOf(options));
-    return withOperations(surroundings, (operations) =>
-      retryFallbacks({ ...options, target, by: surroundings.requester }, operations, surroundings.terminal),
-    );
+    return withOperations(surroundings, async (operations) => {
+      const { retryFallbacks } = await import('./retry-fallbacks.js');
+      const by = surroundings.requester;
+      return retryFallbacks({ ...options, target, by }, operations, surroundings.terminal);
+    });
   });
 }
 
@@ -151,6 +153,7 @@ async function listFallbacks(
 ): Promise<number> {
   const fallbacks = await records.list(filter, limit);
   if (json) {
+    const { fallbackView } = await import('../operations/fallback-view.js');
     print(
       JSON.stringify(
         fallbacks.map((fallback) => fallbackView(fallback, numbers)),

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
@@ -43,6 +43,20 @@ describe('every program', () => {
 });
 
 describe('the compiled program of the commands', () => {
+  it('explains itself at once: it loads no code of the database or of Twilio for that', () => {
+    const libraries = '/node_modules/(typeorm|pg|twilio)/';
+    const script = `
+      process.argv.push('main', '--help');
+      process.on('exit', () => {
+        const loaded = Object.keys(require('node:module')._cache).filter((file) => RegExp('${libraries}').test(file));
+        console.error(JSON.stringify(loaded));
+      });
+      import(${JSON.stringify(compiled('src/commands/main.js'))});`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['--eval', script], { encoding: 'utf8' });
+    expect(stdout).toContain('fallbacks');
+    expect(stderr.trim()).toBe('[]');
+  });
+
   let database: ServiceDatabase | undefined;
 
   afterEach(async () => {
