@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { silent } from '../../simulator/callback-plan.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import type { FallbackModuleOptions } from '../../src/fallback/fallback.module-definition.js';
+import { SenderLines } from '../../src/fallback/sender-lines.js';
 import { StalledFallbacks } from '../../src/fallback/stalled-fallbacks.js';
 import { FallbackRetries } from '../../src/operations/fallback-retries.js';
 import { TestApplication } from '../support/application.js';
@@ -124,6 +125,22 @@ describe('the pace of a sender', () => {
       sids.findIndex((sid) => parameters['To'] === recipientOf(sid)),
     );
     expect(order).toEqual([2, 4, 0, 3, 1]);
+  });
+
+  it('lets no SMS overtake those that wait, although one could be sent', async () => {
+    // Nothing happens by itself.
+    const application = await start({ smsPerSecond: 50, intervalMilliseconds: 0 });
+    await hold(application, SENDER);
+    const [first = ''] = await failAtOnce(application, 1);
+    await untilInLine(application, first);
+    await letGo(application, SENDER);
+    const [second = ''] = await failAtOnce(application, 1);
+    await untilInLine(application, second);
+    expect(attempts(application)).toEqual([]);
+    await application.app.get(SenderLines).runOnce();
+    for (const sid of [first, second]) {
+      expect(await expectOneSms(application, sid)).toMatchObject({ admittedBy: null, pacedBy: null });
+    }
   });
 
   it('skips those that are too late without a request, and without using it up', async () => {
