@@ -319,8 +319,16 @@ const inLine = (condition: string, limit: string) => `
    order by send_before limit ${limit}
      for update skip locked`;
 
-/** Twilio takes no shorter ValidityPeriod than a second. */
-const IS_TOO_LATE = `send_before < now() + $2 * interval '1 millisecond' + interval '1 second'`;
+/**
+ * SQL: whether an SMS would be too late even if it were the next one. Twilio takes no shorter ValidityPeriod than a
+ * second.
+ * @param opensIn when its sender may send next, in milliseconds from now.
+ */
+export function isTooLate(sendBefore: string, opensIn: string): string {
+  return `${sendBefore} < now() + ${opensIn} * interval '1 millisecond' + interval '1 second'`;
+}
+
+const IS_TOO_LATE = isTooLate('send_before', '$2');
 
 /**
  * Lets the first fallbacks of a line go. $3: how many of them may send. Those that are too late by then go as well; they

@@ -3,6 +3,7 @@ import { DataSource, type EntityManager } from 'typeorm';
 import { maskNumbersIn } from '../messages/phone-number.js';
 import { GroupCommit, isDataError, OF_ONE_TURN } from '../process/group-commit.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
+import { isTooLate } from './fallback.sql.js';
 import type { Sender } from './sms-composer.js';
 
 type SmsPerSecond = FallbackModuleOptions['smsPerSecond'];
@@ -139,17 +140,16 @@ export class SenderPace {
     this.refreshDueAt = 0;
   }
 
-  /** Reads which senders are slowed down. @returns the senders that have a line. */
+  /** Reads which senders are slowed down. @returns the senders whose lines can move. */
   async refresh(): Promise<string[]> {
     this.refreshDueAt = performance.now() + 1_000;
-    const rows = await this.dataSource.query<{ key: string; isWaiting: boolean; isSlowed: boolean }[]>(
-      REFRESH,
-      this.parameters,
-    );
-    this.slowed = new Set(rows.filter(({ isSlowed }) => isSlowed).map(({ key }) => key));
-    const waiting = rows.filter(({ isWaiting }) => isWaiting).map(({ key }) => key);
-    if (waiting.length > 0) this.expectLine();
-    return waiting;
+    const before = new Set(this.slowed);
+    const rows = await this.dataSource.query<RefreshedRow[]>(REFRESH, this.parameters);
+    const meanwhile = [...this.slowed].filter((key) => !before.has(key));
+    const slowed = rows.filter(({ isSlowed }) => isSlowed).map(({ key }) => key);
+    this.slowed = new Set([...slowed, ...meanwhile]);
+    if (rows.some(({ isWaiting }) => isWaiting)) this.expectLine();
+    return rows.filter(({ isWaiting, canMove }) => isWaiting && canMove).map(({ key }) => key);
   }
 
   /** Locks a sender and says what it may send. @returns null if another replica does this now. */
@@ -260,6 +260,14 @@ interface Request {
 interface Granted {
   tokens: number;
   readonly opensInMilliseconds: number;
+}
+
+interface RefreshedRow {
+  readonly key: string;
+  readonly isWaiting: boolean;
+  readonly isSlowed: boolean;
+  /** One may be sent, or the first one is too late. */
+  readonly canMove: boolean;
 }
 
 interface SlowedRow {
@@ -405,9 +413,12 @@ with recursive line as (
     from line where line.paced_by is not null
 )
 select coalesce(paced_by, key) as key, paced_by is not null as "isWaiting",
-       coalesce(is_slowed or is_to_wait, false) as "isSlowed"
-  from (select key, is_slowed, is_to_wait from sms_senders ${PACE}) as sender
-  full join (select paced_by from line where paced_by is not null) as waiting on paced_by = key
+       coalesce(is_slowed or is_to_wait, false) as "isSlowed",
+       coalesce(tokens > 0 or coalesce(${isTooLate('first', 'opens_in')}, false), true) as "canMove"
+  from (select key, is_slowed, is_to_wait, tokens, opens_in from sms_senders ${PACE}) as sender
+  full join (select paced_by, (
+      select send_before from sms_fallbacks where paced_by = line.paced_by order by send_before limit 1
+    ) as first from line where paced_by is not null) as waiting on paced_by = key
  where paced_by is not null or is_slowed or is_to_wait`;
 
 /** Counting stops here, so that a long line does not slow down those who look at it. */
