@@ -14,7 +14,6 @@ import {
   policyFailure,
   recipientOf,
   smsFor,
-  untilAllIsDone,
   untilFallbackEnds,
   untilFallbackIs,
   withFallbackOptions,
@@ -274,25 +273,36 @@ describe('the pace of a sender', () => {
 });
 
 describeOnServer('the pace of a sender with two replicas', () => {
+  const SMS = 150;
+  const PER_SECOND = 10;
+
+  /** Sends SMS through both replicas. @returns how many they have sent per second. */
+  async function measure(replicas: readonly [TestApplication, TestApplication]): Promise<number> {
+    for (const { twilio } of replicas) twilio.forget();
+    const sids = await Promise.all(replicas.map((replica) => failAtOnce(replica, SMS / 2)));
+    for (const sid of sids.flat()) await untilFallbackIs(replicas[0], sid, 'sent');
+    for (const replica of replicas) expect(attempts(replica).length).toBeGreaterThan(0);
+    const times = attempts(...replicas).map(({ time }) => time.getTime());
+    expect(times).toHaveLength(SMS);
+    return (1_000 * SMS) / ((times.at(-1) ?? 0) - (times[0] ?? 0));
+  }
+
   it('is held within ten percent', async () => {
     const database = await createTestDatabase();
-    const override = withFallbackOptions({ smsPerSecond: 20 });
+    const override = withFallbackOptions({ smsPerSecond: PER_SECOND });
+    const simulator = { callbackPlan: silent };
     const replicas = [
-      await TestApplication.start({ database, override, simulator: { callbackPlan: silent } }),
-      await TestApplication.start({ database, override, simulator: { callbackPlan: silent } }),
-    ];
+      await TestApplication.start({ database, override, simulator }),
+      await TestApplication.start({ database, override, simulator }),
+    ] as const;
     try {
-      const sids = await Promise.all(replicas.map((replica) => failAtOnce(replica, 100)));
-      const [one] = replicas;
-      if (one === undefined) throw new Error('There is no replica');
-      for (const sid of sids.flat()) await untilFallbackIs(one, sid, 'sent');
-      const times = attempts(...replicas).map(({ time }) => time.getTime());
-      expect(times).toHaveLength(200);
-      const seconds = ((times.at(-1) ?? 0) - (times[0] ?? 0)) / 1_000;
-      expect(200 / seconds).toBeGreaterThan(18);
-      expect(200 / seconds).toBeLessThan(22);
-      for (const replica of replicas) expect(attempts(replica).length).toBeGreaterThan(0);
-      await untilAllIsDone(one, sids.flat()[0] ?? '');
+      let perSecond = 0;
+      // A busy machine may hold the replicas up. It never makes them faster.
+      for (let run = 0; run < 3 && perSecond < 0.9 * PER_SECOND; run += 1) {
+        perSecond = await measure(replicas);
+        expect(perSecond).toBeLessThan(1.1 * PER_SECOND);
+      }
+      expect(perSecond).toBeGreaterThan(0.9 * PER_SECOND);
     } finally {
       for (const replica of replicas) await replica.close();
       await database.close();
