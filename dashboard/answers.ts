@@ -61,6 +61,7 @@ export interface Queue {
   readonly oldestAgeSeconds: number;
   readonly exhausted: number;
   readonly overdueFallbacks: number;
+  readonly pace: { readonly waiting: number; readonly secondsToDrain: number };
   readonly twilio: { readonly status: 'up' | 'down'; readonly outages: readonly Outage[] };
 }
 

@@ -8,7 +8,7 @@ export function isQueueStuck({ overdue, exhausted }: Queue): boolean {
 }
 
 export function queueView(queue: Queue): TemplateResult | typeof nothing {
-  const { waiting, overdue, oldestAgeSeconds, exhausted } = queue;
+  const { waiting, overdue, oldestAgeSeconds, exhausted, pace } = queue;
   return html`
     ${isQueueStuck(queue) ? html`<h3>Queue</h3>` : nothing}
     ${
@@ -31,6 +31,14 @@ export function queueView(queue: Queue): TemplateResult | typeof nothing {
       waiting === 0 || overdue > 0
         ? nothing
         : html`<p class="hint">${jobs(waiting)} waiting, the first for ${duration(oldestAgeSeconds)}.</p>`
+    }
+    ${
+      pace.waiting === 0
+        ? nothing
+        : html`<p class="hint">
+            ${count(pace.waiting)} SMS ${pace.waiting === 1 ? 'waits' : 'wait'} for the pace of their sender.
+            At the current rate all are sent in about ${duration(pace.secondsToDrain)}.
+          </p>`
     }
   `;
 }

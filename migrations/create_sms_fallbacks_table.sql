@@ -38,6 +38,9 @@ create table if not exists sms_fallbacks (
   sms_error_code text,
   retried_at timestamptz,
   retried_by text,
+  paced_by text,
+  send_before timestamptz,
+  admitted_by text,
   duplicate_delivery_at timestamptz,
   erased_at timestamptz,
   created_at timestamptz not null default now(),
@@ -62,6 +65,9 @@ end $$;
 -- The open fallbacks: stuck ones, and those that a restart continues.
 create index if not exists sms_fallbacks_open_idx on sms_fallbacks (next_attempt_at)
   where state in ('claimed', 'sending', 'uncertain');
+-- The fallbacks that wait for the pace of their sender, in the order of their deadlines.
+create index if not exists sms_fallbacks_paced_idx on sms_fallbacks (paced_by, send_before)
+  where paced_by is not null;
 -- The newest fallbacks first.
 create index if not exists sms_fallbacks_created_at_idx on sms_fallbacks (created_at, id);
 -- Fallbacks that were retried recently: a late delivery of their original is still looked for.
@@ -111,9 +117,34 @@ comment on column sms_fallbacks.due_since is
   'since when its SMS is due, if that is later than its claim: after a hold, or after an SMS that was never sent';
 comment on column sms_fallbacks.retried_by is
   'who last asked for another try: key:<name of the API key>, or cli:<user>@<host>';
+comment on column sms_fallbacks.paced_by is 'the key of sms_senders whose pace it waits for';
+comment on column sms_fallbacks.send_before is 'its deadline while it waits: when the original is too old';
+comment on column sms_fallbacks.admitted_by is 'the key of sms_senders that lets it send now';
 comment on column sms_fallbacks.original_sent_at is 'when the WhatsApp message was sent; its age is measured from then';
 comment on column sms_fallbacks.sms_delivered_at is
   'when the SMS was reported as delivered; set about a second later';
 comment on column sms_fallbacks.sms_undelivered_at is
   'when the SMS was reported as failed or undelivered; set about a second later';
 comment on column sms_fallbacks.erased_at is 'when the number and the text were blanked; nothing can be sent since';
+
+-- The pace of each sender that has a rate, or that Twilio has refused for sending too fast.
+create table if not exists sms_senders (
+  key text not null,
+  free_at timestamptz not null default now(),
+  slowed_at timestamptz,
+  slowed_by text,
+  slowed_from double precision,
+  slowed_to double precision,
+  not_before timestamptz,
+  updated_at timestamptz not null default now(),
+  constraint sms_senders_pkey primary key (key)
+);
+
+comment on column sms_senders.key is
+  'the account SID, a space, and the number or the SID of the Messaging Service';
+comment on column sms_senders.free_at is 'when the SMS that were allowed so far are sent at an even pace';
+comment on column sms_senders.slowed_at is 'when its rate was last halved';
+comment on column sms_senders.slowed_by is 'Twilio''s error code that it was halved for';
+comment on column sms_senders.slowed_from is 'the SMS per second at which Twilio refused one';
+comment on column sms_senders.slowed_to is 'the SMS per second right after that; it recovers with time';
+comment on column sms_senders.not_before is 'until then Twilio asks to send nothing (Retry-After)';

@@ -35,7 +35,7 @@ export const migrations: readonly Migration[] = [
   migration(
     'CreateSmsFallbacksTable1795996800001',
     'create_sms_fallbacks_table.sql',
-    'drop table if exists sms_fallbacks',
+    'drop table if exists sms_fallbacks, sms_senders',
   ),
   migration(
     'CreateFollowerTables1795996800002',

@@ -118,6 +118,7 @@ const fallback = FallbackModule.forRootAsync({
     holdMilliseconds: env.FALLBACK_HOLD_SECONDS * 1_000,
     duplicateWindowMilliseconds: env.FALLBACK_DUPLICATE_WINDOW_SECONDS * 1_000,
     originalText: env.ORIGINAL_TEXT,
+    smsPerSecond: env.SMS_PER_SECOND,
     ...periodicWork(env),
   }),
 });
@@ -136,7 +137,10 @@ const statusPolling = StatusPollingModule.forRootAsync({
 const fallbackOperations = FallbackOperationsModule.forRootAsync({
   imports: [EnvModule, domainEvents, messageEvents],
   inject: [ENV],
-  useFactory: (env: Env) => ({ maximumAgeMilliseconds: env.FALLBACK_MAX_AGE_MINUTES * 60_000 }),
+  useFactory: (env: Env) => ({
+    maximumAgeMilliseconds: env.FALLBACK_MAX_AGE_MINUTES * 60_000,
+    smsPerSecond: env.SMS_PER_SECOND,
+  }),
 });
 
 const operations = OperationsModule.forRootAsync({

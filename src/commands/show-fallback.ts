@@ -79,12 +79,18 @@ function linesOf(fallback: FallbackDetails): [label: string, value: string | nul
     ['claimed', shortTime(fallback.createdAt)],
     ['tried again', retriedInWords(fallback)],
     ['erased', fallback.erasedAt && shortTime(fallback.erasedAt)],
-    ['next step', isOpen ? shortTime(fallback.nextAttemptAt) : null],
+    ['next step', isOpen ? nextStepInWords(fallback) : null],
     [
       'delivered',
       fallback.duplicateDeliveryAt && `by WhatsApp after all, ${shortTime(fallback.duplicateDeliveryAt)}`,
     ],
   ];
+}
+
+/** In a sender's line, the time of the next attempt is the latest one. */
+function nextStepInWords({ reason, nextAttemptAt }: FallbackDetails): string {
+  const time = shortTime(nextAttemptAt);
+  return reason === 'waiting_for_sender' ? `when its turn comes, by ${time} at the latest` : time;
 }
 
 function retriedInWords({ retriedAt, retriedBy }: FallbackDetails): string | null {

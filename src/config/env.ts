@@ -82,6 +82,9 @@ const holdSeconds = z.coerce.number().min(0).max(3_600);
 
 const duplicateWindowSeconds = z.coerce.number().min(0).max(86_400);
 
+/** Far more than any sender of Twilio's may send. */
+const smsPerSecond = z.coerce.number().min(0).max(10_000);
+
 /** At least 3: the check for late WhatsApp deliveries reads two days of events. */
 const retentionDays = z.coerce.number().int().min(3).max(36_500);
 
@@ -145,6 +148,7 @@ export const envVariables = z.object({
   FALLBACK_MAX_AGE_MINUTES: maximumAge.default(240),
   FALLBACK_HOLD_SECONDS: holdSeconds.default(0),
   FALLBACK_DUPLICATE_WINDOW_SECONDS: duplicateWindowSeconds.default(0),
+  SMS_PER_SECOND: smsPerSecond.default(0),
   ORIGINAL_TEXT: z.enum(['messages', 'twilio'], 'must be messages or twilio').default('messages'),
   STATUS_POLL_AFTER_MINUTES: minutes.default(10),
   WORKER_CONCURRENCY: workerConcurrency.default(10),

@@ -70,6 +70,7 @@ function describe(name: string, issue: z.core.$ZodIssue, isSet: boolean): string
     FALLBACK_MAX_AGE_MINUTES: 'must be a number of minutes above 0, up to 43200',
     FALLBACK_HOLD_SECONDS: 'must be a number of seconds from 0 to 3600; 0 switches it off',
     FALLBACK_DUPLICATE_WINDOW_SECONDS: 'must be a number of seconds from 0 to 86400; 0 switches it off',
+    SMS_PER_SECOND: 'must be a number of SMS per second from 0 to 10000, e.g. 0.5; 0 sets no limit',
     STATUS_POLL_AFTER_MINUTES: 'must be a number of minutes from 0 to 1440; 0 switches it off',
     WORKER_CONCURRENCY: 'must be a whole number from 0 to 100; 0 makes this process publish only',
     RETENTION_DAYS: 'must be a whole number of days from 3 to 36500',

@@ -2,6 +2,7 @@ import type { PoolConfig } from 'pg';
 import { AbstractLogger, type DataSourceOptions } from 'typeorm';
 import { migrations } from '../../migrations/migrations.js';
 import type { Env } from '../config/env.js';
+import { SmsSenderPace } from '../fallback/sender-pace.entity.js';
 import { SmsFallback } from '../fallback/sms-fallback.entity.js';
 import { MessageEventCount } from '../follower/message-event-count.entity.js';
 import { MessageEvent, MessageEventOutbox } from '../message-events/message-event.entity.js';
@@ -144,6 +145,7 @@ export function dataSourceOptions(
       MessageEvent,
       MessageEventOutbox,
       SmsFallback,
+      SmsSenderPace,
       RejectedCallback,
       MessagePoll,
       MessagePollWatermark,

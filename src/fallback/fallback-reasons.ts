@@ -31,6 +31,7 @@ export type WaitReason =
   | 'no_answer_from_twilio'
   | 'sms_taken_by_another_fallback'
   | 'sender_refused'
+  | 'waiting_for_sender'
   | 'sms_never_sent';
 
 /** Meanings by `state reason`, by reason, and by state, looked up in this order. */
@@ -62,6 +63,8 @@ const MEANINGS: Readonly<Record<string, string>> = {
   never_sent: 'Twilio accepted the SMS, and reported later that it never sent it.',
   sms_never_sent: 'Twilio accepted the SMS and never sent it; another attempt is planned.',
   sender_refused: 'Twilio cannot send from this sender; the default sender is tried next.',
+  waiting_for_sender:
+    'The sender has reached its pace: the SMS is sent when its turn comes, the most urgent first.',
   held: 'Waiting for FALLBACK_HOLD_SECONDS, in case WhatsApp delivers late.',
   no_recipient: 'Neither the callback nor Twilio names the recipient.',
   no_text: 'Neither messages.body nor Twilio has a text, e.g. for a picture.',

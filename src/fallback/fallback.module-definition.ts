@@ -30,6 +30,11 @@ export interface FallbackModuleOptions {
    * if the original becomes too old before.
    */
   validityPeriodSeconds?: number;
+  /**
+   * SMS per second of each sender, e.g. 0.5, across all replicas; or by sender: its number in E.164 or the SID of its
+   * Messaging Service, and `default` for the others. Default: no limit, and so is 0.
+   */
+  smsPerSecond?: number | Readonly<Record<string, number>>;
   /** How long to wait for the application to store the original message, in milliseconds. Default 300000. */
   originalMessageWaitMilliseconds?: number;
   /**

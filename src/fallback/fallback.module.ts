@@ -9,6 +9,8 @@ import type { SmsFallbackAttemptDue } from './fallback.events.js';
 import { ConfigurableModuleClass } from './fallback.module-definition.js';
 import { FallbackService } from './fallback.service.js';
 import { FallbackStore } from './fallback.store.js';
+import { SenderLines } from './sender-lines.js';
+import { SenderPace } from './sender-pace.js';
 import { SmsComposer, SmsSenders } from './sms-composer.js';
 import { SmsFinder } from './sms-finder.js';
 import { SmsMessages } from './sms-messages.js';
@@ -79,6 +81,8 @@ export class FallbackListener {
     FallbackOutcomes,
     FallbackService,
     FallbackStore,
+    SenderLines,
+    SenderPace,
     SmsComposer,
     SmsFinder,
     SmsMessages,

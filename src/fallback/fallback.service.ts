@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { SmsNeverSent } from '../message-events/message-status-report.js';
 import type { WhatsappPolicyFailed } from '../message-events/policy-failure.js';
 import { outageInWords } from '../twilio/outage-reasons.js';
-import { isSendersFault, type SendError } from '../twilio/send-error.js';
+import { isSendersFault, isTooFast, isTooFastCode, type SendError } from '../twilio/send-error.js';
 import { TwilioOutages } from '../twilio/twilio-outages.js';
 import { FallbackOutcomes } from './fallback-outcomes.js';
 import type { SkipReason } from './fallback-reasons.js';
@@ -15,8 +15,9 @@ import {
   type Obstacle,
   type WaitStep,
 } from './fallback.store.js';
-import { isLateFailure, secondsLeft } from './original-age.js';
+import { deadlineOf, isLateFailure, secondsLeft } from './original-age.js';
 import { growingDelay, lookingSince, triedInCurrentTry, tryStartedAt } from './retry-decision.js';
+import { senderKey, SenderPace } from './sender-pace.js';
 import { type ComposedSms, type Composition, SmsComposer } from './sms-composer.js';
 import { SmsFinder } from './sms-finder.js';
 import { type AcceptedSms, SmsSender } from './sms-sender.js';
@@ -27,6 +28,9 @@ const MAXIMUM_UNANSWERED_ATTEMPTS = 5;
 const SHORTEST_LOOK_MILLISECONDS = 1_000;
 
 const GIVE_UP_AFTER_MILLISECONDS = 4 * 60 * 60_000;
+
+/** After this time without a pacer, a fallback in a line counts as stalled soon. */
+const LONGEST_LINE_MILLISECONDS = 4 * 60 * 60_000;
 
 /** A queue that overflows takes a while to empty. */
 const RESEND_DELAY_MILLISECONDS = 10_000;
@@ -46,6 +50,7 @@ export class FallbackService {
     private readonly outcomes: FallbackOutcomes,
     private readonly composer: SmsComposer,
     private readonly sender: SmsSender,
+    private readonly pace: SenderPace,
     private readonly finder: SmsFinder,
     private readonly outages: TwilioOutages,
     @Inject(MODULE_OPTIONS_TOKEN) private readonly options: FallbackModuleOptions,
@@ -81,11 +86,23 @@ export class FallbackService {
         ? { inMilliseconds: this.options.resendDelayMilliseconds ?? RESEND_DELAY_MILLISECONDS }
         : null,
     );
-    if (reopened !== undefined) this.outcomes.neverSent(reopened.sms, reopened.isReopened);
+    if (reopened === undefined) return;
+    this.outcomes.neverSent(reopened.sms, reopened.isReopened);
+    await this.slowSenderOf(reopened.sms);
+  }
+
+  private async slowSenderOf({ fallback, code, now }: NeverSentSms): Promise<void> {
+    if (!isTooFastCode(code) || fallback.attemptStartedAt === null) return;
+    await this.pace.slow({
+      key: senderKey(fallback.accountSid, fallback),
+      code,
+      begunMillisecondsAgo: now.getTime() - fallback.attemptStartedAt.getTime(),
+      retryAfterSeconds: null,
+    });
   }
 
   private async composeAndSend(fallback: LockedFallback): Promise<void> {
-    if (this.age(fallback) >= this.giveUpAfterMilliseconds) {
+    if (this.isWaitOver(fallback)) {
       await this.endWithout(fallback, 'too_late');
       return;
     }
@@ -127,6 +144,7 @@ export class FallbackService {
     fallback: LockedFallback,
     reason: SkipReason,
     originalSentAt: Date | null = null,
+    problem: FallbackProblem | null = null,
   ): Promise<void> {
     const details = { originalSentAt };
     if (reason === 'delivered_meanwhile') await this.outcomes.skipped(fallback, reason, details);
@@ -136,7 +154,7 @@ export class FallbackService {
     else if (reason === 'too_late')
       await this.outcomes.skipped(fallback, reason, {
         ...details,
-        problem: await this.outageSince(fallback, originalSentAt),
+        problem: problem ?? (await this.outageSince(fallback, originalSentAt)),
       });
     else await this.outcomes.skipped(fallback, reason, details);
   }
@@ -158,12 +176,13 @@ export class FallbackService {
     fallback: LockedFallback,
     { sms: composed, nextSender }: Pick<Composed, 'sms' | 'nextSender'>,
   ): Promise<void> {
+    if (!(await this.isAdmitted(fallback, composed))) return;
     const obstacle = await this.store.beginSending(fallback, composed, this.duplicateWindow(fallback));
     if (obstacle !== null) {
       await this.endBecauseOf(fallback, composed, obstacle);
       return;
     }
-    const result = await this.sender.send(this.composer.smsOf(fallback, composed));
+    const { result, opensInMilliseconds } = await this.post(fallback, composed);
     switch (result.outcome) {
       case 'accepted':
         await this.markSent(fallback, composed, result);
@@ -173,6 +192,9 @@ export class FallbackService {
         // While an earlier attempt is in doubt, its SMS may be on its way.
         if (isSendersFault(result) && nextSender !== null && fallback.unansweredAttempts === 0)
           await this.tryNextSender(fallback, result);
+        // An SMS in doubt is looked for meanwhile.
+        else if (isTooFast(result) && fallback.unansweredAttempts === 0 && !this.isGivenUpByAge(fallback))
+          await this.waitForSender(fallback, composed, { opensInMilliseconds, problem: result });
         else await this.retryUnlessRejected(fallback, result);
         break;
       case 'ambiguous':
@@ -188,6 +210,57 @@ export class FallbackService {
         );
         break;
     }
+  }
+
+  /** Hands the SMS to Twilio. If its sender sends too fast, it is slowed down for all its SMS. */
+  private async post(fallback: LockedFallback, composed: ComposedSms) {
+    const key = senderKey(fallback.accountSid, composed);
+    this.pace.count(key);
+    const begun = performance.now();
+    const result = await this.sender.send(this.composer.smsOf(fallback, composed));
+    if (result.outcome === 'accepted' || !isTooFast(result)) return { result, opensInMilliseconds: 0 };
+    const { code, retryAfterSeconds } = result;
+    const begunMillisecondsAgo = performance.now() - begun;
+    const refusal = { key, code, begunMillisecondsAgo, retryAfterSeconds };
+    return { result, opensInMilliseconds: await this.pace.slow(refusal) };
+  }
+
+  /** Whether its sender may send now. Otherwise the fallback has ended, or waits in the sender's line. */
+  private async isAdmitted(fallback: LockedFallback, composed: ComposedSms): Promise<boolean> {
+    const key = senderKey(fallback.accountSid, composed);
+    if (fallback.admittedBy === key) return true;
+    const turn = await this.pace.request(key, this.sendBefore(fallback, composed));
+    if (!turn.isAdmitted) await this.waitForSender(fallback, composed, { ...turn, problem: null });
+    return turn.isAdmitted;
+  }
+
+  /** The line is ordered by deadline. What is too late even if it is the next one ends. */
+  private async waitForSender(
+    fallback: LockedFallback,
+    composed: ComposedSms,
+    { opensInMilliseconds, problem }: { opensInMilliseconds: number; problem: SendError | null },
+  ): Promise<void> {
+    const isInDoubt = fallback.unansweredAttempts > 0;
+    const sendBefore = this.sendBefore(fallback, composed);
+    const left = (sendBefore?.getTime() ?? Infinity) - fallback.now().getTime();
+    // Twilio takes no shorter ValidityPeriod than a second.
+    if (left < opensInMilliseconds + 1_000) {
+      if (isInDoubt) await this.outcomes.failed(fallback, 'no_answer_from_twilio', problem);
+      else await this.endWithout(fallback, 'too_late', composed.originalSentAt, problem);
+      return;
+    }
+    const pacedBy = senderKey(fallback.accountSid, composed);
+    const line = { pacedBy, sendBefore };
+    const delay = isInDoubt
+      ? growingDelay(this.age(fallback), SHORTEST_LOOK_MILLISECONDS)
+      : Math.min(left, LONGEST_LINE_MILLISECONDS);
+    const state = isInDoubt ? 'uncertain' : 'claimed';
+    await this.outcomes.postponed(fallback, { state, reason: 'waiting_for_sender', problem, line }, delay);
+    this.pace.expectLine();
+  }
+
+  private sendBefore({ ageLimitIgnored }: LockedFallback, { originalSentAt }: ComposedSms): Date | null {
+    return ageLimitIgnored || originalSentAt === null ? null : deadlineOf(originalSentAt, this.options);
   }
 
   /** An SMS of an earlier attempt may be on its way, and would count as its own duplicate. */
@@ -251,7 +324,7 @@ export class FallbackService {
       return;
     }
     const age = this.age(fallback);
-    if (age >= this.giveUpAfterMilliseconds) {
+    if (this.isGivenUpByAge(fallback)) {
       const reason = isInDoubt ? 'no_answer_from_twilio' : 'twilio_unavailable';
       await this.outcomes.failed(fallback, reason, problem);
       return;
@@ -328,7 +401,7 @@ export class FallbackService {
   private isGivenUp(fallback: LockedFallback): boolean {
     return (
       fallback.unansweredAttempts >= MAXIMUM_UNANSWERED_ATTEMPTS ||
-      this.age(fallback) >= this.giveUpAfterMilliseconds ||
+      this.isWaitOver(fallback) ||
       this.isTooOld(fallback, fallback.now())
     );
   }
@@ -346,6 +419,15 @@ export class FallbackService {
   /** Returns the age of the current try in milliseconds. */
   private age(fallback: LockedFallback): number {
     return fallback.now().getTime() - tryStartedAt(fallback).getTime();
+  }
+
+  private isGivenUpByAge(fallback: LockedFallback): boolean {
+    return this.age(fallback) >= this.giveUpAfterMilliseconds;
+  }
+
+  /** In its sender's line a fallback does not wait for Twilio: only the age of the original counts. */
+  private isWaitOver(fallback: LockedFallback): boolean {
+    return this.isGivenUpByAge(fallback) && fallback.reason !== 'waiting_for_sender';
   }
 
   private get giveUpAfterMilliseconds(): number {

@@ -76,11 +76,14 @@ export const NEXT_LOOK = `
 select greatest(locked_until, next_attempt_at) as at from sms_fallbacks
   where id = $1 and ${IS_OPEN} and locked_until is not null`;
 
-/** The end of a step: it ends or waits. */
+/** What a fallback has while it waits for its sender's pace, or may send by it. */
+const WITHOUT_TURN = 'paced_by = null, send_before = null, admitted_by = null';
+
+/** The end of a step: it ends or waits. $12: the sender in whose line it waits, if it does; $13: its deadline there. */
 export const CHANGE = `
 with changed as (
   update sms_fallbacks
-     set state = $3, reason = $4, unanswered_attempts = $5::integer,
+     set paced_by = $12, send_before = $13, admitted_by = null, state = $3, reason = $4, unanswered_attempts = $5::integer,
          unanswered_since = case when $5::integer > 0 then unanswered_since end,
          last_error_code = coalesce($6, last_error_code), last_error = coalesce($7, last_error),
          next_attempt_at = $8, locked_until = null, updated_at = now(),
@@ -128,7 +131,7 @@ log as materialized (
 ),
 begun as (
   update sms_fallbacks
-     set state = 'sending', reason = null, attempts = attempts + 1,
+     set state = 'sending', reason = null, ${WITHOUT_TURN}, attempts = attempts + 1,
          unanswered_attempts = unanswered_attempts + 1, unanswered_since = coalesce(unanswered_since, now()),
          attempt_started_at = now(), updated_at = now(),
          to_number = log.to_number, conversation_id = log.conversation_id, from_number = log.from_number,
@@ -170,7 +173,7 @@ with own as materialized (
 ended as (
   update sms_fallbacks
      set state = 'sent', reason = null, sms_message_sid = sms.sid, sent_at = now(), updated_at = now(),
-         unanswered_attempts = 0, unanswered_since = null, locked_until = null,
+         unanswered_attempts = 0, unanswered_since = null, locked_until = null, ${WITHOUT_TURN},
          -- Without an intent, they are not known yet: the SMS of a lost database was found at Twilio.
          body = case when erased_at is null then coalesce(body, sms.text) end,
          conversation_id = coalesce(conversation_id, sms.conversation),
@@ -322,6 +325,41 @@ recorded as (
 select id as "smsFallbackId", original_message_sid as "originalMessageSid",
        duplicate_delivery_at as "duplicateDeliveryAt"
   from recorded`;
+
+/** SQL: those in a sender's line ($1) that no worker has locked. $2: when it may send next, in milliseconds from now. */
+const inLine = (condition: string, limit: string) => `
+  select id, send_before from sms_fallbacks
+   where paced_by = $1 and ${IS_OPEN} and (locked_until is null or locked_until < now()) and ${condition}
+   order by send_before limit ${limit}
+     for update skip locked`;
+
+/**
+ * SQL: whether an SMS would be too late even if it were the next one. Twilio takes no shorter ValidityPeriod than a
+ * second.
+ * @param opensIn when its sender may send next, in milliseconds from now.
+ */
+export function isTooLate(sendBefore: string, opensIn: string): string {
+  return `${sendBefore} < now() + ${opensIn} * interval '1 millisecond' + interval '1 second'`;
+}
+
+const IS_TOO_LATE = isTooLate('send_before', '$2');
+
+/**
+ * Lets the first fallbacks of a line go. $3: how many of them may send. Those that are too late by then go as well; they
+ * end when they are composed.
+ */
+export const RELEASE = `
+with late as materialized (${inLine(IS_TOO_LATE, '100')}),
+next as materialized (${inLine(`coalesce(not ${IS_TOO_LATE}, true)`, '$3')}),
+released as (
+  update sms_fallbacks
+     set paced_by = null, send_before = null, admitted_by = chosen.admitted_by,
+         next_attempt_at = date_trunc('milliseconds', now()), updated_at = now()
+    from (select *, null::text as admitted_by from late union all select *, $1::text from next) as chosen
+   where sms_fallbacks.id = chosen.id
+  returning sms_fallbacks.id, sms_fallbacks.admitted_by, chosen.send_before
+)
+select id, admitted_by is not null as "isAdmitted" from released order by send_before`;
 
 /** @param stalled selects at most $1 ids and locks them. */
 const takeUp = (stalled: string) => `

@@ -12,6 +12,7 @@ import type { EndReason, WaitReason } from './fallback-reasons.js';
 import { smsFallbackAttemptDue } from './fallback.events.js';
 import * as sql from './fallback.sql.js';
 import type { RetryCandidate } from './retry-decision.js';
+import type { Offer } from './sender-pace.js';
 import type { ComposedSms } from './sms-composer.js';
 import type { SmsFallbackState } from './sms-fallback-state.js';
 import { type EarlierAttempt, SmsFallback } from './sms-fallback.entity.js';
@@ -58,6 +59,15 @@ export interface EndStep extends Step {
 export interface WaitStep extends Step {
   readonly state: 'claimed' | 'uncertain';
   readonly reason: WaitReason;
+  /** The line of its sender that it waits in. */
+  readonly line?: Line;
+}
+
+/** A fallback's place among those that wait for a sender's pace. */
+export interface Line {
+  readonly pacedBy: string;
+  /** When the original is too old; null: never. */
+  readonly sendBefore: Date | null;
 }
 
 /** Why an SMS is held back at the last moment. */
@@ -218,10 +228,15 @@ export class FallbackStore {
   }
 
   /**
-   * Releases the lock and plans the next look, in one transaction.
+   * Releases the lock and plans the next look, in one transaction. In a sender's line no look is planned: `release`
+   * plans it. An SMS in doubt is looked for meanwhile.
    * @throws LockLostError
    */
   async postpone(fallback: LockedFallback, step: WaitStep, until: Date): Promise<void> {
+    if (step.line !== undefined && step.state === 'claimed') {
+      await this.change(this.dataSource.manager, fallback, step, until);
+      return;
+    }
     await this.dataSource.transaction(async (manager) => {
       await this.change(manager, fallback, step, until);
       await this.publishAttemptDue(manager, fallback.id, until);
@@ -295,6 +310,25 @@ export class FallbackStore {
       if (again !== null) await this.publishAttemptDue(manager, id, at);
       return { sms, isReopened: again !== null };
     });
+  }
+
+  /**
+   * Lets as many fallbacks of a sender's line send as it may now, in the order of their deadlines, and lets those go that
+   * are too late.
+   * @returns how many may send.
+   */
+  async release(
+    manager: EntityManager,
+    pacedBy: string,
+    { tokens, opensInMilliseconds }: Pick<Offer, 'tokens' | 'opensInMilliseconds'>,
+  ): Promise<number> {
+    const parameters = [pacedBy, opensInMilliseconds, tokens];
+    const released = await manager.query<{ id: string; isAdmitted: boolean }[]>(sql.RELEASE, parameters);
+    await this.publishDueNow(
+      manager,
+      released.map(({ id }) => id),
+    );
+    return released.filter(({ isAdmitted }) => isAdmitted).length;
   }
 
   /** Finds sent fallbacks whose SMS was never sent, which their callbacks may not name. */
@@ -419,6 +453,8 @@ export class FallbackStore {
       originalSentAt ?? null,
       'duplicateOf' in step ? step.duplicateOf : null,
       failedAttempt ?? null,
+      ('line' in step ? step.line?.pacedBy : null) ?? null,
+      ('line' in step ? step.line?.sendBefore : null) ?? null,
     ]);
     assertLocked(rows, fallback);
   }

@@ -86,15 +86,23 @@ export function isLateFailure(sentAt: Date, now: Date): boolean {
   return now.getTime() - sentAt.getTime() >= LATE_FAILURE_MILLISECONDS;
 }
 
+/** When an original becomes too old for an SMS. */
+export function deadlineOf(
+  sentAt: Date,
+  {
+    maximumAgeMilliseconds = MAXIMUM_AGE_MILLISECONDS,
+  }: Pick<FallbackModuleOptions, 'maximumAgeMilliseconds'>,
+): Date {
+  return new Date(sentAt.getTime() + maximumAgeMilliseconds);
+}
+
 /** Whole seconds until an original is too old for an SMS; 0 or less once it is. */
 export function secondsLeft(
   sentAt: Date,
   now: Date,
-  {
-    maximumAgeMilliseconds = MAXIMUM_AGE_MILLISECONDS,
-  }: Pick<FallbackModuleOptions, 'maximumAgeMilliseconds'>,
+  options: Pick<FallbackModuleOptions, 'maximumAgeMilliseconds'>,
 ): number {
-  return Math.floor((sentAt.getTime() + maximumAgeMilliseconds - now.getTime()) / 1_000);
+  return Math.floor((deadlineOf(sentAt, options).getTime() - now.getTime()) / 1_000);
 }
 
 /** @param left seconds until the SMS is too late; null if no limit applies. */

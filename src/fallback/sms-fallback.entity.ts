@@ -23,6 +23,7 @@ export interface EarlierAttempt {
 @Unique('sms_fallbacks_sms_message_sid_key', ['smsMessageSid'])
 @Check('sms_fallbacks_state_check', IS_KNOWN_STATE)
 @Check('sms_fallbacks_reason_check', `reason is not null or state not in ('skipped', 'failed')`)
+@Index('sms_fallbacks_paced_idx', ['pacedBy', 'sendBefore'], { where: 'paced_by is not null' })
 @Index('sms_fallbacks_open_idx', ['nextAttemptAt'], { where: IS_OPEN })
 @Index('sms_fallbacks_created_at_idx', ['createdAt', 'id'])
 @Index('sms_fallbacks_outcomes_idx', [
@@ -242,6 +243,27 @@ export class SmsFallback {
       'since when its SMS is due, if that is later than its claim: after a hold, or after an SMS that was never sent',
   })
   dueSince!: Date | null;
+
+  @Column('text', {
+    name: 'paced_by',
+    nullable: true,
+    comment: 'the key of sms_senders whose pace it waits for',
+  })
+  pacedBy!: string | null;
+
+  @Column('timestamptz', {
+    name: 'send_before',
+    nullable: true,
+    comment: 'its deadline while it waits: when the original is too old',
+  })
+  sendBefore!: Date | null;
+
+  @Column('text', {
+    name: 'admitted_by',
+    nullable: true,
+    comment: 'the key of sms_senders that lets it send now',
+  })
+  admittedBy!: string | null;
 
   @Column('timestamptz', {
     name: 'duplicate_delivery_at',

@@ -6,6 +6,7 @@ import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
 import { IS_OPEN, IS_OVERDUE } from '../fallback/sms-fallback-state.js';
 import { followingDelay } from '../follower/event-outbox.js';
 import { type Outage, TwilioOutages } from '../twilio/twilio-outages.js';
+import { type Backlog, SenderPaces } from './fallback-retries.js';
 
 /** The prefix of this service's own metrics. */
 export const PREFIX = 'whatsapp_sms_fallback_';
@@ -45,6 +46,18 @@ export class DatabaseMetrics {
     'oldest_uncounted_event_age_seconds',
     'Age of the oldest event that is not counted yet; messages.status, statistics and RETENTION_DAYS wait for it',
   );
+  private readonly paced = gauge(
+    'fallbacks_waiting_for_sender',
+    'Fallbacks that wait for the pace of their sender',
+  );
+  private readonly drain = gauge(
+    'seconds_to_drain',
+    'How long it takes at the current rates of the senders to send them',
+  );
+  private readonly slowed = gauge(
+    'senders_slowed_down',
+    'Senders that Twilio has refused for sending too fast, and that have not recovered yet',
+  );
   private readonly outage = gauge(
     'twilio_outage',
     '1 while an account cannot use Twilio, and why; no sample while it can',
@@ -66,12 +79,14 @@ export class DatabaseMetrics {
     private readonly dataSource: DataSource,
     private readonly jobQueue: JobQueueInspection,
     private readonly outages: TwilioOutages,
+    private readonly paces: SenderPaces,
   ) {}
 
   register(registry: Registry): void {
     const { up, open, overdue, waiting, oldest, exhausted, uncounted, outage, outageAge, connections } = this;
     const jobs = [waiting, oldest, exhausted];
-    for (const metric of [up, open, overdue, ...jobs, uncounted, outage, outageAge, connections]) {
+    const pace = [this.paced, this.drain, this.slowed];
+    for (const metric of [up, open, overdue, ...jobs, ...pace, uncounted, outage, outageAge, connections]) {
       registry.registerMetric(metric);
     }
   }
@@ -91,6 +106,7 @@ export class DatabaseMetrics {
       const jobs = await this.jobQueue.look();
       const delay = await followingDelay(this.dataSource);
       this.tellOutages(await this.outages.list());
+      this.tellPace(await this.paces.look());
       this.open.reset();
       for (const { state, reason, open } of rows) this.open.set({ state, reason: reason ?? '' }, open);
       this.overdue.set(rows.reduce((total, { overdue }) => total + overdue, 0));
@@ -103,6 +119,12 @@ export class DatabaseMetrics {
       this.up.set(0);
       this.logger.debug('The database has no answer for the metrics', { error: String(error) });
     }
+  }
+
+  private tellPace({ waiting, secondsToDrain, senders }: Backlog): void {
+    this.paced.set(waiting);
+    this.drain.set(secondsToDrain);
+    this.slowed.set(senders.filter(({ slowedBy }) => slowedBy !== null).length);
   }
 
   private tellOutages(outages: readonly Outage[]): void {

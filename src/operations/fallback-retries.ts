@@ -4,11 +4,15 @@ import type { FallbackModuleOptions } from '../fallback/fallback.module-definiti
 import { FallbackStore } from '../fallback/fallback.store.js';
 import { MAXIMUM_AGE_MILLISECONDS } from '../fallback/original-age.js';
 import { decideRetry, type RetryDecision } from '../fallback/retry-decision.js';
+import { listSenderPaces, type SenderPaceView } from '../fallback/sender-pace.js';
 import type { SmsFallback } from '../fallback/sms-fallback.entity.js';
 import { FallbackRecords } from './fallback-records.js';
 
 /** The options of the FallbackModule that reading and retrying fallbacks needs. */
-export type FallbackOperationsOptions = Pick<FallbackModuleOptions, 'maximumAgeMilliseconds'>;
+export type FallbackOperationsOptions = Pick<
+  FallbackModuleOptions,
+  'maximumAgeMilliseconds' | 'smsPerSecond'
+>;
 
 export const {
   ConfigurableModuleClass: ConfigurableOperationsModule,
@@ -79,12 +83,44 @@ export class FallbackRetries {
   }
 }
 
+/** What waits for the pace of its sender, and how long that takes. */
+export interface Backlog {
+  readonly waiting: number;
+  /** Until all of it is sent at the current rates, in seconds; 0 if nothing waits. */
+  readonly secondsToDrain: number;
+  readonly senders: readonly SenderPaceView[];
+}
+
+/** Reads the pace of senders. */
+@Injectable()
+export class SenderPaces {
+  constructor(
+    private readonly dataSource: DataSource,
+    @Inject(OPERATIONS_OPTIONS_TOKEN) private readonly options: FallbackOperationsOptions,
+  ) {}
+
+  async look(): Promise<Backlog> {
+    const senders = await listSenderPaces(this.dataSource, this.options.smsPerSecond);
+    return {
+      waiting: senders.reduce((total, { waiting }) => total + waiting, 0),
+      secondsToDrain: Math.max(0, ...senders.map(secondsToDrain)),
+      senders,
+    };
+  }
+}
+
+/** A sender that has no rate any more sends all that waits at once. */
+function secondsToDrain({ waiting, rate, opensInMilliseconds }: SenderPaceView): number {
+  if (waiting === 0) return 0;
+  return opensInMilliseconds / 1_000 + (rate === null ? 0 : waiting / rate);
+}
+
 /**
  * Reads and retries fallbacks. It sends nothing itself, so it needs no Twilio account. Pass the DomainEventsModule that
  * tells the service what is due, and a MessageEventsModule, in `imports`.
  */
 @Module({
-  providers: [FallbackRecords, FallbackRetries, FallbackStore],
-  exports: [FallbackRecords, FallbackRetries],
+  providers: [FallbackRecords, FallbackRetries, FallbackStore, SenderPaces],
+  exports: [FallbackRecords, FallbackRetries, SenderPaces],
 })
 export class FallbackOperationsModule extends ConfigurableOperationsModule {}

@@ -30,6 +30,26 @@ const RETRYABLE_CODES: ReadonlySet<number> = new Set([
 ]);
 
 /**
+ * Twilio's error codes of a sender, or an account, that sends too fast.
+ * Source: the error pages at twilio.com/docs/api/errors.
+ */
+const TOO_FAST_CODES: ReadonlySet<string> = new Set([
+  '20429', // too many requests
+  '21611', // the sender's queue is full
+  '30001', // queue overflow
+]);
+
+/** Whether an error code says that the sender sends too fast. */
+export function isTooFastCode(code: string): boolean {
+  return TOO_FAST_CODES.has(code);
+}
+
+/** Whether Twilio refused the request because the sender sends too fast. Only a 429 has a Retry-After. */
+export function isTooFast({ outcome, code, retryAfterSeconds }: SendError): boolean {
+  return outcome === 'not_processed' && (isTooFastCode(code) || retryAfterSeconds !== null);
+}
+
+/**
  * Twilio's error codes that another sender may avoid. An opt-out (21610) is not among them: it is final.
  * Source: the error pages at twilio.com/docs/api/errors.
  */

@@ -107,6 +107,18 @@ describe('npm run fallbacks -- list and show', () => {
     expect(output).toContain('No event of the message or of its SMS is stored.');
   });
 
+  it('names the latest time of one that waits for its sender', async () => {
+    await application.query(
+      `insert into sms_senders (key, not_before) values ('AC1 MG1', now() + interval '1 hour')`,
+    );
+    const { twilioSid } = await seedFallback(application, {
+      ...{ state: 'claimed', reason: 'waiting_for_sender', pacedBy: 'AC1 MG1' },
+      nextAttemptAt: minutesAgo(-60),
+    });
+    const { output } = await fallbacks('show', twilioSid);
+    expect(output).toMatch(/next step +when its turn comes, by .+ at the latest/);
+  });
+
   it('masks telephone numbers, in texts too, unless --numbers is set', async () => {
     const to = recipientOf(failed.twilioSid);
     const masked = `+*******${to.slice(-4)}`;

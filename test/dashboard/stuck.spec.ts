@@ -215,6 +215,28 @@ describeWithChromium('the list of what needs a look, in Chromium', () => {
     });
   });
 
+  it('shows how many SMS wait for their sender, and how long that takes', async () => {
+    await web.query(
+      `insert into sms_senders (key, not_before) values ('AC1 MG1', now() + interval '5 minutes')`,
+    );
+    for (const sendBefore of [minutesAgo(-60), minutesAgo(-90)]) {
+      await seedFallback(web, {
+        ...{ state: 'claimed', reason: 'waiting_for_sender', pacedBy: 'AC1 MG1', sendBefore },
+        createdAt: new Date(),
+        nextAttemptAt: sendBefore,
+      });
+    }
+    await visit.page.reload();
+    const words = 'wait for the pace of their sender. At the current rate all are sent in about 5 min.';
+    await section().getByText(`2 SMS ${words}`).waitFor();
+    expect(await visit.accessibilityProblems()).toEqual([]);
+    await web.query('delete from sms_fallbacks where paced_by is not null');
+    await web.query('delete from sms_senders');
+    await visit.page.reload();
+    await section().getByText(NOTHING).waitFor();
+    expect(await section().getByText('pace of their sender').count()).toBe(0);
+  });
+
   it('shows the queue while no worker takes a policy failure, and nothing once one does', async () => {
     const { twilioSid } = await seedMessage(web.dataSource);
     await policyFailure(web, twilioSid);

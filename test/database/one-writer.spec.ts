@@ -31,6 +31,7 @@ describe('a table of the service', () => {
     ['message_poll_watermarks', ['status-polling/message-polls.store.ts']],
     ['rejected_callbacks', ['webhooks/rejected-callbacks.store.ts']],
     ['sms_fallbacks', ['fallback/fallback.sql.ts']],
+    ['sms_senders', ['fallback/sender-pace.ts']],
     ['twilio_failures', ['twilio/twilio-outages.ts']],
     ['ended_sessions', ['operations/admin-sessions.ts']],
     ['messages', ['messages/application-tables.ts']],

@@ -51,7 +51,7 @@ describe('the migrated schema', () => {
         where contype <> 'n' and conrelid in (
           'message_events'::regclass, 'sms_fallbacks'::regclass, 'rejected_callbacks'::regclass,
           'messages'::regclass, 'conversations'::regclass, 'companies'::regclass, 'message_event_counts'::regclass,
-          'message_event_outbox'::regclass)
+          'message_event_outbox'::regclass, 'sms_senders'::regclass)
         order by conname collate "C"`,
     );
     expect(rows.map(({ name }) => name)).toEqual([
@@ -72,6 +72,7 @@ describe('the migrated schema', () => {
       'sms_fallbacks_reason_check',
       'sms_fallbacks_sms_message_sid_key',
       'sms_fallbacks_state_check',
+      'sms_senders_pkey',
     ]);
   });
 

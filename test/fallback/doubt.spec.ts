@@ -42,8 +42,8 @@ describe('an attempt without an answer, after a later one with a definite answer
   afterAll(() => application.close());
 
   /** The first attempt is accepted and not answered, and Twilio does not list it. The second one has this answer. */
-  async function attemptTwice(answer: Fault): Promise<string> {
-    const { twilioSid } = await seedMessage(application.dataSource);
+  async function attemptTwice(answer: Fault, companyPhoneNumber: string): Promise<string> {
+    const { twilioSid } = await seedMessage(application.dataSource, { companyPhoneNumber });
     application.twilio.failNext({ on: 'create', fault: { type: 'resetAfterAccepting' } });
     application.twilio.failNext({ on: 'create', fault: answer });
     await policyFailure(application, twilioSid);
@@ -60,7 +60,7 @@ describe('an attempt without an answer, after a later one with a definite answer
   }
 
   it('is adopted by its callback while Twilio refuses for now, and nothing is sent again', async () => {
-    const sid = await attemptTwice(REFUSED_FOR_NOW);
+    const sid = await attemptTwice(REFUSED_FOR_NOW, '+15557770001');
     const waiting = await until('the second attempt to be recorded', async () => {
       const fallback = await findFallback(application, sid);
       return fallback?.reason === 'twilio_unavailable' && fallback;
@@ -71,7 +71,7 @@ describe('an attempt without an answer, after a later one with a definite answer
   });
 
   it('leaves the fallback in doubt if Twilio rejects it, until its callback reports that it was sent', async () => {
-    const sid = await attemptTwice(OPTED_OUT);
+    const sid = await attemptTwice(OPTED_OUT, '+15557770002');
     expect(await untilFallbackEnds(application, sid)).toMatchObject({
       state: 'failed',
       reason: 'no_answer_from_twilio',

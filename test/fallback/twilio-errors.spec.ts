@@ -3,7 +3,6 @@ import { TwilioSimulator } from '../../simulator/twilio-simulator.js';
 import type { FallbackModuleOptions } from '../../src/fallback/fallback.module-definition.js';
 import { TestApplication } from '../support/application.js';
 import {
-  attemptNow,
   attemptsFor,
   findFallback,
   policyFailure,
@@ -43,30 +42,9 @@ describe('an SMS that Twilio refuses', () => {
     },
   );
 
-  it('is sent again after the time in Twilio’s Retry-After', async () => {
-    const { twilioSid } = await seedMessage(application.dataSource);
-    const fault = { type: 'error', status: 429, code: 20429, retryAfterSeconds: 90 } as const;
-    application.twilio.failNext({ on: 'create', fault });
-    await policyFailure(application, twilioSid);
-    const waiting = await postponed(twilioSid);
-    expect(waiting).toMatchObject({
-      state: 'claimed',
-      reason: 'twilio_unavailable',
-      lastErrorCode: '20429',
-      attempts: 1,
-    });
-    const pause = waiting.nextAttemptAt.getTime() - waiting.updatedAt.getTime();
-    expect(pause).toBeGreaterThan(89_000);
-    expect(pause).toBeLessThan(91_000);
-    await attemptNow(application, waiting.id);
-    await expectSentInTheEnd(twilioSid);
-  });
-
   it.each([
-    { status: 429, code: 20429 },
-    { status: 400, code: 21611 },
-    { status: 400, code: 30001 },
     { status: 401, code: 20003 },
+    { status: 400, code: 30017 },
   ])('is sent again after HTTP $status and code $code', async (error) => {
     const { twilioSid } = await seedMessage(application.dataSource);
     let isRefusing = true;

@@ -15,10 +15,15 @@ interface Queue {
   oldestAgeSeconds: number;
   exhausted: number;
   overdueFallbacks: number;
+  pace: { waiting: number; secondsToDrain: number; senders: unknown[] };
   twilio: { status: string; outages: unknown[] };
 }
 
-const WELL = { overdueFallbacks: 0, twilio: { status: 'up', outages: [] } };
+const WELL = {
+  overdueFallbacks: 0,
+  pace: { waiting: 0, secondsToDrain: 0, senders: [] },
+  twilio: { status: 'up', outages: [] },
+};
 
 describe('the queue without a worker', () => {
   let database: DatabaseConnection;
