@@ -98,6 +98,7 @@ export class FallbackService {
       code,
       begunMillisecondsAgo: now.getTime() - fallback.attemptStartedAt.getTime(),
       retryAfterSeconds: null,
+      isReport: true,
     });
   }
 
@@ -221,7 +222,7 @@ export class FallbackService {
     if (result.outcome === 'accepted' || !isTooFast(result)) return { result, opensInMilliseconds: 0 };
     const { code, retryAfterSeconds } = result;
     const begunMillisecondsAgo = performance.now() - begun;
-    const refusal = { key, code, begunMillisecondsAgo, retryAfterSeconds };
+    const refusal = { key, code, begunMillisecondsAgo, retryAfterSeconds, isReport: false };
     return { result, opensInMilliseconds: await this.pace.slow(refusal) };
   }
 

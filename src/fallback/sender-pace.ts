@@ -12,6 +12,12 @@ type SmsPerSecond = FallbackModuleOptions['smsPerSecond'];
 const SLOWED_FOR_SECONDS = 1;
 
 /**
+ * How long one slowdown by reports lasts at the least. They come late and some come at any rate, so that halving with
+ * each of them would stop a sender.
+ */
+const SLOWED_BY_REPORT_FOR_SECONDS = 10;
+
+/**
  * How many seconds' worth of SMS may be sent at once. The pacer's rounds may be late by as much without losing
  * throughput, and ten seconds exceed the rate by five percent at the most.
  */
@@ -41,6 +47,8 @@ export interface TooFast {
   /** How long ago the SMS was handed to Twilio. */
   readonly begunMillisecondsAgo: number;
   readonly retryAfterSeconds: number | null;
+  /** Whether Twilio had accepted the SMS, and reported later that it was never sent. */
+  readonly isReport: boolean;
 }
 
 /** What a sender may send at this moment. */
@@ -221,6 +229,7 @@ export class SenderPace {
       keys.map((key) => this.busiestSecond(key)),
       merged.map(({ begunMillisecondsAgo }) => begunMillisecondsAgo),
       merged.map(({ retryAfterSeconds }) => retryAfterSeconds),
+      merged.map(({ isReport }) => isReport),
     ]);
     for (const { key, code, slowedTo, isHalved } of rows) {
       this.slowed.add(key);
@@ -305,6 +314,7 @@ function together(one: TooFast, other: TooFast = one): TooFast {
     ...one,
     begunMillisecondsAgo: Math.min(one.begunMillisecondsAgo, other.begunMillisecondsAgo),
     retryAfterSeconds: waits.length === 0 ? null : Math.max(...waits),
+    isReport: one.isReport && other.isReport,
   };
 }
 
@@ -372,7 +382,8 @@ const SPEND = `update sms_senders set ${spend('$2::int', '$3::float8')} where ke
 
 /**
  * $3: senders; $4: Twilio's codes; $5: how many SMS each has sent in a second; $6: how long ago the refused one was
- * begun, in milliseconds; $7: Retry-After in seconds. After a refusal there is no burst.
+ * begun, in milliseconds; $7: Retry-After in seconds; $8: whether it was reported after Twilio had accepted it. After a
+ * refusal there is no burst. Further reports do not slow down the recovery.
  */
 const SLOW = `
 with locked as materialized (
@@ -380,18 +391,21 @@ with locked as materialized (
 ),
 refused as materialized (
   select key, code, least(rate, greatest(busiest, ${SLOWEST_PER_SECOND})) as refused_at, retry_after,
+         case when is_report and is_slowed then slowed_from end as recovers_from,
          coalesce(
-           now() - begun * interval '1 millisecond' > slowed_at + interval '${SLOWED_FOR_SECONDS} seconds', true
+           now() - begun * interval '1 millisecond' > slowed_at + interval '${SLOWED_FOR_SECONDS} seconds'
+             and (not is_report or now() > slowed_at + interval '${SLOWED_BY_REPORT_FOR_SECONDS} seconds'),
+           true
          ) as is_halved
-    from unnest($3::text[], $4::text[], $5::float8[], $6::float8[], $7::float8[])
-           as refusal (key, code, busiest, begun, retry_after)
+    from unnest($3::text[], $4::text[], $5::float8[], $6::float8[], $7::float8[], $8::boolean[])
+           as refusal (key, code, busiest, begun, retry_after, is_report)
     join locked using (key) ${PACE}
 ),
 slowed as (
   update sms_senders as sender
      set slowed_at = case when is_halved then now() else slowed_at end,
          slowed_by = case when is_halved then code else slowed_by end,
-         slowed_from = case when is_halved then refused_at else slowed_from end,
+         slowed_from = case when is_halved then coalesce(recovers_from, refused_at) else slowed_from end,
          slowed_to = case when is_halved then greatest(refused_at / 2, ${SLOWEST_PER_SECOND}) else slowed_to end,
          free_at = case when is_halved
            then greatest(free_at, now()) + ${BURST} + interval '1 second' / greatest(refused_at / 2, ${SLOWEST_PER_SECOND})

@@ -85,7 +85,7 @@ describe('a sender that Twilio refuses for sending too fast', () => {
     const pace = application.app.get(SenderPace, { strict: false });
     const key = keyOf(SENDER);
     const refuse = (begunMillisecondsAgo: number, retryAfterSeconds: number | null = null) =>
-      pace.slow({ key, code: '20429', begunMillisecondsAgo, retryAfterSeconds });
+      pace.slow({ key, code: '20429', begunMillisecondsAgo, retryAfterSeconds, isReport: false });
     for (let sent = 0; sent < 40; sent += 1) pace.count(key);
     await Promise.all(Array.from({ length: 10 }, () => refuse(100)));
     await refuse(0);
@@ -103,6 +103,25 @@ describe('a sender that Twilio refuses for sending too fast', () => {
     // It had recovered a little.
     expect(slowest).toBeGreaterThan(slower / 2);
     expect(slowest).toBeLessThan(slower);
+  });
+
+  it('is not stopped by reports that come whatever its rate is', async () => {
+    const pace = application.app.get(SenderPace, { strict: false });
+    const key = keyOf(SENDER);
+    for (let sent = 0; sent < 60; sent += 1) pace.count(key);
+    for (let minutes = 0; minutes < 2; minutes += 1) {
+      for (let reports = 0; reports < 15; reports += 1) {
+        await pace.slow({
+          ...{ key, code: '30001', begunMillisecondsAgo: 0, retryAfterSeconds: null, isReport: true },
+        });
+        await application.query(`update sms_senders set slowed_at = slowed_at - interval '4 seconds'`);
+      }
+      const [sender] = await listSenderPaces(application.dataSource, undefined);
+      const rate = sender?.rate ?? 0;
+      // The busiest second is one of up to two in which they were counted.
+      expect(rate).toBeGreaterThan(30 / 7);
+      expect(rate).toBeLessThan(60);
+    }
   });
 
   it('sends no faster than at the slower rate', async () => {
