@@ -12,7 +12,7 @@ import { now, type StormyTwilio } from './stormy-twilio.js';
 import { takeTurn, type TakenTurn, WrongContenderError } from './take-turn.js';
 
 /** How long the SMS of one storm may take, in milliseconds. */
-const STORM_LIMIT_MILLISECONDS = 300_000;
+const STORM_LIMIT_MILLISECONDS = 600_000;
 
 /** A peer without a request to Twilio for so long has lost the SMS that are missing. */
 const PEER_LIMIT_MILLISECONDS = 20_000;
@@ -40,6 +40,8 @@ export interface Campaign {
   readonly cost: Cost;
   /** Other callbacks during the SMS. */
   readonly meanwhile: TakenTurn | undefined;
+  /** How often Twilio was asked for its SMS. */
+  readonly lists: number;
   readonly faults: Faults;
 }
 
@@ -66,24 +68,17 @@ export class StormPlace {
     this.#servers = [service.server];
   }
 
-  /** Stores the messages that will fail, and that they were sent. */
-  async prepare(failures: number): Promise<void> {
+  async warmUp(): Promise<void> {
     const { context } = this.surroundings;
-    const sids = Array.from({ length: failures + WARM_UP_FAILURES }, (_, index) => failedSidOf(index));
-    await this.service.database.query(STORE_MESSAGES, [sids, ACCOUNT.sid]);
-    await this.service.database.query('vacuum analyze');
     context.say(`${this.service.contender.name}: warming up`);
     await this.plain(context.options.warmUpMilliseconds);
-    await this.warmUp();
-  }
-
-  async warmUp(): Promise<void> {
     await this.fail(WARM_UP_FAILURES, 5);
   }
 
   /** Starts one more instance on the same database. Callbacks still go to the first one. */
   async addReplica(): Promise<void> {
     this.#servers.push(await this.surroundings.world.startReplica(this.service));
+    await this.fail(WARM_UP_FAILURES, 5);
   }
 
   async close(): Promise<void> {
@@ -105,7 +100,7 @@ export class StormPlace {
   }
 
   /**
-   * Lets messages fail at the maximum rate, and waits until each has its SMS.
+   * Stores messages, lets them fail at the maximum rate, and waits until each has its SMS.
    * @param answerMilliseconds how long Twilio takes for an answer.
    * @param meanwhile runs after the burst.
    */
@@ -115,6 +110,7 @@ export class StormPlace {
     meanwhile?: () => Promise<TakenTurn>,
   ): Promise<Campaign> {
     const { twilio } = this.surroundings;
+    await this.#store(count);
     twilio.forget();
     twilio.answerMilliseconds = answerMilliseconds;
     const before = this.#cost;
@@ -134,6 +130,7 @@ export class StormPlace {
         memory: memory.most,
         cost: { process: after.process - before.process, postgres: after.postgres - before.postgres },
         meanwhile: besides,
+        lists: twilio.lists,
         faults: this.#faults(count, turn),
       };
     } finally {
@@ -147,6 +144,14 @@ export class StormPlace {
     const missing = await this.service.database.countMissing(turn.acknowledged, failedSidOf);
     if (missing > 0) throw new WrongContenderError(`${missing} failures were answered 204 and are no rows`);
     return count / (turn.milliseconds / 1_000);
+  }
+
+  /** Stores the messages that fail next, and that they were sent just now. */
+  async #store(count: number): Promise<void> {
+    const { database } = this.service;
+    const sids = Array.from({ length: count }, (_, index) => failedSidOf(this.#firstFailure + index));
+    await database.query(STORE_MESSAGES, [sids, ACCOUNT.sid]);
+    await database.query('vacuum (analyze) messages, message_events');
   }
 
   get #cost(): Cost {

@@ -48,7 +48,7 @@ const SIZES: Sizes = {
 const QUICK_SIZES: Sizes = {
   failures: 2_000,
   withoutRows: 4_000,
-  replicaFailures: 250,
+  replicaFailures: 200,
   plain: 1_000,
   concurrencies: [PEER_WEATHER.concurrency],
   answers: [PEER_WEATHER.twilio],
@@ -77,18 +77,14 @@ export async function measureStorm(context: BenchContext): Promise<Report> {
       say: context.say,
     };
     return withServiceWorld(options, async (world) => {
-      const count = WARM_UP_FAILURES + storedFailures(sizes) + sizes.withoutRows;
+      const storms = 2 * sizes.answers.length;
+      const count = WARM_UP_FAILURES + storms * sizes.failures + sizes.withoutRows;
       const failures = await LoadGenerator.start(count, 'failures');
       closers.push(() => failures.close());
       const figures = await measure({ context, world, failures, twilio }, sizes);
       return stormReport(figures, world.postgresVersion);
     });
   });
-}
-
-/** How many failures of the storms have a row in `messages`. */
-function storedFailures({ failures, answers }: Sizes): number {
-  return 2 * answers.length * failures;
 }
 
 async function measure(surroundings: StormSurroundings, sizes: Sizes): Promise<StormFigures> {
@@ -99,10 +95,10 @@ async function measure(surroundings: StormSurroundings, sizes: Sizes): Promise<S
     const service = world.services[index];
     if (service === undefined) throw new Error(`No service has concurrency ${concurrency}`);
     const place = new StormPlace(surroundings, service);
-    await place.prepare(storedFailures(sizes));
+    await place.warmUp();
     for (const answer of sizes.answers) {
       context.say(`${sizes.failures} failures, concurrency ${concurrency}, Twilio at ${answer} ms`);
-      storms.push({ concurrency, twilio: answer, ...(await storm(place, sizes, answer)) });
+      storms.push(await storm(place, sizes, { concurrency, twilio: answer }));
     }
     context.say(`${sizes.withoutRows} failures without rows, concurrency ${concurrency}`);
     withoutRows.push({ concurrency, ...(await stormWithoutRows(place, sizes)) });
@@ -120,18 +116,19 @@ async function measure(surroundings: StormSurroundings, sizes: Sizes): Promise<S
   return { storms, withoutRows, replicas, peers };
 }
 
-async function storm(
-  place: StormPlace,
-  { failures, plain }: Sizes,
-  twilio: number,
-): Promise<Omit<Storm, keyof Weather>> {
+async function storm(place: StormPlace, { failures, plain }: Sizes, weather: Weather): Promise<Storm> {
   const calm = await place.plain(plain);
-  const alone = await place.fail(failures, twilio);
-  const beside = await place.fail(failures, twilio, () => place.plain(plain));
+  const alone = await place.fail(failures, weather.twilio);
+  // Its SMS need not take much longer than the turn beside them.
+  const sentMeanwhile = (plain / weather.twilio) * weather.concurrency;
+  const few = Math.min(failures, Math.ceil(3 * sentMeanwhile));
+  const beside = await place.fail(few, weather.twilio, () => place.plain(plain));
   return {
+    ...weather,
     ...stormOf(calm, alone, failures),
     meanwhile: beside.meanwhile?.rate ?? NaN,
     smsPerSecondThen: alone.smsPerSecondThen,
+    lists: alone.lists,
     memory: Math.max(alone.memory, beside.memory),
   };
 }
@@ -150,7 +147,7 @@ async function measureReplicas(
   { replicaFailures, plain }: Sizes,
 ): Promise<Replicas> {
   const { concurrency, twilio } = REPLICA_WEATHER;
-  await place.prepare(2 * replicaFailures + WARM_UP_FAILURES);
+  await place.warmUp();
   const calm = await place.plain(plain);
   const measureOne = async (instances: number) => {
     say(
@@ -162,14 +159,13 @@ async function measureReplicas(
   };
   const one = await measureOne(1);
   await place.addReplica();
-  await place.warmUp();
   const two = await measureOne(2);
   await place.close();
   return { ...REPLICA_WEATHER, one, two };
 }
 
 async function peerStorm(place: StormPlace, { failures, plain }: Sizes) {
-  await place.prepare(failures);
+  await place.warmUp();
   const calm = await place.plain(plain);
   const campaign = await place.fail(failures, PEER_WEATHER.twilio);
   await place.close();

@@ -36,6 +36,8 @@ export interface Storm extends Weather, CommonFigures {
   readonly meanwhile: number;
   /** SMS a second after the failures have come: until then, the callbacks come first. */
   readonly smsPerSecondThen: number;
+  /** How often Twilio was asked for its SMS, see `StormyTwilio`. */
+  readonly lists: number;
 }
 
 /** What a peer may do wrong. For this service it is an error. */
@@ -100,6 +102,7 @@ const STORM_COLUMNS: Columns<Storm> = [
       `${(ofFallback.process / ofCallback.process).toFixed(1)}, ${(ofFallback.postgres / ofCallback.postgres).toFixed(1)}`,
   ],
   ['p50, p99 s', ({ untilSms }) => seconds(untilSms)],
+  ['lists', ({ lists }) => String(lists)],
   ['MB', ({ memory }) => megabytes(memory)],
 ];
 
@@ -110,6 +113,7 @@ const PEER_COLUMNS: Columns<PeerStorm> = [
   ['SMS/s', ({ smsPerSecond }) => smsPerSecond.toFixed(0)],
   ['CPU µs', ({ ofCallback }) => both(ofCallback)],
   ['of an SMS', ({ ofFallback }) => both(ofFallback)],
+  ['in all', ({ ofCallback, ofFallback }) => total(ofCallback, ofFallback)],
   ['p50, p99 s', ({ untilSms }) => seconds(untilSms)],
   ['not 204', ({ notAccepted }) => String(notAccepted)],
   ['no SMS', ({ withoutSms }) => String(withoutSms)],
@@ -125,6 +129,7 @@ export function stormReport(figures: StormFigures, postgresVersion: string): Rep
     '',
     'plain/s: other callbacks while nothing is sent; then: while the SMS of a burst are sent. In brackets: times plain/s.',
     'SMS/s: after the burst. CPU: of a plain callback, and of an SMS besides its callback; of the process + of PostgreSQL.',
+    'lists: how often Twilio was asked for its SMS, as before each SMS of a message that was sent a minute ago.',
     '',
     ...withoutRows.map(
       ({ concurrency, plain, failures }) =>
@@ -134,7 +139,8 @@ export function stormReport(figures: StormFigures, postgresVersion: string): Rep
     '',
     ...tableOf(PEER_COLUMNS, [...likePeers(storms), ...peers]),
     '',
-    'SMS/s: from the first failure to the last SMS. not 204: failures with another answer, or with none within 15 s.',
+    'SMS/s: from the first failure to the last SMS. in all: CPU of a failure with its callback and its SMS.',
+    'not 204: failures with another answer, or with none within 15 s.',
     '',
   ];
   return {
@@ -177,6 +183,10 @@ function relative(rate: number, plain: number): string {
 
 function both({ process, postgres }: Cost): string {
   return `${process.toFixed(0)} + ${postgres.toFixed(0)}`;
+}
+
+function total(...costs: readonly Cost[]): string {
+  return costs.reduce((sum, { process, postgres }) => sum + process + postgres, 0).toFixed(0);
 }
 
 function seconds({ p50, p99 }: Percentiles): string {
