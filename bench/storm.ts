@@ -151,7 +151,7 @@ async function measureReplicas(
   const calm = await place.plain(plain);
   const measureOne = async (instances: number) => {
     say(
-      `${replicaFailures} failures, concurrency ${concurrency}, Twilio at ${twilio} ms, ${instances} instances`,
+      `${replicaFailures} failures, concurrency ${concurrency}, Twilio at ${twilio} ms, instances: ${instances}`,
     );
     const campaign = await place.fail(replicaFailures, twilio);
     const { ofFallback, memory } = stormOf(calm, campaign, replicaFailures);
