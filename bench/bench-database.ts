@@ -24,15 +24,18 @@ export class BenchDatabase {
     const env = { PATH: process.env.PATH, DATABASE_URL: template.href };
     await promisify(execFile)(process.execPath, [program, 'migrate'], { env });
     const databases: BenchDatabase[] = [];
-    for (const name of names) {
-      await execute(server.url, `create database ${name} template migrated`);
-      const url = new URL(server.url);
-      url.pathname = `/${name}`;
-      const client = newClient(url.href);
-      await client.connect();
-      databases.push(new BenchDatabase(url.href, client));
-    }
+    for (const name of names) databases.push(await BenchDatabase.create(server, name));
     return databases;
+  }
+
+  /** Creates one more database, after `createAll`. */
+  static async create(server: PostgresServer, name: string): Promise<BenchDatabase> {
+    await execute(server.url, `create database ${name} template migrated`);
+    const url = new URL(server.url);
+    url.pathname = `/${name}`;
+    const client = newClient(url.href);
+    await client.connect();
+    return new BenchDatabase(url.href, client);
   }
 
   /**

@@ -55,6 +55,10 @@ export interface ServiceWorld extends Pick<
   readonly service: RunningService;
   /** One service for each name, each with its own database. */
   readonly services: readonly RunningService[];
+  /** Starts one more instance of a service, on the same database and with the same settings. */
+  readonly startReplica: (service: RunningService) => Promise<ServerProcess>;
+  /** Starts another program that stores, on its own database. */
+  readonly startPeer: (contender: Contender, settings: Settings) => Promise<RunningService>;
 }
 
 export type RunningService = RunningContender & { readonly database: BenchDatabase };
@@ -80,12 +84,15 @@ export async function withServiceWorld<Result>(
     const databases = await BenchDatabase.createAll(postgres, names);
     closers.push(...databases.map((database) => () => database.close()));
     await prepare?.(databases);
+    const own = typeof settings === 'function' ? settings : () => settings;
+    const startService = async (contender: Contender, database: BenchDatabase) => ({
+      ...(await startOne(contender, folder, database, closers, own(contender.name))),
+      database,
+    });
     const services: RunningService[] = [];
     for (const [index, database] of databases.entries()) {
-      const name = names[index] ?? '';
-      const contender = { ...THIS_SERVICE, letter: `a${index + 1}`, name };
-      const own = typeof settings === 'function' ? settings(name) : settings;
-      services.push({ ...(await startOne(contender, folder, database, closers, own)), database });
+      const contender = { ...THIS_SERVICE, letter: `a${index + 1}`, name: names[index] ?? '' };
+      services.push(await startService(contender, database));
     }
     say(`signing ${callbacks} callbacks`);
     const load = await LoadGenerator.start(callbacks);
@@ -93,7 +100,15 @@ export async function withServiceWorld<Result>(
     const [service] = services;
     if (service === undefined) throw new Error('There is no name for a service');
     const postgresVersion = await service.database.serverVersion();
-    return use({ postgres, postgresVersion, load, callbacks, service, services });
+    return use({
+      ...{ postgres, postgresVersion, load, callbacks, service, services },
+      startReplica: async ({ contender, database }) => (await startService(contender, database)).server,
+      startPeer: async (contender, settings) => {
+        const database = await BenchDatabase.create(postgres, `peer_${contender.letter}`);
+        closers.push(() => database.close());
+        return { ...(await startOne(contender, folder, database, closers, settings)), database };
+      },
+    });
   });
 }
 

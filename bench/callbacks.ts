@@ -136,8 +136,8 @@ function signed(parameters: FormParameters): Buffer {
 }
 
 /**
- * Returns the field sets of real captures, in bodies of 400 to 600 bytes. None is a policy failure, since the peers do
- * not handle those.
+ * Returns the field sets of real captures, in bodies of 400 to 600 bytes. None is a policy failure, since most
+ * peers do not handle those.
  */
 function parametersOf(index: number): FormParameters {
   const messageSid = messageSidOf(index);

@@ -40,6 +40,12 @@ export const CONTENDERS: readonly Contender[] = [
   { ...THIS_SERVICE, letter: 'g', name: 'this service, each message in messages', hasMessages: true },
 ];
 
+/** Other ways to send the SMS of a policy failure. Only `storm` measures them. */
+export const SMS_PEERS: readonly Contender[] = [
+  { letter: 'p1', name: 'Express, SMS before the 204', program: 'peers/express-send.js', stores: true },
+  { letter: 'p2', name: 'Express, pg-boss, 50 at once', program: 'peers/express-pg-boss.js', stores: true },
+];
+
 export const PGBENCH = { letter: 'f', name: 'pgbench, the same INSERT, no HTTP' } as const;
 
 /** Measures the load generator. */

@@ -42,10 +42,10 @@ export const usage = `Measures how fast callbacks are stored. The results are al
   unsigned         how long signed callbacks wait while other connections send expensive requests without a valid
                    signature (about seventeen minutes)
 
-  storm            a refused campaign: how fast failures and other callbacks are accepted, and SMS are sent (about ten
-                   minutes)
+  storm            a refused campaign: how fast failures and other callbacks are accepted, and SMS are sent, by this
+                   service, two replicas of it, and peers (about twelve minutes)
 
-  --quick              short turns with rough figures: throughput takes about two minutes
+  --quick              short turns with rough figures: throughput takes about two minutes, storm one and a half
   --turns N            turns of each contender, 5 or more; default 7
   --seconds S          seconds of a turn; default 4
   --connections C      concurrent connections; default 32

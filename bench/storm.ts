@@ -1,32 +1,36 @@
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { text } from 'node:stream/consumers';
-import { setTimeout as delay } from 'node:timers/promises';
-import { type RunningService, type ServiceWorld, withServiceWorld } from './bench-world.js';
-import { ACCOUNT, failedNumberOf, failedSidOf } from './callbacks.js';
+import { withServiceWorld } from './bench-world.js';
 import { withClosers } from './closers.js';
+import { SMS_PEERS } from './contenders.js';
 import { LoadGenerator } from './load/load-generator.js';
-import type { TurnResult } from './load/run-turn.js';
 import type { BenchContext } from './measurement.js';
-import { processorTime } from './processor-time.js';
-import { asJson, circumstances, type Report } from './report/report.js';
-import { percentiles, type Percentiles } from './report/statistics.js';
-import { takeTurn, type TakenTurn, WrongContenderError } from './take-turn.js';
+import type { Report } from './report/report.js';
+import {
+  PEER_WEATHER,
+  type PeerStorm,
+  type Replicas,
+  type Storm,
+  type StormFigures,
+  stormReport,
+  type Weather,
+  type WithoutRows,
+} from './report/storm-report.js';
+import { type Campaign, StormPlace, type StormSurroundings, WARM_UP_FAILURES } from './storm-place.js';
+import { StormyTwilio } from './stormy-twilio.js';
+import type { TakenTurn } from './take-turn.js';
 
 /** More than the service stores in a second. */
 const MOST_CALLBACKS_PER_SECOND = 15_000;
 
-const CONCURRENCIES = [10, 50, 200];
+const CONCURRENCIES = [10, 50, 100];
 const ANSWER_MILLISECONDS = [5, 100, 400];
 
-/** How long the SMS of one storm may take, in milliseconds. */
-const STORM_LIMIT_MILLISECONDS = 300_000;
-
-const SAMPLE_MILLISECONDS = 100;
+/** Few slots and a slow Twilio, so that the slots are the limit and not the processors. */
+const REPLICA_WEATHER = { concurrency: 10, twilio: 400 } as const;
 
 interface Sizes {
   readonly failures: number;
+  readonly withoutRows: number;
+  readonly replicaFailures: number;
   /** The length of a turn with plain callbacks, in milliseconds. */
   readonly plain: number;
   readonly concurrencies: readonly number[];
@@ -35,46 +39,35 @@ interface Sizes {
 
 const SIZES: Sizes = {
   failures: 3_000,
+  withoutRows: 9_000,
+  replicaFailures: 1_000,
   plain: 3_000,
   concurrencies: CONCURRENCIES,
   answers: ANSWER_MILLISECONDS,
 };
-const QUICK_SIZES: Sizes = { failures: 2_000, plain: 1_000, concurrencies: [50], answers: [100] };
-
-/** What one storm is like. */
-interface Weather {
-  readonly concurrency: number;
-  /** How long Twilio takes for an answer, in milliseconds. */
-  readonly twilio: number;
-}
-
-interface Storm extends Weather {
-  /** Callbacks a second: plain ones, failures, and plain ones while the SMS are sent. */
-  readonly plain: number;
-  readonly failures: number;
-  readonly meanwhile: number;
-  /** After the failures have come: until then, the callbacks come first. */
-  readonly smsPerSecond: number;
-  /** Processor time in microseconds: of a plain callback, and of a failure with its SMS. */
-  readonly ofCallback: { readonly process: number; readonly postgres: number };
-  readonly ofFallback: { readonly process: number; readonly postgres: number };
-  /** Milliseconds from a callback to the request for its SMS. */
-  readonly untilSms: Percentiles;
-  /** The most memory of the service, in bytes. */
-  readonly memory: number;
-}
+const QUICK_SIZES: Sizes = {
+  failures: 2_000,
+  withoutRows: 4_000,
+  replicaFailures: 200,
+  plain: 1_000,
+  concurrencies: [PEER_WEATHER.concurrency],
+  answers: [PEER_WEATHER.twilio],
+};
 
 /** Measures a refused campaign: failures at the maximum rate, and how long their SMS take. */
 export async function measureStorm(context: BenchContext): Promise<Report> {
   const { quick, warmUpMilliseconds } = context.options;
   const sizes = quick ? QUICK_SIZES : SIZES;
-  const turns = 2 * sizes.answers.length;
+  const turns = 2 * sizes.answers.length + 1;
   const seconds = (warmUpMilliseconds + turns * sizes.plain) / 1_000;
   return withClosers(async (closers) => {
     const twilio = await StormyTwilio.start();
     closers.push(() => twilio.close());
     const options = {
-      names: sizes.concurrencies.map((concurrency) => `concurrency_${concurrency}`),
+      names: [
+        ...sizes.concurrencies.map((concurrency) => `concurrency_${concurrency}`),
+        `replicas_${REPLICA_WEATHER.concurrency}`,
+      ],
       callbacks: Math.ceil(seconds * MOST_CALLBACKS_PER_SECOND),
       settings: (name: string) => ({
         TWILIO_API_BASE_URL: twilio.baseUrl,
@@ -84,293 +77,113 @@ export async function measureStorm(context: BenchContext): Promise<Report> {
       say: context.say,
     };
     return withServiceWorld(options, async (world) => {
-      const failures = sizes.failures * 2 * sizes.answers.length + WARM_UP_FAILURES;
-      const load = await LoadGenerator.start(failures, 'failures');
-      closers.push(() => load.close());
-      const storms: Storm[] = [];
-      for (const service of world.services) {
-        const place = new StormPlace(context, world, service, load, twilio);
-        await place.prepare(failures);
-        for (const answer of sizes.answers) storms.push(await place.storm(sizes, answer));
-      }
-      return reportOf(storms, world.postgresVersion);
+      const storms = 2 * sizes.answers.length;
+      const count = WARM_UP_FAILURES + storms * sizes.failures + sizes.withoutRows;
+      const failures = await LoadGenerator.start(count, 'failures');
+      closers.push(() => failures.close());
+      const figures = await measure({ context, world, failures, twilio }, sizes);
+      return stormReport(figures, world.postgresVersion);
     });
   });
 }
 
-const WARM_UP_FAILURES = 300;
-
-/** A service on which one storm follows the other. */
-class StormPlace {
-  #firstCallback = 0;
-  #firstFailure = 0;
-
-  constructor(
-    private readonly context: BenchContext,
-    private readonly world: ServiceWorld,
-    private readonly service: RunningService,
-    private readonly load: LoadGenerator,
-    private readonly twilio: StormyTwilio,
-  ) {}
-
-  /** Stores the messages that will fail, and that they were sent. */
-  async prepare(failures: number): Promise<void> {
-    const sids = Array.from({ length: failures }, (_, index) => failedSidOf(index));
-    await this.service.database.query(STORE_MESSAGES, [sids, ACCOUNT.sid]);
-    await this.service.database.query('vacuum analyze');
-    this.context.say(`${this.service.contender.name}: warming up`);
-    await this.#plain(this.context.options.warmUpMilliseconds);
-    this.twilio.answerMilliseconds = 5;
-    await this.#fail(WARM_UP_FAILURES);
-  }
-
-  async storm({ failures, plain }: Sizes, twilio: number): Promise<Storm> {
-    const concurrency = Number(this.service.contender.name.split('_')[1]);
-    this.context.say(`${failures} failures, concurrency ${concurrency}, Twilio at ${twilio} ms`);
-    this.twilio.answerMilliseconds = twilio;
-    const calm = await this.#plain(plain);
-    const alone = await this.#fail(failures);
-    const [beside] = await Promise.all([this.#fail(failures, () => this.#plain(plain))]);
-    const share = (total: number, callback: number) => total / failures - callback;
-    return {
-      concurrency,
-      twilio,
-      plain: calm.rate,
-      failures: alone.rate,
-      meanwhile: beside.meanwhile?.rate ?? NaN,
-      smsPerSecond: alone.smsPerSecond,
-      ofCallback: { process: calm.processor, postgres: calm.databaseProcessor },
-      ofFallback: {
-        process: share(alone.process, calm.processor),
-        postgres: share(alone.postgres, calm.databaseProcessor),
-      },
-      untilSms: alone.untilSms,
-      memory: Math.max(alone.memory, beside.memory),
-    };
-  }
-
-  async #plain(milliseconds: number): Promise<TakenTurn> {
-    this.context.interrupted.throwIfAborted();
-    const taken = await takeTurn(this.world, this.service, {
-      connections: this.context.options.connections,
-      mode: 'kept',
-      keepRows: true,
-      firstIndex: this.#firstCallback,
-      milliseconds,
-    });
-    this.#firstCallback += taken.result.acknowledged.length;
-    return taken;
-  }
-
-  /** Lets messages fail at the maximum rate, and waits until each has its SMS. @param meanwhile runs after the burst. */
-  async #fail(count: number, meanwhile?: () => Promise<TakenTurn>) {
-    const { server, database } = this.service;
-    const firstIndex = this.#firstFailure;
-    this.#firstFailure += count;
-    this.twilio.forget();
-    const times = () => [server.processorTime, processorTime(this.world.postgres.pid)] as const;
-    const [process, postgres] = times();
-    const turn = await this.load.run({
-      port: server.port,
-      connections: this.context.options.connections,
-      mode: 'kept',
-      mayRepeat: false,
-      milliseconds: STORM_LIMIT_MILLISECONDS,
-      firstIndex,
-      limit: count,
-    });
-    if (turn.acknowledged.length < count) {
-      throw new WrongContenderError(
-        `Only ${turn.acknowledged.length} of ${count} failures were answered 204`,
-      );
+async function measure(surroundings: StormSurroundings, sizes: Sizes): Promise<StormFigures> {
+  const { context, world, twilio } = surroundings;
+  const storms: Storm[] = [];
+  const withoutRows: WithoutRows[] = [];
+  for (const [index, concurrency] of sizes.concurrencies.entries()) {
+    const service = world.services[index];
+    if (service === undefined) throw new Error(`No service has concurrency ${concurrency}`);
+    const place = new StormPlace(surroundings, service);
+    await place.warmUp();
+    for (const answer of sizes.answers) {
+      context.say(`${sizes.failures} failures, concurrency ${concurrency}, Twilio at ${answer} ms`);
+      storms.push(await storm(place, sizes, { concurrency, twilio: answer }));
     }
-    const cameAt = now();
-    const besides = meanwhile?.();
-    const memory = await this.#untilSent(turn, count, database);
-    const [processNow, postgresNow] = times();
-    return {
-      rate: count / (turn.milliseconds / 1_000),
-      smsPerSecond: this.#smsPerSecond(cameAt),
-      untilSms: this.#untilSms(turn),
-      memory,
-      process: processNow - process,
-      postgres: postgresNow - postgres,
-      meanwhile: await besides,
-    };
+    context.say(`${sizes.withoutRows} failures without rows, concurrency ${concurrency}`);
+    withoutRows.push({ concurrency, ...(await stormWithoutRows(place, sizes)) });
   }
-
-  /** @returns the most memory of the service meanwhile. @throws WrongContenderError for a missing or a second SMS. */
-  async #untilSent(turn: TurnResult, count: number, database: RunningService['database']): Promise<number> {
-    const sids = Array.from(turn.acknowledged, failedSidOf);
-    const end = performance.now() + STORM_LIMIT_MILLISECONDS;
-    let memory = 0;
-    for (;;) {
-      memory = Math.max(memory, this.service.server.residentMemory);
-      this.context.interrupted.throwIfAborted();
-      if (this.twilio.arrivals.size >= count) {
-        const [row] = await database.query<{ sent: number }>(COUNT_SENT, [sids]);
-        if (row?.sent === count) break;
-      }
-      if (performance.now() > end) throw new WrongContenderError('Not every failure has its SMS');
-      await delay(SAMPLE_MILLISECONDS);
-    }
-    if (this.twilio.requests > count) throw new WrongContenderError('Some failures have a second SMS');
-    return memory;
+  const last = world.services[sizes.concurrencies.length];
+  if (last === undefined) throw new Error('There is no service for the replicas');
+  const replicas = await measureReplicas(new StormPlace(surroundings, last), context, sizes);
+  const peers: PeerStorm[] = [];
+  for (const contender of SMS_PEERS) {
+    const peer = await world.startPeer(contender, { TWILIO_API_BASE_URL: twilio.baseUrl });
+    context.say(`${sizes.failures} failures, (${contender.letter}), Twilio at ${PEER_WEATHER.twilio} ms`);
+    const { letter, name } = contender;
+    peers.push({ letter, name, ...(await peerStorm(new StormPlace(surroundings, peer, true), sizes)) });
   }
-
-  #smsPerSecond(since: number): number {
-    const later = [...this.twilio.arrivals.values()].filter((arrivedAt) => arrivedAt > since);
-    return later.length / ((Math.max(...later) - since) / 1_000);
-  }
-
-  #untilSms(turn: TurnResult): Percentiles {
-    const arrivals = Array.from(
-      turn.acknowledged,
-      (index) => this.twilio.arrivals.get(failedNumberOf(index)) ?? NaN,
-    );
-    const sorted = arrivals
-      .map((arrivedAt, position) => arrivedAt - (turn.sentAt[position] ?? NaN))
-      .sort((left, right) => left - right);
-    return percentiles(sorted);
-  }
+  return { storms, withoutRows, replicas, peers };
 }
 
-/** A Twilio that accepts every SMS after a while. */
-class StormyTwilio {
-  /** When each recipient's request came, in milliseconds since 1970. */
-  readonly arrivals = new Map<string, number>();
-  requests = 0;
-  answerMilliseconds = 100;
-  #messages = 0;
-
-  private constructor(private readonly server: Server) {
-    server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-      void this.#answer(request, response);
-    });
-  }
-
-  static async start(): Promise<StormyTwilio> {
-    const server = createServer({ keepAliveTimeout: 60_000 });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    return new StormyTwilio(server);
-  }
-
-  get baseUrl(): string {
-    const { port } = this.server.address() as AddressInfo;
-    return `http://127.0.0.1:${port}`;
-  }
-
-  forget(): void {
-    this.arrivals.clear();
-    this.requests = 0;
-  }
-
-  async close(): Promise<void> {
-    this.server.close();
-    this.server.closeAllConnections();
-    await once(this.server, 'close');
-  }
-
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const parameters = new URLSearchParams(await text(request));
-    const to = parameters.get('To');
-    if (request.method !== 'POST' || to === null) {
-      response.writeHead(404, { 'content-type': 'application/json' });
-      response.end(JSON.stringify({ status: 404, code: 20404, message: 'Not found' }));
-      return;
-    }
-    this.requests += 1;
-    this.arrivals.set(to, now());
-    await delay(this.answerMilliseconds);
-    this.#messages += 1;
-    response.writeHead(201, { 'content-type': 'application/json' });
-    response.end(
-      JSON.stringify({
-        sid: `SM5e${String(this.#messages).padStart(30, '0')}`,
-        account_sid: ACCOUNT.sid,
-        status: 'queued',
-        to,
-        from: parameters.get('From'),
-        body: parameters.get('Body'),
-        date_created: new Date().toUTCString(),
-      }),
-    );
-  }
-}
-
-/** Milliseconds since 1970. */
-function now(): number {
-  return performance.timeOrigin + performance.now();
-}
-
-const COUNT_SENT = `
-select count(*)::int as sent from sms_fallbacks where original_message_sid = any ($1) and state = 'sent'`;
-
-const STORE_MESSAGES = `
-with company as (
-  insert into companies (name, phone_number) values ('Example Clinic', '+15005550006') returning id
-),
-conversation as (
-  insert into conversations (company_id) select id from company returning id
-),
-added as (
-  insert into messages (conversation_id, twilio_sid, direction, channel, body, status)
-  select conversation.id, twilio_sid, 'outbound', 'whatsapp', 'Your appointment is tomorrow at 10:00.', 'sent'
-    from conversation, unnest($1::text[]) as twilio_sid
-)
-insert into message_events (message_sid, message_status, channel, account_sid, payload)
-select twilio_sid, 'sent', 'whatsapp', $2, '{}' from unnest($1::text[]) as twilio_sid`;
-
-function reportOf(storms: readonly Storm[], postgresVersion: string): Report {
-  const columns = [
-    ['concurrency', ({ concurrency }: Storm) => String(concurrency)],
-    ['Twilio ms', ({ twilio }: Storm) => String(twilio)],
-    ['plain/s', ({ plain }: Storm) => plain.toFixed(0)],
-    [
-      'failures/s',
-      ({ plain, failures }: Storm) => `${failures.toFixed(0)} (${(failures / plain).toFixed(2)})`,
-    ],
-    [
-      'plain/s then',
-      ({ plain, meanwhile }: Storm) => `${meanwhile.toFixed(0)} (${(meanwhile / plain).toFixed(2)})`,
-    ],
-    ['SMS/s', ({ smsPerSecond }: Storm) => smsPerSecond.toFixed(0)],
-    [
-      'CPU µs',
-      ({ ofCallback }: Storm) => `${ofCallback.process.toFixed(0)} + ${ofCallback.postgres.toFixed(0)}`,
-    ],
-    [
-      'of an SMS',
-      ({ ofFallback }: Storm) => `${ofFallback.process.toFixed(0)} + ${ofFallback.postgres.toFixed(0)}`,
-    ],
-    [
-      'times',
-      ({ ofCallback, ofFallback }: Storm) =>
-        `${(ofFallback.process / ofCallback.process).toFixed(1)}, ${(ofFallback.postgres / ofCallback.postgres).toFixed(1)}`,
-    ],
-    [
-      'p50, p99 s',
-      ({ untilSms }: Storm) => `${(untilSms.p50 / 1_000).toFixed(1)}, ${(untilSms.p99 / 1_000).toFixed(1)}`,
-    ],
-    ['MB', ({ memory }: Storm) => (memory / 1e6).toFixed(0)],
-  ] as const;
-  const rows = [
-    columns.map(([name]) => name),
-    ...storms.map((storm) => columns.map(([, cell]) => cell(storm))),
-  ];
-  const widths = columns.map((_, index) => Math.max(...rows.map((row) => row[index]?.length ?? 0)) + 2);
-  const table = rows.map((row) => row.map((cell, index) => cell.padStart(widths[index] ?? 0)).join(''));
-  const lines = [
-    '',
-    ...table,
-    '',
-    'plain/s: other callbacks while nothing is sent; then: while the SMS of a burst are sent. In brackets: times plain/s.',
-    'CPU: processor time of a plain callback, and of an SMS besides its callback; of the process + of PostgreSQL.',
-    '',
-  ];
+async function storm(place: StormPlace, { failures, plain }: Sizes, weather: Weather): Promise<Storm> {
+  const calm = await place.plain(plain);
+  const alone = await place.fail(failures, weather.twilio);
+  // Its SMS need not take much longer than the turn beside them.
+  const sentMeanwhile = (plain / weather.twilio) * weather.concurrency;
+  const few = Math.min(failures, Math.ceil(3 * sentMeanwhile));
+  const beside = await place.fail(few, weather.twilio, () => place.plain(plain));
   return {
-    text: lines.join('\n'),
-    files: { 'storm.json': asJson({ ...circumstances(postgresVersion), storms }) },
+    ...weather,
+    ...stormOf(calm, alone, failures),
+    meanwhile: beside.meanwhile?.rate ?? NaN,
+    smsPerSecondThen: alone.smsPerSecondThen,
+    lists: alone.lists,
+    memory: Math.max(alone.memory, beside.memory),
+  };
+}
+
+/** Ends the service, since its fallbacks would keep looking for their messages. */
+async function stormWithoutRows(place: StormPlace, sizes: Sizes): Promise<Omit<WithoutRows, 'concurrency'>> {
+  const { rate: plain } = await place.plain(sizes.plain);
+  const failures = await place.failWithoutRows(sizes.withoutRows);
+  await place.close();
+  return { plain, failures };
+}
+
+async function measureReplicas(
+  place: StormPlace,
+  { say }: BenchContext,
+  { replicaFailures, plain }: Sizes,
+): Promise<Replicas> {
+  const { concurrency, twilio } = REPLICA_WEATHER;
+  await place.warmUp();
+  const calm = await place.plain(plain);
+  const measureOne = async (instances: number) => {
+    say(
+      `${replicaFailures} failures, concurrency ${concurrency}, Twilio at ${twilio} ms, instances: ${instances}`,
+    );
+    const campaign = await place.fail(replicaFailures, twilio);
+    const { ofFallback, memory } = stormOf(calm, campaign, replicaFailures);
+    return { instances, smsPerSecond: campaign.smsPerSecondThen, ofFallback, memory };
+  };
+  const one = await measureOne(1);
+  await place.addReplica();
+  const two = await measureOne(2);
+  await place.close();
+  return { ...REPLICA_WEATHER, one, two };
+}
+
+async function peerStorm(place: StormPlace, { failures, plain }: Sizes) {
+  await place.warmUp();
+  const calm = await place.plain(plain);
+  const campaign = await place.fail(failures, PEER_WEATHER.twilio);
+  await place.close();
+  return { ...stormOf(calm, campaign, failures), ...campaign.faults };
+}
+
+function stormOf(calm: TakenTurn, { rate, cost, smsPerSecond, untilSms, memory }: Campaign, count: number) {
+  const ofCallback = { process: calm.processor, postgres: calm.databaseProcessor };
+  return {
+    plain: calm.rate,
+    failures: rate,
+    smsPerSecond,
+    ofCallback,
+    ofFallback: {
+      process: cost.process / count - ofCallback.process,
+      postgres: cost.postgres / count - ofCallback.postgres,
+    },
+    untilSms,
+    memory,
   };
 }

@@ -21,7 +21,15 @@ export interface Turn {
   readonly limit?: number;
   /** Requests a second, evenly spaced. Default: each connection sends the next one as soon as it has its answer. */
   readonly requestsPerSecond?: number;
+  /**
+   * After how many milliseconds a request counts as `UNANSWERED`, as also if its connection breaks. Default: the turn
+   * fails.
+   */
+  readonly patience?: number;
 }
+
+/** The status of a request without an answer. */
+export const UNANSWERED = 0;
 
 export type ConnectionMode = 'kept' | 'new';
 
@@ -139,14 +147,14 @@ class Record {
 }
 
 export async function runTurn(turn: Turn, callbacks: Callbacks): Promise<TurnResult> {
-  const connections =
+  const connections: (CallbackConnection | undefined)[] =
     turn.mode === 'kept'
       ? await Promise.all(Array.from({ length: turn.connections }, () => CallbackConnection.open(turn.port)))
       : Array.from({ length: turn.connections }, () => undefined);
   const startedAt = performance.now();
   const record = new Record(turn, callbacks, startedAt);
   try {
-    const sending = connections.map((connection) => send(turn, callbacks, record, connection));
+    const sending = connections.map((_, position) => send(turn, callbacks, record, connections, position));
     await withinLimit(Promise.all(sending), turn.milliseconds + ANSWER_LIMIT_MILLISECONDS);
   } finally {
     for (const connection of connections) connection?.close();
@@ -162,22 +170,42 @@ export async function runTurn(turn: Turn, callbacks: Callbacks): Promise<TurnRes
   };
 }
 
-/** Sends one request after the other, on this connection or on a new one each. */
+/** Sends one request after the other, on the connection at this position or on a new one each. */
 async function send(
   turn: Turn,
   callbacks: Callbacks,
   record: Record,
-  kept: CallbackConnection | undefined,
+  connections: (CallbackConnection | undefined)[],
+  position: number,
 ): Promise<void> {
   for (let planned = record.next(); planned !== undefined; planned = record.next()) {
     const { index, dueAt } = planned;
     const request = callbacks.request(index, turn.mode);
     const since = await untilDue(dueAt);
+    const kept = connections[position];
     const connection = kept ?? (await CallbackConnection.open(turn.port));
-    const status = await connection.send(request);
+    const status = await answerOf(connection.send(request), turn.patience);
     record.add(index, status, performance.now() - since);
-    if (kept === undefined) connection.close();
+    if (kept === undefined || status === UNANSWERED) connection.close();
+    if (kept !== undefined && status === UNANSWERED) {
+      connections[position] = await CallbackConnection.open(turn.port);
+    }
   }
+}
+
+/** @returns the answer's status. */
+function answerOf(answer: Promise<number>, patience: number | undefined): Promise<number> {
+  if (patience === undefined) return answer;
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, patience, UNANSWERED);
+    const settle = (status: number): void => {
+      clearTimeout(timer);
+      resolve(status);
+    };
+    answer.then(settle, () => {
+      settle(UNANSWERED);
+    });
+  });
 }
 
 /** @returns the start of the latency, which includes the wait for a connection. */
