@@ -43,6 +43,11 @@ export interface FallbackModuleOptions {
    */
   settlingMilliseconds?: number;
   /**
+   * How long after its original was sent a failure counts as late, in milliseconds: then an SMS may have been sent that
+   * the database has forgotten. Default 60000.
+   */
+  lateFailureMilliseconds?: number;
+  /**
    * How long Twilio may be unreachable before the fallback fails, in milliseconds. Default four hours, or
    * `maximumAgeMilliseconds` if that is longer.
    */

@@ -15,7 +15,7 @@ import {
   type Obstacle,
   type WaitStep,
 } from './fallback.store.js';
-import { deadlineOf, isLateFailure, secondsLeft } from './original-age.js';
+import { deadlineOf, LATE_FAILURE_MILLISECONDS, secondsLeft } from './original-age.js';
 import { growingDelay, lookingSince, triedInCurrentTry, tryStartedAt } from './retry-decision.js';
 import { senderKey, SenderPace } from './sender-pace.js';
 import { type ComposedSms, type Composition, SmsComposer } from './sms-composer.js';
@@ -128,7 +128,7 @@ export class FallbackService {
   private async sendUnlessForgotten(fallback: LockedFallback, composition: Composed): Promise<void> {
     const { sms } = composition;
     const sentAt = sms.originalSentAt ?? fallback.createdAt;
-    if (fallback.attempts > 0 || !isLateFailure(sentAt, fallback.now())) {
+    if (fallback.attempts > 0 || !(await this.mayBeForgotten(fallback, sentAt))) {
       await this.send(fallback, composition);
       return;
     }
@@ -138,6 +138,13 @@ export class FallbackService {
     else if (found.outcome === 'unknown') await this.retryUnlessRejected(fallback, found.problem);
     // An SMS that message redaction hides is another SMS: this fallback has sent none.
     else await this.send(fallback, composition);
+  }
+
+  /** While fallbacks wait, e.g. in a storm, most are known to be complete: asking about each would take twice as long. */
+  private async mayBeForgotten(fallback: LockedFallback, sentAt: Date): Promise<boolean> {
+    const late = this.options.lateFailureMilliseconds ?? LATE_FAILURE_MILLISECONDS;
+    if (fallback.now().getTime() - sentAt.getTime() < late) return false;
+    return this.store.mayBeForgotten(fallback, new Date(sentAt.getTime() + late));
   }
 
   /** An earlier attempt may have failed. Then the reason against another one is only part of the cause. */

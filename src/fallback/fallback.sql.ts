@@ -79,6 +79,21 @@ select greatest(locked_until, next_attempt_at) as at from sms_fallbacks
 /** What a fallback has while it waits for its sender's pace, or may send by it. */
 const WITHOUT_TURN = 'paced_by = null, send_before = null, admitted_by = null';
 
+/**
+ * Whether the database may have forgotten an SMS: the failure became known late, or the server was started or promoted
+ * since. A standby that was promoted without the last transactions of its primary has lost what those recorded; the last
+ * one that it has tells when. $1: events of the failures; $2: when they become late.
+ */
+export const MAY_BE_FORGOTTEN = `
+select position::int - 1 as position,
+       coalesce(
+         created_at >= late_at
+           or created_at <= greatest(pg_postmaster_start_time(), pg_last_xact_replay_timestamp()),
+         true
+       ) as "mayBe"
+  from unnest($1::uuid[], $2::timestamptz[]) with ordinality as failure (event_id, late_at, position)
+  left join message_events on message_events.id = event_id`;
+
 /** The end of a step: it ends or waits. $12: the sender in whose line it waits, if it does; $13: its deadline there. */
 export const CHANGE = `
 with changed as (

@@ -129,6 +129,7 @@ export class LockLostError extends Error {
 export class FallbackStore {
   private readonly columns: ReturnType<DataSource['getMetadata']>['columns'];
   private readonly claims: GroupCommit<WhatsappPolicyFailed, LockedFallback | null>;
+  private readonly lateFailures: GroupCommit<LateFailure, boolean>;
   private readonly beginnings: GroupCommit<Beginning, BeginRow | null>;
   private readonly records: GroupCommit<SentRecord, RecordedSms | null>;
 
@@ -141,6 +142,7 @@ export class FallbackStore {
     // An SMS can wait for seconds, a callback cannot.
     const yielding = { ...OF_ONE_TURN, beforeCommit: () => messageEvents.untilCalm(YIELD_MILLISECONDS) };
     this.claims = new GroupCommit((events) => this.claimAll(events), isDataError, yielding);
+    this.lateFailures = new GroupCommit((failures) => this.findForgotten(failures), isDataError, OF_ONE_TURN);
     const beginAll = (items: readonly Beginning[]) => begin(dataSource.manager, sql.BEGIN, items);
     this.beginnings = new GroupCommit(beginAll, isDataError, yielding);
     // Records are committed at once: until then, an accepted SMS is in doubt.
@@ -180,6 +182,23 @@ export class FallbackStore {
       const row = claimed.get(id);
       return row === undefined ? null : this.toLocked(row);
     });
+  }
+
+  /**
+   * Whether an SMS may have been sent for a new fallback, and the database has forgotten it.
+   * @param lateAt from then on, the failure became known late.
+   */
+  mayBeForgotten({ messageEventId }: LockedFallback, lateAt: Date): Promise<boolean> {
+    return this.lateFailures.add({ messageEventId, lateAt });
+  }
+
+  private async findForgotten(failures: readonly LateFailure[]): Promise<boolean[]> {
+    const rows = await this.dataSource.query<{ position: number; mayBe: boolean }[]>(sql.MAY_BE_FORGOTTEN, [
+      failures.map(({ messageEventId }) => messageEventId),
+      failures.map(({ lateAt }) => lateAt),
+    ]);
+    const found = new Map(rows.map(({ position, mayBe }) => [position, mayBe]));
+    return failures.map((_, position) => found.get(position) ?? true);
   }
 
   /** @returns null if the fallback has ended, is not due, or is locked by another worker. */
@@ -489,6 +508,10 @@ function toClaim(event: WhatsappPolicyFailed) {
     parent_user_id: event.parentUserId,
     status_callback_url: event.callbackUrl,
   };
+}
+
+interface LateFailure extends Pick<SmsFallback, 'messageEventId'> {
+  readonly lateAt: Date;
 }
 
 interface Beginning {

@@ -76,15 +76,7 @@ export const MAXIMUM_AGE_MILLISECONDS = 240 * 60_000;
 const VALIDITY_PERIOD_SECONDS = 4 * 60 * 60;
 
 /** Meta usually rejects a message within seconds. */
-const LATE_FAILURE_MILLISECONDS = 60_000;
-
-/**
- * Whether a failure became known so late that an earlier database may have known it before: a standby that was promoted
- * without the last transactions of its primary has lost the SMS that those recorded.
- */
-export function isLateFailure(sentAt: Date, now: Date): boolean {
-  return now.getTime() - sentAt.getTime() >= LATE_FAILURE_MILLISECONDS;
-}
+export const LATE_FAILURE_MILLISECONDS = 60_000;
 
 /** When an original becomes too old for an SMS. */
 export function deadlineOf(

@@ -1,16 +1,20 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { delivered, silent } from '../../simulator/callback-plan.js';
 import { smsStatusParameters } from '../../simulator/callback-parameters.js';
+import type { FallbackModuleOptions } from '../../src/fallback/fallback.module-definition.js';
 import { SmsFinder } from '../../src/fallback/sms-finder.js';
 import { TestApplication } from '../support/application.js';
 import {
+  attemptNow,
   attemptsFor,
   findFallback,
   policyFailure,
   recipientOf,
   smsFor,
   untilAllIsDone,
+  untilFallbackIs,
   whatsappStatus,
+  withFallbackOptions,
 } from '../support/fallbacks.js';
 import { minutesAgo } from '../support/minutes-ago.js';
 import { seedMessage } from '../support/seed.js';
@@ -19,13 +23,19 @@ import { until } from '../support/until.js';
 /** An asynchronous standby that is promoted lacks the primary's last transactions. */
 describe('a database that has lost the SMS of a fallback', () => {
   let application: TestApplication;
+  const options: FallbackModuleOptions = {};
 
   beforeAll(async () => {
-    application = await TestApplication.start({ simulator: { callbackPlan: silent } });
+    application = await TestApplication.start({
+      simulator: { callbackPlan: silent },
+      override: withFallbackOptions(options),
+    });
   });
 
   afterEach(() => {
     application.twilio.callbackPlan = silent;
+    delete options.lateFailureMilliseconds;
+    delete options.holdMilliseconds;
   });
 
   afterAll(() => application.close());
@@ -149,6 +159,28 @@ describe('a database that has lost the SMS of a fallback', () => {
     const fallback = await untilAllIsDone(application, sid);
     expect(fallback).toMatchObject({ state: 'sent', attempts: 1 });
     expect(fallback.smsMessageSid).not.toBe(lost.sid);
+  });
+
+  it('does not ask if it has known the failure all the time, however long the SMS waited', async () => {
+    Object.assign(options, { lateFailureMilliseconds: 5_000, holdMilliseconds: 6_000 });
+    const sid = await sentMinutesAgo(0);
+    await policyFailure(application, sid);
+    expect(await untilFallbackIs(application, sid, 'sent')).toMatchObject({ attempts: 1 });
+    expect(looksFor(sid)).toBe(0);
+  });
+
+  it('asks if the server was started or promoted since the failure became known', async () => {
+    Object.assign(options, { holdMilliseconds: 600_000 });
+    const sid = await sentMinutesAgo(0);
+    await policyFailure(application, sid);
+    const { id } = await untilFallbackIs(application, sid, 'claimed');
+    await application.query(
+      `update message_events set created_at = pg_postmaster_start_time() - interval '1 minute' where message_sid = $1`,
+      [sid],
+    );
+    await attemptNow(application, id);
+    expect(await untilAllIsDone(application, sid)).toMatchObject({ state: 'sent', attempts: 1 });
+    expect(looksFor(sid)).toBe(1);
   });
 
   it('does not ask about a failure that is known at once', async () => {
