@@ -61,6 +61,8 @@ export interface Queue {
   readonly oldestAgeSeconds: number;
   readonly exhausted: number;
   readonly overdueFallbacks: number;
+  /** Seconds; null if nothing is known. */
+  readonly secondsToDrain: number | null;
   readonly pace: { readonly waiting: number; readonly secondsToDrain: number };
   readonly twilio: { readonly status: 'up' | 'down'; readonly outages: readonly Outage[] };
 }

@@ -8,7 +8,7 @@ export function isQueueStuck({ overdue, exhausted }: Queue): boolean {
 }
 
 export function queueView(queue: Queue): TemplateResult | typeof nothing {
-  const { waiting, overdue, oldestAgeSeconds, exhausted, pace } = queue;
+  const { waiting, secondsToDrain, overdue, oldestAgeSeconds, exhausted, pace } = queue;
   return html`
     ${isQueueStuck(queue) ? html`<h3>Queue</h3>` : nothing}
     ${
@@ -16,7 +16,7 @@ export function queueView(queue: Queue): TemplateResult | typeof nothing {
         ? nothing
         : html`<p class="problem">
             ${jobs(overdue)} overdue, the first by ${duration(oldestAgeSeconds)}: no worker takes them, or not
-            fast enough, and their SMS wait. Run <code>npm run doctor</code> to find the cause.
+            fast enough, and their SMS wait. ${drain(secondsToDrain)} Run <code>npm run doctor</code> to find the cause.
           </p>`
     }
     ${
@@ -30,7 +30,9 @@ export function queueView(queue: Queue): TemplateResult | typeof nothing {
     ${
       waiting === 0 || overdue > 0
         ? nothing
-        : html`<p class="hint">${jobs(waiting)} waiting, the first for ${duration(oldestAgeSeconds)}.</p>`
+        : html`<p class="hint">
+            ${jobs(waiting)} waiting, the first for ${duration(oldestAgeSeconds)}. ${drain(secondsToDrain)}
+          </p>`
     }
     ${
       pace.waiting === 0
@@ -41,6 +43,10 @@ export function queueView(queue: Queue): TemplateResult | typeof nothing {
           </p>`
     }
   `;
+}
+
+function drain(seconds: number | null): string {
+  return seconds === null ? '' : `At the present rate workers have taken all in about ${duration(seconds)}.`;
 }
 
 /** `1 job`, `2 jobs`. */

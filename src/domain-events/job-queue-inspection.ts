@@ -3,7 +3,7 @@ import { DataSource } from 'typeorm';
 import { JOB_QUEUE_SCHEMA } from './domain-events.js';
 
 export interface JobQueueState {
-  /** Due jobs that no worker has taken, or only a worker that must have died. */
+  /** Due jobs that no worker has taken, or only a worker that must have died. From 20,000 on, it is an estimate. */
   readonly waiting: number;
   /** Waiting jobs that have been due for more than two minutes, which a healthy worker never leaves. */
   readonly overdue: number;
@@ -13,8 +13,8 @@ export interface JobQueueState {
   readonly exhausted: number;
 }
 
-/** The maximum number of counted jobs, so that counting does not slow down a full queue. */
-const COUNTED_JOBS = 100_000;
+/** The maximum number of counted jobs: counting 100,000 took 0.2 s. The others are estimated to be like these. */
+const COUNTED_JOBS = 20_000;
 
 /** Reads the state of the queue of domain events, and changes nothing. */
 @Injectable()
@@ -31,11 +31,18 @@ export class JobQueueInspection {
 const OVERDUE = `interval '2 minutes'`;
 
 const LOOK = `
-with jobs as (
+with jobs as materialized (
   select run_at, attempts, max_attempts, locked_at from ${JOB_QUEUE_SCHEMA}.jobs limit ${COUNTED_JOBS}
+),
+size as materialized (
+  select case when count(*) < ${COUNTED_JOBS} then 1
+              else greatest(1, pg_stat_get_live_tuples('${JOB_QUEUE_SCHEMA}._private_jobs'::regclass)
+                               / count(*)::float8) end as factor
+    from jobs
 )
-select (count(*) filter (where is_waiting))::int as waiting,
-       (count(*) filter (where is_waiting and run_at < now() - ${OVERDUE}))::int as overdue,
+select round((select factor from size) * count(*) filter (where is_waiting))::int as waiting,
+       round((select factor from size) * count(*) filter (where is_waiting and run_at < now() - ${OVERDUE}))::int
+         as overdue,
        coalesce(extract(epoch from now() - min(run_at) filter (where is_waiting)), 0)::float8 as "oldestAgeSeconds",
        (count(*) filter (where attempts >= max_attempts))::int as exhausted
   from jobs, lateral (

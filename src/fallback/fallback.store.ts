@@ -26,7 +26,7 @@ const LOCK_SECONDS = 30;
 const LOCK_SECONDS_TO_SEND = 15;
 
 /** How long a step waits for callbacks that wait for their commit, at the most. */
-const YIELD_MILLISECONDS = 500;
+const YIELD_MILLISECONDS = 200;
 
 /** A fallback that a worker has locked, with the proof that it still holds the lock. */
 export interface LockedFallback extends SmsFallback {

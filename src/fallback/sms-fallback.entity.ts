@@ -25,14 +25,13 @@ export interface EarlierAttempt {
 @Check('sms_fallbacks_reason_check', `reason is not null or state not in ('skipped', 'failed')`)
 @Index('sms_fallbacks_paced_idx', ['pacedBy', 'sendBefore'], { where: 'paced_by is not null' })
 @Index('sms_fallbacks_open_idx', ['nextAttemptAt'], { where: IS_OPEN })
-@Index('sms_fallbacks_created_at_idx', ['createdAt', 'id'])
-@Index('sms_fallbacks_outcomes_idx', [
+@Index('sms_fallbacks_created_at_idx', [
   'createdAt',
+  'id',
   'state',
   'reason',
   'lastErrorCode',
   'smsDeliveredAt',
-  'id',
 ])
 @Index('sms_fallbacks_state_idx', ['state', 'createdAt', 'id'])
 @Index('sms_fallbacks_undelivered_idx', ['createdAt', 'id'], {

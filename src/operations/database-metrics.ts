@@ -6,6 +6,7 @@ import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
 import { IS_OPEN, IS_OVERDUE } from '../fallback/sms-fallback-state.js';
 import { followingDelay } from '../follower/event-outbox.js';
 import { type Outage, TwilioOutages } from '../twilio/twilio-outages.js';
+import { FallbackRecords } from './fallback-records.js';
 import { type Backlog, SenderPaces } from './fallback-retries.js';
 
 /** The prefix of this service's own metrics. */
@@ -52,7 +53,7 @@ export class DatabaseMetrics {
   );
   private readonly drain = gauge(
     'seconds_to_drain',
-    'How long it takes at the current rates of the senders to send them',
+    'How long it takes at the present rates until the waiting jobs are taken and the SMS of all senders are sent',
   );
   private readonly slowed = gauge(
     'senders_slowed_down',
@@ -80,6 +81,7 @@ export class DatabaseMetrics {
     private readonly jobQueue: JobQueueInspection,
     private readonly outages: TwilioOutages,
     private readonly paces: SenderPaces,
+    private readonly fallbacks: FallbackRecords,
   ) {}
 
   register(registry: Registry): void {
@@ -106,7 +108,7 @@ export class DatabaseMetrics {
       const jobs = await this.jobQueue.look();
       const delay = await followingDelay(this.dataSource);
       this.tellOutages(await this.outages.list());
-      this.tellPace(await this.paces.look());
+      this.tellPace(await this.paces.look(), await this.fallbacks.secondsToDrain(jobs.waiting));
       this.open.reset();
       for (const { state, reason, open } of rows) this.open.set({ state, reason: reason ?? '' }, open);
       this.overdue.set(rows.reduce((total, { overdue }) => total + overdue, 0));
@@ -121,9 +123,9 @@ export class DatabaseMetrics {
     }
   }
 
-  private tellPace({ waiting, secondsToDrain, senders }: Backlog): void {
+  private tellPace({ waiting, secondsToDrain, senders }: Backlog, ofJobs: number | null): void {
     this.paced.set(waiting);
-    this.drain.set(secondsToDrain);
+    this.drain.set(Math.max(secondsToDrain, ofJobs ?? 0));
     this.slowed.set(senders.filter(({ slowedBy }) => slowedBy !== null).length);
   }
 

@@ -43,6 +43,20 @@ export class FallbackRecords {
     return row?.overdue ?? 0;
   }
 
+  /**
+   * Estimates how long waiting jobs take, from the fallbacks that were claimed in the last ten seconds. Uses
+   * sms_fallbacks_created_at_idx.
+   * @returns seconds; null if none was claimed.
+   */
+  async secondsToDrain(waitingJobs: number): Promise<number | null> {
+    if (waitingJobs === 0) return 0;
+    const [row] = await this.dataSource.query<{ claimed: number }[]>(
+      `select count(*)::int as claimed from sms_fallbacks where created_at > now() - interval '10 seconds'`,
+    );
+    const claimed = row?.claimed ?? 0;
+    return claimed === 0 ? null : waitingJobs / (claimed / 10);
+  }
+
   /** Yields all ids in batches. A fallback that is added or changes meanwhile may be missed; none comes twice. */
   async *ids(filter: FallbackFilter): AsyncGenerator<string[]> {
     let after: string | undefined;

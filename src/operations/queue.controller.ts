@@ -50,7 +50,13 @@ const senderSchema = z.object({
 });
 
 export const queueSchema = z.object({
-  waiting: count.describe('jobs that are due and that no worker has taken'),
+  waiting: count.describe('jobs that are due and that no worker has taken; an estimate from 20,000 on'),
+  secondsToDrain: z
+    .number()
+    .nullable()
+    .describe(
+      'how long it takes at the rate of the last ten seconds until workers have taken them; 0 without one, null if none was taken',
+    ),
   overdue: count.describe('those of them that have been waiting for more than two minutes'),
   oldestAgeSeconds: z
     .number()
@@ -104,6 +110,7 @@ export class QueueController {
     const status = outages.length === 0 ? 'up' : 'down';
     return {
       ...jobs,
+      secondsToDrain: await this.fallbacks.secondsToDrain(jobs.waiting),
       overdueFallbacks,
       pace: { ...pace, senders: senders.slice(0, SHOWN_SENDERS).map(senderView) },
       twilio: { status, outages: outages.map(outageView) },

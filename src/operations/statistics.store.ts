@@ -227,7 +227,7 @@ select date_bin($3::interval, at, timestamptz '2000-01-01 00:00Z') as at, channe
  group by 1, 2, 3, 4 order by 1, 2, 3, 4 limit ${MAXIMUM_ROWS}`;
 
 /**
- * An index-only scan of sms_fallbacks_outcomes_idx. It groups bucket by bucket, which has few outcomes, to avoid a
+ * An index-only scan of sms_fallbacks_created_at_idx. It groups bucket by bucket, which has few outcomes, to avoid a
  * sort: the planner estimates as many buckets in all as there are fallbacks.
  */
 const OUTCOMES = `

@@ -51,7 +51,7 @@ describe('npm run fallbacks -- retry, of a fallback that waits or has waited', (
       reason: 'twilio_unavailable',
       attempts: 9,
     });
-    application.twilio.failNext({ on: 'create', fault: { type: 'error', status: 429, code: 20429 } });
+    application.twilio.failNext({ on: 'create', fault: { type: 'error', status: 400, code: 30017 } });
     await retry(twilioSid);
     const waiting = await until('the try that Twilio did not take', async () => {
       const fallback = await untilFallbackIs(application, twilioSid, 'claimed', 'sent');

@@ -20,6 +20,25 @@ const idle = new Map();
 /** The folders of databases that may be kept. */
 const keepable = new Set();
 
+/** The archives of databases that are in memory, by the folder that stands for each. */
+const archives = new Map();
+
+/** The contents of archives, by path. */
+const contents = new Map();
+
+/** Makes a database in memory of what opens this folder: its files took a fifth of the time of a spec. */
+export function loadIntoMemory(folder, archive) {
+  archives.set(folder, archive);
+}
+
+async function archiveOf(folder) {
+  const path = archives.get(folder);
+  if (path === undefined) return {};
+  archives.delete(folder);
+  if (!contents.has(path)) contents.set(path, new Blob([await readFile(path)]));
+  return { dataDir: undefined, loadDataDir: contents.get(path) };
+}
+
 /** Returns the folder of an idle database, or null. The caller opens it. */
 export function takeIdleFolder() {
   return idle.keys().next().value ?? null;
@@ -41,7 +60,11 @@ export class PGlite extends pglite.PGlite {
     const kept = idle.get(folder);
     idle.delete(folder);
     if (kept !== undefined) return kept;
-    const database = await pglite.PGlite.create({ pgliteWasmModule, ...options });
+    const database = await pglite.PGlite.create({
+      pgliteWasmModule,
+      ...options,
+      ...(await archiveOf(folder)),
+    });
     if (keepable.has(folder)) await keepWhenClosed(database, folder);
     return database;
   }

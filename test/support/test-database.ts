@@ -1,7 +1,8 @@
+import { PGlite } from '@electric-sql/pglite';
 import { describe } from '@jest/globals';
 import { execFile } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -37,12 +38,14 @@ async function create(template: Template): Promise<DatabaseConnection> {
 /** The databases that specs of one worker reuse in turn, see kept-databases.mjs. */
 declare const keptDatabases: {
   takeIdleFolder(): string | null;
+  loadIntoMemory(folder: string, archive: string): void;
   keepDatabaseOf(folder: string): void;
   isKept(folder: string): boolean;
 };
 
 async function createEmbedded(template: Template): Promise<DatabaseConnection> {
-  const folder = template === 'migrated' ? await migratedFolder() : await createDataFolder(template);
+  const folder =
+    (template === 'migrated' ? keptDatabases.takeIdleFolder() : null) ?? (await inMemory(template));
   const database = await EmbeddedPostgres.start({ dataDir: folder });
   return {
     client: database.client,
@@ -54,12 +57,16 @@ async function createEmbedded(template: Template): Promise<DatabaseConnection> {
   };
 }
 
-async function migratedFolder(): Promise<string> {
-  const idle = keptDatabases.takeIdleFolder();
-  if (idle !== null) return idle;
-  const folder = await createDataFolder('migrated');
-  keptDatabases.keepDatabaseOf(folder);
+/** @returns a folder that stands for a database in memory. */
+async function inMemory(template: Template): Promise<string> {
+  const folder = await mkdtemp(join(process.env.TEST_FOLDER ?? tmpdir(), 'data-'));
+  keptDatabases.loadIntoMemory(folder, archiveOf(await embeddedTemplates(), template));
+  if (template === 'migrated') keptDatabases.keepDatabaseOf(folder);
   return folder;
+}
+
+function archiveOf(templates: string, template: Template): string {
+  return join(templates, `${template}.tar`);
 }
 
 /** Creates a temporary folder with the data of an embedded database. The caller removes it. */
@@ -74,7 +81,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const CACHE = join(root, 'node_modules/.cache/whatsapp-sms-fallback');
 
 /** The inputs of the templates. */
-const SOURCES = ['migrations', 'src/database', 'src/domain-events'];
+const SOURCES = ['migrations', 'src/database', 'src/domain-events', 'test/support'];
 const LOCK_FILE = 'package-lock.json';
 
 const OUTDATED_MILLISECONDS = 24 * 60 * 60_000;
@@ -108,6 +115,15 @@ async function makeTemplates(folder: string): Promise<void> {
   const database = await EmbeddedPostgres.start({ dataDir: migrated });
   await migrateDatabase(database);
   await database.close();
+  await archive(folder, 'empty');
+  await archive(folder, 'migrated');
+}
+
+async function archive(templates: string, template: Template): Promise<void> {
+  const database = await PGlite.create({ dataDir: join(templates, template) });
+  const contents = await database.dumpDataDir('none');
+  await database.close();
+  await writeFile(archiveOf(templates, template), Buffer.from(await contents.arrayBuffer()));
 }
 
 /**
