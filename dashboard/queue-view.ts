@@ -16,7 +16,8 @@ export function queueView(queue: Queue): TemplateResult | typeof nothing {
         ? nothing
         : html`<p class="problem">
             ${jobs(overdue)} overdue, the first by ${duration(oldestAgeSeconds)}: no worker takes them, or not
-            fast enough, and their SMS wait. ${drain(secondsToDrain)} Run <code>npm run doctor</code> to find the cause.
+            fast enough, and their SMS wait. ${drain(secondsToDrain)} Run <code>npm run doctor</code> to find
+            the cause.
           </p>`
     }
     ${
