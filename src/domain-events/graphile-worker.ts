@@ -152,6 +152,27 @@ export async function freeAbandonedJobs(pool: Pool, limit: number): Promise<numb
   return rows[0]?.workers ?? 0;
 }
 
+/** Members of graphile-worker's local queue that its types hide. */
+interface BackgroundWork {
+  backgroundCount: number;
+  background: (work: Promise<void>) => void;
+  readonly decreaseBackgroundCount: () => void;
+  readonly decreaseBackgroundCountWithError: (error: unknown) => void;
+}
+
+/**
+ * Lets a local queue wait for the jobs that it gives back when it ends. graphile-worker 0.17.3 refuses to
+ * (src/localQueue.ts, `background`), and if they cannot be given back, because the database is away, the unhandled
+ * rejection ends the process.
+ */
+export function awaitReturnedJobs(localQueue: unknown): void {
+  const queue = localQueue as BackgroundWork;
+  queue.background = (work) => {
+    queue.backgroundCount += 1;
+    work.then(queue.decreaseBackgroundCount, queue.decreaseBackgroundCountWithError);
+  };
+}
+
 /** Leaves a running job to these listeners when it is retried. */
 export async function keepListeners(
   helpers: GraphileWorker.JobHelpers,

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import { type DomainEventsModuleOptions, JOB_QUEUE_SCHEMA } from './domain-events.js';
 import {
+  awaitReturnedJobs,
   endOfRunner,
   freeAbandonedJobs,
   JobQueueLogger,
@@ -118,6 +119,9 @@ export class JobQueueWorker {
     });
     progress.events.on('pool:create', ({ workerPool }) => {
       this.workerPool = workerPool;
+    });
+    progress.events.on('localQueue:init', ({ localQueue }) => {
+      awaitReturnedJobs(localQueue);
     });
     const runner = await this.startRunner(pool, progress);
     this.runner = runner;
