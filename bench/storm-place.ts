@@ -36,7 +36,7 @@ export interface Campaign {
   readonly untilSms: Percentiles;
   /** The most memory of all instances, in bytes. */
   readonly memory: number;
-  /** Of all failures, with their SMS. */
+  /** The total for all failures and their SMS. */
   readonly cost: Cost;
   /** Other callbacks during the SMS. */
   readonly meanwhile: TakenTurn | undefined;
@@ -138,7 +138,7 @@ export class StormPlace {
     }
   }
 
-  /** Lets messages fail whose rows nobody has stored. @returns failures accepted a second. */
+  /** Reports failures of messages that are not in `messages`. @returns failures accepted per second. */
   async failWithoutRows(count: number): Promise<number> {
     const turn = await this.#accept(count);
     const missing = await this.service.database.countMissing(turn.acknowledged, failedSidOf);

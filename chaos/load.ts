@@ -8,7 +8,7 @@ import type { Random } from './random.js';
 
 const TICK_MILLISECONDS = 100;
 
-/** From one refused campaign to the next, and its size. */
+/** The gap between refused campaigns in milliseconds, and their size. */
 const STORM = {
   gap: { least: 20_000, most: 50_000 },
   messages: { least: 200, most: 600 },

@@ -1,12 +1,9 @@
-import express from 'express';
-import type { Request, Response } from 'express';
 import { Pool } from 'pg';
 import PgBoss from 'pg-boss';
-import twilio from 'twilio';
-import { WEBHOOK_PATH } from '../callbacks.js';
+import { serve } from './express-app.js';
 import { insertEvent } from './insert-event.js';
 import { type RefusedMessage, refusedMessageOf, sendSms } from './send-sms.js';
-import { authToken, databaseUrl, HOST, port, publicBaseUrl } from './settings.js';
+import { databaseUrl } from './settings.js';
 
 const QUEUE = 'sms';
 const CONCURRENCY = 50;
@@ -32,19 +29,8 @@ const worker = await boss.work<RefusedMessage>(
   },
 );
 
-const app = express();
-const { host } = new URL(publicBaseUrl);
-
-app.post(
-  WEBHOOK_PATH,
-  express.urlencoded({ extended: false }),
-  twilio.webhook({ host, protocol: 'https' }, authToken),
-  async (request: Request<unknown, unknown, Record<string, string>>, response: Response) => {
-    const isNew = await insertEvent(pool, request.body);
-    const refused = refusedMessageOf(request.body);
-    if (isNew && refused !== undefined) await boss.send(QUEUE, refused);
-    response.status(204).end();
-  },
-);
-
-app.listen(port, HOST);
+serve(async (parameters) => {
+  const isNew = await insertEvent(pool, parameters);
+  const refused = refusedMessageOf(parameters);
+  if (isNew && refused !== undefined) await boss.send(QUEUE, refused);
+});

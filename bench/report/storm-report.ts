@@ -20,10 +20,10 @@ export interface CommonFigures {
   /** Callbacks a second: plain ones, and failures. */
   readonly plain: number;
   readonly failures: number;
-  /** From the first failure to the last SMS. */
+  /** Measured from the first failure to the last SMS. */
   readonly smsPerSecond: number;
   readonly ofCallback: Cost;
-  /** Of a failure with its SMS, besides a plain callback. */
+  /** What a failure with its SMS costs in addition to a plain callback. */
   readonly ofFallback: Cost;
   /** Milliseconds from a callback to the request for its SMS. */
   readonly untilSms: Percentiles;
@@ -65,7 +65,7 @@ export interface WithoutRows {
 interface Instances {
   readonly instances: number;
   readonly smsPerSecond: number;
-  /** Of all instances. */
+  /** The sum over all instances. */
   readonly ofFallback: Cost;
   readonly memory: number;
 }

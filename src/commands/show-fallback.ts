@@ -87,7 +87,7 @@ function linesOf(fallback: FallbackDetails): [label: string, value: string | nul
   ];
 }
 
-/** In a sender's line, the time of the next attempt is the latest one. */
+/** A fallback that waits for its sender may be sent sooner than its next attempt is planned. */
 function nextStepInWords({ reason, nextAttemptAt }: FallbackDetails): string {
   const time = shortTime(nextAttemptAt);
   return reason === 'waiting_for_sender' ? `when its turn comes, by ${time} at the latest` : time;

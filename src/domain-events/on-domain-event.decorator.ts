@@ -61,7 +61,7 @@ export class Delivery {
 /**
  * Subscribes a provider's method to a domain event. The event counts as handled when every listener has resolved.
  * Those that rejected receive it again later; those that resolved do not. After a crash all may, so a listener runs at
- * least once and must be idempotent. Listeners are told apart by the names of class and method.
+ * least once and must be idempotent. A listener is identified by its class and method name.
  */
 export function OnDomainEvent<Name extends DomainEventName>(name: Name) {
   // By default, @OnEvent only logs a listener's error, and the event would be lost.

@@ -433,7 +433,7 @@ export class FallbackService {
     return this.age(fallback) >= this.giveUpAfterMilliseconds;
   }
 
-  /** In its sender's line a fallback does not wait for Twilio: only the age of the original counts. */
+  /** While a fallback waits for its sender, only the age of the original limits the wait. */
   private isWaitOver(fallback: LockedFallback): boolean {
     return this.isGivenUpByAge(fallback) && fallback.reason !== 'waiting_for_sender';
   }

@@ -314,7 +314,7 @@ update sms_fallbacks
 
 /**
  * A fallback in `sending` or `uncertain` may have been sent: its delivery can arrive before that is recorded. Only rows
- * with a delivery are locked, so that records of other SMS do not wait.
+ * with a delivery are locked, so that recording other SMS is not blocked.
  */
 export const RECORD_DUPLICATE_DELIVERIES = `
 with fallback as materialized (

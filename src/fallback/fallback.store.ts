@@ -447,10 +447,9 @@ export class FallbackStore {
   private toLocked(row: LockedRow): LockedFallback {
     const difference = row.database_now.getTime() - Date.now();
     const now = () => new Date(Date.now() + difference);
-    const fallback = Object.assign(new SmsFallback(), { lock: row.lock, now });
-    for (const { databaseName, propertyName } of this.columns)
-      Object.assign(fallback, { [propertyName]: row[databaseName] });
-    return fallback;
+    const fields: Record<string, unknown> = {};
+    for (const { databaseName, propertyName } of this.columns) fields[propertyName] = row[databaseName];
+    return Object.assign(new SmsFallback(), fields, { lock: row.lock, now });
   }
 
   private async change(

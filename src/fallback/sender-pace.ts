@@ -23,7 +23,7 @@ const SLOWED_BY_REPORT_FOR_SECONDS = 10;
  */
 const BURST_SECONDS = 0.5;
 
-/** In this time a slowed sender recovers by the rate at which it was refused, or by its configured rate. */
+/** How long a slowed sender takes to regain the rate at which it was refused, or its configured rate. */
 const RECOVERY_SECONDS = 60;
 
 const SLOWEST_PER_SECOND = 1;
@@ -188,9 +188,7 @@ export class SenderPace {
     const offers = await this.take(counts);
     const order = requests
       .map((_, index) => index)
-      .sort((one, other) => {
-        return deadlineOf(requests[one]) - deadlineOf(requests[other]);
-      });
+      .sort((one, other) => deadlineOf(requests[one]) - deadlineOf(requests[other]));
     const turns = new Map<number, Turn>();
     for (const index of order) {
       const offer = offers.get(requests[index]?.key ?? '') ?? { tokens: 0, opensInMilliseconds: 0 };
@@ -287,7 +285,7 @@ interface SlowedRow {
   readonly opensInMilliseconds: number;
 }
 
-/** Rates in SMS per second. 0 is none. */
+/** Rates in SMS per second; 0 means no limit. */
 interface Rates {
   readonly bySender: Readonly<Record<string, number>>;
   readonly others: number | null;

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { setImmediate, setTimeout as delay } from 'node:timers/promises';
+import { setImmediate } from 'node:timers/promises';
 import { type EntityManager, QueryFailedError } from 'typeorm';
 import { GroupCommit, isDataError, sqlStateOf } from '../process/group-commit.js';
 import { measured } from '../process/measurements.js';
@@ -70,10 +70,7 @@ export class MessageEventsService {
    */
   async untilCalm(limit: number): Promise<void> {
     await setImmediate();
-    const ended = new AbortController();
-    const { signal } = ended;
-    await Promise.race([this.commits.idle(), delay(limit, undefined, { signal }).catch(() => undefined)]);
-    ended.abort();
+    await this.commits.idle(limit);
   }
 
   /** Stores an event and rolls it back. @throws the error that prevents events from being stored. */

@@ -52,10 +52,19 @@ export class GroupCommit<Item, Result> {
     private readonly options: GroupCommitOptions,
   ) {}
 
-  /** Resolves when no item waits and none is being committed. */
-  async idle(): Promise<void> {
+  /**
+   * Resolves when no item waits and none is being committed.
+   * @param limit how long it waits at the most, in milliseconds.
+   */
+  async idle(limit: number): Promise<void> {
     if (!this.committing) return;
-    await new Promise<void>((resolve) => this.atIdle.push(resolve));
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, limit);
+      this.atIdle.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
   }
 
   /** @throws GroupCommitFullError at once when too many items wait. */
@@ -76,7 +85,7 @@ export class GroupCommit<Item, Result> {
       await this.settle(this.waiting.splice(0, this.options.maximumBatch));
     }
     this.committing = false;
-    for (const resolve of this.atIdle.splice(0)) resolve();
+    for (const resume of this.atIdle.splice(0)) resume();
   }
 
   private async settle(batch: readonly Waiting<Item, Result>[]): Promise<void> {

@@ -173,10 +173,10 @@ describe('GroupCommit', () => {
   });
 
   it('is idle once nothing waits and nothing is being committed', async () => {
-    await group.idle();
+    await group.idle(60_000);
     const added = ['a', 'b'].map((item) => group.add(item));
     let isIdle = false;
-    const idle = group.idle().then(() => (isIdle = true));
+    const idle = group.idle(60_000).then(() => (isIdle = true));
     (await commitUnderWay(1)).succeed();
     const second = await commitUnderWay(2);
     await nextTurn();

@@ -6,7 +6,7 @@ import { minutesAgo } from '../support/minutes-ago.js';
 import { policyFailure } from '../support/fallbacks.js';
 import { ageJobs, withDomainEventsOptions } from '../support/job-queue.js';
 import { randomMessageSid } from '../support/seed.js';
-import { createTestDatabase } from '../support/test-database.js';
+import { createTestDatabase, itOnServer } from '../support/test-database.js';
 import { until } from '../support/until.js';
 import { callApi, withAdminKeys } from './api.js';
 
@@ -20,8 +20,6 @@ interface Queue {
   pace: { waiting: number; secondsToDrain: number; senders: unknown[] };
   twilio: { status: string; outages: unknown[] };
 }
-
-const itOnServer = process.env.TEST_DATABASE_URL === undefined ? it.skip : it;
 
 const WELL = {
   overdueFallbacks: 0,

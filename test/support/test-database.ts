@@ -1,5 +1,5 @@
 import { PGlite } from '@electric-sql/pglite';
-import { describe } from '@jest/globals';
+import { describe, it } from '@jest/globals';
 import { execFile } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
@@ -16,6 +16,7 @@ type Template = 'empty' | 'migrated';
 
 /** Describes tests that the embedded database cannot run: it serves one process, and one transaction at a time. */
 export const describeOnServer = process.env.TEST_DATABASE_URL === undefined ? describe.skip : describe;
+export const itOnServer = process.env.TEST_DATABASE_URL === undefined ? it.skip : it;
 
 /**
  * Creates a database that is not migrated: on the PostgreSQL server of `TEST_DATABASE_URL`, or embedded if that is
