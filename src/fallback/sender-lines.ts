@@ -1,7 +1,6 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { PeriodicWork } from '../process/periodic-work.js';
-import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
 import { FallbackStore } from './fallback.store.js';
 import { SenderPace } from './sender-pace.js';
 
@@ -18,10 +17,9 @@ export class SenderLines extends PeriodicWork {
     private readonly dataSource: DataSource,
     private readonly pace: SenderPace,
     private readonly store: FallbackStore,
-    @Inject(MODULE_OPTIONS_TOKEN) { intervalMilliseconds }: FallbackModuleOptions,
   ) {
     super({
-      intervalMilliseconds: intervalMilliseconds === 0 ? 0 : ROUND_MILLISECONDS,
+      intervalMilliseconds: ROUND_MILLISECONDS,
       failure: 'The SMS that wait for their senders cannot be sent now',
     });
   }

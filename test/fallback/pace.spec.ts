@@ -131,8 +131,9 @@ describe('the pace of a sender', () => {
   });
 
   it('lets no SMS overtake those that wait, although one could be sent', async () => {
-    // Nothing happens by itself.
-    const application = await start({ smsPerSecond: 50, intervalMilliseconds: 0 });
+    const application = await start({ smsPerSecond: 50 });
+    const lines = application.app.get(SenderLines);
+    const rounds = jest.spyOn(lines, 'runOnce').mockResolvedValue();
     await hold(application, SENDER);
     const [first = ''] = await failAtOnce(application, 1);
     await untilInLine(application, first);
@@ -140,10 +141,19 @@ describe('the pace of a sender', () => {
     const [second = ''] = await failAtOnce(application, 1);
     await untilInLine(application, second);
     expect(attempts(application)).toEqual([]);
-    await application.app.get(SenderLines).runOnce();
+    rounds.mockRestore();
     for (const sid of [first, second]) {
       expect(await expectOneSms(application, sid)).toMatchObject({ admittedBy: null, pacedBy: null });
     }
+  });
+
+  it('lets them go without the rounds that look for stalled fallbacks', async () => {
+    const application = await start({ smsPerSecond: 50, intervalMilliseconds: 0 });
+    await hold(application, SENDER);
+    const [sid = ''] = await failAtOnce(application, 1);
+    await untilInLine(application, sid);
+    await letGo(application, SENDER);
+    await expectOneSms(application, sid);
   });
 
   it('skips those that are too late without a request, and without using it up', async () => {

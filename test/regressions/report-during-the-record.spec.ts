@@ -4,7 +4,13 @@ import { delivered, sequence, silent } from '../../simulator/callback-plan.js';
 import { smsStatusParameters } from '../../simulator/callback-parameters.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { TestApplication } from '../support/application.js';
-import { policyFailure, smsFor, untilAllIsDone, withFallbackOptions } from '../support/fallbacks.js';
+import {
+  findFallback,
+  policyFailure,
+  smsFor,
+  untilAllIsDone,
+  withFallbackOptions,
+} from '../support/fallbacks.js';
 import { jobsOf } from '../support/job-queue.js';
 import { seedMessage } from '../support/seed.js';
 import { createTestDatabase, describeOnServer } from '../support/test-database.js';
@@ -75,7 +81,7 @@ describeOnServer('a report that an SMS was never sent, while the SMS is being re
 
     await until(
       'the second SMS',
-      async () => (await untilAllIsDone(application, twilioSid)).attempts === 2,
+      async () => (await findFallback(application, twilioSid))?.attempts === 2,
       RECOVERY_MILLISECONDS,
     );
     expect(await untilAllIsDone(application, twilioSid)).toMatchObject({ state: 'sent', attempts: 2 });
