@@ -40,6 +40,12 @@ const database = DatabaseModule.forRootAsync({
   useFactory: ({ DATABASE_URL, EMBEDDED_DATA_DIR }: Env) => ({ DATABASE_URL, EMBEDDED_DATA_DIR }),
 });
 
+/**
+ * Jobs that are taken for each request to Twilio that may be made at once: while one waits for its answer, the other one's
+ * steps are committed.
+ */
+const JOBS_FOR_A_REQUEST = 2;
+
 /** The statements of callbacks and of an SMS: planning them took up to twice as long as running them. */
 const PREPARED_STATEMENTS = new Map([
   [RECORD_MESSAGE_EVENTS, 'record_message_events'],
@@ -65,7 +71,7 @@ const domainEvents = DomainEventsModule.forRootAsync({
   inject: [DATABASE_CONNECTION, ENV],
   useFactory: (database: DatabaseConnection, { WORKER_CONCURRENCY: concurrency }: Env) => ({
     connection: jobQueuePoolOptions(database, concurrency),
-    concurrency,
+    concurrency: concurrency * JOBS_FOR_A_REQUEST,
     noPreparedStatements: database.embedded,
     // PGlite's socket does not forward notifications.
     pollIntervalMilliseconds: database.embedded ? 200 : undefined,
@@ -119,6 +125,7 @@ const fallback = FallbackModule.forRootAsync({
     duplicateWindowMilliseconds: env.FALLBACK_DUPLICATE_WINDOW_SECONDS * 1_000,
     originalText: env.ORIGINAL_TEXT,
     smsPerSecond: env.SMS_PER_SECOND,
+    smsAtOnce: Math.max(1, env.WORKER_CONCURRENCY),
     ...periodicWork(env),
   }),
 });

@@ -52,6 +52,8 @@ export interface FallbackModuleOptions {
    * `maximumAgeMilliseconds` if that is longer.
    */
   giveUpAfterMilliseconds?: number;
+  /** How many requests for an SMS this process makes to Twilio at once. Default 10. */
+  smsAtOnce?: number;
   /**
    * How often stalled fallbacks are looked for, in milliseconds. Default 60000. 0: never automatically.
    */

@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import pLimit from 'p-limit';
 import type { SmsNeverSent } from '../message-events/message-status-report.js';
 import type { WhatsappPolicyFailed } from '../message-events/policy-failure.js';
 import { outageInWords } from '../twilio/outage-reasons.js';
@@ -45,6 +46,8 @@ type Composed = Extract<Composition, { kind: 'composed' }>;
 /** The fallback's state machine: claimed → sending → sent, with each step committed before the next. */
 @Injectable()
 export class FallbackService {
+  private readonly atOnce: ReturnType<typeof pLimit>;
+
   constructor(
     private readonly store: FallbackStore,
     private readonly outcomes: FallbackOutcomes,
@@ -54,7 +57,9 @@ export class FallbackService {
     private readonly finder: SmsFinder,
     private readonly outages: TwilioOutages,
     @Inject(MODULE_OPTIONS_TOKEN) private readonly options: FallbackModuleOptions,
-  ) {}
+  ) {
+    this.atOnce = pLimit(options.smsAtOnce ?? 10);
+  }
 
   /** Claims the original message of a policy failure and sends its SMS. A second call changes nothing. */
   async start(event: WhatsappPolicyFailed): Promise<void> {
@@ -185,12 +190,16 @@ export class FallbackService {
     { sms: composed, nextSender }: Pick<Composed, 'sms' | 'nextSender'>,
   ): Promise<void> {
     if (!(await this.isAdmitted(fallback, composed))) return;
-    const obstacle = await this.store.beginSending(fallback, composed, this.duplicateWindow(fallback));
-    if (obstacle !== null) {
-      await this.endBecauseOf(fallback, composed, obstacle);
+    // The intent does not wait for other requests: its lock covers one request.
+    const handedOver = await this.atOnce(async () => {
+      const obstacle = await this.store.beginSending(fallback, composed, this.duplicateWindow(fallback));
+      return obstacle === null ? this.post(fallback, composed) : { obstacle };
+    });
+    if ('obstacle' in handedOver) {
+      await this.endBecauseOf(fallback, composed, handedOver.obstacle);
       return;
     }
-    const { result, opensInMilliseconds } = await this.post(fallback, composed);
+    const { result, opensInMilliseconds } = handedOver;
     switch (result.outcome) {
       case 'accepted':
         await this.markSent(fallback, composed, result);

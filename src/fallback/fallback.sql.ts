@@ -1,3 +1,4 @@
+import { addJobs } from '../domain-events/domain-events.js';
 import { followAgain } from '../message-events/message-events.store.js';
 import { IS_ENDED, IS_OPEN } from './sms-fallback-state.js';
 
@@ -62,13 +63,17 @@ with claimed as (
 )
 select *, locked_until::text as lock, now() as database_now from claimed`;
 
-/** $2: how long the lock lasts, in seconds. */
+/** Locks fallbacks that are due. $1: their ids; $2: how long the lock lasts, in seconds. */
 export const LOCK = `
-with locked as (
+with due as materialized (
+  select id from sms_fallbacks where id = any ($1::uuid[]) order by id for no key update
+),
+locked as (
   update sms_fallbacks set locked_until = now() + $2 * interval '1 second', updated_at = now()
-   where id = $1 and ${IS_OPEN}
+    from due
+   where sms_fallbacks.id = due.id and ${IS_OPEN}
      and next_attempt_at <= now() and (locked_until is null or locked_until <= now())
-  returning *
+  returning sms_fallbacks.*
 )
 select *, locked_until::text as lock, now() as database_now from locked`;
 
@@ -94,21 +99,40 @@ select position::int - 1 as position,
   from unnest($1::uuid[], $2::timestamptz[]) with ordinality as failure (event_id, late_at, position)
   left join message_events on message_events.id = event_id`;
 
-/** The end of a step: it ends or waits. $12: the sender in whose line it waits, if it does; $13: its deadline there. */
+/**
+ * The ends of steps: each ends its fallback or lets it wait. $1: an array of objects with these columns; `paced_by`: the
+ * sender in whose line it waits, if it does; `send_before`: its deadline there; `job`: its next look, which is due at
+ * `next_attempt_at`.
+ */
 export const CHANGE = `
-with changed as (
+with change as materialized (
+  select * from jsonb_to_recordset($1::jsonb) as change (
+    position integer, id uuid, lock timestamptz, state text, reason text, unanswered_attempts integer, error_code text,
+    error text, next_attempt_at timestamptz, original_sent_at timestamptz, duplicate_of uuid, failed_attempt text,
+    paced_by text, send_before timestamptz, job json
+  )
+),
+own as materialized (
+  select id from sms_fallbacks where id = any (array(select id from change)) order by id for no key update
+),
+changed as (
   update sms_fallbacks
-     set paced_by = $12, send_before = $13, admitted_by = null, state = $3, reason = $4, unanswered_attempts = $5::integer,
-         unanswered_since = case when $5::integer > 0 then unanswered_since end,
-         last_error_code = coalesce($6, last_error_code), last_error = coalesce($7, last_error),
-         next_attempt_at = $8, locked_until = null, updated_at = now(),
-         original_sent_at = coalesce($9, original_sent_at), duplicate_of = coalesce($10, duplicate_of),
-         earlier_attempts = case when $11::text is null then earlier_attempts
-                                 else ${withAttempt('$11::text', '$6::text')} end
-   where id = $1 and locked_until = $2::timestamptz
-  returning id
-)
-select id from changed`;
+     set paced_by = change.paced_by, send_before = change.send_before, admitted_by = null, state = change.state,
+         reason = change.reason, unanswered_attempts = change.unanswered_attempts,
+         unanswered_since = case when change.unanswered_attempts > 0 then unanswered_since end,
+         last_error_code = coalesce(error_code, last_error_code), last_error = coalesce(error, last_error),
+         next_attempt_at = change.next_attempt_at, locked_until = null, updated_at = now(),
+         original_sent_at = coalesce(change.original_sent_at, sms_fallbacks.original_sent_at),
+         duplicate_of = coalesce(change.duplicate_of, sms_fallbacks.duplicate_of),
+         earlier_attempts = case when failed_attempt is null then earlier_attempts
+                                 else ${withAttempt('failed_attempt', 'error_code')} end
+    from change join own using (id)
+   where sms_fallbacks.id = own.id and locked_until = change.lock
+  returning change.position, change.job, change.next_attempt_at as run_at
+),
+published as materialized (select job, run_at from changed where job is not null)
+select position, case when exists (select from published) then (${addJobs('select job, run_at from published', 'run_at')}) end as jobs
+  from changed`;
 
 /**
  * Commits intents to send. The log is read in the same statement, so that nothing happens between the check and the

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
+import pLimit from 'p-limit';
 import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
-import { DomainEventPublisher } from '../domain-events/domain-events.js';
+import { type DomainEventJob, DomainEventPublisher } from '../domain-events/domain-events.js';
 import { MessageEventsService } from '../message-events/message-events.service.js';
 import { NEVER_SENT_CODES } from '../message-events/message-status-report.js';
 import type { WhatsappPolicyFailed } from '../message-events/policy-failure.js';
@@ -24,6 +25,9 @@ const LOCK_SECONDS = 30;
  * The remaining lock time that is required to hand an SMS to Twilio: longer than Twilio's client waits for the answer.
  */
 const LOCK_SECONDS_TO_SEND = 15;
+
+/** Transactions of steps that share no statement. The pool has connections left for callbacks. */
+const MOST_TRANSACTIONS = 4;
 
 /** How long a step waits for callbacks that wait for their commit, at the most. */
 const YIELD_MILLISECONDS = 200;
@@ -132,6 +136,9 @@ export class FallbackStore {
   private readonly lateFailures: GroupCommit<LateFailure, boolean>;
   private readonly beginnings: GroupCommit<Beginning, BeginRow | null>;
   private readonly records: GroupCommit<SentRecord, RecordedSms | null>;
+  private readonly locks: GroupCommit<string, LockedFallback | null>;
+  private readonly changes: GroupCommit<Change, boolean>;
+  private readonly limit = pLimit(MOST_TRANSACTIONS);
 
   constructor(
     private readonly dataSource: DataSource,
@@ -147,6 +154,8 @@ export class FallbackStore {
     this.beginnings = new GroupCommit(beginAll, isDataError, yielding);
     // Records are committed at once: until then, an accepted SMS is in doubt.
     this.records = new GroupCommit((sms) => this.recordAll(sms), isDataError, OF_ONE_TURN);
+    this.locks = new GroupCommit((ids) => this.lockAll(ids), isDataError, yielding);
+    this.changes = new GroupCommit((changes) => this.changeAll(changes), isDataError, yielding);
   }
 
   /**
@@ -159,7 +168,7 @@ export class FallbackStore {
       const claimed = await this.claims.add(event);
       if (claimed !== null) return claimed;
     } else {
-      await this.dataSource.transaction(async (manager) => {
+      await this.transaction(async (manager) => {
         const parameters = [JSON.stringify([toClaim(event)]), holdMilliseconds, null];
         const [held] = await manager.query<LockedRow[]>(sql.CLAIM, parameters);
         if (held !== undefined)
@@ -202,9 +211,19 @@ export class FallbackStore {
   }
 
   /** @returns null if the fallback has ended, is not due, or is locked by another worker. */
-  async lock(id: string): Promise<LockedFallback | null> {
-    const [row] = await this.dataSource.query<LockedRow[]>(sql.LOCK, [id, LOCK_SECONDS]);
-    return row === undefined ? null : this.toLocked(row);
+  lock(id: string): Promise<LockedFallback | null> {
+    return this.locks.add(id);
+  }
+
+  private async lockAll(ids: readonly string[]): Promise<(LockedFallback | null)[]> {
+    const rows = await this.dataSource.query<LockedRow[]>(sql.LOCK, [ids, LOCK_SECONDS]);
+    const locked = new Map(rows.map((row) => [row.id, row]));
+    return ids.map((id) => {
+      const row = locked.get(id);
+      // Of two jobs for one fallback, the first one gets it.
+      locked.delete(id);
+      return row === undefined ? null : this.toLocked(row);
+    });
   }
 
   /**
@@ -230,7 +249,7 @@ export class FallbackStore {
   ): Promise<Obstacle | null> {
     const beginning = { fallback, sms };
     if (duplicateWindowMilliseconds === 0) return obstacleOf(fallback, await this.beginnings.add(beginning));
-    return this.dataSource.transaction(async (manager) => {
+    return this.transaction(async (manager) => {
       // Two duplicates take turns: the next statement sees what the other one committed.
       await manager.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [
         `${sms.toNumber}\n${sms.body}`,
@@ -241,25 +260,36 @@ export class FallbackStore {
     });
   }
 
-  /** @throws LockLostError */
+  /**
+   * Ends the fallback, and releases the lock. Ends at the same time share a commit.
+   * @throws LockLostError
+   */
   async end(fallback: LockedFallback, step: EndStep): Promise<void> {
-    await this.change(this.dataSource.manager, fallback, step, new Date());
+    await this.change({ fallback, step, nextAttemptAt: new Date(), job: null });
   }
 
   /**
-   * Releases the lock and plans the next look, in one transaction. In a sender's line no look is planned: `release`
-   * plans it. An SMS in doubt is looked for meanwhile.
+   * Releases the lock and plans the next look, in one commit. In a sender's line no look is planned: `release` plans it.
+   * An SMS in doubt is looked for meanwhile.
    * @throws LockLostError
    */
   async postpone(fallback: LockedFallback, step: WaitStep, until: Date): Promise<void> {
-    if (step.line !== undefined && step.state === 'claimed') {
-      await this.change(this.dataSource.manager, fallback, step, until);
-      return;
-    }
-    await this.dataSource.transaction(async (manager) => {
-      await this.change(manager, fallback, step, until);
-      await this.publishAttemptDue(manager, fallback.id, until);
-    });
+    const isInLine = step.line !== undefined && step.state === 'claimed';
+    const job = isInLine ? null : attemptDueJob(fallback.id, until);
+    await this.change({ fallback, step, nextAttemptAt: until, job });
+  }
+
+  private async change(change: Change): Promise<void> {
+    const isChanged = await this.changes.add(change);
+    assertLocked(isChanged ? [change] : [], change.fallback);
+  }
+
+  private async changeAll(changes: readonly Change[]): Promise<boolean[]> {
+    const rows = await this.dataSource.query<{ position: number }[]>(sql.CHANGE, [
+      JSON.stringify(changes.map(toChange)),
+    ]);
+    const changed = new Set(rows.map(({ position }) => position));
+    return changes.map((_, position) => changed.has(position));
   }
 
   /**
@@ -312,7 +342,7 @@ export class FallbackStore {
     smsMessageSid: string,
     decide: (sms: NeverSentSms) => { readonly inMilliseconds: number } | null,
   ): Promise<{ readonly sms: NeverSentSms; readonly isReopened: boolean } | undefined> {
-    return this.dataSource.transaction(async (manager) => {
+    return this.transaction(async (manager) => {
       await manager.query(sql.LOCK_ROW, [id]);
       const [row] = await manager.query<{ code: string; now: Date }[]>(sql.FIND_NEVER_SENT, [
         id,
@@ -361,7 +391,7 @@ export class FallbackStore {
    * @returns how many.
    */
   async takeUp(stalled: 'open' | 'reported', limit: number): Promise<number> {
-    return this.dataSource.transaction(async (manager) => {
+    return this.transaction(async (manager) => {
       const statement = stalled === 'open' ? sql.TAKE_UP_OPEN : sql.TAKE_UP_REPORTED;
       const taken = await manager.query<{ id: string }[]>(statement, [limit]);
       await this.publishDueNow(
@@ -444,37 +474,16 @@ export class FallbackStore {
     await this.publishDueNow(manager, ids);
   }
 
+  private transaction<Result>(work: (manager: EntityManager) => Promise<Result>): Promise<Result> {
+    return this.limit(() => this.dataSource.transaction(work));
+  }
+
   private toLocked(row: LockedRow): LockedFallback {
     const difference = row.database_now.getTime() - Date.now();
     const now = () => new Date(Date.now() + difference);
     const fields: Record<string, unknown> = {};
     for (const { databaseName, propertyName } of this.columns) fields[propertyName] = row[databaseName];
     return Object.assign(new SmsFallback(), fields, { lock: row.lock, now });
-  }
-
-  private async change(
-    manager: EntityManager,
-    fallback: LockedFallback,
-    step: EndStep | WaitStep,
-    nextAttemptAt: Date,
-  ): Promise<void> {
-    const { state, reason, unansweredAttempts, problem, failedAttempt, originalSentAt } = step;
-    const rows = await manager.query<unknown[]>(sql.CHANGE, [
-      fallback.id,
-      fallback.lock,
-      state,
-      reason,
-      unansweredAttempts,
-      problem?.code ?? null,
-      problem?.message ?? null,
-      nextAttemptAt,
-      originalSentAt ?? null,
-      'duplicateOf' in step ? step.duplicateOf : null,
-      failedAttempt ?? null,
-      ('line' in step ? step.line?.pacedBy : null) ?? null,
-      ('line' in step ? step.line?.sendBefore : null) ?? null,
-    ]);
-    assertLocked(rows, fallback);
   }
 
   private async publishAttemptDue(manager: EntityManager, smsFallbackId: string, at: Date): Promise<void> {
@@ -511,6 +520,39 @@ function toClaim(event: WhatsappPolicyFailed) {
 
 interface LateFailure extends Pick<SmsFallback, 'messageEventId'> {
   readonly lateAt: Date;
+}
+
+function attemptDueJob(smsFallbackId: string, at: Date): DomainEventJob {
+  return { name: 'sms_fallback.attempt_due', event: smsFallbackAttemptDue(smsFallbackId, at) };
+}
+
+interface Change {
+  readonly fallback: LockedFallback;
+  readonly step: EndStep | WaitStep;
+  readonly nextAttemptAt: Date;
+  readonly job: DomainEventJob | null;
+}
+
+function toChange({ fallback, step, nextAttemptAt, job }: Change, position: number) {
+  const { state, reason, unansweredAttempts, problem, failedAttempt, originalSentAt } = step;
+  const line = 'line' in step ? step.line : undefined;
+  return {
+    position,
+    id: fallback.id,
+    lock: fallback.lock,
+    state,
+    reason,
+    unanswered_attempts: unansweredAttempts,
+    error_code: problem?.code,
+    error: problem?.message,
+    next_attempt_at: nextAttemptAt,
+    original_sent_at: originalSentAt,
+    duplicate_of: 'duplicateOf' in step ? step.duplicateOf : null,
+    failed_attempt: failedAttempt,
+    paced_by: line?.pacedBy,
+    send_before: line?.sendBefore,
+    job,
+  };
 }
 
 interface Beginning {

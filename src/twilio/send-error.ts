@@ -144,5 +144,6 @@ function sendError(
   message: string,
   retryAfterSeconds: number | null = null,
 ): SendError {
-  return { outcome, code, message, retryAfterSeconds };
+  // PostgreSQL stores no lone surrogate and no NUL.
+  return { outcome, code, message: message.toWellFormed().replaceAll('\0', '\u{FFFD}'), retryAfterSeconds };
 }

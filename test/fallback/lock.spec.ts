@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { FallbackService } from '../../src/fallback/fallback.service.js';
 import { FallbackStore, LockLostError } from '../../src/fallback/fallback.store.js';
 import { FallbackOutcomes } from '../../src/fallback/fallback-outcomes.js';
@@ -55,6 +55,18 @@ describe('a slow worker whose lock has expired', () => {
       locked.id,
     ]);
     expect(after).toEqual({ state: 'claimed', attempts: 0 });
+  });
+
+  it('is one of two that lock a fallback at the same time', async () => {
+    const store = application.app.get(FallbackStore);
+    const id = await leaveBehind(application, await seedMessage(application.dataSource), {
+      state: 'claimed',
+    });
+    const statements = jest.spyOn(application.dataSource.logger, 'logQuery');
+    const locked = await Promise.all([store.lock(id), store.lock(id)]);
+    expect(statements.mock.calls.filter(([sql]) => sql.includes('with due as'))).toHaveLength(1);
+    statements.mockRestore();
+    expect(locked.map((fallback) => fallback?.id ?? null)).toEqual([id, null]);
   });
 
   it('cannot end or postpone the fallback, and publishes nothing', async () => {

@@ -3,9 +3,17 @@ import { randomUUID } from 'node:crypto';
 import { delivered } from '../../simulator/callback-plan.js';
 import { demoAccount } from '../../simulator/demo-account.js';
 import { FallbackStore } from '../../src/fallback/fallback.store.js';
+import { SmsSender } from '../../src/fallback/sms-sender.js';
 import { TestApplication } from '../support/application.js';
-import { attemptNow, findFallback, policyFailure, smsFor, untilAllIsDone } from '../support/fallbacks.js';
-import { seedMessage } from '../support/seed.js';
+import {
+  attemptNow,
+  findFallback,
+  policyFailure,
+  smsFor,
+  untilAllIsDone,
+  withFallbackOptions,
+} from '../support/fallbacks.js';
+import { randomMessageSid, seedMessage } from '../support/seed.js';
 import { until } from '../support/until.js';
 
 const FAILURES = 30;
@@ -16,6 +24,9 @@ const STEPS = {
   intent: /set state = 'sending'/,
   record: /set state = 'sent'/,
 } as const;
+
+/** Statements of those that wait. */
+const LOOKS = { lock: /with due as/, wait: /with change as/ } as const;
 
 const EVENT = {
   id: randomUUID(),
@@ -82,6 +93,66 @@ describe('policy failures that come at the same time', () => {
       expect(count).toBeGreaterThan(0);
       expect(count).toBeLessThan(FAILURES);
     }
+  });
+
+  it('are handed to Twilio by as many requests at once as allowed', async () => {
+    const limited = await TestApplication.start({ override: withFallbackOptions({ smsAtOnce: 2 }) });
+    try {
+      const sender = limited.app.get(SmsSender, { strict: false });
+      const send = sender.send.bind(sender);
+      let [now, most] = [0, 0];
+      let open = (): void => undefined;
+      const gate = new Promise<void>((resolve) => (open = resolve));
+      jest.spyOn(sender, 'send').mockImplementation(async (sms) => {
+        now += 1;
+        most = Math.max(most, now);
+        await gate;
+        const answer = await send(sms);
+        now -= 1;
+        return answer;
+      });
+      const sids: string[] = [];
+      for (let index = 0; index < 6; index += 1) sids.push((await seedMessage(limited.dataSource)).twilioSid);
+      await Promise.all(sids.map((sid) => policyFailure(limited, sid)));
+      await until('two to be sent, and the others to be claimed', async () => {
+        const claimed = await Promise.all(sids.map((sid) => findFallback(limited, sid)));
+        return now === 2 && claimed.every((fallback) => fallback !== null);
+      });
+      open();
+      for (const sid of sids) await untilAllIsDone(limited, sid);
+      expect(most).toBe(2);
+      for (const sid of sids) expect(smsFor(limited, sid)).toHaveLength(1);
+    } finally {
+      await limited.close();
+    }
+  });
+
+  it('share the statements of looks for their messages too, and one that cannot wait hinders no other', async () => {
+    const sids = Array.from({ length: FAILURES }, randomMessageSid);
+    const [odd = '', ...others] = sids;
+    await application.query(
+      `alter table sms_fallbacks add constraint odd
+         check (reason is distinct from 'waiting_for_original_message' or original_message_sid <> '${odd}') not valid`,
+    );
+    const statements: string[] = [];
+    jest.spyOn(application.dataSource.logger, 'logQuery').mockImplementation((sql) => statements.push(sql));
+    const looks = () => statements.filter((sql) => LOOKS.lock.test(sql)).length;
+    await Promise.all(sids.map((sid) => policyFailure(application, sid)));
+    for (const sid of others) {
+      await until(`${sid} to wait`, async () => {
+        return (await findFallback(application, sid))?.reason === 'waiting_for_original_message';
+      });
+    }
+    await until('a second look', () => looks() > 0);
+    expect((await findFallback(application, odd))?.reason).toBeNull();
+    for (const sid of others) await seedMessage(application.dataSource, { twilioSid: sid });
+    for (const sid of others) await attemptNow(application, (await findFallback(application, sid))?.id ?? '');
+    for (const sid of others) await until('the SMS', () => smsFor(application, sid).length === 1);
+    await application.query('alter table sms_fallbacks drop constraint odd');
+    const waits = statements.filter((sql) => LOOKS.wait.test(sql)).length;
+    expect(waits).toBeGreaterThan(0);
+    // Each waits at least once, and the odd one is tried by itself.
+    expect(waits).toBeLessThan(FAILURES);
   });
 
   it.each([

@@ -42,6 +42,20 @@ describe('an SMS that Twilio refuses', () => {
     },
   );
 
+  it('ends with a message that PostgreSQL could not store', async () => {
+    const { twilioSid } = await seedMessage(application.dataSource);
+    const message = 'Refused \ud83d \0 text';
+    application.twilio.failNext({
+      on: 'create',
+      fault: { type: 'error', status: 400, code: 21211, message },
+    });
+    await policyFailure(application, twilioSid);
+    expect(await untilAllIsDone(application, twilioSid)).toMatchObject({
+      state: 'failed',
+      lastError: expect.stringContaining('Refused \ufffd \ufffd text'),
+    });
+  });
+
   it.each([
     { status: 401, code: 20003 },
     { status: 400, code: 30017 },
