@@ -6,7 +6,7 @@ const allowed = {
   process: ['config'],
   database: ['config', 'domain-events', 'process'],
   twilio: ['process'],
-  'domain-events': [],
+  'domain-events': ['process'],
   messages: ['process'],
   'message-events': ['domain-events', 'messages', 'process'],
   webhooks: ['message-events', 'process', 'twilio'],
@@ -25,7 +25,7 @@ const allowed = {
     'twilio',
     'webhooks',
   ],
-  dashboard: ['operations', 'twilio'],
+  dashboard: ['operations', 'process', 'twilio'],
   commands: [
     'operations',
     'config',

@@ -11,7 +11,10 @@ const LOCK_TIMEOUT_MILLISECONDS = 1_000;
 export default await openForCommandLine().catch(exitWithError);
 
 async function openForCommandLine(): Promise<DataSource> {
-  const env = parseEnv(loadEnvFile(), envVariables.pick({ DATABASE_URL: true, EMBEDDED_DATA_DIR: true }));
+  const env = parseEnv(
+    loadEnvFile(),
+    envVariables.pick({ DATABASE_URL: true, DATABASE_SCHEMA: true, EMBEDDED_DATA_DIR: true }),
+  );
   const connection = await openDatabase(env);
   const dataSource = new DataSource({
     ...dataSourceOptions(connection),

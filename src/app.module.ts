@@ -7,7 +7,7 @@ import {
   healthConnectionOptions,
   jobQueuePoolOptions,
 } from './database/data-source-options.js';
-import type { DatabaseConnection } from './database/database-connection.js';
+import { type DatabaseConnection, queueSchemaOf } from './database/database-connection.js';
 import { DATABASE_CONNECTION, DatabaseModule } from './database/database.module.js';
 import { openForService } from './database/open-database.js';
 import { DomainEventsModule } from './domain-events/domain-events.module.js';
@@ -22,6 +22,7 @@ import { RECORD_AND_PUBLISH, RECORD_MESSAGE_EVENTS } from './message-events/mess
 import { MessagesModule } from './messages/messages.module.js';
 import { FallbackOperationsModule } from './operations/fallback-retries.js';
 import { OperationsModule } from './operations/operations.module.js';
+import { DATA_SOURCE } from './process/inject-database.js';
 import { StartupSummary } from './process/startup-summary.js';
 import { RetentionModule } from './retention/retention.module.js';
 import { StatusPollingModule } from './status-polling/status-polling.module.js';
@@ -37,7 +38,11 @@ const periodicWork = (env: Env) => (env.WORKER_CONCURRENCY === 0 ? { intervalMil
 const database = DatabaseModule.forRootAsync({
   imports: [EnvModule],
   inject: [ENV],
-  useFactory: ({ DATABASE_URL, EMBEDDED_DATA_DIR }: Env) => ({ DATABASE_URL, EMBEDDED_DATA_DIR }),
+  useFactory: ({ DATABASE_URL, DATABASE_SCHEMA, EMBEDDED_DATA_DIR }: Env) => ({
+    DATABASE_URL,
+    DATABASE_SCHEMA,
+    EMBEDDED_DATA_DIR,
+  }),
 });
 
 /**
@@ -57,6 +62,7 @@ const PREPARED_STATEMENTS = new Map([
 ]);
 
 const typeOrm = TypeOrmModule.forRootAsync({
+  name: DATA_SOURCE,
   imports: [database],
   inject: [DATABASE_CONNECTION],
   useFactory: (connection: DatabaseConnection) => ({
@@ -71,6 +77,7 @@ const domainEvents = DomainEventsModule.forRootAsync({
   inject: [DATABASE_CONNECTION, ENV],
   useFactory: (database: DatabaseConnection, { WORKER_CONCURRENCY: concurrency }: Env) => ({
     connection: jobQueuePoolOptions(database, concurrency),
+    schema: queueSchemaOf(database.schema),
     concurrency: concurrency * JOBS_FOR_A_REQUEST,
     noPreparedStatements: database.embedded,
     // PGlite's socket does not forward notifications.

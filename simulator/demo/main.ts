@@ -2,8 +2,9 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { randomBytes } from 'node:crypto';
 import { Command, InvalidArgumentError } from 'commander';
 import { existsSync } from 'node:fs';
-import { DataSource } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import { execute, runProgram, type End } from '../../src/process/command-line.js';
+import { DATA_SOURCE_TOKEN } from '../../src/process/inject-database.js';
 import { paced, delivered } from '../callback-plan.js';
 import { demoAccount } from '../demo-account.js';
 import { TwilioSimulator } from '../twilio-simulator.js';
@@ -58,7 +59,7 @@ async function demo({ once, port }: DemoOptions): Promise<boolean> {
     await twilio.close();
     await app.close();
   } else {
-    await invite(app.get(DataSource), narrator, origin, adminKey);
+    await invite(app.get<DataSource>(DATA_SOURCE_TOKEN), narrator, origin, adminKey);
   }
   return wentWell;
 }
@@ -69,7 +70,7 @@ async function play(
   narrator: Narrator,
   origin: string,
 ): Promise<boolean> {
-  const dataSource = app.get(DataSource);
+  const dataSource = app.get<DataSource>(DATA_SOURCE_TOKEN);
   const text = 'Hello Ada, your appointment at Example Clinic is tomorrow at 10:00.';
   const message = await storeMessage(dataSource, await storeClinic(dataSource), text);
   narrator.title('A WhatsApp message that Meta will not deliver');

@@ -1,8 +1,9 @@
 import { Command } from 'commander';
 import { mkdirSync } from 'node:fs';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
-import { DataSource } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import { execute, EXIT_CODES, runProgram } from '../../src/process/command-line.js';
+import { DATA_SOURCE_TOKEN } from '../../src/process/inject-database.js';
 import { delivered, paced } from '../callback-plan.js';
 import { demoAccount } from '../demo-account.js';
 import { TwilioSimulator } from '../twilio-simulator.js';
@@ -29,7 +30,7 @@ async function main(): Promise<void> {
   const app = await startService({ dataFolder: temporaryFolder(), twilio, narrator, adminKey });
   const origin = await listen(app, 0);
   const statusCallbackUrl = `${origin}${WEBHOOK_PATH}`;
-  const dataSource = app.get(DataSource);
+  const dataSource = app.get<DataSource>(DATA_SOURCE_TOKEN);
   const companyId = await storeClinic(dataSource);
   await storeHistory(dataSource, { companyId, statusCallbackUrl });
   const message = await storeMessage(

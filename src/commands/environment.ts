@@ -1,9 +1,9 @@
 import { Logger } from '@nestjs/common';
 import { existsSync } from 'node:fs';
-import { type Env, envVariables } from '../config/env.js';
+import { envVariables } from '../config/env.js';
 import { loadEnvFile, parseEnv } from '../config/parse-env.js';
 import type { DatabaseConnection } from '../database/database-connection.js';
-import { openDatabase } from '../database/open-database.js';
+import { type DatabaseVariables, openDatabase } from '../database/open-database.js';
 import { StartupError } from '../process/startup-error.js';
 import type { Patient } from './examine.js';
 import { openOperations, type Operations } from './operations.js';
@@ -12,6 +12,7 @@ import { openOperations, type Operations } from './operations.js';
 const commandEnvSchema = envVariables.pick({
   DATABASE_URL: true,
   EMBEDDED_DATA_DIR: true,
+  DATABASE_SCHEMA: true,
   FALLBACK_ERROR_CODES: true,
   FALLBACK_MAX_AGE_MINUTES: true,
 });
@@ -46,9 +47,7 @@ export function thisEnvironment(): Patient {
 }
 
 /** The embedded database allows one process: the service, while it runs. */
-async function openServicesDatabase(
-  env: Pick<Env, 'DATABASE_URL' | 'EMBEDDED_DATA_DIR'>,
-): Promise<DatabaseConnection> {
+async function openServicesDatabase(env: DatabaseVariables): Promise<DatabaseConnection> {
   if (env.DATABASE_URL !== undefined) return openDatabase(env);
   const advice = 'Set DATABASE_URL to the database of the service';
   if (!existsSync(env.EMBEDDED_DATA_DIR)) {

@@ -38,7 +38,10 @@ async function migrate(newTables: boolean, { print, complain }: Terminal): Promi
       import('../database/open-database.js'),
       import('../database/migrate-database.js'),
     ]);
-  const env = parseEnv(loadEnvFile(), envVariables.pick({ DATABASE_URL: true, EMBEDDED_DATA_DIR: true }));
+  const env = parseEnv(
+    loadEnvFile(),
+    envVariables.pick({ DATABASE_URL: true, DATABASE_SCHEMA: true, EMBEDDED_DATA_DIR: true }),
+  );
   const hint = env.DATABASE_URL === undefined ? ' (DATABASE_URL is not set)' : '';
   print(`Database: ${describeDatabase(env)}${hint}`);
   const connection = await database.openDatabase(env);

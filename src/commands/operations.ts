@@ -9,6 +9,7 @@ import { MessageEventsModule } from '../message-events/message-events.module.js'
 import { PolicyFailureReplay } from '../message-events/policy-failure-replay.js';
 import { FallbackRecords } from '../operations/fallback-records.js';
 import { FallbackOperationsModule, FallbackRetries } from '../operations/fallback-retries.js';
+import { DATA_SOURCE } from '../process/inject-database.js';
 import { NumberErasure } from '../retention/number-erasure.js';
 
 /** The services that commands use. */
@@ -51,6 +52,7 @@ export async function openOperations(
 class OperationsModule {
   static on(connection: DatabaseConnection, options: OperationsOptions): DynamicModule {
     const typeOrm = TypeOrmModule.forRootAsync({
+      name: DATA_SOURCE,
       useFactory: () => ({ ...dataSourceOptions(connection), toRetry: () => false }),
       dataSourceFactory: openMigrated,
     });

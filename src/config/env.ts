@@ -107,6 +107,11 @@ const postgresUrl = z.string().superRefine((value, context) => {
   }
 });
 
+/** Needs no quotes in SQL. The queue's schema has `_queue` at the end of the same name, with 63 characters at most. */
+const schema = z
+  .string()
+  .regex(/^(?!pg_)[a-z_][a-z0-9_]{0,56}$/, 'must be a name of lower-case letters, digits, and underscores');
+
 /** Express `trust proxy`: `true`, a number of hops, or addresses and subnets separated by commas. */
 const trustProxy = z
   .string()
@@ -141,6 +146,7 @@ export const envVariables = z.object({
     .optional(),
   TWILIO_API_BASE_URL: httpUrl.default('https://api.twilio.com'),
   DATABASE_URL: postgresUrl.optional(),
+  DATABASE_SCHEMA: schema.optional(),
   EMBEDDED_DATA_DIR: z.string().default('.data/'),
   PUBLIC_BASE_URL: httpUrl.optional(),
   TRUST_PROXY: trustProxy.default(false),
@@ -174,6 +180,10 @@ export const envSchema = envVariables
   .refine(({ FALLBACK_HOLD_SECONDS: hold, FALLBACK_MAX_AGE_MINUTES: age }) => hold === 0 || hold < age * 60, {
     path: ['FALLBACK_HOLD_SECONDS'],
     message: 'must be shorter than FALLBACK_MAX_AGE_MINUTES, or each SMS would be too late',
+  })
+  .refine((env) => env.DATABASE_SCHEMA === undefined || env.DATABASE_URL !== undefined, {
+    path: ['DATABASE_SCHEMA'],
+    message: 'must not be set if DATABASE_URL is not set: the embedded database belongs to the service alone',
   })
   .refine((env) => env.WORKER_CONCURRENCY > 0 || env.DATABASE_URL !== undefined, {
     path: ['WORKER_CONCURRENCY'],

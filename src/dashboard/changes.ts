@@ -34,6 +34,7 @@ import { IS_OPEN, IS_OVERDUE } from '../fallback/sms-fallback-state.js';
 import { AdminKeyGuard } from '../operations/admin-access.js';
 import { type AdminSession, AdminSessions } from '../operations/admin-sessions.js';
 import { DatabaseProblemFilter } from '../operations/operators-api.decorator.js';
+import { InjectDatabase } from '../process/inject-database.js';
 import { TwilioOutages } from '../twilio/twilio-outages.js';
 
 const LOOK_EVERY_MILLISECONDS = 2_000;
@@ -64,7 +65,7 @@ export class Changes implements OnModuleDestroy {
   );
 
   constructor(
-    private readonly dataSource: DataSource,
+    @InjectDatabase() private readonly dataSource: DataSource,
     private readonly outages: TwilioOutages,
   ) {}
 

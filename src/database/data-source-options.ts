@@ -11,7 +11,7 @@ import { EndedSession } from '../operations/ended-session.entity.js';
 import { MessagePoll, MessagePollWatermark } from '../status-polling/message-poll.entity.js';
 import { TwilioFailure } from '../twilio/twilio-failure.entity.js';
 import { RejectedCallback } from '../webhooks/rejected-callback.entity.js';
-import type { DatabaseConnection } from './database-connection.js';
+import { type DatabaseConnection, queueSchemaOf } from './database-connection.js';
 import { type PreparedStatements, ReliableClient, type ReliableClientConfig } from './reliable-client.js';
 import { ServerConnections } from './server-connections.js';
 import type { SessionSettings } from './session-settings.js';
@@ -52,7 +52,7 @@ const APPLICATION_NAME = 'whatsapp-sms-fallback';
  * @param limits limits of the session; the embedded database has one session for all, so no settings are made.
  */
 export function clientOptions(
-  { client, embedded }: DatabaseConnection,
+  { client, embedded, schema }: DatabaseConnection,
   limits: SessionSettings = SESSION_LIMITS,
 ): WritableClientConfig {
   return {
@@ -60,20 +60,25 @@ export function clientOptions(
     keepAlive: true,
     application_name: APPLICATION_NAME,
     ...(!embedded && { sessionLimits: limits }),
+    schema,
   };
 }
+
+/** Options of a pool of the service's. */
+export type ServicePoolOptions = PoolConfig & ReliableClientConfig;
 
 /** The same for a pool, whose connections are closed when a statement gets no answer. */
 function poolOptions(
   connection: DatabaseConnection,
   most: number,
   limits: SessionSettings,
-): PoolConfig & ReliableClientConfig {
+): ServicePoolOptions {
   const Client: unknown = ReliableClient;
   return {
     ...clientOptions(connection, limits),
     Client: Client as PoolConfig['Client'],
     max: most,
+    queueSchema: queueSchemaOf(connection.schema),
     ...(!connection.embedded && { serverConnections: new ServerConnections(most) }),
   };
 }

@@ -1,10 +1,9 @@
 import { ConfigurableModuleBuilder, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
-import type { Env } from '../config/env.js';
 import type { DatabaseConnection } from './database-connection.js';
 import { migrateDatabase } from './migrate-database.js';
-import { openDatabase } from './open-database.js';
+import { type DatabaseVariables, openDatabase } from './open-database.js';
 
-export type DatabaseModuleOptions = Pick<Env, 'DATABASE_URL' | 'EMBEDDED_DATA_DIR'>;
+export type DatabaseModuleOptions = DatabaseVariables;
 
 export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
   new ConfigurableModuleBuilder<DatabaseModuleOptions>().setClassMethodName('forRoot').build();

@@ -2,15 +2,17 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type ClientBase, Pool } from 'pg';
 import { DataSource } from 'typeorm';
 import { migrations } from '../../migrations/migrations.js';
-import { JOB_QUEUE_TABLE, migrateJobQueue } from '../domain-events/graphile-worker.js';
+import { migrateJobQueue } from '../domain-events/graphile-worker.js';
+import { identifier } from '../messages/application-tables.js';
 import { knownReason, StartupError } from '../process/startup-error.js';
 import {
   clientOptions,
   dataSourceOptions,
   migrationPoolOptions,
   MIGRATIONS_TABLE,
+  type ServicePoolOptions,
 } from './data-source-options.js';
-import type { DatabaseConnection } from './database-connection.js';
+import { type DatabaseConnection, queueSchemaOf } from './database-connection.js';
 import { advisoryLockHolder, Blockers } from './lock-blockers.js';
 import {
   assertLayout,
@@ -83,6 +85,8 @@ class Migration {
     await holder.connect();
     try {
       await this.takeTurn(holder);
+      const { schema } = this.connection;
+      if (schema !== undefined) await holder.query(`create schema if not exists ${identifier(schema)}`);
       await assertLayout(queryOn(holder), this.limits);
       await this.patiently(holder, 'The job queue', () => this.migrateQueue());
       return await this.migrateTables(holder);
@@ -116,7 +120,7 @@ class Migration {
     pool.on('error', () => undefined);
     pool.on('connect', (client) => client.on('error', () => undefined));
     try {
-      await migrateJobQueue(pool);
+      await migrateJobQueue(pool, queueSchemaOf(this.connection.schema));
     } finally {
       await pool.end();
     }
@@ -124,12 +128,13 @@ class Migration {
 
   private async migrateTables(holder: ClientBase): Promise<string[]> {
     const query = queryOn(holder);
-    const missing = await missingMigrations(query);
+    const { schema } = this.connection;
+    const missing = await missingMigrations(query, schema);
     try {
       await this.patiently(holder, 'The database', () => this.runTableMigrations());
     } catch (error) {
       // The database may be unreachable by now.
-      const [failed] = await missingMigrations(query).catch(() => []);
+      const [failed] = await missingMigrations(query, schema).catch(() => []);
       if (!(error instanceof MigrationError) || failed === undefined) throw error;
       throw new StartupError(
         `${error.message}\nThat was ${failed}. Those before it are applied, and the next try begins with it.`,
@@ -243,8 +248,10 @@ function codeOf(error: unknown): string {
 /** @throws StartupError when a migration is missing, naming the command to run. */
 export async function assertMigrated(dataSource: DataSource): Promise<void> {
   const query: Query = <Row>(sql: string, parameters?: unknown[]) => dataSource.query<Row[]>(sql, parameters);
-  const missing = await missingMigrations(query);
-  if (!(await exists(query, JOB_QUEUE_TABLE))) missing.push('the schema of the job queue');
+  const { schema } = dataSource.options.extra as ServicePoolOptions;
+  const missing = await missingMigrations(query, schema);
+  if (!(await exists(query, 'migrations', queueSchemaOf(schema))))
+    missing.push('the schema of the job queue');
   if (missing.length > 0) {
     throw new StartupError(
       `The database is not migrated: ${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} missing.\n` +
@@ -253,8 +260,8 @@ export async function assertMigrated(dataSource: DataSource): Promise<void> {
   }
 }
 
-async function missingMigrations(query: Query): Promise<string[]> {
-  const applied = (await exists(query, MIGRATIONS_TABLE))
+async function missingMigrations(query: Query, schema: string | undefined): Promise<string[]> {
+  const applied = (await exists(query, MIGRATIONS_TABLE, schema))
     ? await query<{ name: string }>(`select name from ${MIGRATIONS_TABLE}`)
     : [];
   return migrations
@@ -262,7 +269,10 @@ async function missingMigrations(query: Query): Promise<string[]> {
     .filter((migration) => !applied.some(({ name }) => name === migration));
 }
 
-async function exists(query: Query, table: string): Promise<boolean> {
-  const [row] = await query<{ exists: boolean }>('select to_regclass($1) is not null as exists', [table]);
+/** Without a schema, the search_path decides. */
+async function exists(query: Query, table: string, schema?: string): Promise<boolean> {
+  const [row] = await query<{ exists: boolean }>('select to_regclass($1) is not null as exists', [
+    schema === undefined ? table : `${identifier(schema)}.${table}`,
+  ]);
   return row?.exists ?? false;
 }

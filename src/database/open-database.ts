@@ -100,6 +100,10 @@ function textOf(error: unknown, property: 'code' | 'message'): string | undefine
   return typeof value === 'string' ? value : undefined;
 }
 
+/** Which database it is, and where in it. */
+export type DatabaseVariables = Pick<Env, 'DATABASE_URL' | 'EMBEDDED_DATA_DIR'> &
+  Partial<Pick<Env, 'DATABASE_SCHEMA'>>;
+
 const CONNECT_LIMIT_MILLISECONDS = 4_000;
 const ANSWER_LIMIT_MILLISECONDS = 5_000;
 
@@ -107,11 +111,9 @@ const ANSWER_LIMIT_MILLISECONDS = 5_000;
  * Opens the PostgreSQL server of `DATABASE_URL`, or the embedded one if that is not set.
  * @throws StartupError when it cannot be used, with the reason.
  */
-export async function openDatabase(
-  env: Pick<Env, 'DATABASE_URL' | 'EMBEDDED_DATA_DIR'>,
-): Promise<DatabaseConnection> {
+export async function openDatabase(env: DatabaseVariables): Promise<DatabaseConnection> {
   if (env.DATABASE_URL === undefined) return EmbeddedPostgres.start({ dataDir: env.EMBEDDED_DATA_DIR });
-  const connection = postgresServer(env.DATABASE_URL);
+  const connection = postgresServer(env.DATABASE_URL, env.DATABASE_SCHEMA);
   await assertUsable(connection, env.DATABASE_URL);
   return connection;
 }

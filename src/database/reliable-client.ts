@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { type Client, DatabaseError, Query } from 'pg';
+import { JOB_QUEUE_SCHEMA } from '../domain-events/domain-events.js';
 import { WritableClient, type WritableClientConfig } from './writable-client.js';
 
 export interface ReliableClientConfig extends WritableClientConfig {
@@ -13,6 +14,8 @@ export interface ReliableClientConfig extends WritableClientConfig {
    * that shares its session with others.
    */
   readonly preparedStatements?: PreparedStatements;
+  /** The name of the job queue's schema, in place of JOB_QUEUE_SCHEMA in statements. */
+  readonly queueSchema?: string;
 }
 
 export type PreparedStatements = ReadonlyMap<unknown, string>;
@@ -42,11 +45,13 @@ interface PatientStatement {
 export class ReliableClient extends WritableClient {
   private preparedStatements: PreparedStatements;
   private readonly answerTimeout: number;
+  private readonly queueSchema: string;
   private isAnswerAwaited = false;
 
   constructor(config?: ReliableClientConfig) {
     super(config);
     this.preparedStatements = config?.preparedStatements ?? NONE;
+    this.queueSchema = config?.queueSchema ?? JOB_QUEUE_SCHEMA;
     this.answerTimeout = withoutOwnTimer(this);
     // This happens at each server that is tried.
     this.on('connect', () => {
@@ -72,10 +77,15 @@ export class ReliableClient extends WritableClient {
     const name = this.preparedStatements.get(text);
     const result =
       name !== undefined && Array.isArray(values) && parameters.length === 2
-        ? this.queryPrepared(query, name, text as string, values)
-        : query(...parameters);
+        ? this.queryPrepared(query, name, this.inQueueSchema(text) as string, values)
+        : query(this.inQueueSchema(text), ...parameters.slice(1));
     return result as never;
   };
+
+  private inQueueSchema(text: unknown): unknown {
+    if (this.queueSchema === JOB_QUEUE_SCHEMA || typeof text !== 'string') return text;
+    return text.replaceAll(JOB_QUEUE_SCHEMA, this.queueSchema);
+  }
 
   /** The current socket; an encrypted connection replaces it after connecting. */
   private get socket(): Socket {

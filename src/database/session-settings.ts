@@ -4,7 +4,7 @@ export type SessionSettings = Readonly<Record<string, string>>;
 /**
  * Settings that the service depends on, and that a role, a database or postgresql.conf may change. Names that a version
  * of PostgreSQL does not know are skipped. Not included: settings that only a superuser may change, settings for
- * locations (`search_path`, `role`, `default_tablespace`), and `timezone`, which may define the meaning of zoneless
+ * locations (`search_path` without a schema of the service's own, `role`, `default_tablespace`), and `timezone`, which may define the meaning of zoneless
  * times in the application's tables.
  */
 const DEPENDED_ON: SessionSettings = {
@@ -57,6 +57,13 @@ export interface SessionState {
   readonly readOnlyBy: string | null;
 }
 
+/** Puts a schema in front of the search_path, once: a pooler may keep it. */
+function searchPath(schema: string): string {
+  const first = `"${schema}", `;
+  return `('search_path', case when not starts_with(current_setting('search_path'), '${first}')
+       then '${first}' || current_setting('search_path') end),`;
+}
+
 /**
  * Makes the settings and reads the session's state, in one round trip. It is one transaction with explicit properties,
  * so no default applies to it, and it turns its limits off first. A pooler that keeps sessions accepts this, unlike
@@ -65,9 +72,10 @@ export interface SessionState {
  * - `synchronous_commit = off` would lose acknowledged callbacks in a crash. Any other value is the operator's choice.
  * - A role may be read-only by default, which is overridden. `default_transaction_read_only` of the database or the
  *   server is how operators close a server before they move to another one: such a session is refused.
+ * @param schema a name that needs no escape, see DATABASE_SCHEMA.
  * - PostgreSQL knows a client that is gone during a statement on some systems only.
  */
-export function sessionSetup(limits: SessionSettings): string {
+export function sessionSetup(limits: SessionSettings, schema?: string): string {
   const values = Object.entries({ ...DEPENDED_ON, ...limits })
     .map(([name, value]) => `('${name}', '${value}')`)
     .join(', ');
@@ -78,6 +86,7 @@ select pg_catalog.set_config(name, value, false)
   from (values ${values},
     ('synchronous_commit', case when current_setting('synchronous_commit') = 'off' then 'on' end),
     ('client_connection_check_interval', case when version() like '%linux%' then '10000' end),
+    ${schema === undefined ? '' : searchPath(schema)}
     ('default_transaction_read_only', case when current_setting('default_transaction_read_only') = 'on' then (
        select 'off' from pg_catalog.pg_settings where name = 'default_transaction_read_only'
           and source in ('user', 'database user', 'global')) end)

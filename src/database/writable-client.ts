@@ -9,6 +9,8 @@ import { type SessionSettings, type SessionState, sessionSetup, STATE_RESULT } f
 export interface WritableClientConfig extends ClientConfig {
   /** Limits of the session. If given, all settings that the service depends on are made too; default: none are made. */
   readonly sessionLimits?: SessionSettings;
+  /** The first schema of the session's search_path; default: it stays as it is. */
+  readonly schema?: string | undefined;
   /** Counts the connection until it has ended at the server; default: it is not counted. */
   readonly serverConnections?: ServerConnections;
   /** Overrides the URL. */
@@ -290,7 +292,9 @@ export class WritableClient extends Client {
   }
 
   private async setUp(place: Place, limits: SessionSettings): Promise<void> {
-    const results = (await super.query(sessionSetup(limits))) as unknown as { rows: SessionState[] }[];
+    const results = (await super.query(sessionSetup(limits, this.#config.schema))) as unknown as {
+      rows: SessionState[];
+    }[];
     this.session = results[STATE_RESULT]?.rows[0];
     if (this.session === undefined || this.target === 'any') return;
     const { inRecovery, readOnlyBy } = this.session;

@@ -26,7 +26,11 @@ export interface DomainEvent {
 /** graphile-worker's task identifier of all jobs of this module. */
 export const DOMAIN_EVENT_TASK = 'domain_event';
 
-/** Differs from the default, because an application may have another version of graphile-worker in the database. */
+/**
+ * The queue's schema, in statements too: the connections of a service whose tables are in a schema of their own put the
+ * name of its queue in its place. Differs from graphile-worker's default, because an application may have another
+ * version of it in the database.
+ */
 export const JOB_QUEUE_SCHEMA = 'whatsapp_sms_fallback_queue';
 
 /** The payload of a job. */
@@ -80,6 +84,8 @@ const PUBLISH = addJobs(
 export interface DomainEventsModuleOptions {
   /** The database of the queue, and of the tables that are changed when events are published. */
   connection: PoolConfig;
+  /** The queue's schema. Default `whatsapp_sms_fallback_queue`. */
+  schema?: string;
   /** How many events this process handles at a time. Default 10. 0: it only publishes. */
   concurrency?: number;
   /** True if the connection does not keep prepared statements: PGlite, PgBouncer. Default false. */

@@ -209,13 +209,10 @@ export async function endOfRunner(runner: Runner, limit: () => number): Promise<
   }
 }
 
-/** Exists if the queue's schema does. */
-export const JOB_QUEUE_TABLE = `${JOB_QUEUE_SCHEMA}.migrations`;
-
 /** Migrates the queue's schema, and no other. */
-export async function migrateJobQueue(pool: Pool): Promise<void> {
+export async function migrateJobQueue(pool: Pool, schema: string): Promise<void> {
   const logger = new JobQueueLogger(() => () => undefined);
-  await runMigrations({ ...jobQueueOptions, pgPool: pool, noPreparedStatements: true, logger });
+  await runMigrations({ ...jobQueueOptions, schema, pgPool: pool, noPreparedStatements: true, logger });
 }
 
 /**

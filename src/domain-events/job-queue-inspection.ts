@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { InjectDatabase } from '../process/inject-database.js';
 import { JOB_QUEUE_SCHEMA } from './domain-events.js';
 
 export interface JobQueueState {
@@ -19,7 +20,7 @@ const COUNTED_JOBS = 20_000;
 /** Reads the state of the queue of domain events, and changes nothing. */
 @Injectable()
 export class JobQueueInspection {
-  constructor(private readonly dataSource: DataSource) {}
+  constructor(@InjectDatabase() private readonly dataSource: DataSource) {}
 
   async look(): Promise<JobQueueState> {
     const [state] = await this.dataSource.query<JobQueueState[]>(LOOK);

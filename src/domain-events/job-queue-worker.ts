@@ -149,6 +149,7 @@ export class JobQueueWorker {
     if (this.isFailing) await pool.query(USE_TABLES);
     return run({
       ...runnerOptions(this.concurrency),
+      schema: this.options.schema ?? JOB_QUEUE_SCHEMA,
       pgPool: pool,
       events: progress.events,
       taskList: this.taskList,

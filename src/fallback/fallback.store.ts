@@ -9,6 +9,7 @@ import type { WhatsappPolicyFailed } from '../message-events/policy-failure.js';
 import type { SentSms } from '../messages/message-recorder.js';
 import { DELIVERED_STATUSES } from '../messages/message-status.js';
 import { GroupCommit, isDataError, OF_ONE_TURN } from '../process/group-commit.js';
+import { InjectDatabase } from '../process/inject-database.js';
 import type { EndReason, WaitReason } from './fallback-reasons.js';
 import { smsFallbackAttemptDue } from './fallback.events.js';
 import * as sql from './fallback.sql.js';
@@ -141,7 +142,7 @@ export class FallbackStore {
   private readonly limit = pLimit(MOST_TRANSACTIONS);
 
   constructor(
-    private readonly dataSource: DataSource,
+    @InjectDatabase() private readonly dataSource: DataSource,
     private readonly publisher: DomainEventPublisher,
     messageEvents: MessageEventsService,
   ) {

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { InjectDatabase } from '../process/inject-database.js';
 import { PeriodicWork } from '../process/periodic-work.js';
 import { FallbackStore } from './fallback.store.js';
 import { SenderPace } from './sender-pace.js';
@@ -14,7 +15,7 @@ const ROUND_MILLISECONDS = 200;
 @Injectable()
 export class SenderLines extends PeriodicWork {
   constructor(
-    private readonly dataSource: DataSource,
+    @InjectDatabase() private readonly dataSource: DataSource,
     private readonly pace: SenderPace,
     private readonly store: FallbackStore,
   ) {

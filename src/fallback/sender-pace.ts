@@ -2,6 +2,7 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import { maskNumbersIn } from '../messages/phone-number.js';
 import { GroupCommit, isDataError, OF_ONE_TURN } from '../process/group-commit.js';
+import { InjectDatabase } from '../process/inject-database.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
 import { isTooLate } from './fallback.sql.js';
 import type { Sender } from './sms-composer.js';
@@ -97,7 +98,7 @@ export class SenderPace {
   private refreshDueAt = 0;
 
   constructor(
-    private readonly dataSource: DataSource,
+    @InjectDatabase() private readonly dataSource: DataSource,
     @Inject(MODULE_OPTIONS_TOKEN) { smsPerSecond }: FallbackModuleOptions,
   ) {
     this.rates = ratesOf(smsPerSecond);

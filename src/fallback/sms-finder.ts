@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { InjectDatabase } from '../process/inject-database.js';
 import { classifySendError, type SendError } from '../twilio/send-error.js';
 import { isOfEarlierAttempt } from './fallback.sql.js';
 import type { SmsFallback } from './sms-fallback.entity.js';
@@ -19,7 +20,7 @@ export type Finding =
 @Injectable()
 export class SmsFinder {
   constructor(
-    private readonly dataSource: DataSource,
+    @InjectDatabase() private readonly dataSource: DataSource,
     private readonly sender: SmsSender,
   ) {}
 

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
+import { InjectDatabase } from '../process/inject-database.js';
 
 /** The maximum number of rows in one transaction, which keeps it short. */
 export const BATCH = 1_000;
@@ -65,7 +66,7 @@ type Row = { readonly tries: number } & (NewEvent | { readonly id: null; readonl
 /** Takes rows from `message_event_outbox`, and puts back those that must be tried again. */
 @Injectable()
 export class EventOutbox {
-  constructor(private readonly dataSource: DataSource) {}
+  constructor(@InjectDatabase() private readonly dataSource: DataSource) {}
 
   async isDue(): Promise<boolean> {
     const [row] = await this.dataSource.query<{ due: boolean }[]>(

@@ -1,5 +1,6 @@
 import { ConfigurableModuleBuilder, Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
+import { InjectDatabase } from '../process/inject-database.js';
 import { PeriodicWork } from '../process/periodic-work.js';
 import { EventCounts } from './event-counts.js';
 import { EventOutbox, type MessageAgain, type NewEvent, type TakenMessage } from './event-outbox.js';
@@ -46,7 +47,7 @@ export class Follower extends PeriodicWork {
   private readonly consumers: LogConsumer[] = [];
 
   constructor(
-    private readonly dataSource: DataSource,
+    @InjectDatabase() private readonly dataSource: DataSource,
     private readonly outbox: EventOutbox,
     private readonly statuses: MessageStatuses,
     private readonly counts: EventCounts,

@@ -8,6 +8,7 @@ import {
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, type PoolConfig } from 'pg';
 import { DataSource } from 'typeorm';
+import { InjectDatabase } from '../process/inject-database.js';
 import { onMeasured } from '../process/measurements.js';
 
 export interface HealthModuleOptions {
@@ -62,7 +63,7 @@ export class CommitCheck implements OnApplicationShutdown {
 
   constructor(
     @Inject(MODULE_OPTIONS_TOKEN) private readonly options: HealthModuleOptions,
-    private readonly dataSource: DataSource,
+    @InjectDatabase() private readonly dataSource: DataSource,
   ) {
     this.ended = onMeasured('events.refused', ({ code }) => {
       this.refusals += 1;

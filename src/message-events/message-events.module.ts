@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { DATA_SOURCE } from '../process/inject-database.js';
 import { MessageEvent } from './message-event.entity.js';
 import { MessageEventsService } from './message-events.service.js';
 import { MessageEventsStore } from './message-events.store.js';
@@ -10,7 +11,7 @@ import { ConfigurableModuleClass } from './policy-failure.js';
 
 /** Pass a DomainEventsModule in `imports`. */
 @Module({
-  imports: [TypeOrmModule.forFeature([MessageEvent])],
+  imports: [TypeOrmModule.forFeature([MessageEvent], DATA_SOURCE)],
   providers: [MessageEventsService, MessageEventsStore, MessageHistory, People, PolicyFailureReplay],
   exports: [MessageEventsService, MessageHistory, People, PolicyFailureReplay],
 })

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { DataSource, type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { addJobs, type DomainEventJob, DomainEventPublisher } from '../domain-events/domain-events.js';
+import { InjectDatabase } from '../process/inject-database.js';
 import { stringifyExactly } from './exact-json.js';
 import { isNeverSentSms, type MessageStatusReport, type SmsNeverSent } from './message-status-report.js';
 import { whatsappPolicyFailed } from './policy-failure.js';
@@ -53,7 +54,7 @@ export interface RecordedEvent {
 @Injectable()
 export class MessageEventsStore {
   constructor(
-    private readonly dataSource: DataSource,
+    @InjectDatabase() private readonly dataSource: DataSource,
     private readonly publisher: DomainEventPublisher,
   ) {}
 

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { GroupCommit, isDataError, OF_ONE_TURN } from '../process/group-commit.js';
+import { InjectDatabase } from '../process/inject-database.js';
 import type { UserIds } from './channel-address.js';
 import { DELIVERED_STATUSES } from '../messages/message-status.js';
 
@@ -27,7 +28,7 @@ const MAXIMUM_EVENTS = 100;
 export class MessageHistory {
   private readonly searches: GroupCommit<string, LoggedEvent[]>;
 
-  constructor(private readonly dataSource: DataSource) {
+  constructor(@InjectDatabase() private readonly dataSource: DataSource) {
     this.searches = new GroupCommit((messageSids) => this.search(messageSids), isDataError, OF_ONE_TURN);
   }
 

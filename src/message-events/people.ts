@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { isE164, numberForms, parsePhoneNumber } from '../messages/phone-number.js';
+import { InjectDatabase } from '../process/inject-database.js';
 import { parseUserId } from './channel-address.js';
 
 /** The search key of a person: a number in E.164, or a WhatsApp user ID. */
@@ -25,7 +26,7 @@ export function parsePersonName(text: string): PersonName | null {
 /** Links the numbers and the user IDs of people, by the messages and the fallbacks that name both. */
 @Injectable()
 export class People {
-  constructor(private readonly dataSource: DataSource) {}
+  constructor(@InjectDatabase() private readonly dataSource: DataSource) {}
 
   /** Follows links for one step only: the IDs of a number's next owner belong to another person. */
   async find(name: PersonName): Promise<Person> {

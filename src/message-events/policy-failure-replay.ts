@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { DomainEventPublisher } from '../domain-events/domain-events.js';
+import { InjectDatabase } from '../process/inject-database.js';
 import {
   DEFAULT_POLICY_FAILURE_ERROR_CODES,
   isPolicyFailure,
@@ -46,7 +47,7 @@ export class PolicyFailureReplay {
   readonly errorCodes: readonly string[];
 
   constructor(
-    private readonly dataSource: DataSource,
+    @InjectDatabase() private readonly dataSource: DataSource,
     private readonly publisher: DomainEventPublisher,
     @Inject(MODULE_OPTIONS_TOKEN) { policyFailureErrorCodes }: MessageEventsModuleOptions,
   ) {

@@ -3,6 +3,7 @@ import { InjectRepository } from '@nestjs/typeorm';
 import type { Repository } from 'typeorm';
 import { GroupCommit, OF_ONE_TURN } from '../process/group-commit.js';
 import { FIND_ORIGINAL_MESSAGES } from './application-tables.js';
+import { DATA_SOURCE } from '../process/inject-database.js';
 import { Message } from './message.entity.js';
 import { type OriginalMessage, OriginalMessages } from './original-messages.js';
 
@@ -27,7 +28,7 @@ interface Row {
 export class TypeOrmOriginalMessages extends OriginalMessages {
   private readonly searches: GroupCommit<string, OriginalMessage | null>;
 
-  constructor(@InjectRepository(Message) private readonly messages: Repository<Message>) {
+  constructor(@InjectRepository(Message, DATA_SOURCE) private readonly messages: Repository<Message>) {
     super();
     // A row that cannot be read, whatever the error, must not keep the others from being found.
     this.searches = new GroupCommit(

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { CookieOptions, Request, Response } from 'express';
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { DataSource } from 'typeorm';
+import { InjectDatabase } from '../process/inject-database.js';
 import { AdminKeys } from './admin-keys.js';
 
 const COOKIE = 'whatsapp_sms_fallback_session';
@@ -30,7 +31,7 @@ export interface AdminSession {
 export class AdminSessions {
   constructor(
     private readonly keys: AdminKeys,
-    private readonly dataSource: DataSource,
+    @InjectDatabase() private readonly dataSource: DataSource,
   ) {}
 
   /** @param keyName the name of the key that was given. */

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
 import { IS_OPEN, IS_OVERDUE } from '../fallback/sms-fallback-state.js';
 import { followingDelay } from '../follower/event-outbox.js';
+import { InjectDatabase } from '../process/inject-database.js';
 import { type Outage, TwilioOutages } from '../twilio/twilio-outages.js';
 import { FallbackRecords } from './fallback-records.js';
 import { type Backlog, SenderPaces } from './fallback-retries.js';
@@ -77,7 +78,7 @@ export class DatabaseMetrics {
   private refreshing: Promise<void> | undefined;
 
   constructor(
-    private readonly dataSource: DataSource,
+    @InjectDatabase() private readonly dataSource: DataSource,
     private readonly jobQueue: JobQueueInspection,
     private readonly outages: TwilioOutages,
     private readonly paces: SenderPaces,

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { z } from 'zod';
 import { isAbout, People, type Person } from '../message-events/people.js';
+import { InjectDatabase } from '../process/inject-database.js';
 import { type EventRow, eventView } from './fallback-view.js';
 import {
   creation,
@@ -85,7 +86,7 @@ interface PositionedRow extends EventRow {
 @Injectable()
 export class EventSearch {
   constructor(
-    private readonly dataSource: DataSource,
+    @InjectDatabase() private readonly dataSource: DataSource,
     private readonly people: People,
   ) {}
 

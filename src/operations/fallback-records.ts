@@ -4,6 +4,7 @@ import { validate as isUuid } from 'uuid';
 import { IS_OPEN, IS_OVERDUE, type SmsFallbackState } from '../fallback/sms-fallback-state.js';
 import { SmsFallback } from '../fallback/sms-fallback.entity.js';
 import { MessageEvent } from '../message-events/message-event.entity.js';
+import { InjectDatabase } from '../process/inject-database.js';
 
 const BATCH = 100;
 
@@ -20,7 +21,7 @@ export interface FallbackFilter {
 /** Reads fallbacks for operators. */
 @Injectable()
 export class FallbackRecords {
-  constructor(private readonly dataSource: DataSource) {}
+  constructor(@InjectDatabase() private readonly dataSource: DataSource) {}
 
   /** Lists fallbacks, newest first. */
   list(filter: FallbackFilter, limit: number): Promise<SmsFallback[]> {

@@ -6,6 +6,7 @@ import { MAXIMUM_AGE_MILLISECONDS } from '../fallback/original-age.js';
 import { decideRetry, type RetryDecision } from '../fallback/retry-decision.js';
 import { listSenderPaces, type SenderPaceView } from '../fallback/sender-pace.js';
 import type { SmsFallback } from '../fallback/sms-fallback.entity.js';
+import { InjectDatabase } from '../process/inject-database.js';
 import { FallbackRecords } from './fallback-records.js';
 
 /** The options of the FallbackModule that reading and retrying fallbacks needs. */
@@ -34,7 +35,7 @@ export interface RetryOptions {
 @Injectable()
 export class FallbackRetries {
   constructor(
-    private readonly dataSource: DataSource,
+    @InjectDatabase() private readonly dataSource: DataSource,
     private readonly store: FallbackStore,
     @Inject(OPERATIONS_OPTIONS_TOKEN) private readonly options: FallbackOperationsOptions,
   ) {}
@@ -95,7 +96,7 @@ export interface Backlog {
 @Injectable()
 export class SenderPaces {
   constructor(
-    private readonly dataSource: DataSource,
+    @InjectDatabase() private readonly dataSource: DataSource,
     @Inject(OPERATIONS_OPTIONS_TOKEN) private readonly options: FallbackOperationsOptions,
   ) {}
 

@@ -18,6 +18,7 @@ import { retryInWords } from '../fallback/fallback-reasons.js';
 import { IS_OPEN, IS_OVERDUE, SMS_FALLBACK_STATES } from '../fallback/sms-fallback-state.js';
 import { SmsFallback } from '../fallback/sms-fallback.entity.js';
 import { isAbout, People } from '../message-events/people.js';
+import { InjectDatabase } from '../process/inject-database.js';
 import type { AdminRequest } from './admin-access.js';
 import { FallbackRecords } from './fallback-records.js';
 import { FallbackRetries } from './fallback-retries.js';
@@ -95,7 +96,7 @@ export class FallbackOperations {
   private readonly logger = new Logger(FallbackOperations.name);
 
   constructor(
-    private readonly dataSource: DataSource,
+    @InjectDatabase() private readonly dataSource: DataSource,
     private readonly records: FallbackRecords,
     private readonly retries: FallbackRetries,
     private readonly people: People,

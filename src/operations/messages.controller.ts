@@ -19,6 +19,7 @@ import type { SmsFallback } from '../fallback/sms-fallback.entity.js';
 import { MessageEvent } from '../message-events/message-event.entity.js';
 import { PolicyFailureReplay } from '../message-events/policy-failure-replay.js';
 import { OriginalMessages } from '../messages/original-messages.js';
+import { InjectDatabase } from '../process/inject-database.js';
 import {
   eventPage,
   type EventQuery,
@@ -62,7 +63,7 @@ const MAXIMUM_EVENTS = 100;
 @Injectable()
 export class Journeys {
   constructor(
-    private readonly dataSource: DataSource,
+    @InjectDatabase() private readonly dataSource: DataSource,
     private readonly records: FallbackRecords,
     private readonly policyFailures: PolicyFailureReplay,
     private readonly originalMessages: OriginalMessages,

@@ -3,6 +3,7 @@ import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import { DataSource, LessThan } from 'typeorm';
 import { z } from 'zod';
 import { maskDeep } from '../messages/phone-number.js';
+import { InjectDatabase } from '../process/inject-database.js';
 import { RejectedCallback } from '../webhooks/rejected-callback.entity.js';
 import { OperatorsApi } from './operators-api.decorator.js';
 import { cursorOf, limit, numbers, pageOf, parameters, toPage } from './page.js';
@@ -31,7 +32,7 @@ export function rejectedCallbackView(
 
 @Injectable()
 export class RejectedCallbackList {
-  constructor(private readonly dataSource: DataSource) {}
+  constructor(@InjectDatabase() private readonly dataSource: DataSource) {}
 
   /** Lists rejected callbacks by the primary key, which grows with time. */
   async list({ limit, cursor, numbers }: RejectedCallbacksQuery) {

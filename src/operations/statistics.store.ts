@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { fallbackInWords } from '../fallback/fallback-reasons.js';
 import { isOpen, type SmsFallbackState } from '../fallback/sms-fallback-state.js';
 import { COUNT_UNITS, countedPeriods } from '../follower/event-counts.js';
+import { InjectDatabase } from '../process/inject-database.js';
 import { OperatorsApi } from './operators-api.decorator.js';
 import { parameters, time } from './page.js';
 
@@ -172,7 +173,7 @@ const MAXIMUM_ROWS = 20_000;
 /** Runs the SQL of `GET /stats`. It reads events from their counts, except for the latest, which are not counted yet. */
 @Injectable()
 export class StatisticsStore {
-  constructor(private readonly dataSource: DataSource) {}
+  constructor(@InjectDatabase() private readonly dataSource: DataSource) {}
 
   async find(query: StatisticsQuery): Promise<Statistics> {
     const { from, to } = query;

@@ -5,6 +5,7 @@ import { eraseFallbacks } from '../fallback/fallback.sql.js';
 import { IS_ENDED } from '../fallback/sms-fallback-state.js';
 import { eraseEvents } from '../message-events/message-events.store.js';
 import { isAbout, People, type Person, type PersonName } from '../message-events/people.js';
+import { InjectDatabase } from '../process/inject-database.js';
 import { eraseRejectedCallbacks } from '../webhooks/rejected-callbacks.store.js';
 
 /** Rows per statement, so that no statement blocks others for long. */
@@ -30,7 +31,7 @@ export interface PersonTraces {
 @Injectable()
 export class NumberErasure {
   constructor(
-    private readonly dataSource: DataSource,
+    @InjectDatabase() private readonly dataSource: DataSource,
     private readonly people: People,
   ) {}
 

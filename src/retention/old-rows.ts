@@ -3,6 +3,7 @@ import { DataSource } from 'typeorm';
 import { ERASE_OLD } from '../fallback/fallback.sql.js';
 import { IS_OPEN } from '../fallback/sms-fallback-state.js';
 import { deleteEvents } from '../message-events/message-events.store.js';
+import { InjectDatabase } from '../process/inject-database.js';
 import { PeriodicWork } from '../process/periodic-work.js';
 import { deleteRejectedCallbacks } from '../webhooks/rejected-callbacks.store.js';
 
@@ -27,7 +28,7 @@ export abstract class OldRows extends PeriodicWork {
   private readonly retentionDays: number | undefined;
 
   constructor(
-    private readonly dataSource: DataSource,
+    @InjectDatabase() private readonly dataSource: DataSource,
     { retentionDays, intervalMilliseconds = 60_000 }: RetentionModuleOptions,
     failure: string,
   ) {
@@ -64,7 +65,10 @@ export abstract class OldRows extends PeriodicWork {
  */
 @Injectable()
 export class OldEvents extends OldRows {
-  constructor(dataSource: DataSource, @Inject(MODULE_OPTIONS_TOKEN) options: RetentionModuleOptions) {
+  constructor(
+    @InjectDatabase() dataSource: DataSource,
+    @Inject(MODULE_OPTIONS_TOKEN) options: RetentionModuleOptions,
+  ) {
     super(dataSource, options, 'Old events cannot be deleted now');
   }
 
@@ -103,7 +107,10 @@ const DELETE_REJECTED_CALLBACKS = deleteRejectedCallbacks(
 /** Erases the number and the text of fallbacks that ended more than RETENTION_DAYS ago, oldest first. */
 @Injectable()
 export class OldFallbacks extends OldRows {
-  constructor(dataSource: DataSource, @Inject(MODULE_OPTIONS_TOKEN) options: RetentionModuleOptions) {
+  constructor(
+    @InjectDatabase() dataSource: DataSource,
+    @Inject(MODULE_OPTIONS_TOKEN) options: RetentionModuleOptions,
+  ) {
     super(dataSource, options, 'Old fallbacks cannot be erased now');
   }
 

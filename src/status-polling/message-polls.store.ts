@@ -2,6 +2,7 @@ import { ConfigurableModuleBuilder, Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { NewEvent } from '../follower/event-outbox.js';
 import { FINAL_STATUSES, isFinal, STATUSES_BY_RANK } from '../messages/message-status.js';
+import { InjectDatabase } from '../process/inject-database.js';
 
 export interface StatusPollingModuleOptions {
   /** The account of messages without a callback so far, because rows of `messages` do not name one. */
@@ -51,7 +52,7 @@ export class MessagePollsStore {
   private readonly giveUpAfterMilliseconds: number;
 
   constructor(
-    private readonly dataSource: DataSource,
+    @InjectDatabase() private readonly dataSource: DataSource,
     @Inject(MODULE_OPTIONS_TOKEN) private readonly options: StatusPollingModuleOptions,
   ) {
     this.afterMilliseconds = Math.max(options.afterMilliseconds ?? 10 * 60_000, COMMIT_DELAY_MILLISECONDS);

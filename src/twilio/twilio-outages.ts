@@ -1,6 +1,7 @@
 import { type BeforeApplicationShutdown, Inject, Injectable, Logger } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { IS_OPEN } from '../fallback/sms-fallback-state.js';
+import { InjectDatabase } from '../process/inject-database.js';
 import type { Operation } from './api-request-client.js';
 import type { AccountFailure, OutageReason } from './outage-reasons.js';
 import { MODULE_OPTIONS_TOKEN, type TwilioModuleOptions } from './twilio.module-definition.js';
@@ -74,7 +75,7 @@ export class TwilioOutages implements BeforeApplicationShutdown {
   private writing: Promise<void> | undefined;
 
   constructor(
-    private readonly dataSource: DataSource,
+    @InjectDatabase() private readonly dataSource: DataSource,
     @Inject(MODULE_OPTIONS_TOKEN)
     private readonly options: Pick<TwilioModuleOptions, 'outageAfterMilliseconds'>,
   ) {}

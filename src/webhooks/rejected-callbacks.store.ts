@@ -2,6 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { stringifyExactly } from '../message-events/exact-json.js';
 import { EventNotStoredError } from '../message-events/message-events.service.js';
+import { InjectDatabase } from '../process/inject-database.js';
 
 /** The number of rows kept. With at most 64 KiB each, the table stays under 640 MiB. */
 const KEPT = 10_000;
@@ -11,7 +12,7 @@ const KEPT = 10_000;
 export class RejectedCallbacksStore {
   private readonly logger = new Logger(RejectedCallbacksStore.name);
 
-  constructor(private readonly dataSource: DataSource) {}
+  constructor(@InjectDatabase() private readonly dataSource: DataSource) {}
 
   /** @throws EventNotStoredError when the database is unreachable. */
   async keep(reason: string, payload: object): Promise<void> {

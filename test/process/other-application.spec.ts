@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
-import { DataSource } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../../src/database/data-source-options.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { DomainEventsModule } from '../../src/domain-events/domain-events.module.js';
@@ -13,6 +13,7 @@ import { MessageEventsModule } from '../../src/message-events/message-events.mod
 import { MessageEventsService } from '../../src/message-events/message-events.service.js';
 import type { WhatsappPolicyFailed } from '../../src/message-events/policy-failure.js';
 import { MessagesModule } from '../../src/messages/messages.module.js';
+import { DATA_SOURCE, DATA_SOURCE_TOKEN } from '../../src/process/inject-database.js';
 import { TwilioAccounts } from '../../src/twilio/twilio-accounts.js';
 import { TwilioModule } from '../../src/twilio/twilio.module.js';
 import { WebhooksModule } from '../../src/webhooks/webhooks.module.js';
@@ -55,7 +56,7 @@ function applicationOn(database: DatabaseConnection) {
 
   @Module({
     imports: [
-      TypeOrmModule.forRoot(dataSourceOptions(database)),
+      TypeOrmModule.forRoot({ ...dataSourceOptions(database), name: DATA_SOURCE }),
       domainEvents,
       messageEvents,
       twilio,
@@ -102,7 +103,9 @@ describe('an application of another team', () => {
       callbackUrl: null,
     });
     expect(
-      await app.get(DataSource).query<unknown[]>('select id, error_code, payload from message_events'),
+      await app
+        .get<DataSource>(DATA_SOURCE_TOKEN)
+        .query<unknown[]>('select id, error_code, payload from message_events'),
     ).toEqual([{ id, error_code: '63024', payload: { MessageSid: 'SM1' } }]);
     expect(app.get(TwilioAccounts, { strict: false }).authTokens('AC1')).toEqual(['token']);
     const [event] = await until('the alert', () => {

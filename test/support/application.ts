@@ -2,7 +2,7 @@ import type { ModuleMetadata } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { Test, type TestingModuleBuilder } from '@nestjs/testing';
 import type { AddressInfo } from 'node:net';
-import { DataSource } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import { demoAccount } from '../../simulator/demo-account.js';
 import type { SimulatorOptions } from '../../simulator/simulator-types.js';
 import { TwilioSimulator } from '../../simulator/twilio-simulator.js';
@@ -13,6 +13,7 @@ import { parseEnv } from '../../src/config/parse-env.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { DATABASE_CONNECTION } from '../../src/database/database.module.js';
 import { PreparedExpressAdapter } from '../../src/process/express-server.js';
+import { DATA_SOURCE_TOKEN } from '../../src/process/inject-database.js';
 import { MODULE_OPTIONS_TOKEN as POLLING_OPTIONS } from '../../src/status-polling/message-polls.store.js';
 import { CollectedLogs } from './collected-logs.js';
 import { createTestDatabase } from './test-database.js';
@@ -70,7 +71,7 @@ export class TestApplication {
   }
 
   get dataSource(): DataSource {
-    return this.app.get(DataSource);
+    return this.app.get(DATA_SOURCE_TOKEN);
   }
 
   query<Row = Record<string, unknown>>(sql: string, parameters: unknown[] = []): Promise<Row[]> {

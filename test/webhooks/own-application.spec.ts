@@ -21,12 +21,13 @@ import { Test } from '@nestjs/testing';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { once } from 'node:events';
 import { type AddressInfo, connect } from 'node:net';
-import { DataSource } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import { demoAccount } from '../../simulator/demo-account.js';
 import { dataSourceOptions } from '../../src/database/data-source-options.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { DomainEventsModule } from '../../src/domain-events/domain-events.module.js';
 import { MessageEventsModule } from '../../src/message-events/message-events.module.js';
+import { DATA_SOURCE, DATA_SOURCE_TOKEN } from '../../src/process/inject-database.js';
 import { TwilioModule } from '../../src/twilio/twilio.module.js';
 import { Callback, type SignedCallback } from '../../src/webhooks/callback-request.js';
 import { TwilioSignatureGuard } from '../../src/webhooks/twilio-signature.guard.js';
@@ -94,7 +95,7 @@ function teamModule(database: DatabaseConnection) {
     useFactory: () => ({ publicBaseUrl: PUBLIC_BASE_URL, refusalsPerMinute: 2 }),
   });
   @Module({
-    imports: [TypeOrmModule.forRoot(dataSourceOptions(database)), webhooks, twilio],
+    imports: [TypeOrmModule.forRoot({ ...dataSourceOptions(database), name: DATA_SOURCE }), webhooks, twilio],
     controllers: [InboundController, PatientController],
   })
   class TeamModule {}
@@ -137,7 +138,7 @@ describe('the webhook in an application of another team', () => {
 
   function payloads(messageSid: unknown) {
     return app
-      .get(DataSource)
+      .get<DataSource>(DATA_SOURCE_TOKEN)
       .query('select payload from message_events where message_sid = $1', [messageSid]);
   }
 
