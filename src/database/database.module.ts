@@ -1,9 +1,21 @@
 import { ConfigurableModuleBuilder, Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import type { DatabaseConnection } from './database-connection.js';
 import { migrateDatabase } from './migrate-database.js';
-import { type DatabaseVariables, openDatabase } from './open-database.js';
+import { openDatabase } from './open-database.js';
 
-export type DatabaseModuleOptions = DatabaseVariables;
+export interface DatabaseModuleOptions {
+  /** `postgresql://…`. Default: the embedded PostgreSQL, which serves one process. */
+  readonly databaseUrl?: string | undefined;
+  /**
+   * The schema of the service's tables; the queue has its own, with `_queue` at the end. `migrate` creates both. Default:
+   * the first schema of the role's search_path, and `whatsapp_sms_fallback_queue`.
+   */
+  readonly schema?: string | undefined;
+  /** The folder of the embedded PostgreSQL. Default `.data/`. */
+  readonly embeddedDataDir?: string | undefined;
+  /** Whether to apply missing migrations at the start. Default: only to the embedded PostgreSQL. */
+  readonly migrate?: boolean | undefined;
+}
 
 export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
   new ConfigurableModuleBuilder<DatabaseModuleOptions>().setClassMethodName('forRoot').build();
@@ -18,8 +30,13 @@ export const DATABASE_CONNECTION = Symbol('DATABASE_CONNECTION');
       provide: DATABASE_CONNECTION,
       inject: [MODULE_OPTIONS_TOKEN],
       useFactory: async (options: DatabaseModuleOptions): Promise<DatabaseConnection> => {
-        const connection = await openDatabase(options);
-        if (connection.embedded) await migrateDatabase(connection);
+        const { databaseUrl, schema, embeddedDataDir = '.data/', migrate = false } = options;
+        const connection = await openDatabase({
+          DATABASE_URL: databaseUrl,
+          DATABASE_SCHEMA: schema,
+          EMBEDDED_DATA_DIR: embeddedDataDir,
+        });
+        if (migrate || connection.embedded) await migrateDatabase(connection);
         return connection;
       },
     },
