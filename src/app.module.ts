@@ -17,7 +17,7 @@ import {
 })
 export class AppModule {}
 
-function optionsOf(env: Env): WhatsappSmsFallbackOptions {
+export function optionsOf(env: Env): WhatsappSmsFallbackOptions {
   return {
     databaseUrl: env.DATABASE_URL,
     schema: env.DATABASE_SCHEMA,

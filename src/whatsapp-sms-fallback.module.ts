@@ -23,6 +23,7 @@ import {
 } from './database/database.module.js';
 import { openForService } from './database/open-database.js';
 import { DomainEventsModule } from './domain-events/domain-events.module.js';
+import { FallbackPolicy } from './fallback/fallback-policy.js';
 import type { FallbackModuleOptions } from './fallback/fallback.module-definition.js';
 import { FallbackModule } from './fallback/fallback.module.js';
 import { BEGIN, CHANGE, CLAIM, LOCK, RECORD_SENT } from './fallback/fallback.sql.js';
@@ -89,6 +90,8 @@ export interface WhatsappSmsFallbackParts {
   readonly smsSender?: Implementation<SmsSender>;
   /** Finds original messages elsewhere than in the tables messages, conversations, and companies. */
   readonly originalMessages?: Implementation<OriginalMessages>;
+  /** Decides whether and when a policy failure leads to an SMS. Default: always, and at once. */
+  readonly fallbackPolicy?: Implementation<FallbackPolicy>;
   /** Records statuses and SMS elsewhere than in the table messages; false: nowhere. */
   readonly messageRecorder?: Implementation<MessageRecorder> | false;
   /** The operators' API and the metrics. Default true; without `adminApiKeys`, each route answers 404. */
@@ -99,7 +102,7 @@ export interface WhatsappSmsFallbackParts {
   readonly health?: boolean;
 }
 
-const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
+export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
   new ConfigurableModuleBuilder<WhatsappSmsFallbackOptions>().setClassMethodName('forRoot').build();
 
 /** Holds the options of the whole for the modules that it consists of. */
@@ -198,7 +201,10 @@ function moduleOf(optionsModule: DynamicModule, parts: WhatsappSmsFallbackParts)
     })),
   );
   const messageEvents = MessageEventsModule.forRootAsync(
-    from(({ policyFailureErrorCodes }) => ({ policyFailureErrorCodes }), domainEvents),
+    from(
+      ({ policyFailureErrorCodes, statusRecorded }) => ({ policyFailureErrorCodes, statusRecorded }),
+      domainEvents,
+    ),
   );
   const messages = messagesOf(parts);
   const follower = FollowerModule.forRootAsync(from(periodicWork, messages));
@@ -235,7 +241,12 @@ function moduleOf(optionsModule: DynamicModule, parts: WhatsappSmsFallbackParts)
     statusPolling,
     retention,
   ];
-  modules.push(withProviders(fallback, parts.imports, [...implementation(SmsSender, parts.smsSender)]));
+  modules.push(
+    withProviders(fallback, parts.imports, [
+      ...implementation(SmsSender, parts.smsSender),
+      ...implementation(FallbackPolicy, parts.fallbackPolicy),
+    ]),
+  );
   if (parts.operations !== false) {
     const fallbackOperations = FallbackOperationsModule.forRootAsync(
       from(

@@ -4,7 +4,8 @@ import { DomainEventDispatcher } from './domain-event-dispatcher.js';
 import { ConfigurableModuleClass, DomainEventPublisher } from './domain-events.js';
 
 @Module({
-  imports: [EventEmitterModule.forRoot()],
+  // Not global: the application may have its own.
+  imports: [EventEmitterModule.forRoot({ global: false })],
   providers: [DomainEventPublisher, DomainEventDispatcher],
   exports: [DomainEventPublisher, DomainEventDispatcher],
 })

@@ -1,4 +1,5 @@
-import { ConfigurableModuleBuilder, Injectable } from '@nestjs/common';
+import { ConfigurableModuleBuilder, Inject, Injectable } from '@nestjs/common';
+import { EventEmitter2 } from '@nestjs/event-emitter';
 import type { PoolConfig } from 'pg';
 import type { EntityManager } from 'typeorm';
 
@@ -44,43 +45,6 @@ export interface DomainEventJob {
 /** A time, or a delay by the database's clock. */
 export type DeliveryTime = { readonly at: Date } | { readonly inMilliseconds: number };
 
-@Injectable()
-export class DomainEventPublisher {
-  /**
-   * Publishes events in the transaction of `manager`: they are delivered if it commits, and never otherwise.
-   * @param when the earliest delivery. Default: at once.
-   */
-  async publish<Name extends DomainEventName>(
-    manager: EntityManager,
-    name: Name,
-    events: readonly (DomainEvents[Name] & DomainEvent)[],
-    when: DeliveryTime = { inMilliseconds: 0 },
-  ): Promise<void> {
-    if (events.length === 0) return;
-    const { at, inMilliseconds } = { at: null, inMilliseconds: 0, ...when };
-    const jobs = events.map((event): DomainEventJob => ({ name, event }));
-    await manager.query(PUBLISH, [JSON.stringify(jobs), at, inMilliseconds]);
-  }
-}
-
-/**
- * Returns SQL that adds jobs in one call, and counts them.
- * @param jobs a query for the payloads, a column of JSON named `job`. It must find at least one.
- * @param runAt when they are due.
- */
-export function addJobs(jobs: string, runAt = 'now()'): string {
-  return `
-select count(*) from ${JOB_QUEUE_SCHEMA}.add_jobs(array(
-  select row('${DOMAIN_EVENT_TASK}', job, null, ${runAt}, null, null, null, null)::${JOB_QUEUE_SCHEMA}.job_spec
-    from (${jobs}) as added
-))`;
-}
-
-const PUBLISH = addJobs(
-  'select job from json_array_elements($1::json) as job',
-  `coalesce($2::timestamptz, now() + $3 * interval '1 millisecond')`,
-);
-
 export interface DomainEventsModuleOptions {
   /** The database of the queue, and of the tables that are changed when events are published. */
   connection: PoolConfig;
@@ -106,3 +70,55 @@ export interface DomainEventsModuleOptions {
 
 export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
   new ConfigurableModuleBuilder<DomainEventsModuleOptions>().setClassMethodName('forRoot').build();
+
+@Injectable()
+export class DomainEventPublisher {
+  private readonly statement: string;
+
+  constructor(
+    private readonly eventEmitter: EventEmitter2,
+    @Inject(MODULE_OPTIONS_TOKEN) { schema = JOB_QUEUE_SCHEMA }: DomainEventsModuleOptions,
+  ) {
+    // It may run on a connection of the application, which knows nothing of JOB_QUEUE_SCHEMA.
+    this.statement = PUBLISH.replaceAll(JOB_QUEUE_SCHEMA, schema);
+  }
+
+  /** Whether the application listens to an event. One without a listener could not be delivered. */
+  hasListeners(name: DomainEventName): boolean {
+    return this.eventEmitter.listenerCount(name) > 0;
+  }
+
+  /**
+   * Publishes events in the transaction of `manager`: they are delivered if it commits, and never otherwise.
+   * @param when the earliest delivery. Default: at once.
+   */
+  async publish<Name extends DomainEventName>(
+    manager: EntityManager,
+    name: Name,
+    events: readonly (DomainEvents[Name] & DomainEvent)[],
+    when: DeliveryTime = { inMilliseconds: 0 },
+  ): Promise<void> {
+    if (events.length === 0) return;
+    const { at, inMilliseconds } = { at: null, inMilliseconds: 0, ...when };
+    const jobs = events.map((event): DomainEventJob => ({ name, event }));
+    await manager.query(this.statement, [JSON.stringify(jobs), at, inMilliseconds]);
+  }
+}
+
+/**
+ * Returns SQL that adds jobs in one call, and counts them.
+ * @param jobs a query for the payloads, a column of JSON named `job`. It must find at least one.
+ * @param runAt when they are due.
+ */
+export function addJobs(jobs: string, runAt = 'now()'): string {
+  return `
+select count(*) from ${JOB_QUEUE_SCHEMA}.add_jobs(array(
+  select row('${DOMAIN_EVENT_TASK}', job, null, ${runAt}, null, null, null, null)::${JOB_QUEUE_SCHEMA}.job_spec
+    from (${jobs}) as added
+))`;
+}
+
+const PUBLISH = addJobs(
+  'select job from json_array_elements($1::json) as job',
+  `coalesce($2::timestamptz, now() + $3 * interval '1 millisecond')`,
+);

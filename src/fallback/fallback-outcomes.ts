@@ -1,6 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { NEVER_SENT_CODES } from '../message-events/message-status-report.js';
 import { measured } from '../process/measurements.js';
+import type { PolicyReason } from './fallback-policy.js';
 import type { FailureReason, SkipReason } from './fallback-reasons.js';
 import {
   type EndStep,
@@ -30,7 +31,10 @@ export class FallbackOutcomes {
     { body, conversationId, truncated }: ComposedSms,
     sms: AcceptedSms,
   ): Promise<'sent' | 'never_sent' | 'taken'> {
-    const record = await this.record({ id: fallback.id, body, conversationId }, sms);
+    const record = await this.record(
+      { id: fallback.id, originalMessageSid: fallback.originalMessageSid, body, conversationId },
+      sms,
+    );
     if (record === 'taken') return 'taken';
     const fields = { ...described(fallback), smsMessageSid: sms.messageSid, truncated };
     switch (record) {
@@ -54,10 +58,21 @@ export class FallbackOutcomes {
    * was suspended for longer than the lock lasts.
    */
   async record(
-    { id, body, conversationId }: Pick<SmsFallback, 'id' | 'body' | 'conversationId'>,
+    {
+      id,
+      originalMessageSid,
+      body,
+      conversationId,
+    }: Pick<SmsFallback, 'id' | 'originalMessageSid' | 'body' | 'conversationId'>,
     { messageSid: smsMessageSid }: AcceptedSms,
   ): Promise<'recorded' | 'never_sent' | 'ended_before' | 'second_sms' | 'taken'> {
-    const recorded = await this.store.recordSent({ id, smsMessageSid, body, conversationId });
+    const recorded = await this.store.recordSent({
+      id,
+      originalMessageSid,
+      smsMessageSid,
+      body,
+      conversationId,
+    });
     if (recorded === 'taken') return 'taken';
     if (recorded === null) {
       return (await this.store.noteSecondSms(id, smsMessageSid)) ? 'second_sms' : 'ended_before';
@@ -67,7 +82,11 @@ export class FallbackOutcomes {
     return !isDelivered && NEVER_SENT_CODES.includes(smsErrorCode ?? '') ? 'never_sent' : 'recorded';
   }
 
-  async skipped(fallback: LockedFallback, reason: SkipReason, details: EndDetails = {}): Promise<void> {
+  async skipped(
+    fallback: LockedFallback,
+    reason: SkipReason | PolicyReason,
+    details: EndDetails = {},
+  ): Promise<void> {
     const { unansweredAttempts } = fallback;
     await this.store.end(fallback, {
       state: 'skipped',

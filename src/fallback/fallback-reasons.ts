@@ -1,5 +1,6 @@
 import { isOutageReason, outageInWords } from '../twilio/outage-reasons.js';
 import { finalRejection } from '../twilio/send-error.js';
+import type { PolicyReason } from './fallback-policy.js';
 import type { RetryDecision } from './retry-decision.js';
 import type { SmsFallbackState } from './sms-fallback-state.js';
 import type { SmsFallback } from './sms-fallback.entity.js';
@@ -21,11 +22,12 @@ export type SkipReason =
 export type FailureReason =
   'rejected_by_twilio' | 'twilio_unavailable' | 'no_answer_from_twilio' | 'never_sent';
 
-export type EndReason = SkipReason | FailureReason;
+export type EndReason = SkipReason | FailureReason | PolicyReason;
 
 /** What an open fallback waits for. */
 export type WaitReason =
   | 'held'
+  | 'deferred'
   | 'waiting_for_original_message'
   | 'twilio_unavailable'
   | 'no_answer_from_twilio'
@@ -65,6 +67,7 @@ const MEANINGS: Readonly<Record<string, string>> = {
   sender_refused: 'Twilio cannot send from this sender; the default sender is tried next.',
   waiting_for_sender:
     'The sender has reached its pace: the SMS is sent when its turn comes, the most urgent first.',
+  deferred: 'Waiting for the time that the rules allow.',
   held: 'Waiting for FALLBACK_HOLD_SECONDS, in case WhatsApp delivers late.',
   no_recipient: 'Neither the callback nor Twilio names the recipient.',
   no_text: 'Neither messages.body nor Twilio has a text, e.g. for a picture.',
@@ -94,6 +97,7 @@ export function fallbackInWords({
 }
 
 function otherwise(state: SmsFallbackState, reason: string | null): string {
+  if (state === 'skipped' && reason !== null) return `The rules allow no SMS: ${reason}.`;
   return `It is ${state}${reason === null ? '' : `: ${reason}`}.`;
 }
 

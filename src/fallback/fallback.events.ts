@@ -7,10 +7,30 @@ export interface SmsFallbackAttemptDue extends DomainEvent {
   readonly smsFallbackId: string;
 }
 
+/** A fallback has ended. One whose SMS was never sent may end again. */
+export interface SmsFallbackEnded extends DomainEvent {
+  /** `sms_fallbacks.id`. */
+  readonly smsFallbackId: string;
+  readonly originalMessageSid: string;
+  readonly state: 'sent' | 'skipped' | 'failed';
+  /** Why; null if it was sent. */
+  readonly reason: string | null;
+  /** Null without an SMS. */
+  readonly smsMessageSid: string | null;
+}
+
 declare module '../domain-events/domain-events.js' {
   interface DomainEvents {
+    'sms_fallback.ended': SmsFallbackEnded;
     'sms_fallback.attempt_due': SmsFallbackAttemptDue;
   }
+}
+
+export function smsFallbackEnded(
+  smsFallbackId: string,
+  end: Pick<SmsFallbackEnded, 'originalMessageSid' | 'state' | 'reason' | 'smsMessageSid'>,
+): SmsFallbackEnded {
+  return { id: uuidv7(), occurredAt: new Date().toISOString(), smsFallbackId, ...end };
 }
 
 /** @param at when the attempt is due. */

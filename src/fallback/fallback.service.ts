@@ -6,6 +6,7 @@ import { outageInWords } from '../twilio/outage-reasons.js';
 import { isSendersFault, isTooFast, isTooFastCode, type SendError } from '../twilio/send-error.js';
 import { TwilioOutages } from '../twilio/twilio-outages.js';
 import { FallbackOutcomes } from './fallback-outcomes.js';
+import type { PolicyReason } from './fallback-policy.js';
 import type { SkipReason } from './fallback-reasons.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
 import {
@@ -123,6 +124,11 @@ export class FallbackService {
       case 'original_message_missing':
         await this.waitForOriginalMessage(fallback);
         break;
+      case 'deferred': {
+        const wait = { state: 'claimed', reason: 'deferred', problem: null } as const;
+        await this.outcomes.postponed(fallback, wait, composition.until.getTime() - fallback.now().getTime());
+        break;
+      }
       case 'unavailable':
         await this.retryUnlessRejected(fallback, composition.problem);
         break;
@@ -155,7 +161,7 @@ export class FallbackService {
   /** An earlier attempt may have failed. Then the reason against another one is only part of the cause. */
   private async endWithout(
     fallback: LockedFallback,
-    reason: SkipReason,
+    reason: SkipReason | PolicyReason,
     originalSentAt: Date | null = null,
     problem: FallbackProblem | null = null,
   ): Promise<void> {

@@ -122,6 +122,7 @@ changed as (
          unanswered_since = case when change.unanswered_attempts > 0 then unanswered_since end,
          last_error_code = coalesce(error_code, last_error_code), last_error = coalesce(error, last_error),
          next_attempt_at = change.next_attempt_at, locked_until = null, updated_at = now(),
+         due_since = case when change.reason = 'deferred' then change.next_attempt_at else due_since end,
          original_sent_at = coalesce(change.original_sent_at, sms_fallbacks.original_sent_at),
          duplicate_of = coalesce(change.duplicate_of, sms_fallbacks.duplicate_of),
          earlier_attempts = case when failed_attempt is null then earlier_attempts
@@ -200,10 +201,10 @@ export const BEGIN_WITHOUT_DUPLICATE = beginStatement(`
 export const LOCK_ROW = 'select from sms_fallbacks where id = $1 for update';
 
 /**
- * $1: fallbacks; $2: the SIDs of their SMS; $3: their texts; $4: their conversations; $5: the statuses of a delivery. An
- * SMS that Twilio has accepted is a fact, so the lock is not required. What was followed before this commit is followed
- * again: callbacks of the SMS, a delivery of the original, and an original that was stored late. That also finds the
- * report of an SMS that was never sent if it is committed during this statement.
+ * $1: fallbacks; $2: the SIDs of their SMS; $3: their texts; $4: their conversations; $5: the statuses of a delivery;
+ * $6: jobs to add, or null. An SMS that Twilio has accepted is a fact, so the lock is not required. What was followed
+ * before this commit is followed again: callbacks of the SMS, a delivery of the original, and an original that was
+ * stored late. That also finds the report of an SMS that was never sent if it is committed during this statement.
  */
 export const RECORD_SENT = `
 with own as materialized (
@@ -240,6 +241,11 @@ ended as (
   returning sms_fallbacks.id, sms_message_sid, original_message_sid, message_event_id, retried_at, sms_error_code,
             sms_delivered_at, coalesce(attempt_started_at > created_at + interval '0.5 seconds', true) as has_waited
 ),
+published as materialized (
+  select job from unnest($1::uuid[], $2::text[], $6::json[]) as sms (fallback_id, sid, job)
+    join ended on ended.id = fallback_id and sms_message_sid = sid
+   where job is not null
+),
 again as (
   ${followAgain(`
     select sms_message_sid as sid from ended
@@ -253,7 +259,8 @@ select id, sms_message_sid as "smsMessageSid", (
     select extract(epoch from now() - created_at)::float8 from message_events
      where message_events.id = message_event_id and retried_at is null
   ) as seconds,
-       sms_error_code as "smsErrorCode", sms_delivered_at is not null as "isDelivered"
+       sms_error_code as "smsErrorCode", sms_delivered_at is not null as "isDelivered",
+       case when exists (select from published) then (${addJobs('select job from published')}) end as jobs
   from ended`;
 
 /** The SMS may have been delivered after all: a message of several segments can report both. */

@@ -11,7 +11,7 @@ import { DELIVERED_STATUSES } from '../messages/message-status.js';
 import { GroupCommit, isDataError, OF_ONE_TURN } from '../process/group-commit.js';
 import { InjectDatabase } from '../process/inject-database.js';
 import type { EndReason, WaitReason } from './fallback-reasons.js';
-import { smsFallbackAttemptDue } from './fallback.events.js';
+import { smsFallbackAttemptDue, smsFallbackEnded } from './fallback.events.js';
 import * as sql from './fallback.sql.js';
 import type { RetryCandidate } from './retry-decision.js';
 import type { Offer } from './sender-pace.js';
@@ -266,7 +266,10 @@ export class FallbackStore {
    * @throws LockLostError
    */
   async end(fallback: LockedFallback, step: EndStep): Promise<void> {
-    await this.change({ fallback, step, nextAttemptAt: new Date(), job: null });
+    const { originalMessageSid, smsMessageSid } = fallback;
+    const { state, reason } = step;
+    const job = this.endedJob(fallback.id, { originalMessageSid, state, reason, smsMessageSid });
+    await this.change({ fallback, step, nextAttemptAt: fallback.now(), job });
   }
 
   /**
@@ -315,6 +318,9 @@ export class FallbackStore {
       records.map(({ body }) => body),
       records.map(({ conversationId }) => conversationId),
       DELIVERED_STATUSES,
+      records.map(({ id, originalMessageSid, smsMessageSid }) =>
+        this.endedJob(id, { originalMessageSid, state: 'sent', reason: null, smsMessageSid }),
+      ),
     ];
     const rows = await this.dataSource.query<RecordedRow[]>(sql.RECORD_SENT, parameters);
     // A fallback keeps one SMS, even if two are recorded at once.
@@ -358,6 +364,7 @@ export class FallbackStore {
       const [state, reason] = again === null ? ['failed', 'never_sent'] : ['claimed', 'sms_never_sent'];
       await manager.query(sql.REOPEN_NEVER_SENT, [id, state, reason, row.code, at]);
       if (again !== null) await this.publishAttemptDue(manager, id, at);
+      else await this.publishEnd(manager, sms.fallback);
       return { sms, isReopened: again !== null };
     });
   }
@@ -485,6 +492,21 @@ export class FallbackStore {
     const fields: Record<string, unknown> = {};
     for (const { databaseName, propertyName } of this.columns) fields[propertyName] = row[databaseName];
     return Object.assign(new SmsFallback(), fields, { lock: row.lock, now });
+  }
+
+  /** @returns null if nothing in the application listens to it. */
+  private endedJob(id: string, end: Parameters<typeof smsFallbackEnded>[1]): DomainEventJob | null {
+    if (!this.publisher.hasListeners('sms_fallback.ended')) return null;
+    return { name: 'sms_fallback.ended', event: smsFallbackEnded(id, end) };
+  }
+
+  private async publishEnd(
+    manager: EntityManager,
+    { id, originalMessageSid, smsMessageSid }: SmsFallback,
+  ): Promise<void> {
+    if (!this.publisher.hasListeners('sms_fallback.ended')) return;
+    const end = { originalMessageSid, state: 'failed', reason: 'never_sent', smsMessageSid } as const;
+    await this.publisher.publish(manager, 'sms_fallback.ended', [smsFallbackEnded(id, end)]);
   }
 
   private async publishAttemptDue(manager: EntityManager, smsFallbackId: string, at: Date): Promise<void> {
@@ -619,7 +641,7 @@ function obstacleOf(fallback: LockedFallback, row: BeginRow | null): Obstacle | 
 }
 
 /** An SMS that Twilio has accepted. */
-export type SentRecord = Pick<SmsFallback, 'id' | 'body' | 'conversationId'> & {
+export type SentRecord = Pick<SmsFallback, 'id' | 'originalMessageSid' | 'body' | 'conversationId'> & {
   readonly smsMessageSid: string;
 };
 

@@ -1,16 +1,24 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Optional } from '@nestjs/common';
 import type { MessageInstance } from 'twilio/lib/rest/api/v2010/account/message.js';
 import { parseAddress, type UserIds, userIdsOf } from '../message-events/channel-address.js';
 import { isDelivered, type LoggedEvent, MessageHistory } from '../message-events/message-history.js';
 import { NEVER_SENT, SMS_FALLBACK_ID_PARAMETER } from '../message-events/message-status-report.js';
+import { type WhatsappPolicyFailed, whatsappPolicyFailed } from '../message-events/policy-failure.js';
 import { type OriginalMessage, OriginalMessages } from '../messages/original-messages.js';
 import { isE164, parseSender, parseStoredNumber, smsNumber } from '../messages/phone-number.js';
 import { classifySendError, type SendError } from '../twilio/send-error.js';
 import { TwilioAccounts } from '../twilio/twilio-accounts.js';
+import { checkReason, FallbackPolicy, type PolicyReason, send } from './fallback-policy.js';
 import type { SkipReason } from './fallback-reasons.js';
 import { type FallbackModuleOptions, MODULE_OPTIONS_TOKEN } from './fallback.module-definition.js';
 import type { LockedFallback } from './fallback.store.js';
-import { originalSentAt, secondsLeft, sentAtByLog, validityPeriodSeconds } from './original-age.js';
+import {
+  deadlineOf,
+  originalSentAt,
+  secondsLeft,
+  sentAtByLog,
+  validityPeriodSeconds,
+} from './original-age.js';
 import { triedInCurrentTry } from './retry-decision.js';
 import type { EarlierAttempt, SmsFallback } from './sms-fallback.entity.js';
 import type { Sms } from './sms-sender.js';
@@ -76,7 +84,12 @@ export type ComposedSms = Pick<
 export type Composition =
   | { readonly kind: 'composed'; readonly sms: ComposedSms; readonly nextSender: Sender | null }
   | { readonly kind: 'original_message_missing' }
-  | { readonly kind: 'skipped'; readonly reason: SkipReason; readonly originalSentAt: Date | null }
+  | { readonly kind: 'deferred'; readonly until: Date }
+  | {
+      readonly kind: 'skipped';
+      readonly reason: SkipReason | PolicyReason;
+      readonly originalSentAt: Date | null;
+    }
   | { readonly kind: 'unavailable'; readonly problem: SendError };
 
 /** Facts about an original from the application, the log, and Twilio. */
@@ -97,6 +110,7 @@ export class SmsComposer {
     private readonly senders: SmsSenders,
     private readonly texts: SmsTexts,
     @Inject(MODULE_OPTIONS_TOKEN) private readonly options: FallbackModuleOptions,
+    @Optional() private readonly policy?: FallbackPolicy,
   ) {}
 
   /** Returns `unavailable` if Twilio has to be asked about the original and does not answer. */
@@ -109,6 +123,10 @@ export class SmsComposer {
     const sentAt = sentAtByLog(events);
     const skip = this.skipByLog(fallback, original, events, sentAt);
     if (skip !== null) return skipped(skip, sentAt);
+    const decision = (await this.policy?.decide(failureOf(fallback, events), original)) ?? send;
+    if (decision.kind === 'skip') return skipped(checkReason(decision.reason), sentAt);
+    if (decision.kind === 'wait' && decision.until > fallback.now())
+      return { kind: 'deferred', until: this.beforeTooLate(fallback, decision.until, sentAt) };
     const number = await this.knownNumber(fallback, original, events);
     const asksTwilio = sentAt === null || number === null || this.texts.asksTwilio(original);
     const answer = asksTwilio ? await this.fetch(fallback) : null;
@@ -209,6 +227,12 @@ export class SmsComposer {
     return firstSmsNumber([await this.history.findNumber(accountSid, userIdsOf([address]))]);
   }
 
+  /** A fallback that waits for longer than its original may be old ends when it is too old. */
+  private beforeTooLate({ ageLimitIgnored }: LockedFallback, until: Date, sentAt: Date | null): Date {
+    const deadline = ageLimitIgnored || sentAt === null ? until : deadlineOf(sentAt, this.options);
+    return deadline < until ? deadline : until;
+  }
+
   private isTooOld({ ageLimitIgnored, now }: LockedFallback, sentAt: Date): boolean {
     return !ageLimitIgnored && secondsLeft(sentAt, now(), this.options) <= 0;
   }
@@ -245,6 +269,22 @@ function dateOrNull(date: Date | null | undefined): Date | null {
   return date instanceof Date && !Number.isNaN(date.getTime()) ? date : null;
 }
 
-function skipped(reason: SkipReason, originalSentAt: Date | null): Composition {
+/** The event that the fallback was claimed for. Its row in the log may have been deleted. */
+function failureOf(fallback: LockedFallback, events: readonly LoggedEvent[]): WhatsappPolicyFailed {
+  const {
+    messageEventId,
+    originalMessageSid: messageSid,
+    accountSid,
+    toNumber,
+    userId,
+    parentUserId,
+  } = fallback;
+  const { messageStatus = 'failed', errorCode = null } = events.find(({ id }) => id === messageEventId) ?? {};
+  const failure = { messageSid, accountSid, messageStatus, errorCode, toNumber, userId, parentUserId };
+  const callbackUrl = fallback.statusCallbackUrl;
+  return whatsappPolicyFailed(messageEventId, { ...failure, callbackUrl }, fallback.createdAt);
+}
+
+function skipped(reason: SkipReason | PolicyReason, originalSentAt: Date | null): Composition {
   return { kind: 'skipped', reason, originalSentAt };
 }

@@ -1,9 +1,15 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { setImmediate } from 'node:timers/promises';
 import { type EntityManager, QueryFailedError } from 'typeorm';
+import { DomainEventPublisher } from '../domain-events/domain-events.js';
 import { GroupCommit, isDataError, sqlStateOf } from '../process/group-commit.js';
 import { measured } from '../process/measurements.js';
-import { MessageEventsStore, type RecordedEvent, type SmsLink } from './message-events.store.js';
+import {
+  MessageEventsStore,
+  type PublishingRules,
+  type RecordedEvent,
+  type SmsLink,
+} from './message-events.store.js';
 import type { MessageStatusReport } from './message-status-report.js';
 import {
   DEFAULT_POLICY_FAILURE_ERROR_CODES,
@@ -24,12 +30,21 @@ export class MessageEventsService {
   constructor(
     private readonly store: MessageEventsStore,
     @Inject(MODULE_OPTIONS_TOKEN)
-    { policyFailureErrorCodes = DEFAULT_POLICY_FAILURE_ERROR_CODES }: MessageEventsModuleOptions,
+    {
+      policyFailureErrorCodes = DEFAULT_POLICY_FAILURE_ERROR_CODES,
+      statusRecorded,
+    }: MessageEventsModuleOptions,
+    publisher: DomainEventPublisher,
   ) {
     const errorCodes = new Set(policyFailureErrorCodes);
+    const rules: PublishingRules = {
+      isPolicyFailure: (report) => isPolicyFailure(report, errorCodes),
+      isWatched: (report) =>
+        statusRecorded?.(report) === true && publisher.hasListeners('message.status_recorded'),
+    };
     this.commits = new GroupCommit(
       async (reports) => {
-        const record = () => store.record(reports, (report) => isPolicyFailure(report, errorCodes));
+        const record = () => store.record(reports, rules);
         try {
           // Retry on another connection, which may reach another server. Events that are already stored count as
           // repeats.

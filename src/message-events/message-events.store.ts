@@ -43,6 +43,12 @@ export interface SmsLink {
   readonly messageId: string;
 }
 
+/** Which reports are published, and as what. */
+export interface PublishingRules {
+  readonly isPolicyFailure: (report: MessageStatusReport) => boolean;
+  readonly isWatched: (report: MessageStatusReport) => boolean;
+}
+
 export interface RecordedEvent {
   /** `message_events.id`. */
   readonly id: string;
@@ -64,15 +70,11 @@ export class MessageEventsStore {
    * application is touched: the follower brings `messages` up to date.
    * @returns a result for each report, in their order.
    */
-  async record(
-    reports: readonly MessageStatusReport[],
-    isPolicyFailure: (report: MessageStatusReport) => boolean,
-  ): Promise<RecordedEvent[]> {
+  async record(reports: readonly MessageStatusReport[], rules: PublishingRules): Promise<RecordedEvent[]> {
     const incoming = incomingEvents(reports);
-    const added = await insert(this.dataSource.manager, incoming, (item) => jobOf(item, isPolicyFailure));
+    const added = await insert(this.dataSource.manager, incoming, (item) => jobsOf(item, rules));
     const repeats = incoming.filter(({ id }) => !added.has(id));
-    if (repeats.some(({ report }) => report.errorCode !== null))
-      await this.complete(repeats, isPolicyFailure);
+    if (repeats.some(({ report }) => report.errorCode !== null)) await this.complete(repeats, rules);
     const repeated = repeats.map(({ report }) => report);
     const known = repeated.length > 0 ? await this.findIds(repeated) : new Map<string, string>();
     return incoming.map(({ id, report }) => ({
@@ -87,7 +89,7 @@ export class MessageEventsStore {
     try {
       await this.dataSource.transaction(async (manager) => {
         const incoming = incomingEvents([rehearsedReport()]);
-        await insert(manager, incoming, policyFailed, REHEARSED);
+        await insert(manager, incoming, (event) => [policyFailed(event)], REHEARSED);
         throw takenBack;
       });
     } catch (error) {
@@ -110,7 +112,7 @@ export class MessageEventsStore {
   /** Adds missing error codes. What becomes a policy failure by that is published. */
   private async complete(
     repeats: readonly IncomingEvent[],
-    isPolicyFailure: (report: MessageStatusReport) => boolean,
+    { isPolicyFailure, isWatched }: PublishingRules,
   ): Promise<void> {
     await this.dataSource.transaction(async (manager) => {
       const completed = await completeErrorCodes(manager, repeats);
@@ -128,6 +130,11 @@ export class MessageEventsStore {
         manager,
         'sms.never_sent',
         completed.flatMap((event) => smsNeverSent(event)?.event ?? []),
+      );
+      await this.publisher.publish(
+        manager,
+        'message.status_recorded',
+        completed.filter(({ report }) => isWatched(report)).map((event) => statusRecorded(event).event),
       );
     });
   }
@@ -213,11 +220,13 @@ export const RECORD_MESSAGE_EVENTS = `
 with ${insertEvents(`jsonb_to_recordset($1::jsonb) as report (${COLUMNS})`)}
 ${RESULT} from added`;
 
-/** The same, with the job of each event that is published if it is new. At least one must have a job. */
+/** The same, with the jobs of each event that are added if it is new. At least one must have some. */
 export const RECORD_AND_PUBLISH = `
-with report as materialized (select * from jsonb_to_recordset($1::jsonb) as report (${COLUMNS}, job json)),
+with report as materialized (select * from jsonb_to_recordset($1::jsonb) as report (${COLUMNS}, jobs json)),
 ${insertEvents('report')},
-published as materialized (select job from report join added using (id) where job is not null)
+published as materialized (
+  select job from report join added using (id) cross join lateral json_array_elements(jobs) as job
+)
 ${RESULT},
        case when exists (select from published) then (${addJobs('select job from published')}) end as jobs
   from added`;
@@ -235,13 +244,13 @@ update message_events set fallback_sms_message_id = link.fallback_sms_message_id
 async function insert(
   manager: EntityManager,
   incoming: readonly IncomingEvent[],
-  jobOf: (event: IncomingEvent) => DomainEventJob | null,
+  jobsOf: (event: IncomingEvent) => DomainEventJob[],
   suffix = '',
 ): Promise<ReadonlySet<string>> {
-  const jobs = incoming.map(jobOf);
-  const hasJobs = jobs.some((job) => job !== null);
+  const jobs = incoming.map(jobsOf);
+  const hasJobs = jobs.some(({ length }) => length > 0);
   const rows = incoming.map((event, index) =>
-    hasJobs ? { ...toRow(event), job: jobs[index] } : toRow(event),
+    hasJobs ? { ...toRow(event), jobs: jobs[index] } : toRow(event),
   );
   const statement = hasJobs ? RECORD_AND_PUBLISH : RECORD_MESSAGE_EVENTS;
   const parameters = [stringifyExactly(rows), incoming.length];
@@ -268,11 +277,17 @@ function toRow({ id, report }: IncomingEvent) {
   };
 }
 
-function jobOf(
-  event: IncomingEvent,
-  isPolicyFailure: (report: MessageStatusReport) => boolean,
-): DomainEventJob | null {
-  return isPolicyFailure(event.report) ? policyFailed(event) : smsNeverSent(event);
+function jobsOf(event: IncomingEvent, { isPolicyFailure, isWatched }: PublishingRules): DomainEventJob[] {
+  const { report } = event;
+  const own = isPolicyFailure(report) ? policyFailed(event) : smsNeverSent(event);
+  return [...(own === null ? [] : [own]), ...(isWatched(report) ? [statusRecorded(event)] : [])];
+}
+
+function statusRecorded({ id, report }: IncomingEvent) {
+  const { messageSid, messageStatus, channel, accountSid, toNumber, errorCode, errorMessage } = report;
+  const status = { messageSid, messageStatus, channel, accountSid, toNumber, errorCode, errorMessage };
+  const event = { id, occurredAt: new Date().toISOString(), messageEventId: id, ...status };
+  return { name: 'message.status_recorded', event } as const;
 }
 
 function policyFailed({ id, report }: IncomingEvent) {

@@ -7,6 +7,9 @@ import { DELIVERED_STATUSES } from '../messages/message-status.js';
 
 /** An event of a message, with further values from its payload. */
 export interface LoggedEvent extends UserIds {
+  /** `message_events.id` */
+  readonly id: string;
+  readonly errorCode: string | null;
   readonly messageStatus: string;
   readonly source: 'callback' | 'poll';
   readonly toNumber: string | null;
@@ -72,7 +75,7 @@ export class MessageHistory {
 
 /** Connections prepare it (src/app.module.ts): planning took longer than reading. */
 export const FIND_EVENTS = `
-select message_sid as "messageSid", message_status as "messageStatus", source, to_number as "toNumber", user_id as "userId",
+select message_sid as "messageSid", id, error_code as "errorCode", message_status as "messageStatus", source, to_number as "toNumber", user_id as "userId",
        parent_user_id as "parentUserId", created_at as "createdAt", payload->>'dateSent' as "dateSent",
        coalesce(payload->>'To', payload->>'to') as "to",
        coalesce(payload->>'ContentSid', payload->>'contentSid') as "contentSid",

@@ -79,8 +79,21 @@ export interface SmsNeverSent extends DomainEvent {
   readonly messageSid: string;
 }
 
+/** A status of a message was stored. Published only for the reports that the option `statusRecorded` selects. */
+export interface MessageStatusRecorded
+  extends
+    DomainEvent,
+    Pick<
+      MessageStatusReport,
+      'messageSid' | 'messageStatus' | 'channel' | 'accountSid' | 'toNumber' | 'errorCode' | 'errorMessage'
+    > {
+  /** `message_events.id`, which is also the event's id. */
+  readonly messageEventId: string;
+}
+
 declare module '../domain-events/domain-events.js' {
   interface DomainEvents {
+    'message.status_recorded': MessageStatusRecorded;
     'sms.never_sent': SmsNeverSent;
   }
 }

@@ -89,6 +89,11 @@ export function whatsappPolicyFailed(
 export interface MessageEventsModuleOptions {
   /** The error codes that make an undelivered WhatsApp message a policy failure. Default 63049. */
   policyFailureErrorCodes?: readonly string[];
+  /**
+   * Selects the reports that are published as `message.status_recorded`, in the transaction that stores them. Default:
+   * none. It runs for each callback, so it must be quick and never throw.
+   */
+  statusRecorded?: (report: MessageStatusReport) => boolean;
 }
 
 export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =

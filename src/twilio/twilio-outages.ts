@@ -253,7 +253,7 @@ const IS_OUTAGE = `(
 const WAITING = `
   select from sms_fallbacks
    where ${IS_OPEN} and sms_fallbacks.account_sid = current.account_sid
-     and coalesce(sms_fallbacks.reason, '') not in ('held', 'waiting_for_original_message')
+     and coalesce(sms_fallbacks.reason, '') not in ('held', 'deferred', 'waiting_for_original_message')
    limit 100000`;
 
 const LIST = `

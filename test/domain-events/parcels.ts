@@ -1,10 +1,10 @@
 import { Injectable, Module } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import { DataSource, type EntityManager } from 'typeorm';
-import { AppModule } from '../../src/app.module.js';
 import { type DomainEvent, DomainEventPublisher } from '../../src/domain-events/domain-events.js';
 import { OnDomainEvent } from '../../src/domain-events/on-domain-event.decorator.js';
 import type { WhatsappPolicyFailed } from '../../src/message-events/policy-failure.js';
+import { InjectDatabase } from '../../src/process/inject-database.js';
 
 /** A module of another team: an event of its own, published and heard, and a listener to an event of the service. */
 export interface ParcelDelivered extends DomainEvent {
@@ -55,7 +55,7 @@ export class ParcelStatistics {
 export class Parcels {
   constructor(
     private readonly publisher: DomainEventPublisher,
-    private readonly dataSource: DataSource,
+    @InjectDatabase() private readonly dataSource: DataSource,
   ) {}
 
   async deliver(parcel: string, manager: EntityManager = this.dataSource.manager): Promise<ParcelDelivered> {
@@ -70,5 +70,5 @@ export class Parcels {
   }
 }
 
-@Module({ imports: [AppModule], providers: [Parcels, ParcelListener, ParcelStatistics] })
+@Module({ providers: [Parcels, ParcelListener, ParcelStatistics] })
 export class ParcelsModule {}

@@ -196,7 +196,13 @@ describe('policy failures that come at the same time', () => {
     expect(attempts.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'rejected']);
     const records = await Promise.all(
       ['SMfirst', 'SMsecond'].map((smsMessageSid) =>
-        store.recordSent({ id: claimed.id, smsMessageSid, body: 'Hello', conversationId: null }),
+        store.recordSent({
+          id: claimed.id,
+          originalMessageSid: sid,
+          smsMessageSid,
+          body: 'Hello',
+          conversationId: null,
+        }),
       ),
     );
     expect(records.filter((record) => record !== null)).toHaveLength(1);

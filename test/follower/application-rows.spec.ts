@@ -150,7 +150,10 @@ describe("the application's row of a message that gets a callback", () => {
     const store = application.app.get(MessageEventsStore);
     const unknownSid = randomMessageSid();
     const { twilioSid: knownSid } = await seedMessage(application.dataSource);
-    await store.record([fullReport(unknownSid), fullReport(knownSid)], () => false);
+    await store.record([fullReport(unknownSid), fullReport(knownSid)], {
+      isPolicyFailure: () => false,
+      isWatched: () => false,
+    });
     const rows = await application.query<{ kept: Record<string, unknown> }>(
       `select to_jsonb(event) - '{id,created_at,message_sid,fallback_sms_message_id}'::text[] as kept
          from message_events as event where message_sid = any ($1)`,

@@ -6,15 +6,20 @@ import type { DataSource } from 'typeorm';
 import { demoAccount } from '../../simulator/demo-account.js';
 import type { SimulatorOptions } from '../../simulator/simulator-types.js';
 import { TwilioSimulator } from '../../simulator/twilio-simulator.js';
-import { AppModule } from '../../src/app.module.js';
+import { AppModule, optionsOf } from '../../src/app.module.js';
 import { configureApp } from '../../src/app.setup.js';
-import { ENV, envSchema } from '../../src/config/env.js';
+import { type Env, ENV, EnvModule, envSchema } from '../../src/config/env.js';
 import { parseEnv } from '../../src/config/parse-env.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { DATABASE_CONNECTION } from '../../src/database/database.module.js';
 import { PreparedExpressAdapter } from '../../src/process/express-server.js';
 import { DATA_SOURCE_TOKEN } from '../../src/process/inject-database.js';
 import { MODULE_OPTIONS_TOKEN as POLLING_OPTIONS } from '../../src/status-polling/message-polls.store.js';
+import {
+  WhatsappSmsFallbackModule,
+  type WhatsappSmsFallbackOptions,
+  type WhatsappSmsFallbackParts,
+} from '../../src/whatsapp-sms-fallback.module.js';
 import { CollectedLogs } from './collected-logs.js';
 import { createTestDatabase } from './test-database.js';
 
@@ -25,6 +30,10 @@ export const WEBHOOK_URL = PUBLIC_BASE_URL + WEBHOOK_PATH;
 export interface ApplicationOptions {
   /** Variables that differ from the defaults below. `undefined` removes one. */
   env?: Readonly<Record<string, string | undefined>>;
+  /** The parts of the module, which AppModule leaves at their defaults. */
+  parts?: WhatsappSmsFallbackParts;
+  /** Options of the module that no variable sets. */
+  options?: Partial<WhatsappSmsFallbackOptions>;
   /** More modules, as another team would add them. */
   imports?: ModuleMetadata['imports'];
   /** A database that applications share. The caller closes it. */
@@ -85,6 +94,16 @@ export class TestApplication {
   }
 }
 
+function serviceModule({ parts, options }: ApplicationOptions) {
+  if (parts === undefined && options === undefined) return AppModule;
+  return WhatsappSmsFallbackModule.forRootAsync({
+    imports: [EnvModule],
+    inject: [ENV],
+    useFactory: (env: Env) => ({ ...optionsOf(env), ...options }),
+    ...parts,
+  });
+}
+
 async function createApplication(
   options: ApplicationOptions,
   database: DatabaseConnection,
@@ -102,7 +121,7 @@ async function createApplication(
     },
     envSchema,
   );
-  const builder = Test.createTestingModule({ imports: [AppModule, ...(options.imports ?? [])] })
+  const builder = Test.createTestingModule({ imports: [serviceModule(options), ...(options.imports ?? [])] })
     .setLogger(logs)
     .overrideProvider(ENV)
     .useValue(env)

@@ -5,7 +5,6 @@ import type { ApiRequest } from '../../simulator/api-request.js';
 import { type StatusCallback, whatsappStatusParameters } from '../../simulator/callback-parameters.js';
 import { demoAccount } from '../../simulator/demo-account.js';
 import type { SimulatedMessage } from '../../simulator/message.js';
-import { type Env, ENV } from '../../src/config/env.js';
 import { DomainEventPublisher } from '../../src/domain-events/domain-events.js';
 import {
   type FallbackModuleOptions,
@@ -16,6 +15,10 @@ import {
   MODULE_OPTIONS_TOKEN as TWILIO_OPTIONS,
   type TwilioModuleOptions,
 } from '../../src/twilio/twilio.module-definition.js';
+import {
+  MODULE_OPTIONS_TOKEN as SERVICE_OPTIONS,
+  type WhatsappSmsFallbackOptions,
+} from '../../src/whatsapp-sms-fallback.module.js';
 import { type TestApplication, WEBHOOK_URL } from './application.js';
 import { follow } from './following.js';
 import { untilQueueIsEmpty } from './job-queue.js';
@@ -45,10 +48,10 @@ export const TWILIO_TIMEOUT_MILLISECONDS = 3_000;
 export function withTwilioTimeout(timeoutMilliseconds = TWILIO_TIMEOUT_MILLISECONDS): Override {
   return (builder) =>
     builder.overrideProvider(TWILIO_OPTIONS).useFactory({
-      inject: [ENV],
-      factory: (env: Env): TwilioModuleOptions => ({
+      inject: [SERVICE_OPTIONS],
+      factory: ({ apiBaseUrl }: WhatsappSmsFallbackOptions): TwilioModuleOptions => ({
         accounts: [{ accountSid: demoAccount.sid, authTokens: [demoAccount.authToken] }],
-        apiBaseUrl: env.TWILIO_API_BASE_URL,
+        apiBaseUrl,
         timeoutMilliseconds,
       }),
     });

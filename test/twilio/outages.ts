@@ -1,11 +1,14 @@
 import type { TestingModuleBuilder } from '@nestjs/testing';
 import type { z } from 'zod';
-import { type Env, ENV } from '../../src/config/env.js';
 import type { queueSchema } from '../../src/operations/queue.controller.js';
 import {
   MODULE_OPTIONS_TOKEN as TWILIO_OPTIONS,
   type TwilioModuleOptions,
 } from '../../src/twilio/twilio.module-definition.js';
+import {
+  MODULE_OPTIONS_TOKEN as SERVICE_OPTIONS,
+  type WhatsappSmsFallbackOptions,
+} from '../../src/whatsapp-sms-fallback.module.js';
 import { callApi } from '../operations/api.js';
 import type { TestApplication } from '../support/application.js';
 import { until } from '../support/until.js';
@@ -13,25 +16,15 @@ import { until } from '../support/until.js';
 /** Outages are told of as soon as this. */
 export const OUTAGE_AFTER_MILLISECONDS = 1_500;
 
-/** The options of the TwilioModule, with what AppModule makes of the environment. */
+/** The options of the TwilioModule, with those of the service. */
 export function withOutages(
   options: Partial<TwilioModuleOptions> = {},
 ): (builder: TestingModuleBuilder) => TestingModuleBuilder {
   return (builder) =>
     builder.overrideProvider(TWILIO_OPTIONS).useFactory({
-      inject: [ENV],
-      factory: (env: Env): TwilioModuleOptions => ({
-        accounts: [
-          {
-            accountSid: env.TWILIO_ACCOUNT_SID,
-            authTokens: [env.TWILIO_AUTH_TOKEN, env.TWILIO_AUTH_TOKEN_SECONDARY ?? env.TWILIO_AUTH_TOKEN],
-          },
-          ...env.TWILIO_SUBACCOUNTS.map(({ accountSid, authToken }) => ({
-            accountSid,
-            authTokens: [authToken] as const,
-          })),
-        ],
-        apiBaseUrl: env.TWILIO_API_BASE_URL,
+      inject: [SERVICE_OPTIONS],
+      factory: ({ accounts, apiBaseUrl }: WhatsappSmsFallbackOptions): TwilioModuleOptions => ({
+        ...{ accounts, apiBaseUrl },
         outageAfterMilliseconds: OUTAGE_AFTER_MILLISECONDS,
         intervalMilliseconds: 50,
         askAgainAfterMilliseconds: 500,
