@@ -7,7 +7,9 @@ export class UsageError extends Error {
 }
 
 /** Like `parseArgs` of node:util. @throws {UsageError} */
-export function parseArguments<Config extends ParseArgsConfig>(config: Config) {
+export function parseArguments<Config extends ParseArgsConfig>(
+  config: Config,
+): ReturnType<typeof parseArgs<Config>> {
   try {
     return parseArgs(config);
   } catch (error) {

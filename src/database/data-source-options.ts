@@ -135,6 +135,23 @@ class SilentLogger extends AbstractLogger {
   }
 }
 
+/** The tables of the service, and those of the application that it reads. */
+export const entities = [
+  Company,
+  Conversation,
+  Message,
+  MessageEvent,
+  MessageEventOutbox,
+  SmsFallback,
+  SmsSenderPace,
+  RejectedCallback,
+  MessagePoll,
+  MessagePollWatermark,
+  MessageEventCount,
+  TwilioFailure,
+  EndedSession,
+] as const;
+
 /** @param preparedStatements as in ReliableClient; the embedded database uses none. */
 export function dataSourceOptions(
   connection: DatabaseConnection,
@@ -143,21 +160,7 @@ export function dataSourceOptions(
   return {
     type: 'postgres',
     applicationName: APPLICATION_NAME,
-    entities: [
-      Company,
-      Conversation,
-      Message,
-      MessageEvent,
-      MessageEventOutbox,
-      SmsFallback,
-      SmsSenderPace,
-      RejectedCallback,
-      MessagePoll,
-      MessagePollWatermark,
-      MessageEventCount,
-      TwilioFailure,
-      EndedSession,
-    ],
+    entities: [...entities],
     migrations: [...migrations],
     logger: new SilentLogger(),
     migrationsTableName: MIGRATIONS_TABLE,

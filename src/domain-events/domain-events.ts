@@ -2,27 +2,7 @@ import { ConfigurableModuleBuilder, Inject, Injectable } from '@nestjs/common';
 import { EventEmitter2 } from '@nestjs/event-emitter';
 import type { PoolConfig } from 'pg';
 import type { EntityManager } from 'typeorm';
-
-/**
- * The domain events of the application: name → event. Each module that publishes events adds its own by
- * declaration merging:
- *
- *     declare module '../domain-events/domain-events.js' {
- *       interface DomainEvents { 'parcel.delivered': ParcelDelivered }
- *     }
- */
-// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- filled by declaration merging
-export interface DomainEvents {}
-
-export type DomainEventName = Extract<keyof DomainEvents, string>;
-
-/** The fields of every domain event, which is plain JSON about something that happened. */
-export interface DomainEvent {
-  /** UUID; the same in every delivery of the event, so that a listener can recognize a repeat. */
-  readonly id: string;
-  /** ISO 8601, UTC. */
-  readonly occurredAt: string;
-}
+import type { DomainEvent, DomainEventName, DomainEvents } from './domain-event.js';
 
 /** graphile-worker's task identifier of all jobs of this module. */
 export const DOMAIN_EVENT_TASK = 'domain_event';

@@ -1,5 +1,5 @@
 import { OnEvent } from '@nestjs/event-emitter';
-import type { DomainEventName, DomainEvents } from './domain-events.js';
+import type { DomainEventName, DomainEvents } from './domain-event.js';
 
 /** The deliveries under way, by event. */
 const deliveries = new WeakMap<object, Delivery>();

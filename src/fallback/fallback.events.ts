@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
-import type { DomainEvent } from '../domain-events/domain-events.js';
+import type { DomainEvent } from '../domain-events/domain-event.js';
 
 /** A waiting fallback is due. The event is published for that time. */
 export interface SmsFallbackAttemptDue extends DomainEvent {
@@ -19,7 +19,7 @@ export interface SmsFallbackEnded extends DomainEvent {
   readonly smsMessageSid: string | null;
 }
 
-declare module '../domain-events/domain-events.js' {
+declare module '../domain-events/domain-event.js' {
   interface DomainEvents {
     'sms_fallback.ended': SmsFallbackEnded;
     'sms_fallback.attempt_due': SmsFallbackAttemptDue;

@@ -1,4 +1,4 @@
-import type { DomainEvent } from '../domain-events/domain-events.js';
+import type { DomainEvent } from '../domain-events/domain-event.js';
 
 /** The query parameter in the status callback URL of a fallback's SMS that names the fallback. */
 export const SMS_FALLBACK_ID_PARAMETER = 'sms_fallback_id';
@@ -91,7 +91,7 @@ export interface MessageStatusRecorded
   readonly messageEventId: string;
 }
 
-declare module '../domain-events/domain-events.js' {
+declare module '../domain-events/domain-event.js' {
   interface DomainEvents {
     'message.status_recorded': MessageStatusRecorded;
     'sms.never_sent': SmsNeverSent;

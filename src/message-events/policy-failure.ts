@@ -1,5 +1,5 @@
 import { ConfigurableModuleBuilder } from '@nestjs/common';
-import type { DomainEvent } from '../domain-events/domain-events.js';
+import type { DomainEvent } from '../domain-events/domain-event.js';
 import { isE164 } from '../messages/phone-number.js';
 import type { MessageStatusReport } from './message-status-report.js';
 
@@ -42,7 +42,7 @@ export interface WhatsappPolicyFailed extends DomainEvent {
   readonly callbackUrl: string | null;
 }
 
-declare module '../domain-events/domain-events.js' {
+declare module '../domain-events/domain-event.js' {
   interface DomainEvents {
     'whatsapp.policy_failed': WhatsappPolicyFailed;
   }

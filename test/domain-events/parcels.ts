@@ -1,7 +1,8 @@
 import { Injectable, Module } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import { DataSource, type EntityManager } from 'typeorm';
-import { type DomainEvent, DomainEventPublisher } from '../../src/domain-events/domain-events.js';
+import type { DomainEvent } from '../../src/domain-events/domain-event.js';
+import { DomainEventPublisher } from '../../src/domain-events/domain-events.js';
 import { OnDomainEvent } from '../../src/domain-events/on-domain-event.decorator.js';
 import type { WhatsappPolicyFailed } from '../../src/message-events/policy-failure.js';
 import { InjectDatabase } from '../../src/process/inject-database.js';
@@ -11,7 +12,7 @@ export interface ParcelDelivered extends DomainEvent {
   readonly parcel: string;
 }
 
-declare module '../../src/domain-events/domain-events.js' {
+declare module '../../src/domain-events/domain-event.js' {
   interface DomainEvents {
     'parcel.delivered': ParcelDelivered;
     /** Nobody listens to this one. */

@@ -1,0 +1,32 @@
+import { migrations } from '../migrations/migrations.js';
+import { dataSourceOptions, entities } from './database/data-source-options.js';
+import { migrateDatabase } from './database/migrate-database.js';
+import { openDatabase, openMigrated } from './database/open-database.js';
+
+/** The package's entry `./migrations`. */
+export { entities, migrations };
+
+export interface MigrationTarget {
+  /** The schema of the service's tables. Default: the first one of the role's search_path. */
+  readonly schema?: string;
+}
+
+/**
+ * Brings the service's tables and its job queue up to date. Safe to repeat, and to run from several replicas at once.
+ * @param url `postgresql://…`
+ * @returns the names of the migrations that were applied now.
+ * @throws StartupError if the database cannot be used or migrated, with a remedy.
+ */
+export async function migrate(url: string, { schema }: MigrationTarget = {}): Promise<string[]> {
+  return migrateDatabase(await open(url, schema));
+}
+
+/** @throws StartupError if a migration is missing. */
+export async function assertMigrated(url: string, { schema }: MigrationTarget = {}): Promise<void> {
+  const dataSource = await openMigrated(dataSourceOptions(await open(url, schema)));
+  await dataSource.destroy();
+}
+
+function open(url: string, schema: string | undefined) {
+  return openDatabase({ DATABASE_URL: url, DATABASE_SCHEMA: schema, EMBEDDED_DATA_DIR: '' });
+}
