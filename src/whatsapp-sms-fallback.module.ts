@@ -9,7 +9,6 @@ import {
   type Type,
 } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
-import { DashboardModule } from './dashboard/dashboard.module.js';
 import {
   dataSourceOptions,
   healthConnectionOptions,
@@ -39,8 +38,6 @@ import { MessageRecorder } from './messages/message-recorder.js';
 import { MessagesModule } from './messages/messages.module.js';
 import { OriginalMessages } from './messages/original-messages.js';
 import type { OperationsModuleOptions } from './operations/admin-keys.js';
-import { FallbackOperationsModule } from './operations/fallback-retries.js';
-import { OperationsModule } from './operations/operations.module.js';
 import { DATA_SOURCE } from './process/inject-database.js';
 import type { RetentionModuleOptions } from './retention/old-rows.js';
 import { RetentionModule } from './retention/retention.module.js';
@@ -247,22 +244,26 @@ function moduleOf(optionsModule: DynamicModule, parts: WhatsappSmsFallbackParts)
       ...implementation(FallbackPolicy, parts.fallbackPolicy),
     ]),
   );
+  const imports: NonNullable<ModuleMetadata['imports']> = [...modules];
   if (parts.operations !== false) {
-    const fallbackOperations = FallbackOperationsModule.forRootAsync(
-      from(
-        ({ maximumAgeMilliseconds, smsPerSecond }) => ({ maximumAgeMilliseconds, smsPerSecond }),
-        domainEvents,
-        messageEvents,
+    // Loads OpenAPI and Prometheus' client, which an application may leave out.
+    imports.push(
+      import('./operators.module.js').then(({ OperatorsModule }) =>
+        OperatorsModule.of({
+          fallbacks: from(
+            ({ maximumAgeMilliseconds, smsPerSecond }) => ({ maximumAgeMilliseconds, smsPerSecond }),
+            domainEvents,
+            messageEvents,
+          ),
+          operations: from(({ adminApiKeys }) => ({ adminApiKeys }), messageEvents, messages, twilio),
+          twilio,
+          hasPage: parts.dashboard !== false,
+        }),
       ),
     );
-    const operations = OperationsModule.forRootAsync(
-      from(({ adminApiKeys }) => ({ adminApiKeys }), messageEvents, messages, fallbackOperations, twilio),
-    );
-    modules.push(operations);
-    if (parts.dashboard !== false) modules.push(DashboardModule.forOperations(operations, twilio));
   }
   if (parts.health !== false) {
-    modules.push(
+    imports.push(
       HealthModule.forRootAsync({
         imports: [database, domainEvents, messageEvents],
         inject: [DATABASE_CONNECTION, MessageEventsService],
@@ -276,7 +277,7 @@ function moduleOf(optionsModule: DynamicModule, parts: WhatsappSmsFallbackParts)
   return {
     module: WhatsappSmsFallbackModule,
     global: true,
-    imports: modules,
+    imports,
     exports: [domainEvents, messageEvents, twilio, webhooks],
   };
 }

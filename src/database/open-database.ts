@@ -5,7 +5,6 @@ import type { Env } from '../config/env.js';
 import { StartupError } from '../process/startup-error.js';
 import { clientOptions } from './data-source-options.js';
 import { type DatabaseConnection, postgresServer } from './database-connection.js';
-import { EmbeddedPostgres } from './embedded-postgres.js';
 import { assertMigrated } from './migrate-database.js';
 import { assertServer, type Problem, type Query, rowProblems, type Session } from './preconditions.js';
 import { ReadOnlyServerError, WritableClient } from './writable-client.js';
@@ -112,10 +111,31 @@ const ANSWER_LIMIT_MILLISECONDS = 5_000;
  * @throws StartupError when it cannot be used, with the reason.
  */
 export async function openDatabase(env: DatabaseVariables): Promise<DatabaseConnection> {
-  if (env.DATABASE_URL === undefined) return EmbeddedPostgres.start({ dataDir: env.EMBEDDED_DATA_DIR });
+  if (env.DATABASE_URL === undefined) return openEmbedded(env.EMBEDDED_DATA_DIR);
   const connection = postgresServer(env.DATABASE_URL, env.DATABASE_SCHEMA);
   await assertUsable(connection, env.DATABASE_URL);
   return connection;
+}
+
+/** Loads PGlite only now: an application with a server of its own may leave it out. */
+async function openEmbedded(dataDir: string): Promise<DatabaseConnection> {
+  try {
+    const { EmbeddedPostgres } = await import('./embedded-postgres.js');
+    return await EmbeddedPostgres.start({ dataDir });
+  } catch (error) {
+    if (!isMissingModule(error)) throw error;
+    throw new StartupError(
+      'Without a PostgreSQL server (DATABASE_URL, databaseUrl), the embedded one is needed, and it is not installed.\n' +
+        'Run: npm install @electric-sql/pglite @electric-sql/pglite-socket',
+      { cause: error },
+    );
+  }
+}
+
+function isMissingModule(error: unknown): boolean {
+  return (
+    textOf(error, 'code') === 'ERR_MODULE_NOT_FOUND' && /@electric-sql\//.test(textOf(error, 'message') ?? '')
+  );
 }
 
 /** Reports problems of DATABASE_URL and of its server to the operator before anything else fails. */
