@@ -2,6 +2,11 @@
 
 export type { ConformanceCase, ConformanceSetup } from './conformance.js';
 export { type EmbeddedTestDatabase, startEmbeddedPostgres } from './embedded-postgres.js';
+export {
+  fallbackPolicyConformance,
+  type FallbackPolicySetup,
+  type PolicyQuestion,
+} from './fallback-policy-conformance.js';
 export { type InMemorySms, InMemorySmsSender } from './in-memory-sms-sender.js';
 export {
   messageRecorderConformance,
