@@ -91,6 +91,18 @@ module.exports = {
       to: { path: '^src/' },
     },
     {
+      name: 'only-tests-import-the-testing-entry',
+      severity: 'error',
+      from: { pathNot: '^(testing|test)/' },
+      to: { path: '^testing/' },
+    },
+    {
+      name: 'the-testing-entry-imports-only-the-service-and-the-simulator',
+      severity: 'error',
+      from: { path: '^testing/' },
+      to: { path: '^(simulator/demo|harness|chaos|test|bench|dashboard)/' },
+    },
+    {
       name: 'the-page-knows-the-service-from-outside-only',
       severity: 'error',
       from: { path: '^dashboard/' },
@@ -123,7 +135,7 @@ module.exports = {
     {
       name: 'not-to-dev-dependencies',
       severity: 'error',
-      from: { path: '^(src|dashboard|migrations)/' },
+      from: { path: '^(src|dashboard|migrations|testing|simulator/(?!demo/))/' },
       to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'] },
     },
     {

@@ -20,7 +20,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = dirname(fileURLToPath(import.meta.url));
 const dist = join(root, 'dist');
-const FOLDERS = ['src', 'migrations', 'dashboard', 'simulator', 'harness', 'chaos', 'bench'];
+const FOLDERS = ['src', 'migrations', 'dashboard', 'simulator', 'testing', 'harness', 'chaos', 'bench'];
 const FILES = ['ormconfig.ts', 'tsconfig.json', 'tsconfig.build.json', 'build.js'];
 /** What the compiler does not copy. As `assets` of nest-cli.json, for npm run dev. */
 const ASSET = /\.(sql|css|svg)$/;

@@ -159,9 +159,10 @@ function moduleOf(optionsModule: DynamicModule, parts: WhatsappSmsFallbackParts)
   ) => ({ imports: [optionsModule, ...imports], inject: [MODULE_OPTIONS_TOKEN], useFactory });
 
   const database = DatabaseModule.forRootAsync(
-    from(({ databaseUrl, schema, embeddedDataDir, migrate }) => ({
+    from(({ databaseUrl, schema, connection, embeddedDataDir, migrate }) => ({
       databaseUrl,
       schema,
+      connection,
       embeddedDataDir,
       migrate,
     })),

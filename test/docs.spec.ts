@@ -67,6 +67,18 @@ describe('the documentation', () => {
     expect(references.filter(({ link }) => !isThere('README.md', link))).toEqual([]);
   });
 
+  it('shows the test of an extension as it runs', () => {
+    const [, example = ''] =
+      read('docs/extending.md')
+        .split('## Test your extension')[1]
+        ?.split(/^```.*$/m) ?? [];
+    const spec = read('test/testing/extension.spec.ts')
+      .replace('../../src/whatsapp-sms-fallback.module.js', 'whatsapp-sms-fallback')
+      .replace('../../testing/index.js', 'whatsapp-sms-fallback/testing');
+    const words = (code: string) => code.split(/[\s,]+/).filter(Boolean);
+    expect(words(example)).toEqual(words(spec));
+  });
+
   it('keeps the README at 150 lines or fewer', () => {
     expect(read('README.md').trimEnd().split('\n').length).toBeLessThanOrEqual(150);
   });

@@ -11,6 +11,8 @@ export interface DatabaseModuleOptions {
    * the first schema of the role's search_path, and `whatsapp_sms_fallback_queue`.
    */
   readonly schema?: string | undefined;
+  /** An open database to use instead, e.g. one that tests share. The module closes it as it ends. */
+  readonly connection?: DatabaseConnection | undefined;
   /** The folder of the embedded PostgreSQL. Default `.data/`. */
   readonly embeddedDataDir?: string | undefined;
   /** Whether to apply missing migrations at the start. Default: only to the embedded PostgreSQL. */
@@ -31,11 +33,13 @@ export const DATABASE_CONNECTION = Symbol('DATABASE_CONNECTION');
       inject: [MODULE_OPTIONS_TOKEN],
       useFactory: async (options: DatabaseModuleOptions): Promise<DatabaseConnection> => {
         const { databaseUrl, schema, embeddedDataDir = '.data/', migrate = false } = options;
-        const connection = await openDatabase({
-          DATABASE_URL: databaseUrl,
-          DATABASE_SCHEMA: schema,
-          EMBEDDED_DATA_DIR: embeddedDataDir,
-        });
+        const connection =
+          options.connection ??
+          (await openDatabase({
+            DATABASE_URL: databaseUrl,
+            DATABASE_SCHEMA: schema,
+            EMBEDDED_DATA_DIR: embeddedDataDir,
+          }));
         if (migrate || connection.embedded) await migrateDatabase(connection);
         return connection;
       },

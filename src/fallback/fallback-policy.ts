@@ -26,6 +26,7 @@ export function at(until: Date): PolicyDecision {
 /**
  * Port that decides whether and when a policy failure leads to an SMS. Default: always, and at once. It is asked before
  * each attempt, so its answer must depend on its arguments and the time only. If it throws, it is asked again later.
+ * Its conformance suite is testing/fallback-policy-conformance.ts.
  */
 export abstract class FallbackPolicy {
   /**

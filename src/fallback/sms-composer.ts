@@ -136,10 +136,12 @@ export class SmsComposer {
 
   /** Builds the SMS for Twilio. */
   smsOf(fallback: LockedFallback, composed: ComposedSms): Sms {
-    const { id, accountSid, statusCallbackUrl, ageLimitIgnored } = fallback;
+    const { id, accountSid, originalMessageSid, statusCallbackUrl, ageLimitIgnored } = fallback;
     const { originalSentAt: sentAt } = composed;
     const callbackUrl = this.options.statusCallbackUrl ?? statusCallbackUrl;
     return {
+      reference: referenceOf(fallback),
+      originalMessageSid,
       accountSid,
       to: composed.toNumber,
       from: composed.fromNumber,
@@ -283,6 +285,11 @@ function failureOf(fallback: LockedFallback, events: readonly LoggedEvent[]): Wh
   const failure = { messageSid, accountSid, messageStatus, errorCode, toNumber, userId, parentUserId };
   const callbackUrl = fallback.statusCallbackUrl;
   return whatsappPolicyFailed(messageEventId, { ...failure, callbackUrl }, fallback.createdAt);
+}
+
+/** A provider answers a known key as it did before, so an attempt after one that has failed needs another key. */
+function referenceOf({ id, earlierAttempts }: SmsFallback): string {
+  return earlierAttempts.length === 0 ? id : `${id}:${earlierAttempts.length + 1}`;
 }
 
 function skipped(reason: SkipReason | PolicyReason, originalSentAt: Date | null): Composition {

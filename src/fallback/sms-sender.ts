@@ -2,6 +2,13 @@ import type { SendError } from '../twilio/send-error.js';
 
 /** An SMS to send. Either `from` or `messagingServiceSid` is set. */
 export interface Sms {
+  /**
+   * A key for providers with idempotency keys: the fallback's id, and the number of the attempt after others that are
+   * known to have failed. While an attempt is in doubt, the key stays the same.
+   */
+  readonly reference: string;
+  /** The SID of the WhatsApp message that was not delivered. */
+  readonly originalMessageSid: string;
   /** The account to send as. */
   readonly accountSid: string;
   /** E.164. */
@@ -39,7 +46,7 @@ export interface AcceptedSearch {
 
 /**
  * Port for sending an SMS. Replace it to send by another way than Twilio's Messages API. Its conformance suite is
- * test/fallback/sms-sender.suite.ts.
+ * testing/sms-sender-conformance.ts.
  */
 export abstract class SmsSender {
   /**

@@ -31,7 +31,8 @@ export interface SmsRecording {
 
 /**
  * Port that writes to the application's messages. Its default writes to the table `messages`. Everything here happens
- * after the commit of the event log, which never depends on it.
+ * after the commit of the event log, which never depends on it. Its conformance suite is
+ * testing/message-recorder-conformance.ts.
  */
 export abstract class MessageRecorder {
   /**

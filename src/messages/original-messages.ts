@@ -19,7 +19,7 @@ export interface OriginalMessage {
 
 /**
  * Port for looking up original messages. Replace it if the application does not keep them in the tables `messages`,
- * `conversations` and `companies`. Its conformance suite is test/messages/original-messages.suite.ts.
+ * `conversations` and `companies`. Its conformance suite is testing/original-messages-conformance.ts.
  */
 export abstract class OriginalMessages {
   /** @returns null while the application has not stored the message: Twilio's callback may come first. */

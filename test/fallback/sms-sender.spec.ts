@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
 import { silent } from '../../simulator/callback-plan.js';
 import { demoAccount } from '../../simulator/demo-account.js';
@@ -7,18 +7,21 @@ import { TwilioSimulator } from '../../simulator/twilio-simulator.js';
 import { type AcceptedSms, type Sms, SmsSender } from '../../src/fallback/sms-sender.js';
 import { TwilioSmsSender } from '../../src/fallback/twilio-sms-sender.js';
 import { TwilioAccounts } from '../../src/twilio/twilio-accounts.js';
+import { InMemorySmsSender } from '../../testing/in-memory-sms-sender.js';
+import { smsSenderConformance, type SmsSenderSetup } from '../../testing/sms-sender-conformance.js';
 import { TestApplication, WEBHOOK_URL } from '../support/application.js';
 import {
   policyFailure,
   recipientOf,
   TWILIO_TIMEOUT_MILLISECONDS,
   untilAllIsDone,
+  withFallbackOptions,
 } from '../support/fallbacks.js';
 import { seedMessage } from '../support/seed.js';
-import { InMemorySmsSender } from './in-memory-sms-sender.js';
-import { type SmsSenderHarness, smsSenderSuite } from './sms-sender.suite.js';
 
 const sms = {
+  reference: 'the fallback',
+  originalMessageSid: `SM${'0'.repeat(32)}`,
   accountSid: demoAccount.sid,
   from: '+15550001111',
   messagingServiceSid: null,
@@ -26,7 +29,7 @@ const sms = {
   statusCallbackUrl: WEBHOOK_URL,
 };
 
-async function openTwilio(sent: SmsSenderHarness['sms']): Promise<SmsSenderHarness> {
+async function openTwilio(sent: SmsSenderSetup['sms']): Promise<SmsSenderSetup> {
   const twilio = await TwilioSimulator.start({ callbackPlan: silent });
   const accounts = new TwilioAccounts({
     accounts: [{ accountSid: demoAccount.sid, authTokens: [demoAccount.authToken] }],
@@ -54,30 +57,13 @@ async function openTwilio(sent: SmsSenderHarness['sms']): Promise<SmsSenderHarne
   };
 }
 
-smsSenderSuite('TwilioSmsSender', () => openTwilio(sms));
+describe('TwilioSmsSender as an SmsSender', () => {
+  for (const { name, run } of smsSenderConformance(() => openTwilio(sms))) it(name, run);
+});
 
-smsSenderSuite('TwilioSmsSender with a Messaging Service', () =>
-  openTwilio({ ...sms, from: null, messagingServiceSid: `MG${'7'.repeat(32)}` }),
-);
-
-smsSenderSuite('InMemorySmsSender', () => {
-  const sender = new InMemorySmsSender();
-  return Promise.resolve({
-    sender,
-    sms,
-    acceptedFor: (to) => sender.accepted.filter((one) => one.sms.to === to).map((one) => one.sms.body),
-    rejectNext: () => sender.troubles.push('rejected'),
-    refuseNextForNow: () => sender.troubles.push('not_processed'),
-    loseNextAnswer: () => sender.troubles.push('answer_lost'),
-    hangNext: () => sender.troubles.push('no_answer'),
-    failNextLook: () => {
-      sender.canBeAsked = false;
-    },
-    hideFromNow: () => {
-      sender.hidesTexts = true;
-    },
-    close: () => Promise.resolve(),
-  });
+describe('TwilioSmsSender with a Messaging Service as an SmsSender', () => {
+  const service = { ...sms, from: null, messagingServiceSid: `MG${'7'.repeat(32)}` };
+  for (const { name, run } of smsSenderConformance(() => openTwilio(service))) it(name, run);
 });
 
 describe('TwilioSmsSender', () => {
@@ -217,28 +203,61 @@ describe('TwilioSmsSender with message redaction of numbers or texts', () => {
 });
 
 describe('an SmsSender of another team', () => {
-  it('sends the SMS instead of Twilio, and the tables record it in the same way', async () => {
-    const sender = new InMemorySmsSender();
-    const application = await TestApplication.start({
-      override: (builder) => builder.overrideProvider(SmsSender).useValue(sender),
+  const sender = new InMemorySmsSender();
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start({
+      override: (builder) =>
+        withFallbackOptions({ settlingMilliseconds: 0 })(builder)
+          .overrideProvider(SmsSender)
+          .useValue(sender),
     });
-    try {
-      const { twilioSid, body, companyPhoneNumber } = await seedMessage(application.dataSource);
-      sender.troubles.push('answer_lost');
-      await policyFailure(application, twilioSid);
-      const fallback = await untilAllIsDone(application, twilioSid);
-      expect(sender.accepted).toMatchObject([
-        { sms: { to: recipientOf(twilioSid), from: companyPhoneNumber, body } },
-      ]);
-      expect(fallback).toMatchObject({
-        state: 'sent',
-        attempts: 1,
-        smsMessageSid: sender.accepted[0]?.result.messageSid,
-      });
-      // The service asks Twilio when the original was sent, and nothing else.
-      expect(application.twilio.requests.filter(({ method }) => method !== 'GET')).toEqual([]);
-    } finally {
-      await application.close();
-    }
+  });
+
+  beforeEach(() => {
+    sender.sms.length = 0;
+    jest.restoreAllMocks();
+  });
+
+  afterAll(() => application.close());
+
+  it('sends the SMS instead of Twilio, and the tables record it in the same way', async () => {
+    const { twilioSid, body, companyPhoneNumber } = await seedMessage(application.dataSource);
+    sender.loseNextAnswer();
+    await policyFailure(application, twilioSid);
+    const fallback = await untilAllIsDone(application, twilioSid);
+    expect(sender.sms).toMatchObject([{ to: recipientOf(twilioSid), from: companyPhoneNumber, body }]);
+    expect(fallback).toMatchObject({
+      state: 'sent',
+      attempts: 1,
+      smsMessageSid: sender.sms[0]?.messageSid,
+    });
+    // The service asks Twilio when the original was sent, and nothing else.
+    expect(application.twilio.requests.filter(({ method }) => method !== 'GET')).toEqual([]);
+  });
+
+  it('gets the fallback’s id as the key of an SMS, the same one while an attempt is in doubt', async () => {
+    const calls = [jest.spyOn(sender, 'send'), jest.spyOn(sender, 'findAccepted')];
+    const { twilioSid } = await seedMessage(application.dataSource);
+    sender.refuseNextForNow();
+    sender.hangNext();
+    await policyFailure(application, twilioSid);
+    const { id } = await untilAllIsDone(application, twilioSid);
+    const [sent, searched] = calls.map((call) => call.mock.calls.map(([sms]) => sms));
+    const key = { reference: id, originalMessageSid: twilioSid };
+    expect(sent).toMatchObject([key, key, key]);
+    expect(searched?.length).toBeGreaterThan(0);
+    for (const sms of searched ?? []) expect(sms).toMatchObject(key);
+  });
+
+  it('gets another key after an attempt that has failed for certain', async () => {
+    const { twilioSid } = await seedMessage(application.dataSource);
+    const send = jest.spyOn(sender, 'send');
+    // The sender cannot send SMS, so the default one is tried.
+    sender.rejectNext({ code: '21606' });
+    await policyFailure(application, twilioSid);
+    const { id } = await untilAllIsDone(application, twilioSid);
+    expect(send.mock.calls.map(([{ reference }]) => reference)).toEqual([id, `${id}:2`]);
   });
 });

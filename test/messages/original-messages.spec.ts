@@ -1,32 +1,45 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Module } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../../src/database/data-source-options.js';
+import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { MessagesModule } from '../../src/messages/messages.module.js';
 import { Message } from '../../src/messages/message.entity.js';
 import { type OriginalMessage, OriginalMessages } from '../../src/messages/original-messages.js';
 import { TypeOrmOriginalMessages } from '../../src/messages/typeorm-original-messages.js';
+import {
+  type MessageToStore,
+  originalMessagesConformance,
+} from '../../testing/original-messages-conformance.js';
 import { TestApplication } from '../support/application.js';
 import { policyFailure, smsFor, untilAllIsDone } from '../support/fallbacks.js';
 import { randomMessageSid, seedMessage } from '../support/seed.js';
 import { createTestDatabase } from '../support/test-database.js';
-import { originalMessagesSuite, type StoredMessage } from './original-messages.suite.js';
 
-originalMessagesSuite('TypeOrmOriginalMessages', async () => {
-  const database = await createTestDatabase();
-  const dataSource = await new DataSource(dataSourceOptions(database)).initialize();
-  return {
+describe('TypeOrmOriginalMessages', () => {
+  let database: DatabaseConnection;
+  let dataSource: DataSource;
+
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    dataSource = await new DataSource(dataSourceOptions(database)).initialize();
+  });
+
+  afterAll(async () => {
+    await dataSource.destroy();
+    await database.close();
+  });
+
+  const cases = originalMessagesConformance(() => ({
     originalMessages: new TypeOrmOriginalMessages(dataSource.getRepository(Message)),
-    store: async ({ twilioSid, body, company }) => {
-      const companyPhoneNumber = company?.phoneNumber ?? null;
-      await seedMessage(dataSource, { twilioSid, body, company: company !== null, companyPhoneNumber });
-    },
-    close: async () => {
-      await dataSource.destroy();
-      await database.close();
-    },
-  };
+    store: ({ twilioSid, body, company }) =>
+      seedMessage(dataSource, {
+        ...{ twilioSid, body, company: company !== null },
+        companyPhoneNumber: company?.phoneNumber ?? null,
+      }),
+  }));
+  for (const { name, run } of cases) it(name, run);
 });
 
 /** An application that keeps its messages outside our tables. */
@@ -37,7 +50,7 @@ class InMemoryOriginalMessages extends OriginalMessages {
     return Promise.resolve(this.messages.get(messageSid) ?? null);
   }
 
-  store({ twilioSid, body, company }: StoredMessage): void {
+  store({ twilioSid, body, company }: MessageToStore): void {
     this.messages.set(twilioSid, {
       id: randomUUID(),
       body,
@@ -47,16 +60,17 @@ class InMemoryOriginalMessages extends OriginalMessages {
   }
 }
 
-originalMessagesSuite('InMemoryOriginalMessages', () => {
-  const originalMessages = new InMemoryOriginalMessages();
-  return Promise.resolve({
-    originalMessages,
-    store: (message) => {
-      originalMessages.store(message);
-      return Promise.resolve();
-    },
-    close: () => Promise.resolve(),
+describe('InMemoryOriginalMessages', () => {
+  const cases = originalMessagesConformance(() => {
+    const originalMessages = new InMemoryOriginalMessages();
+    return {
+      originalMessages,
+      store: (message) => {
+        originalMessages.store(message);
+      },
+    };
   });
+  for (const { name, run } of cases) it(name, run);
 });
 
 describe('an OriginalMessages of another team', () => {

@@ -1,0 +1,20 @@
+import type { DatabaseConnection } from '../src/database/database-connection.js';
+import { EmbeddedPostgres, type EmbeddedPostgresOptions } from '../src/database/embedded-postgres.js';
+
+/** An embedded PostgreSQL for tests. */
+export interface EmbeddedTestDatabase {
+  /** For one application after another; an application that ends leaves it open. */
+  readonly connection: DatabaseConnection;
+  close(): Promise<void>;
+}
+
+/** Starts an empty embedded PostgreSQL, in memory by default. The service migrates it when it starts. */
+export async function startEmbeddedPostgres(
+  options: EmbeddedPostgresOptions = {},
+): Promise<EmbeddedTestDatabase> {
+  const database = await EmbeddedPostgres.start(options);
+  return {
+    connection: { client: database.client, embedded: true, close: () => Promise.resolve() },
+    close: () => database.close(),
+  };
+}
