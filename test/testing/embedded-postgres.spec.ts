@@ -7,7 +7,8 @@ import { demoAccount, startEmbeddedPostgres } from '../../testing/index.js';
 
 describe('startEmbeddedPostgres', () => {
   it('serves an application, stays open when that ends, and removes its folder as it is closed', async () => {
-    const { connection, close } = await startEmbeddedPostgres();
+    const database = await startEmbeddedPostgres();
+    const { connection } = database;
     const service = WhatsappSmsFallbackModule.forRoot({
       connection,
       accounts: [{ accountSid: demoAccount.sid, authTokens: [demoAccount.authToken] }],
@@ -22,7 +23,7 @@ describe('startEmbeddedPostgres', () => {
     await client.end();
     expect(rows).toEqual([{ migrated: true }]);
 
-    await close();
+    await database.close();
     expect(existsSync(connection.client.host ?? '')).toBe(false);
   });
 });

@@ -73,11 +73,21 @@ const mutants: readonly Mutant<FallbackPolicySetup>[] = [
       return { policy: { decide: () => ((times += 1) % 2 === 0 ? send : skip('odd')) } };
     },
   ],
-  [UNCHANGED, 'changes the event', decides((event) => Object.assign(event, { toNumber: '+1' }) && send)],
+  [
+    UNCHANGED,
+    'changes the event',
+    decides((event) => {
+      Object.assign(event, { toNumber: '+1' });
+      return send;
+    }),
+  ],
   [
     UNCHANGED,
     'changes the original',
-    decides((_, original) => Object.assign(original, { body: 'Hi' }) && send),
+    decides((_, original) => {
+      Object.assign(original, { body: 'Hi' });
+      return send;
+    }),
   ],
 ];
 

@@ -177,6 +177,7 @@ const mutants: readonly Mutant<Setup>[] = [
     'ignores the recipient',
     finds(({ body }, since, { sms }) => matching(sms, (one) => one.body === body && one.acceptedAt >= since)),
   ],
+  [OTHERS, 'is never sure', changes(() => ({ complete: false }))],
   [OTHERS, 'ignores the time', finds((sms, _, provider) => provider.findAccepted(sms, new Date(0)))],
   [
     NO_LOOK,
