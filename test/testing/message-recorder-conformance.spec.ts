@@ -142,10 +142,20 @@ function write({ rows }: InMemoryMessages, sid: string, change: Partial<Recorded
 const allOrNothing: Recording = async (messages, statuses) => {
   const before = new Map(messages.rows);
   const recording = await right(messages, statuses);
-  if (recording.busy.size + recording.refused.size > 0)
+  if (recording.missing.size + recording.busy.size + recording.refused.size > 0)
     for (const [sid, row] of before) messages.rows.set(sid, row);
   return recording;
 };
+
+/** Never comes back to a message that was locked. */
+function forgetsLocked(): (setup: Setup) => Partial<Setup> {
+  const forgotten = new Set<string>();
+  return records((messages, statuses) => {
+    const others = [...statuses].filter(([sid]) => !forgotten.has(sid));
+    for (const sid of messages.locked) forgotten.add(sid);
+    return right(messages, new Map(others));
+  });
+}
 
 const throws = () => Promise.reject(new Error('no'));
 const whenRefused: Recording = (messages, statuses) =>
@@ -223,6 +233,8 @@ const mutants: readonly Mutant<Setup>[] = [
       return recording;
     }),
   ],
+  [MISSING, 'records nothing else', records(allOrNothing)],
+  [LOCKED, 'forgets it', forgetsLocked()],
   [LOCKED, 'waits for it', records(whenLocked, { limitMilliseconds: 50 })],
   [LOCKED, 'says nothing', records(changes(() => ({ busy: new Set() })))],
   [LOCKED, 'says that it is missing', records(changes(({ busy }) => ({ busy: new Set(), missing: busy })))],
@@ -272,6 +284,17 @@ const mutants: readonly Mutant<Setup>[] = [
   [ADDS, 'returns no id', adds(changesAdded(() => ({ added: new Map() })))],
   [
     ONCE,
+    'returns another id each time',
+    adds((messages, sms) => {
+      const id = String(Math.random());
+      return changesAdded(({ added }) => ({ added: new Map([...added.keys()].map((sid) => [sid, id])) }))(
+        messages,
+        sms,
+      );
+    }),
+  ],
+  [
+    ONCE,
     'begins anew',
     adds((messages, sms) => {
       for (const { messageSid } of sms) messages.rows.delete(messageSid);
@@ -319,6 +342,44 @@ const mutants: readonly Mutant<Setup>[] = [
       return recording;
     }),
   ],
+  [
+    REFUSED_SMS,
+    'says that it is added too',
+    adds(
+      changesAdded(({ added, refused }) => ({
+        added: new Map([...added, ...[...refused.keys()].map((sid) => [sid, sid] as const)]),
+      })),
+    ),
+  ],
+  [
+    REFUSED_SMS,
+    'says that it is busy too',
+    adds(
+      changesAdded(({ refused }) => ({
+        busy: new Map([...refused].map(([sid, { found }]) => [sid, found])),
+      })),
+    ),
+  ],
+  [
+    REFUSED_SMS,
+    'says that all are refused',
+    adds(
+      changesAdded(({ added, refused }) => ({
+        refused: new Map([...refused, ...[...added.keys()].map((sid) => [sid, REFUSAL] as const)]),
+      })),
+    ),
+  ],
+  [
+    REFUSED_SMS,
+    'adds it nevertheless',
+    adds(async (messages, sms) => {
+      const recording = await rightlyAdds(messages, sms);
+      for (const id of recording.refused.keys())
+        messages.rows.set(id, { id, status: 'accepted', body: null, conversationId: null });
+      return recording;
+    }),
+  ],
+  [NOTHING, 'returns an id', adds(changesAdded(() => ({ added: new Map([['SM1', '1']]) })))],
   [
     NOTHING,
     'throws',

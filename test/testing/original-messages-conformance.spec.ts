@@ -75,6 +75,7 @@ const mutants: readonly Mutant<Setup>[] = [
           Promise.resolve(toOriginal([...stored.values()].at(-1))),
     ),
   ],
+  [LATE, 'finds it without its text', changes(() => ({ body: null }))],
   [TEXT, 'trims it', changes(({ body }) => ({ body: body?.trim() ?? null }))],
   [TEXT, 'decomposes letters', changes(({ body }) => ({ body: body?.normalize('NFD') ?? null }))],
   [EMPTY, 'fills in a word', changes(({ body }) => ({ body: body === null ? 'null' : body }))],

@@ -120,6 +120,10 @@ const resends: Sending = async (sms, provider) => {
   return result.outcome === 'accepted' ? result : provider.send(sms);
 };
 
+const STRANGER = { outcome: 'accepted', messageSid: 'SM1', status: 'queued' } as const;
+
+const findsStranger = changes(({ accepted }) => ({ accepted: [...accepted, STRANGER] }));
+
 const mutants: readonly Mutant<Setup>[] = [
   [SENDS_ONCE, 'sends it twice', sends((sms, provider) => provider.send(sms).then(() => provider.send(sms)))],
   [
@@ -150,6 +154,7 @@ const mutants: readonly Mutant<Setup>[] = [
   ],
   [REJECTED, 'returns no code', sends(says({ code: '' }))],
   [REJECTED, 'says not_processed', sends(says({ outcome: 'not_processed' }))],
+  [REJECTED, 'finds another one', findsStranger],
   [FOR_NOW, 'resends it', sends(resends)],
   [FOR_NOW, 'says rejected', sends(says({ outcome: 'rejected' }))],
   [FOR_NOW, 'keeps the answer of a key', sends(once(({ reference }) => reference))],
@@ -157,16 +162,12 @@ const mutants: readonly Mutant<Setup>[] = [
   [LOST, 'says not_processed', sends(says({ outcome: 'not_processed' }))],
   [LOST, 'finds nothing', changes(() => ({ accepted: [] }))],
   [HANGS, 'waits forever', sends(() => new Promise(() => undefined), { limitMilliseconds: 50 })],
+  [LOST, 'finds it without a SID', changes(() => ({ accepted: [{ ...STRANGER, messageSid: '' }] }))],
+  [HANGS, 'finds another one', findsStranger],
   [HANGS, 'says not_processed', sends(says({ outcome: 'not_processed' }))],
   [ALIKE, 'finds the latest only', changes(({ accepted }) => ({ accepted: accepted.slice(-1) }))],
   [ALIKE, 'finds the oldest only', changes(({ accepted }) => ({ accepted: accepted.slice(0, 1) }))],
-  [
-    ALIKE,
-    'finds one more',
-    changes(({ accepted }) => ({
-      accepted: [...accepted, { outcome: 'accepted', messageSid: 'SM1', status: 'queued' }],
-    })),
-  ],
+  [ALIKE, 'finds one more', findsStranger],
   [
     OTHERS,
     'ignores the text',
@@ -184,6 +185,8 @@ const mutants: readonly Mutant<Setup>[] = [
     'finds none instead',
     finds((sms, since, provider) => provider.findAccepted(sms, since).catch(() => [])),
   ],
+  [NO_LOOK, 'finds another one', findsStranger],
+  [HIDDEN, 'is both certain and not', changes(({ possible }) => ({ accepted: possible }))],
   [HIDDEN, 'is certain', changes(({ possible }) => ({ accepted: possible, possible: [] }))],
   [HIDDEN, 'is certain that there is none', changes(() => ({ possible: [] }))],
   [
@@ -194,6 +197,12 @@ const mutants: readonly Mutant<Setup>[] = [
       possible: await matching(provider.sms, () => true),
     })),
   ],
+  [
+    SHOWN,
+    'is certain of other recipients',
+    finds((_, since, { sms }) => matching(sms, ({ acceptedAt }) => acceptedAt >= since)),
+  ],
+  [SHOWN, 'is certain of earlier SMS', finds(({ to }, _, { sms }) => matching(sms, (one) => one.to === to))],
   [SHOWN, 'ignores the time', finds((sms, _, provider) => provider.findAccepted(sms, new Date(0)))],
 ];
 
