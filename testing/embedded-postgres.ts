@@ -1,5 +1,5 @@
 import type { DatabaseConnection } from '../src/database/database-connection.js';
-import { EmbeddedPostgres, type EmbeddedPostgresOptions } from '../src/database/embedded-postgres.js';
+import type { EmbeddedPostgresOptions } from '../src/database/embedded-postgres.js';
 
 /** An embedded PostgreSQL for tests. */
 export interface EmbeddedTestDatabase {
@@ -12,6 +12,8 @@ export interface EmbeddedTestDatabase {
 export async function startEmbeddedPostgres(
   options: EmbeddedPostgresOptions = {},
 ): Promise<EmbeddedTestDatabase> {
+  // PGlite is optional: the other exports work without it.
+  const { EmbeddedPostgres } = await import('../src/database/embedded-postgres.js');
   const database = await EmbeddedPostgres.start(options);
   return {
     connection: { client: database.client, embedded: true, close: () => Promise.resolve() },
