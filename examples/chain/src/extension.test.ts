@@ -62,8 +62,11 @@ async function report(parameters: ReturnType<typeof smsStatusParameters>): Promi
   await request(app.getHttpServer()).post(PATH).set(headers).send(body).expect(204);
 }
 
-const refuse = (messageSid: string) =>
-  report(whatsappStatusParameters({ messageSid, status: 'undelivered', errorCode: 63049, to, from }));
+async function refuse(messageSid: string): Promise<void> {
+  for (const outcome of [{ status: 'sent' }, { status: 'undelivered', errorCode: 63049 }]) {
+    await report(whatsappStatusParameters({ messageSid, ...outcome, to, from }));
+  }
+}
 
 it('writes an e-mail if no SMS can be sent', async () => {
   sender.rejectNext({ code: '21211', message: 'Invalid number' });

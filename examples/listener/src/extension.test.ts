@@ -65,18 +65,15 @@ after(async () => {
 
 it('opens a ticket although the help desk is away at first, and the SMS is sent once', async () => {
   const messageSid = 'SM00000000000000000000000000000001';
-  const { headers, body } = signRequest({
-    url: ORIGIN + PATH,
-    authToken: demoAccount.authToken,
-    parameters: whatsappStatusParameters({
-      messageSid,
-      status: 'undelivered',
-      errorCode: 63049,
-      to: '+15557654321',
-      from: '+15550001111',
-    }),
-  });
-  await request(app.getHttpServer()).post(PATH).set(headers).send(body).expect(204);
+  const addresses = { to: '+15557654321', from: '+15550001111' };
+  for (const outcome of [{ status: 'sent' }, { status: 'undelivered', errorCode: 63049 }]) {
+    const { headers, body } = signRequest({
+      url: ORIGIN + PATH,
+      authToken: demoAccount.authToken,
+      parameters: whatsappStatusParameters({ messageSid, ...addresses, ...outcome }),
+    });
+    await request(app.getHttpServer()).post(PATH).set(headers).send(body).expect(204);
+  }
   await untilFallback(app, messageSid, { state: 'sent' });
   assert.deepEqual((await opened)[0], { key: asked[0], subject: `WhatsApp refused ${messageSid}: 63049` });
   assert.equal(asked.length, 2);

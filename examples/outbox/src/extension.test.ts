@@ -61,18 +61,15 @@ async function store(twilioSid: string, text: string | null, tenant: string | nu
 }
 
 async function fail(messageSid: string): Promise<void> {
-  const { headers, body } = signRequest({
-    url: ORIGIN + PATH,
-    authToken: demoAccount.authToken,
-    parameters: whatsappStatusParameters({
-      messageSid,
-      status: 'undelivered',
-      errorCode: 63049,
-      to: '+15557654321',
-      from: '+15550001111',
-    }),
-  });
-  await request(app.getHttpServer()).post(PATH).set(headers).send(body).expect(204);
+  const addresses = { to: '+15557654321', from: '+15550001111' };
+  for (const outcome of [{ status: 'sent' }, { status: 'undelivered', errorCode: 63049 }]) {
+    const { headers, body } = signRequest({
+      url: ORIGIN + PATH,
+      authToken: demoAccount.authToken,
+      parameters: whatsappStatusParameters({ messageSid, ...addresses, ...outcome }),
+    });
+    await request(app.getHttpServer()).post(PATH).set(headers).send(body).expect(204);
+  }
 }
 
 it('sends the text of the outbox from the number of its tenant', async () => {

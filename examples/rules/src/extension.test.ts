@@ -57,18 +57,15 @@ after(async () => {
 async function fail(number: number, tenant: string, errorCode: number): Promise<string> {
   const messageSid = `SM${String(number).padStart(32, '0')}`;
   tenants.set(messageSid, tenant);
-  const { headers, body } = signRequest({
-    url: ORIGIN + PATH,
-    authToken: demoAccount.authToken,
-    parameters: whatsappStatusParameters({
-      messageSid,
-      status: 'undelivered',
-      errorCode,
-      to: '+15557654321',
-      from: '+15550001111',
-    }),
-  });
-  await request(app.getHttpServer()).post(PATH).set(headers).send(body).expect(204);
+  const addresses = { to: '+15557654321', from: '+15550001111' };
+  for (const outcome of [{ status: 'sent' }, { status: 'undelivered', errorCode }]) {
+    const { headers, body } = signRequest({
+      url: ORIGIN + PATH,
+      authToken: demoAccount.authToken,
+      parameters: whatsappStatusParameters({ messageSid, ...addresses, ...outcome }),
+    });
+    await request(app.getHttpServer()).post(PATH).set(headers).send(body).expect(204);
+  }
   return messageSid;
 }
 
