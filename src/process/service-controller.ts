@@ -35,14 +35,12 @@ export class OwnErrorFilter extends BaseExceptionFilter {
     if (host.switchToHttp().getResponse<Response>().writableEnded) {
       this.ownLogger.debug('Failed after the answer was sent', { error: String(exception) });
     } else {
-      super.catch(this.explain(exception, host), host);
+      super.catch(this.explain?.(exception, host) ?? exception, host);
     }
   }
 
   /** Returns the error to answer in place of another one. */
-  protected explain(exception: unknown, _host: ArgumentsHost): unknown {
-    return exception;
-  }
+  protected explain?(exception: unknown, host: ArgumentsHost): unknown;
 }
 
 /**
@@ -84,7 +82,8 @@ export function ServiceController(path: string, name: RouteName): ClassDecorator
 
 /** Nest leaves the answer to a handler that has a parameter for the response, so each gets one. */
 function NestSendsNothing(controller: { readonly prototype: object }): void {
-  for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(controller.prototype))) {
+  for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(controller.prototype))) {
+    const value: unknown = descriptor.value;
     if (name !== 'constructor' && typeof value === 'function')
       Res()(controller.prototype, name, value.length);
   }

@@ -185,7 +185,7 @@ describe('the webhook in an application of another team', () => {
       .compile()
       .then((testingModule) => {
         app = testingModule.createNestApplication<NestExpressApplication>();
-        jest.spyOn(app.getHttpAdapter(), 'getType').mockReturnValue('fastify' as 'express');
+        jest.spyOn(app.getHttpAdapter(), 'getType').mockReturnValue('fastify');
         return app.init();
       });
     await expect(start).rejects.toThrow(
