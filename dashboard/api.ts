@@ -32,6 +32,7 @@ export interface Asking {
 
 /**
  * Calls the API with the session cookie.
+ * @param path relative to the page, e.g. `api/v1/queue`: both are below the same prefix.
  * @throws SignedOut
  * @throws Problem also when there is no answer within 20 seconds.
  * @throws DOMException the signal's reason, once it is aborted.

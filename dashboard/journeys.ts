@@ -79,7 +79,7 @@ export class Journeys {
     this.asking = new AbortController();
     const signal = AbortSignal.any([this.asking.signal, ...(wanted === undefined ? [] : [wanted])]);
     try {
-      const path = `/api/v1/messages/${encodeURIComponent(sid)}${query}`;
+      const path = `api/v1/messages/${encodeURIComponent(sid)}${query}`;
       this.journey = await ask<Journey>(path, { signal });
       this.answeredAt = serviceClock.now();
       this.problem = null;

@@ -6,7 +6,7 @@ export interface LiveUpdateListener {
   readonly onChange: () => void;
 }
 
-const EVENTS = '/dashboard/events';
+const EVENTS = 'dashboard/events';
 
 /** Three times the service's heartbeat interval. */
 const SILENCE_MILLISECONDS = 60_000;

@@ -125,7 +125,7 @@ function retry(fallback: Fallback, { ignoreAge }: { readonly ignoreAge: boolean 
 async function loadMeanings(signal: AbortSignal): Promise<void> {
   if (meanings.size > 0) return;
   try {
-    const { items } = await ask<ErrorCodes>('/api/v1/error-codes', { signal });
+    const { items } = await ask<ErrorCodes>('api/v1/error-codes', { signal });
     meanings = new Map(items.map(({ code, meaning }) => [code, meaning]));
     draw();
   } catch (error) {

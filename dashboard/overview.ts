@@ -6,7 +6,7 @@ import { serviceClock } from './service-clock.js';
 /** Fallbacks per group; the API lists the rest. */
 const SHOWN = 10;
 
-const FALLBACKS = '/api/v1/fallbacks';
+const FALLBACKS = 'api/v1/fallbacks';
 
 export interface Loaded {
   readonly range: Range;
@@ -67,8 +67,8 @@ async function load(range: Range, signal: AbortSignal): Promise<Loaded> {
   // Without `to`, the range ends now.
   const time = `from=${beginOf(range, serviceClock.now()).toISOString()}`;
   const [statistics, queue, overdue, failed, skipped, undelivered] = await Promise.all([
-    ask<Statistics>(`/api/v1/stats?${time}&bucket=${range.bucket}`, { signal }),
-    ask<Queue>('/api/v1/queue', { signal }),
+    ask<Statistics>(`api/v1/stats?${time}&bucket=${range.bucket}`, { signal }),
+    ask<Queue>('api/v1/queue', { signal }),
     ask<Newest<Fallback>>(`${FALLBACKS}?overdue=true&limit=${SHOWN}`, { signal }),
     ask<Newest<Fallback>>(`${FALLBACKS}?state=failed&${time}&limit=${SHOWN}`, { signal }),
     ask<Newest<Fallback>>(`${FALLBACKS}?state=skipped&${time}&limit=${SHOWN}`, { signal }),

@@ -28,7 +28,7 @@ export class Search {
     const { signal } = this.begin();
     this.forget();
     try {
-      const answer = await ask<Newest<StoredEvent>>('/api/v1/message-events/search', {
+      const answer = await ask<Newest<StoredEvent>>('api/v1/message-events/search', {
         method: 'POST',
         body: { number: name, limit: 100 },
         signal,

@@ -1,17 +1,17 @@
 import {
-  Controller,
+  Get,
   Injectable,
   Logger,
   type MessageEvent,
   type OnModuleDestroy,
   Req,
+  Res,
   ServiceUnavailableException,
-  Sse,
   UseFilters,
   UseGuards,
 } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
-import type { Request } from 'express';
+import type { Request, Response } from 'express';
 import {
   catchError,
   defer,
@@ -35,6 +35,7 @@ import { AdminKeyGuard } from '../operations/admin-access.js';
 import { type AdminSession, AdminSessions } from '../operations/admin-sessions.js';
 import { DatabaseProblemFilter } from '../operations/operators-api.decorator.js';
 import { InjectDatabase } from '../process/inject-database.js';
+import { ServiceController } from '../process/service-controller.js';
 import { TwilioOutages } from '../twilio/twilio-outages.js';
 
 const LOOK_EVERY_MILLISECONDS = 2_000;
@@ -105,8 +106,6 @@ select (select id from message_events order by created_at desc limit 1) as event
 /** Each stream has its own connection, and a browser opens one per visible page. */
 const MAXIMUM_STREAMS = 100;
 
-/** How long a stream may outlive a session that was signed out of. */
-
 const NONE = [new Set<string>()];
 
 /** Shorter than the idle timeout of proxies, usually a minute. */
@@ -162,20 +161,43 @@ export class ChangeStreams {
   }
 }
 
-@Controller('dashboard/events')
+/** Writes an event as EventSource reads it. Its data is written as JSON, which has no line breaks. */
+function inLines({ type = '', data, retry }: MessageEvent): string {
+  const pause = retry === undefined ? '' : `retry: ${retry}\n`;
+  return `event: ${type}\n${pause}data: ${JSON.stringify(data)}\n\n`;
+}
+
 @UseGuards(AdminKeyGuard)
 @UseFilters(DatabaseProblemFilter)
 @ApiExcludeController()
+@ServiceController('dashboard/events', 'stream')
 export class ChangesController {
   constructor(
     private readonly streams: ChangeStreams,
     private readonly sessions: AdminSessions,
   ) {}
 
-  /** Signals changes to the page, which then asks the API for the data. */
-  @Sse()
-  follow(@Req() request: Request) {
+  /**
+   * Signals changes to the page, which then asks the API for the data. Written without @Sse(), whose events pass through
+   * the application's global interceptors.
+   */
+  @Get()
+  follow(@Req() request: Request, @Res() response: Response): void {
     const session = this.sessions.read(request);
-    return this.streams.follow(session === 'ended' ? null : session);
+    const events = this.streams.follow(session === 'ended' ? null : session);
+    response.writeHead(200, {
+      'Content-Type': 'text/event-stream',
+      'Cache-Control': 'no-store, no-transform',
+      'X-Accel-Buffering': 'no',
+    });
+    response.flushHeaders();
+    const following = events.subscribe({
+      next: (event) => response.write(inLines(event)),
+      error: () => response.end(),
+      complete: () => response.end(),
+    });
+    response.once('close', () => {
+      following.unsubscribe();
+    });
   }
 }

@@ -1,8 +1,9 @@
-import { Controller, Get, Module, ServiceUnavailableException } from '@nestjs/common';
+import { Get, Module, ServiceUnavailableException } from '@nestjs/common';
 import { DomainEventDispatcher } from '../domain-events/domain-event-dispatcher.js';
+import { ServiceController } from '../process/service-controller.js';
 import { CommitCheck, ConfigurableModuleClass } from './commit-check.js';
 
-@Controller('health')
+@ServiceController('health', 'health')
 export class HealthController {
   constructor(
     private readonly commits: CommitCheck,

@@ -13,6 +13,7 @@ import type { Request, Response } from 'express';
 import { Refusals } from '../process/refusals.js';
 import { AdminKeys } from './admin-keys.js';
 import { AdminSessions } from './admin-sessions.js';
+import { headersSetter } from './security-headers.js';
 
 /**
  * Whether a page of this service made the request, according to the browser. Browsers send Sec-Fetch-Site only over
@@ -55,6 +56,9 @@ export type Scheme = 'Bearer' | 'Basic' | 'Session';
 @Injectable()
 export class AdminAccess {
   private readonly logger = new Logger(AdminAccess.name);
+
+  /** Whether the application serves the API's description, so that the page links to it. */
+  describesApi = false;
 
   constructor(
     private readonly keys: AdminKeys,
@@ -150,6 +154,9 @@ export interface AdminRequest extends Request {
   adminKeyName?: string;
 }
 
+/** The answers are data, which must neither run as a page nor be cached. */
+const setHeaders = headersSetter();
+
 /** Admits `Authorization: Bearer <one of the keys>`, and the session of a page of this service. */
 @Injectable()
 export class AdminKeyGuard implements CanActivate {
@@ -159,6 +166,8 @@ export class AdminKeyGuard implements CanActivate {
     const http = context.switchToHttp();
     const request = http.getRequest<AdminRequest>();
     const response = http.getResponse<Response>();
+    this.access.hideWithoutKeys(request);
+    setHeaders(request, response);
     request.adminKeyName = await this.access.admit(request, response, ['Bearer', 'Session']);
     return true;
   }

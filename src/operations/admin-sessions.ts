@@ -34,14 +34,17 @@ export class AdminSessions {
     @InjectDatabase() private readonly dataSource: DataSource,
   ) {}
 
-  /** @param keyName the name of the key that was given. */
-  begin(keyName: string, request: Request, response: Response): void {
+  /**
+   * @param keyName the name of the key that was given.
+   * @param path the cookie's.
+   */
+  begin(keyName: string, path: string, request: Request, response: Response): void {
     const endsAt = new Date(Date.now() + SESSION_LASTS);
     response.cookie(
       COOKIE,
       this.cookieValue({ keyName, endsAt, id: randomBytes(12).toString('base64url') }),
       {
-        ...attributes(request),
+        ...attributes(path, request),
         expires: endsAt,
       },
     );
@@ -51,10 +54,10 @@ export class AdminSessions {
    * Ends the session, so that copies of the cookie become useless, and then clears the cookie.
    * @throws QueryFailedError if that cannot be stored. The browser keeps the cookie and can try again.
    */
-  async end(request: Request, response: Response): Promise<void> {
+  async end(path: string, request: Request, response: Response): Promise<void> {
     const session = this.read(request);
     if (session !== null && session !== 'ended') await this.keepEnd(session);
-    response.clearCookie(COOKIE, attributes(request));
+    response.clearCookie(COOKIE, attributes(path, request));
   }
 
   private async keepEnd(session: AdminSession): Promise<void> {
@@ -109,8 +112,8 @@ export class AdminSessions {
   }
 }
 
-function attributes(request: Request): CookieOptions {
+function attributes(path: string, request: Request): CookieOptions {
   // A proxy that terminates TLS may not say so, but the form's Origin is the scheme that the browser used.
   const isSecure = request.secure || request.get('Origin')?.startsWith('https:') === true;
-  return { httpOnly: true, sameSite: 'strict', secure: isSecure, path: '/' };
+  return { httpOnly: true, sameSite: 'strict', secure: isSecure, path };
 }

@@ -1,3 +1,4 @@
+import { ApplicationConfig } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import type { NextFunction, Request, Response } from 'express';
@@ -5,12 +6,13 @@ import { z } from 'zod';
 import { AdminAccess } from './admin-access.js';
 import { AdminKeys } from './admin-keys.js';
 import { OperationsModule } from './operations.module.js';
-import { securityHeaders } from './security-headers.middleware.js';
+import { securityHeaders } from './security-headers.js';
 
 const PATH = 'api/docs';
 
 /**
- * Serves the API's description, generated from the code: a page at /api/docs, and OpenAPI at /api/docs-json. A browser
+ * Serves the API's description, generated from the code: a page at /api/docs, and OpenAPI at /api/docs-json, below the
+ * global prefix, if there is one by now. A browser
  * cannot send a Bearer token by itself, so these read-only routes also accept the key as a password (Basic).
  */
 export function setUpApiDocs(app: NestExpressApplication): void {
@@ -21,8 +23,14 @@ export function setUpApiDocs(app: NestExpressApplication): void {
       next();
     }, next);
   };
-  app.use([`/${PATH}`, `/${PATH}-json`], docsHeaders, admit);
-  SwaggerModule.setup(PATH, app, () => describe(app), {
+  const prefix = app
+    .get(ApplicationConfig)
+    .getGlobalPrefix()
+    .replace(/^\/|\/$/g, '');
+  const path = prefix === '' ? PATH : `${prefix}/${PATH}`;
+  app.use([`/${path}`, `/${path}-json`], docsHeaders, admit);
+  access.describesApi = true;
+  SwaggerModule.setup(path, app, () => describe(app), {
     raw: ['json'],
     customSiteTitle: 'whatsapp-sms-fallback API',
   });

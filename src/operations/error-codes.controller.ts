@@ -1,4 +1,4 @@
-import { Controller, Get } from '@nestjs/common';
+import { Get } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import { z } from 'zod';
 import { OperatorsApi } from './operators-api.decorator.js';
@@ -57,8 +57,7 @@ const errorCodeList = z.object({
   ),
 });
 
-@Controller('api/v1/error-codes')
-@OperatorsApi('Statistics')
+@OperatorsApi('error-codes', 'Statistics')
 export class ErrorCodesController {
   @Get()
   @ApiOperation({ summary: 'List the error codes that matter for WhatsApp and SMS, with their meanings' })

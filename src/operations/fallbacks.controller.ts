@@ -1,5 +1,4 @@
 import {
-  Controller,
   Get,
   HttpCode,
   HttpStatus,
@@ -193,8 +192,7 @@ function notFound(name: string): NotFoundException {
   return new NotFoundException(`There is no fallback for ${name}`);
 }
 
-@Controller('api/v1/fallbacks')
-@OperatorsApi('Fallbacks')
+@OperatorsApi('fallbacks', 'Fallbacks')
 export class FallbacksController {
   constructor(private readonly fallbacks: FallbackOperations) {}
 

@@ -1,6 +1,5 @@
 import {
   Body,
-  Controller,
   Get,
   HttpCode,
   HttpStatus,
@@ -9,9 +8,11 @@ import {
   Param,
   Post,
   Query,
+  Req,
   UseInterceptors,
 } from '@nestjs/common';
 import { ApiNotFoundResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
+import type { Request } from 'express';
 import { DataSource } from 'typeorm';
 import { validate as isUuid } from 'uuid';
 import { z } from 'zod';
@@ -59,6 +60,13 @@ export type LegView = z.output<typeof leg>;
 /** Keeps answers small; Twilio has only 13 statuses. */
 const MAXIMUM_EVENTS = 100;
 
+/** How a journey is shown. */
+export interface Look {
+  readonly showNumbers: boolean;
+  /** The path of the API, without a slash at its end, for the links. */
+  readonly api: string;
+}
+
 /** Finds the history of one message and of its SMS. */
 @Injectable()
 export class Journeys {
@@ -73,7 +81,7 @@ export class Journeys {
    * @param name a message's SID, or the id of a fallback for its original message.
    * @throws NotFoundException if the message is unknown.
    */
-  async find(name: string, showNumbers: boolean): Promise<JourneyView> {
+  async find(name: string, look: Look): Promise<JourneyView> {
     const messageSid = isUuid(name) ? ((await this.records.find(name))?.originalMessageSid ?? name) : name;
     const events = await this.findEvents(messageSid);
     const fallback = await this.findFallback(messageSid, events);
@@ -87,7 +95,7 @@ export class Journeys {
     const isOriginal = originalSid === messageSid;
     const smsEvents = isOriginal ? otherEvents : await this.findCurrentSms(fallback, messageSid, events);
     return {
-      ...legView(messageSid, events, showNumbers),
+      ...legView(messageSid, events, look),
       role: fallback === null ? 'alone' : isOriginal ? 'original' : 'fallback_sms',
       companyId: original?.company?.id ?? null,
       decision: decisionInWords({
@@ -97,10 +105,10 @@ export class Journeys {
         policyFailureErrorCodes: this.policyFailures.errorCodes,
       }),
       fallback: fallback && {
-        ...fallbackSummary(fallback, showNumbers),
-        href: `/api/v1/fallbacks/${fallback.id}`,
+        ...fallbackSummary(fallback, look.showNumbers),
+        href: `${look.api}/fallbacks/${fallback.id}`,
       },
-      counterpart: otherSid === null ? null : legView(otherSid, otherEvents, showNumbers),
+      counterpart: otherSid === null ? null : legView(otherSid, otherEvents, look),
     };
   }
 
@@ -133,18 +141,17 @@ export class Journeys {
   }
 }
 
-function legView(messageSid: string, events: readonly MessageEvent[], showNumbers: boolean): LegView {
+function legView(messageSid: string, events: readonly MessageEvent[], { showNumbers, api }: Look): LegView {
   return {
     messageSid,
     channel: events[0]?.channel ?? null,
     currentStatus: currentStatus(events),
-    href: `/api/v1/messages/${encodeURIComponent(messageSid)}`,
+    href: `${api}/messages/${encodeURIComponent(messageSid)}`,
     events: inTrueOrder(events).map((event) => eventView(event, showNumbers)),
   };
 }
 
-@Controller('api/v1/message-events')
-@OperatorsApi('Messages')
+@OperatorsApi('message-events', 'Messages')
 // Listed below OperatorsApi, so that it runs first: a slow body must not hold one of the few concurrency slots.
 @UseInterceptors(SearchBodyInterceptor)
 export class MessageEventsController {
@@ -168,8 +175,7 @@ export class MessageEventsController {
   }
 }
 
-@Controller('api/v1/messages')
-@OperatorsApi('Messages')
+@OperatorsApi('messages', 'Messages')
 export class MessagesController {
   constructor(private readonly journeys: Journeys) {}
 
@@ -181,8 +187,11 @@ export class MessagesController {
   @ApiNotFoundResponse({ description: 'There is no such message' })
   show(
     @Param('sid', { schema: messageSid }) sid: string,
-    @Query({ schema: numbersQuery }) { numbers }: NumbersQuery,
+    @Query({ schema: numbersQuery }) { numbers: showNumbers }: NumbersQuery,
+    @Req() { originalUrl }: Request,
   ) {
-    return this.journeys.find(sid, numbers);
+    // The application may have the API below a prefix.
+    const api = originalUrl.slice(0, originalUrl.indexOf('/messages/'));
+    return this.journeys.find(sid, { showNumbers, api });
   }
 }

@@ -1,5 +1,4 @@
 import {
-  Controller,
   Get,
   Header,
   Injectable,
@@ -7,13 +6,14 @@ import {
   type OnApplicationShutdown,
   UseGuards,
 } from '@nestjs/common';
-import { HttpAdapterHost } from '@nestjs/core';
+import { HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import { collectDefaultMetrics, Counter, Histogram, prometheusContentType, Registry } from 'prom-client';
 import { STATUSES_BY_RANK } from '../messages/message-status.js';
 import { onMeasured } from '../process/measurements.js';
+import { ROUTE_NAME, type RouteName, ServiceController } from '../process/service-controller.js';
 import { AdminKeyGuard } from './admin-access.js';
 import { AdminKeys } from './admin-keys.js';
 import { DatabaseMetrics, PREFIX } from './database-metrics.js';
@@ -22,26 +22,18 @@ import { DatabaseMetrics, PREFIX } from './database-metrics.js';
 const START = 'http.server.request.start';
 const FINISH = 'http.server.response.finish';
 
-/** The only values of the route label: paths contain SIDs, and strangers may request any path. */
-const ROUTES: readonly (readonly [begin: string, route: string])[] = [
-  ['/api/webhooks/twilio/message-status', 'webhook'],
-  ['/api/', 'api'],
-  ['/health/', 'health'],
-  ['/metrics', 'metrics'],
-  ['/dashboard', 'dashboard'],
-];
-
-/** Responses that last as long as a page is open. */
-const STREAMS = '/dashboard/events';
-
 const METHODS: ReadonlySet<string> = new Set(['GET', 'POST']);
 
 /** Measures the duration of this application's requests without touching them. */
 @Injectable()
 export class RequestDurations {
   private readonly begins = new WeakMap<ServerResponse, bigint>();
+  private readonly names = new Map<string, RouteName | 'other'>();
 
-  constructor(private readonly host: HttpAdapterHost) {}
+  constructor(
+    private readonly host: HttpAdapterHost,
+    private readonly modules: ModulesContainer,
+  ) {}
 
   /** @returns a function that stops it. */
   observe(registry: Registry): () => void {
@@ -60,8 +52,15 @@ export class RequestDurations {
       const response = this.ownResponse(event);
       const begin = response === null ? undefined : this.begins.get(response);
       if (response === null || begin === undefined) return;
+      const route = this.routeOf(response.req);
+      // It lasts as long as a page is open.
+      if (route === 'stream') return;
       const seconds = Number(process.hrtime.bigint() - begin) / 1e9;
-      durations.observe(labelsOf(response.req, response.statusCode), seconds);
+      const { method = '' } = response.req;
+      durations.observe(
+        { route, method: METHODS.has(method) ? method : 'other', status: String(response.statusCode) },
+        seconds,
+      );
     };
     subscribe(START, onStart);
     subscribe(FINISH, onFinish);
@@ -74,23 +73,47 @@ export class RequestDurations {
   /** Another server may listen in this process. */
   private ownResponse(event: unknown): ServerResponse | null {
     if (!isOfServer(event) || event.server !== this.host.httpAdapter.getHttpServer()) return null;
-    const { response } = event;
-    return response.req.url?.startsWith(STREAMS) === true ? null : response;
+    return event.response;
   }
+
+  /**
+   * The only values of the route label: paths contain SIDs, and strangers may request any path. Express's pattern of the
+   * route also has the prefix that the application gave it.
+   */
+  private routeOf({ route }: RoutedRequest): RouteName | 'other' {
+    const pattern = route?.path;
+    if (typeof pattern !== 'string') return 'other';
+    let name = this.names.get(pattern);
+    if (name === undefined) this.names.set(pattern, (name = this.nameOf(pattern)));
+    return name;
+  }
+
+  private nameOf(pattern: string): RouteName | 'other' {
+    const controllers = [...this.modules.values()].flatMap((module) => [...module.controllers.values()]);
+    const begins = controllers.flatMap(({ metatype }): (readonly [string, RouteName])[] => {
+      if (typeof metatype !== 'function') return [];
+      const name = Reflect.getMetadata(ROUTE_NAME, metatype) as RouteName | undefined;
+      return name === undefined ? [] : [[String(Reflect.getMetadata('path', metatype)), name]];
+    });
+    const [longest] = [...begins, API_DOCS]
+      .filter(([path]) => `${pattern}/`.includes(`/${path}/`))
+      .toSorted(([one], [other]) => other.length - one.length);
+    return longest?.[1] ?? 'other';
+  }
+}
+
+/** Swagger registers its routes without a controller. */
+const API_DOCS = ['api/docs', 'api'] as const;
+
+interface RoutedRequest extends IncomingMessage {
+  /** Set by Express, once a route matches. */
+  readonly route?: { readonly path?: unknown };
 }
 
 /** Hand-written instead of a schema, because it runs twice per callback. */
 function isOfServer(event: unknown): event is { response: ServerResponse; server: unknown } {
   if (typeof event !== 'object' || event === null || !('server' in event)) return false;
   return 'response' in event && event.response instanceof ServerResponse;
-}
-
-function labelsOf({ url = '', method = '' }: IncomingMessage, statusCode: number) {
-  return {
-    route: ROUTES.find(([begin]) => url.startsWith(begin))?.[1] ?? 'other',
-    method: METHODS.has(method) ? method : 'other',
-    status: String(statusCode),
-  };
 }
 
 /** Bounds a label's values, because callers can send any. */
@@ -176,9 +199,9 @@ function labelOf(value: string | null, known: ReadonlySet<string>): string {
   return known.has(value) ? value : 'other';
 }
 
-@Controller('metrics')
 @UseGuards(AdminKeyGuard)
 @ApiExcludeController()
+@ServiceController('metrics', 'metrics')
 export class MetricsController {
   constructor(private readonly metrics: Metrics) {}
 

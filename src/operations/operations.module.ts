@@ -1,4 +1,4 @@
-import { type MiddlewareConsumer, Module, type NestModule } from '@nestjs/common';
+import { Module } from '@nestjs/common';
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
 import { Refusals } from '../process/refusals.js';
 import { AdminAccess } from './admin-access.js';
@@ -17,7 +17,6 @@ import { Journeys, MessageEventsController, MessagesController } from './message
 import { Metrics, MetricsController, RequestDurations } from './metrics.controller.js';
 import { QueueController } from './queue.controller.js';
 import { RejectedCallbackList, RejectedCallbacksController } from './rejected-callbacks.controller.js';
-import { SecurityHeadersMiddleware } from './security-headers.middleware.js';
 import { StatisticsController, StatisticsStore } from './statistics.store.js';
 
 const controllers = [
@@ -65,10 +64,4 @@ const refusals = {
   // For other pages that only operators may see.
   exports: [AdminAccess, AdminSessions],
 })
-export class OperationsModule extends ConfigurableModuleClass implements NestModule {
-  configure(consumer: MiddlewareConsumer): void {
-    // Not per controller: Express would match a pattern for each of their routes on every callback. Routes of other
-    // modules below these paths get the headers too.
-    consumer.apply(SecurityHeadersMiddleware).forRoutes('api/v1/*path', 'metrics');
-  }
-}
+export class OperationsModule extends ConfigurableModuleClass {}

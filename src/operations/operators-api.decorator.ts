@@ -17,7 +17,6 @@ import {
   UseInterceptors,
   UsePipes,
 } from '@nestjs/common';
-import { BaseExceptionFilter } from '@nestjs/core';
 import {
   ApiBadRequestResponse,
   ApiBearerAuth,
@@ -29,6 +28,7 @@ import type { Response } from 'express';
 import pLimit from 'p-limit';
 import { from, lastValueFrom, type Observable, tap } from 'rxjs';
 import { QueryFailedError } from 'typeorm';
+import { OwnErrorFilter, ServiceController } from '../process/service-controller.js';
 import { AdminKeyGuard, type AdminRequest } from './admin-access.js';
 
 /** Logs each answer with whole phone numbers, and whose key asked for it. */
@@ -95,16 +95,16 @@ const AWAY =
 
 /** Answers 503 with Retry-After if the database cannot answer, and 400 if the request's values are the cause. */
 @Catch(Error)
-export class DatabaseProblemFilter extends BaseExceptionFilter {
+export class DatabaseProblemFilter extends OwnErrorFilter {
   private readonly logger = new Logger(DatabaseProblemFilter.name);
 
-  override catch(error: Error, host: ArgumentsHost): void {
+  protected override explain(error: Error, host: ArgumentsHost): Error {
     const exception =
       explain(error) ?? (error instanceof QueryFailedError ? this.tell(error as QueryFailedError) : error);
     if (exception instanceof ServiceUnavailableException) {
       host.switchToHttp().getResponse<Response>().setHeader('Retry-After', RETRY_AFTER_SECONDS);
     }
-    super.catch(exception, host);
+    return exception;
   }
 
   /** Nest would also log the statement's parameters, including the phone number of a search. */
@@ -132,9 +132,10 @@ function explain(error: Error): HttpException | null {
   return isAway ? new ServiceUnavailableException('Database unreachable') : null;
 }
 
-/** Applies what all controllers of the API share: access control, error handling and their documentation. */
-export function OperatorsApi(tag: string): ClassDecorator {
+/** A controller of the API below api/v1, with access control, error handling, and its documentation. */
+export function OperatorsApi(path: string, tag: string): ClassDecorator {
   return applyDecorators(
+    ServiceController(`api/v1/${path}`, 'api'),
     UseGuards(AdminKeyGuard),
     UseInterceptors(RequestLimitInterceptor, DisclosureInterceptor),
     UsePipes(StandardSchemaValidationPipe),

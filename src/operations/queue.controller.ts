@@ -1,4 +1,4 @@
-import { Controller, Get } from '@nestjs/common';
+import { Get } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import { z } from 'zod';
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
@@ -86,8 +86,7 @@ export const queueSchema = z.object({
     .describe('accounts that cannot use Twilio; docs/runbook.md#twiliooutage says what to do'),
 });
 
-@Controller('api/v1/queue')
-@OperatorsApi('Queue')
+@OperatorsApi('queue', 'Queue')
 export class QueueController {
   constructor(
     private readonly jobQueue: JobQueueInspection,

@@ -1,4 +1,4 @@
-import { Controller, Get, Injectable, Query } from '@nestjs/common';
+import { Get, Injectable, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import { DataSource, LessThan } from 'typeorm';
 import { z } from 'zod';
@@ -50,8 +50,7 @@ export class RejectedCallbackList {
   }
 }
 
-@Controller('api/v1/rejected-callbacks')
-@OperatorsApi('Callbacks')
+@OperatorsApi('rejected-callbacks', 'Callbacks')
 export class RejectedCallbacksController {
   constructor(private readonly rejectedCallbacks: RejectedCallbackList) {}
 

@@ -1,4 +1,4 @@
-import { Controller, Get, Injectable, Query } from '@nestjs/common';
+import { Get, Injectable, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import { DataSource } from 'typeorm';
 import { z } from 'zod';
@@ -266,8 +266,7 @@ select percentile_cont(0.5) within group (order by seconds) as p50,
        percentile_cont(0.95) within group (order by seconds) as p95, max(seconds) as longest
   from sent`;
 
-@Controller('api/v1/stats')
-@OperatorsApi('Statistics')
+@OperatorsApi('stats', 'Statistics')
 export class StatisticsController {
   constructor(private readonly statistics: StatisticsStore) {}
 

@@ -2,7 +2,6 @@ import {
   All,
   type ArgumentsHost,
   Catch,
-  Controller,
   type ExceptionFilter,
   HttpCode,
   HttpException,
@@ -21,6 +20,7 @@ import { EventNotStoredError, MessageEventsService } from '../message-events/mes
 import type { MessageStatusReport } from '../message-events/message-status-report.js';
 import { measured } from '../process/measurements.js';
 import { Refusals } from '../process/refusals.js';
+import { decorated, OwnErrorFilter, PlainController } from '../process/service-controller.js';
 import { Callback } from './callback-request.js';
 import { MessageStatusReportPipe } from './message-status-report.pipe.js';
 import { StatusCallbacksOnly, TwilioSignatureGuard } from './twilio-signature.guard.js';
@@ -68,9 +68,12 @@ export class EventNotStoredFilter implements ExceptionFilter<EventNotStoredError
 const POST_ONLY =
   'Twilio must send status callbacks to this URL by POST: choose "HTTP POST" next to the URL in the Console, or StatusCallbackMethod=POST in the API';
 
-@Controller('api/webhooks/twilio')
+/** The path at which Twilio's callbacks arrive, below the application's prefix. */
+export const WEBHOOK_PATH = 'api/webhooks/twilio/message-status';
+
+@PlainController(WEBHOOK_PATH, 'webhook')
 @StatusCallbacksOnly()
-@UseFilters(EventNotStoredFilter)
+@UseFilters(OwnErrorFilter, EventNotStoredFilter)
 export class MessageStatusController {
   /** Each line passes its own context: adding a logger's context would cost Nest a fifth of the time per line. */
   private readonly logger = new Logger();
@@ -81,11 +84,17 @@ export class MessageStatusController {
     private readonly unsigned: UnsignedWork,
   ) {}
 
-  /** Answers 204 after the commit, so every acknowledged callback is stored. */
-  @Post('message-status')
+  /**
+   * Answers 204 after the commit, so every acknowledged callback is stored. It sends the answer itself: what a global
+   * interceptor does later cannot make Twilio send the callback again.
+   */
+  @Post()
   @UseGuards(TwilioSignatureGuard)
   @HttpCode(HttpStatus.NO_CONTENT)
-  async receive(@Callback(MessageStatusReportPipe) report: MessageStatusReport): Promise<void> {
+  async receive(
+    @Callback(MessageStatusReportPipe) report: MessageStatusReport,
+    @Res() response: Response,
+  ): Promise<void> {
     const { id, repeated } = await this.messageEvents.record(report);
     const { messageSid, messageStatus, channel, errorCode } = report;
     measured('callback.answered', {
@@ -98,14 +107,12 @@ export class MessageStatusController {
       { messageSid, messageStatus, channel, errorCode: errorCode ?? undefined, repeated },
       MessageStatusController.name,
     );
+    response.end();
   }
 
   /** Answers any other method without looking at the signature: a GET may come from a browser or a wrong setting. */
-  @All('message-status')
-  async refuseMethod(
-    @Req() request: Request,
-    @Res({ passthrough: true }) response: Response,
-  ): Promise<never> {
+  @All()
+  async refuseMethod(@Req() request: Request, @Res() response: Response): Promise<never> {
     await this.unsigned.untilAnswerable(request, response);
     const { method, headers, ip } = request;
     if (headers['x-twilio-signature'] !== undefined) {
@@ -121,4 +128,12 @@ export class MessageStatusController {
     this.logger.warn('⛔ [WEBHOOK] Request refused', { reason, ip }, MessageStatusController.name);
     throw new MethodNotAllowedException(`This is a ${method}. ${POST_ONLY}`);
   }
+}
+
+/** The controller at another path, or with decorators of the application, e.g. one that its global guard asks for. */
+export function webhookController(
+  path: string = WEBHOOK_PATH,
+  decorators: readonly ClassDecorator[] = [],
+): typeof MessageStatusController {
+  return decorated(MessageStatusController, [PlainController(path, 'webhook'), ...decorators]);
 }

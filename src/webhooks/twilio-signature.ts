@@ -1,4 +1,3 @@
-import { ConfigurableModuleBuilder } from '@nestjs/common';
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { parse, stringify } from 'node:querystring';
 import type { CallbackParameters } from './callback-request.js';
@@ -14,8 +13,7 @@ export interface WebhooksModuleOptions {
   refusalsPerMinute?: number;
 }
 
-export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
-  new ConfigurableModuleBuilder<WebhooksModuleOptions>().setClassMethodName('forRoot').build();
+export const MODULE_OPTIONS_TOKEN = Symbol('WebhooksModuleOptions');
 
 /** The header with which Twilio names the shared key of a signature: `key=<key ID>,algorithm=HMAC_SHA256`. */
 export const SIGNATURE_SETTINGS_HEADER = 'x-twilio-webhooks-signature-settings';

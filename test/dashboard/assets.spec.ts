@@ -36,8 +36,9 @@ describe('the files of the page', () => {
     expect(page).not.toMatch(/(src|href)="(https?:)?\/\//);
     expect(page).not.toMatch(/<style|style="|<script>|\son\w+="/);
     const referred = new Set(
-      [...page.matchAll(/"\/dashboard\/assets\/([^"]+)"/g)].map(([, name = '']) => name),
+      [...page.matchAll(/"dashboard\/assets\/([^"]+)"/g)].map(([, name = '']) => name),
     );
+    expect(referred.size).toBeGreaterThan(30);
     let weight = page.length;
     for (const name of referred) {
       const { status, headers } = await fetch(application.origin + FOLDER + name, { method: 'HEAD' });

@@ -40,6 +40,8 @@ export interface ApplicationOptions {
   database?: DatabaseConnection;
   simulator?: SimulatorOptions;
   override?: (builder: TestingModuleBuilder) => TestingModuleBuilder;
+  /** What a team does with its application before it starts. */
+  configure?: (app: NestExpressApplication) => unknown;
 }
 
 /** The real AppModule on a real database and a real port, with a fake Twilio on the network. */
@@ -143,5 +145,6 @@ async function createApplication(
     bodyParser: false,
   });
   app.useLogger(logs);
+  options.configure?.(app);
   return configureApp(app);
 }

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import {
   type ArgumentsHost,
   type CanActivate,
@@ -16,7 +16,7 @@ import {
   UseGuards,
 } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import type { Request, Response } from 'express';
+import { raw, type Request, type Response } from 'express';
 import { Test } from '@nestjs/testing';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { once } from 'node:events';
@@ -125,12 +125,14 @@ describe('the webhook in an application of another team', () => {
   async function start(
     options: { rawBody?: boolean; bodyParser?: boolean },
     prefix = '',
+    configure: (app: NestExpressApplication) => unknown = () => undefined,
   ): Promise<{ origin: string }> {
     const testingModule = await Test.createTestingModule({ imports: [module] })
       .setLogger(new CollectedLogs())
       .compile();
     app = testingModule.createNestApplication<NestExpressApplication>(options);
     app.setGlobalPrefix(prefix);
+    configure(app);
     await app.listen(0, '127.0.0.1');
     const { port } = app.getHttpServer().address() as AddressInfo;
     return { origin: `http://127.0.0.1:${port}` };
@@ -152,14 +154,57 @@ describe('the webhook in an application of another team', () => {
     expect((await postCallback(own, { body: '' })).status).toBe(403);
   });
 
+  const lossy: [
+    string,
+    { rawBody?: boolean; bodyParser?: boolean },
+    (app: NestExpressApplication) => unknown,
+  ][] = [
+    ["Nest's own parsers", {}, () => undefined],
+    ['a parser of its own', { bodyParser: false }, (app) => app.useBodyParser('json')],
+    ['a parser that takes anything', { bodyParser: false }, (app) => app.use(raw({ type: '*/*' }))],
+  ];
+
+  it.each(lossy)(
+    'refuses to start behind %s without rawBody, with a remedy',
+    async (_, options, configure) => {
+      await expect(start(options, '', configure)).rejects.toThrow(/\{ rawBody: true \}/);
+    },
+  );
+
+  it('starts behind a parser of the application that keeps the bytes', async () => {
+    const own = await start({ rawBody: true, bodyParser: false }, '', (app) => {
+      app.useBodyParser('urlencoded', { extended: true });
+      app.useBodyParser('json');
+    });
+    expect((await postCallback(own)).status).toBe(204);
+  });
+
+  it('refuses to start on another platform', async () => {
+    const start = Test.createTestingModule({ imports: [module] })
+      .setLogger(new CollectedLogs())
+      .compile()
+      .then((testingModule) => {
+        app = testingModule.createNestApplication<NestExpressApplication>();
+        jest.spyOn(app.getHttpAdapter(), 'getType').mockReturnValue('fastify');
+        return app.init();
+      });
+    await expect(start).rejects.toThrow(
+      'needs @nestjs/platform-express, and this application runs on fastify',
+    );
+  });
+
   it('works under a global prefix', async () => {
     const own = await start({ rawBody: true }, 'v1');
     expect((await postCallback(own, { target: `/v1${WEBHOOK_PATH}` })).status).toBe(204);
     expect((await postCallback(own)).status).toBe(404);
   });
 
-  it('says what is missing if the body was parsed without rawBody', async () => {
-    const own = await start({});
+  it('says what is missing if a middleware of the application takes the body', async () => {
+    const own = await start({ bodyParser: false }, '', (app) => {
+      app.use((request: Request, _: Response, next: () => void) => {
+        request.once('end', next).resume();
+      });
+    });
     const answer = await postCallback(own);
     expect(answer.status).toBe(500);
     expect(errorBody(answer).message).toContain('rawBody: true');

@@ -1,5 +1,4 @@
-import { Injectable, type NestMiddleware } from '@nestjs/common';
-import type { NextFunction, Request, Response } from 'express';
+import type { Request, Response } from 'express';
 import helmet, { type HelmetOptions } from 'helmet';
 
 type Directives = Exclude<HelmetOptions['contentSecurityPolicy'], boolean | undefined>['directives'];
@@ -26,13 +25,13 @@ export function securityHeaders(
   });
 }
 
-/** For routes that return data, which must neither run as a page nor be cached. */
-@Injectable()
-export class SecurityHeadersMiddleware implements NestMiddleware<Request, Response> {
-  private readonly setHeaders = securityHeaders();
-
-  use(request: Request, response: Response, next: NextFunction): void {
+/** Returns a function for guards that sets these headers, and forbids to keep the answer. */
+export function headersSetter(...settings: Parameters<typeof securityHeaders>) {
+  const setHeaders = securityHeaders(...settings);
+  return (request: Request, response: Response): void => {
     response.setHeader('Cache-Control', 'no-store');
-    this.setHeaders(request, response, next);
-  }
+    setHeaders(request, response, (error) => {
+      if (error !== undefined) throw error as Error;
+    });
+  };
 }
