@@ -45,7 +45,8 @@ import { StatusPollingModule } from './status-polling/status-polling.module.js';
 import type { TwilioModuleOptions } from './twilio/twilio.module-definition.js';
 import { TwilioModule } from './twilio/twilio.module.js';
 import type { WebhooksModuleOptions } from './webhooks/twilio-signature.js';
-import { WebhooksModule } from './webhooks/webhooks.module.js';
+import { WEBHOOK_PATH } from './webhooks/message-status.controller.js';
+import { type WebhookPlace, WebhooksModule } from './webhooks/webhooks.module.js';
 
 /** Each module's own options, which have the same names there, and those of the whole. */
 export interface WhatsappSmsFallbackOptions
@@ -54,7 +55,7 @@ export interface WhatsappSmsFallbackOptions
     Pick<TwilioModuleOptions, 'webhookSharedKeys' | 'apiBaseUrl' | 'timeoutMilliseconds'>,
     Pick<WebhooksModuleOptions, 'publicBaseUrl'>,
     MessageEventsModuleOptions,
-    Omit<FallbackModuleOptions, 'intervalMilliseconds' | 'smsAtOnce'>,
+    Omit<FallbackModuleOptions, 'intervalMilliseconds' | 'smsAtOnce' | 'webhookUrl'>,
     Pick<OperationsModuleOptions, 'adminApiKeys'>,
     Pick<RetentionModuleOptions, 'retentionDays'> {
   /** The accounts whose callbacks are accepted, and that send. The first one is asked for statuses. */
@@ -91,6 +92,8 @@ export interface WhatsappSmsFallbackParts {
   readonly fallbackPolicy?: Implementation<FallbackPolicy>;
   /** Records statuses and SMS elsewhere than in the table messages; false: nowhere. */
   readonly messageRecorder?: Implementation<MessageRecorder> | false;
+  /** Where the webhook is, and how it is decorated. */
+  readonly webhook?: WebhookPlace;
   /** The operators' API and the metrics. Default true; without `adminApiKeys`, each route answers 404. */
   readonly operations?: boolean;
   /** The page at /dashboard. Default true; it needs `operations`. */
@@ -131,8 +134,6 @@ export class WhatsappSmsFallbackModule {
 const JOBS_FOR_A_REQUEST = 2;
 
 const DEFAULT_CONCURRENCY = 10;
-
-const WEBHOOK_PATH = 'api/webhooks/twilio/message-status';
 
 /** The statements of callbacks and of an SMS: planning them took up to twice as long as running them. */
 const PREPARED_STATEMENTS = new Map([
@@ -206,11 +207,19 @@ function moduleOf(optionsModule: DynamicModule, parts: WhatsappSmsFallbackParts)
   );
   const messages = messagesOf(parts);
   const follower = FollowerModule.forRootAsync(from(periodicWork, messages));
-  const webhooks = WebhooksModule.forRootAsync(
-    from(({ publicBaseUrl }) => ({ publicBaseUrl }), messageEvents, twilio),
-  );
+  const webhooks = WebhooksModule.forRootAsync({
+    ...from(({ publicBaseUrl }) => ({ publicBaseUrl }), messageEvents, twilio),
+    ...parts.webhook,
+  });
   const fallback = FallbackModule.forRootAsync(
-    from(fallbackOptions, domainEvents, messageEvents, follower, messages, twilio),
+    from(
+      (options) => fallbackOptions(options, parts),
+      domainEvents,
+      messageEvents,
+      follower,
+      messages,
+      twilio,
+    ),
   );
   const statusPolling = StatusPollingModule.forRootAsync(
     from(
@@ -283,13 +292,14 @@ function moduleOf(optionsModule: DynamicModule, parts: WhatsappSmsFallbackParts)
   };
 }
 
-function fallbackOptions(options: WhatsappSmsFallbackOptions): FallbackModuleOptions {
+function fallbackOptions(
+  options: WhatsappSmsFallbackOptions,
+  { webhook }: WhatsappSmsFallbackParts,
+): FallbackModuleOptions {
   const { concurrency = DEFAULT_CONCURRENCY, publicBaseUrl } = options;
   return {
     ...options,
-    statusCallbackUrl:
-      options.statusCallbackUrl ??
-      (publicBaseUrl === undefined ? undefined : `${publicBaseUrl}/${WEBHOOK_PATH}`),
+    webhookUrl: publicBaseUrl === undefined ? undefined : `${publicBaseUrl}/${webhook?.path ?? WEBHOOK_PATH}`,
     smsAtOnce: Math.max(1, concurrency),
     ...periodicWork(options),
   };

@@ -7,6 +7,8 @@ export interface FallbackModuleOptions {
   messagingService?: { readonly accountSid: string; readonly sid: string };
   /** The URL to which Twilio reports the statuses of the SMS. Default: the URL that reported the policy failure. */
   statusCallbackUrl?: string;
+  /** The URL of the webhook, for a policy failure that was not reported there. */
+  webhookUrl?: string;
   /**
    * The maximum age of an original when its SMS is sent, in milliseconds since the original was sent. Default 14400000,
    * four hours.

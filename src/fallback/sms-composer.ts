@@ -138,7 +138,8 @@ export class SmsComposer {
   smsOf(fallback: LockedFallback, composed: ComposedSms): Sms {
     const { id, accountSid, originalMessageSid, statusCallbackUrl, ageLimitIgnored } = fallback;
     const { originalSentAt: sentAt } = composed;
-    const callbackUrl = this.options.statusCallbackUrl ?? statusCallbackUrl;
+    const callbackUrl =
+      this.options.statusCallbackUrl ?? statusCallbackUrl ?? this.options.webhookUrl ?? null;
     return {
       reference: referenceOf(fallback),
       originalMessageSid,
