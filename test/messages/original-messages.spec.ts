@@ -5,7 +5,6 @@ import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../../src/database/data-source-options.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
 import { MessagesModule } from '../../src/messages/messages.module.js';
-import { Message } from '../../src/messages/message.entity.js';
 import { type OriginalMessage, OriginalMessages } from '../../src/messages/original-messages.js';
 import { TypeOrmOriginalMessages } from '../../src/messages/typeorm-original-messages.js';
 import {
@@ -32,7 +31,7 @@ describe('TypeOrmOriginalMessages', () => {
   });
 
   const cases = originalMessagesConformance(() => ({
-    originalMessages: new TypeOrmOriginalMessages(dataSource.getRepository(Message)),
+    originalMessages: new TypeOrmOriginalMessages(dataSource),
     store: ({ twilioSid, body, company }) =>
       seedMessage(dataSource, {
         ...{ twilioSid, body, company: company !== null },
@@ -52,7 +51,7 @@ class InMemoryOriginalMessages extends OriginalMessages {
 
   store({ twilioSid, body, company }: MessageToStore): void {
     this.messages.set(twilioSid, {
-      id: randomUUID(),
+      id: null,
       body,
       conversationId: null,
       company: company && { id: randomUUID(), ...company },
