@@ -13,7 +13,12 @@ export default await openForCommandLine().catch(exitWithError);
 async function openForCommandLine(): Promise<DataSource> {
   const env = parseEnv(
     loadEnvFile(),
-    envVariables.pick({ DATABASE_URL: true, DATABASE_SCHEMA: true, EMBEDDED_DATA_DIR: true }),
+    envVariables.pick({
+      DATABASE_URL: true,
+      DATABASE_SCHEMA: true,
+      EMBEDDED_DATA_DIR: true,
+      ORIGINAL_MESSAGES: true,
+    }),
   );
   const connection = await openDatabase(env);
   const dataSource = new DataSource({

@@ -40,18 +40,3 @@ create table if not exists message_poll_watermarks (
 
 comment on column message_poll_watermarks.key is
   'among rows of one created_at: messages.twilio_sid';
-
--- Start with messages from now on. An SMS for each older message would be a surprise.
-insert into message_poll_watermarks (source, created_at)
-values ('messages', now())
-on conflict (source) do nothing;
-
--- The index for searching messages. An empty table belongs to the service or costs nothing to index; a table with rows
--- belongs to the application, and its owner should index a large one concurrently:
---   create index concurrently messages_created_at_idx on messages (created_at);
-do $$
-begin
-  if not exists (select from messages) then
-    create index if not exists messages_created_at_idx on messages (created_at);
-  end if;
-end $$;

@@ -24,6 +24,7 @@ create table if not exists sms_fallbacks (
   not_carried_over text[] not null default '{}',
   status_callback_url text,
   sms_message_sid text,
+  message_id uuid,
   earlier_attempts jsonb not null default '[]',
   duplicate_of uuid,
   last_error_code text,
@@ -53,15 +54,6 @@ create table if not exists sms_fallbacks (
   constraint sms_fallbacks_reason_check check (reason is not null or state not in ('skipped', 'failed'))
 -- Each row changes three times while its SMS is sent: the last change finds room on the page and touches no index.
 ) with (fillfactor = 80);
-
--- It has the type of messages.id in the application's schema.
-do $$
-begin
-  execute format('alter table sms_fallbacks add column if not exists message_id %s', (
-    select format_type(atttypid, atttypmod) from pg_attribute
-    where attrelid = 'messages'::regclass and attname = 'id'
-  ));
-end $$;
 
 -- The open fallbacks: stuck ones, and those that a restart continues.
 create index if not exists sms_fallbacks_open_idx on sms_fallbacks (next_attempt_at)

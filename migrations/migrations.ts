@@ -24,13 +24,25 @@ function migration(name: string, file: string, down: string): Migration {
   return SqlFile;
 }
 
-/** All migrations in order. Reverting them keeps the application's tables. */
-export const migrations: readonly Migration[] = [
+/** Before all others, so that unsuitable tables are refused before anything is created. Reverting it keeps the tables. */
+const createApplicationTables = migration(
+  'CreateApplicationTables1795996799999',
+  'create_application_tables.sql',
+  'drop index if exists messages_conversation_id_idx, conversations_company_id_idx, messages_created_at_idx',
+);
+
+const linkApplicationTables = migration(
+  'LinkApplicationTables1795996800004',
+  'link_application_tables.sql',
+  `delete from message_poll_watermarks where source = 'messages'`,
+);
+
+/** The migrations of the service's own tables, in order. */
+const ownMigrations: readonly Migration[] = [
   migration(
     'CreateMessageEventsTable1795996800000',
     'create_message_events_table.sql',
-    `drop table if exists message_events, message_event_outbox;
-     drop index if exists messages_conversation_id_idx, conversations_company_id_idx`,
+    'drop table if exists message_events, message_event_outbox',
   ),
   migration(
     'CreateSmsFallbacksTable1795996800001',
@@ -40,8 +52,7 @@ export const migrations: readonly Migration[] = [
   migration(
     'CreateFollowerTables1795996800002',
     'create_follower_tables.sql',
-    `drop table if exists message_event_counts, message_polls, message_poll_watermarks;
-     drop index if exists messages_created_at_idx`,
+    'drop table if exists message_event_counts, message_polls, message_poll_watermarks',
   ),
   migration(
     'CreateOperatorTables1795996800003',
@@ -49,3 +60,19 @@ export const migrations: readonly Migration[] = [
     'drop table if exists rejected_callbacks, twilio_failures, whatsapp_sms_fallback_heartbeat, ended_sessions',
   ),
 ];
+
+/** All migrations in order. */
+export const migrations: readonly Migration[] = [
+  createApplicationTables,
+  ...ownMigrations,
+  linkApplicationTables,
+];
+
+/** Those of a service that uses the application's tables or not. The other ones can be applied later. */
+export function migrationsFor({
+  applicationTables = true,
+}: {
+  readonly applicationTables?: boolean | undefined;
+}): readonly Migration[] {
+  return applicationTables ? migrations : ownMigrations;
+}

@@ -22,6 +22,7 @@ export function optionsOf(env: Env): WhatsappSmsFallbackOptions {
     databaseUrl: env.DATABASE_URL,
     schema: env.DATABASE_SCHEMA,
     embeddedDataDir: env.EMBEDDED_DATA_DIR,
+    applicationTables: env.ORIGINAL_MESSAGES === 'tables',
     accounts: twilioAccounts(env),
     webhookSharedKeys: env.TWILIO_WEBHOOK_SHARED_KEYS,
     apiBaseUrl: env.TWILIO_API_BASE_URL,

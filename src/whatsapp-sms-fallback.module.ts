@@ -160,11 +160,12 @@ function moduleOf(optionsModule: DynamicModule, parts: WhatsappSmsFallbackParts)
   ) => ({ imports: [optionsModule, ...imports], inject: [MODULE_OPTIONS_TOKEN], useFactory });
 
   const database = DatabaseModule.forRootAsync(
-    from(({ databaseUrl, schema, connection, embeddedDataDir, migrate }) => ({
+    from(({ databaseUrl, schema, connection, embeddedDataDir, applicationTables, migrate }) => ({
       databaseUrl,
       schema,
       connection,
       embeddedDataDir,
+      applicationTables,
       migrate,
     })),
   );

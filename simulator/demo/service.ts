@@ -39,7 +39,8 @@ export async function startService({
 }: DemoService): Promise<NestExpressApplication> {
   // The demo is the same everywhere: it ignores a real account in the shell or in .env.
   for (const name of Object.keys(process.env)) {
-    if (/^(TWILIO_|DATABASE_URL|PUBLIC_BASE_URL|TRUST_PROXY|FALLBACK_)/.test(name)) process.env[name] = '';
+    if (/^(TWILIO_|DATABASE_|PUBLIC_BASE_URL|TRUST_PROXY|FALLBACK_|ORIGINAL_)/.test(name))
+      process.env[name] = '';
   }
   Object.assign(process.env, {
     TWILIO_ACCOUNT_SID: demoAccount.sid,

@@ -4,6 +4,7 @@ import type { DatabaseConnection } from '../database/database-connection.js';
 import { layoutProblemsOf } from '../database/migrate-database.js';
 import { openMigrated, rowProblemsWith } from '../database/open-database.js';
 import { PreconditionError, type Problem } from '../database/preconditions.js';
+import { hasApplicationTables } from '../messages/application-tables.js';
 import { JobQueueInspection } from '../domain-events/job-queue-inspection.js';
 import { followingDelay, LONGEST_DELAY } from '../follower/event-outbox.js';
 import { FallbackRecords } from '../operations/fallback-records.js';
@@ -15,6 +16,10 @@ import { type Finding, ill, well } from './finding.js';
 
 /** Checks that the application's tables are still as the migrations found them. Silent if so. */
 export async function* checkMessages(dataSource: DataSource): AsyncGenerator<Finding> {
+  if (!hasApplicationTables(dataSource)) {
+    yield well('messages', 'the tables of the application are not used (ORIGINAL_MESSAGES=twilio)');
+    return;
+  }
   const [unsuitable] = await dataSource.query<{ type: string }[]>(WITHOUT_INDEX_FOR_TEXT);
   if (unsuitable === undefined) return;
   yield ill(

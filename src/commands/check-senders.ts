@@ -1,5 +1,6 @@
 import type { DataSource } from 'typeorm';
 import type { Env } from '../config/env.js';
+import { hasApplicationTables } from '../messages/application-tables.js';
 import { isE164, maskNumber, maskNumbersIn, parseSender } from '../messages/phone-number.js';
 import { accountClients, reasonOf } from './check-twilio.js';
 import { type Finding, ill, well } from './finding.js';
@@ -73,6 +74,7 @@ interface AccountNumbers {
 
 /** Checks that the numbers of the application's companies can send SMS. Reports nothing without companies. */
 export async function* checkSenders(dataSource: DataSource, env: SenderEnv): AsyncGenerator<Finding> {
+  if (!hasApplicationTables(dataSource)) return;
   const [table] = await dataSource.query<{ isEmpty: boolean }[]>(
     'select not exists (select from companies) as "isEmpty"',
   );

@@ -13,6 +13,7 @@ const commandEnvSchema = envVariables.pick({
   DATABASE_URL: true,
   EMBEDDED_DATA_DIR: true,
   DATABASE_SCHEMA: true,
+  ORIGINAL_MESSAGES: true,
   FALLBACK_ERROR_CODES: true,
   FALLBACK_MAX_AGE_MINUTES: true,
 });

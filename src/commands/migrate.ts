@@ -25,6 +25,9 @@ export function addMigrate(program: Command, { terminal, end }: Surroundings): v
 const UNTIL_THEN =
   'The service starts all the same. What it does until then: docs/deploying.md#tables-that-refuse-the-services-rows';
 
+const WITHOUT_TABLES =
+  'ORIGINAL_MESSAGES is twilio: the tables messages, conversations, and companies are neither created nor checked.';
+
 interface MigrateOptions {
   readonly newTables: boolean;
 }
@@ -40,10 +43,16 @@ async function migrate(newTables: boolean, { print, complain }: Terminal): Promi
     ]);
   const env = parseEnv(
     loadEnvFile(),
-    envVariables.pick({ DATABASE_URL: true, DATABASE_SCHEMA: true, EMBEDDED_DATA_DIR: true }),
+    envVariables.pick({
+      DATABASE_URL: true,
+      DATABASE_SCHEMA: true,
+      EMBEDDED_DATA_DIR: true,
+      ORIGINAL_MESSAGES: true,
+    }),
   );
   const hint = env.DATABASE_URL === undefined ? ' (DATABASE_URL is not set)' : '';
   print(`Database: ${describeDatabase(env)}${hint}`);
+  if (env.ORIGINAL_MESSAGES === 'twilio') print(WITHOUT_TABLES);
   const connection = await database.openDatabase(env);
   try {
     const applied = await migrations.migrateDatabase(connection, {

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { EXIT_CODES } from '../process/command-line.js';
 import type { Surroundings } from './command.js';
+import { addBackup } from './backup.js';
 import { addDoctor } from './doctor.js';
 import { addErase } from './erase.js';
 import { addFallbacks } from './fallbacks.js';
@@ -19,5 +20,6 @@ export function createProgram(surroundings: Surroundings): Command {
   addFallbacks(program, surroundings);
   addReplay(program, surroundings);
   addErase(program, surroundings);
+  addBackup(program, surroundings);
   return program;
 }

@@ -155,7 +155,9 @@ export const envVariables = z.object({
   FALLBACK_HOLD_SECONDS: holdSeconds.default(0),
   FALLBACK_DUPLICATE_WINDOW_SECONDS: duplicateWindowSeconds.default(0),
   SMS_PER_SECOND: smsPerSecond.default(0),
-  ORIGINAL_TEXT: z.enum(['messages', 'twilio'], 'must be messages or twilio').default('messages'),
+  ORIGINAL_MESSAGES: z.enum(['tables', 'twilio'], 'must be tables or twilio').default('tables'),
+  // No default here, so that `messages` can be refused if there is no such table.
+  ORIGINAL_TEXT: z.enum(['messages', 'twilio'], 'must be messages or twilio').optional(),
   STATUS_POLL_AFTER_MINUTES: minutes.default(10),
   WORKER_CONCURRENCY: workerConcurrency.default(10),
   RETENTION_DAYS: retentionDays.optional(),
@@ -181,6 +183,15 @@ export const envSchema = envVariables
     path: ['FALLBACK_HOLD_SECONDS'],
     message: 'must be shorter than FALLBACK_MAX_AGE_MINUTES, or each SMS would be too late',
   })
+  .refine((env) => env.ORIGINAL_MESSAGES === 'tables' || hasSenderOfEachAccount(env), {
+    path: ['ORIGINAL_MESSAGES'],
+    message:
+      'must not be twilio without a sender, because no company names one: set TWILIO_PHONE_NUMBER_REMINDERS or TWILIO_MESSAGING_SERVICE_SID; with TWILIO_SUBACCOUNTS the first one, because a Messaging Service sends for the main account only',
+  })
+  .refine((env) => env.ORIGINAL_MESSAGES === 'tables' || env.ORIGINAL_TEXT !== 'messages', {
+    path: ['ORIGINAL_TEXT'],
+    message: 'must not be messages if ORIGINAL_MESSAGES is twilio: there is no other text than Twilio’s',
+  })
   .refine((env) => env.DATABASE_SCHEMA === undefined || env.DATABASE_URL !== undefined, {
     path: ['DATABASE_SCHEMA'],
     message: 'must not be set if DATABASE_URL is not set: the embedded database belongs to the service alone',
@@ -191,6 +202,12 @@ export const envSchema = envVariables
   });
 
 export type Env = z.output<typeof envSchema>;
+
+/** Whether SMS of all accounts have a sender without a company. */
+function hasSenderOfEachAccount(env: z.output<typeof envVariables>): boolean {
+  if (env.TWILIO_PHONE_NUMBER_REMINDERS !== undefined) return true;
+  return env.TWILIO_MESSAGING_SERVICE_SID !== undefined && env.TWILIO_SUBACCOUNTS.length === 0;
+}
 
 /** Describes a database without its password: host, port and name, or the folder of the embedded one. */
 export function describeDatabase({

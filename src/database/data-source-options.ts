@@ -1,6 +1,6 @@
 import type { PoolConfig } from 'pg';
 import { AbstractLogger, type DataSourceOptions } from 'typeorm';
-import { migrations } from '../../migrations/migrations.js';
+import { migrationsFor } from '../../migrations/migrations.js';
 import type { Env } from '../config/env.js';
 import { SmsSenderPace } from '../fallback/sender-pace.entity.js';
 import { SmsFallback } from '../fallback/sms-fallback.entity.js';
@@ -135,11 +135,7 @@ class SilentLogger extends AbstractLogger {
   }
 }
 
-/** The tables of the service, and those of the application that it reads. */
-export const entities = [
-  Company,
-  Conversation,
-  Message,
+const ownEntities = [
   MessageEvent,
   MessageEventOutbox,
   SmsFallback,
@@ -152,6 +148,9 @@ export const entities = [
   EndedSession,
 ] as const;
 
+/** The tables of the service, and those of the application that it reads. */
+export const entities = [Company, Conversation, Message, ...ownEntities] as const;
+
 /** @param preparedStatements as in ReliableClient; the embedded database uses none. */
 export function dataSourceOptions(
   connection: DatabaseConnection,
@@ -160,8 +159,8 @@ export function dataSourceOptions(
   return {
     type: 'postgres',
     applicationName: APPLICATION_NAME,
-    entities: [...entities],
-    migrations: [...migrations],
+    entities: connection.applicationTables === false ? [...ownEntities] : [...entities],
+    migrations: [...migrationsFor(connection)],
     logger: new SilentLogger(),
     migrationsTableName: MIGRATIONS_TABLE,
     // In one transaction, each lock would be held until the last index of the last table is built.

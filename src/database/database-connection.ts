@@ -9,12 +9,17 @@ export interface DatabaseConnection {
   readonly embedded: boolean;
   /** The schema of the service's tables; undefined: the first one of the role's search_path. */
   readonly schema?: string | undefined;
+  /** False: the tables messages, conversations, and companies are not used, whether they exist or not. Default true. */
+  readonly applicationTables?: boolean | undefined;
   close(): Promise<void>;
 }
 
 /** A PostgreSQL server at a `postgresql://` URL. It belongs to the operator, so the service never stops it. */
-export function postgresServer(url: string, schema?: string): DatabaseConnection {
-  return { client: { connectionString: url }, embedded: false, schema, close: () => Promise.resolve() };
+export function postgresServer(
+  url: string,
+  options: Pick<DatabaseConnection, 'schema' | 'applicationTables'> = {},
+): DatabaseConnection {
+  return { ...options, client: { connectionString: url }, embedded: false, close: () => Promise.resolve() };
 }
 
 /** The schema of the job queue. Services with tables in schemas of their own have queues of their own. */

@@ -15,6 +15,11 @@ export interface DatabaseModuleOptions {
   readonly connection?: DatabaseConnection | undefined;
   /** The folder of the embedded PostgreSQL. Default `.data/`. */
   readonly embeddedDataDir?: string | undefined;
+  /**
+   * Whether the application's messages are in the tables messages, conversations, and companies. If not, these are not
+   * used, whether they exist or not, and each SMS has the text that Twilio has. Default true.
+   */
+  readonly applicationTables?: boolean | undefined;
   /** Whether to apply missing migrations at the start. Default: only to the embedded PostgreSQL. */
   readonly migrate?: boolean | undefined;
 }
@@ -32,13 +37,20 @@ export const DATABASE_CONNECTION = Symbol('DATABASE_CONNECTION');
       provide: DATABASE_CONNECTION,
       inject: [MODULE_OPTIONS_TOKEN],
       useFactory: async (options: DatabaseModuleOptions): Promise<DatabaseConnection> => {
-        const { databaseUrl, schema, embeddedDataDir = '.data/', migrate = false } = options;
+        const {
+          databaseUrl,
+          schema,
+          embeddedDataDir = '.data/',
+          applicationTables,
+          migrate = false,
+        } = options;
         const connection =
           options.connection ??
           (await openDatabase({
             DATABASE_URL: databaseUrl,
             DATABASE_SCHEMA: schema,
             EMBEDDED_DATA_DIR: embeddedDataDir,
+            ORIGINAL_MESSAGES: applicationTables === false ? 'twilio' : 'tables',
           }));
         if (migrate || connection.embedded) await migrateDatabase(connection);
         return connection;

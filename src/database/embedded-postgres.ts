@@ -1,10 +1,13 @@
 import { PGlite } from '@electric-sql/pglite';
 import { PGLiteSocketServer } from '@electric-sql/pglite-socket';
 import { createHash } from 'node:crypto';
-import { access, chmod, constants, lstat, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { access, chmod, constants, lstat, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
 import { StartupError } from '../process/startup-error.js';
 import type { DatabaseConnection } from './database-connection.js';
 
@@ -133,7 +136,7 @@ export function withWholePipelines(database: PGlite): PGlite {
 
 const SOCKET_NAME = '.s.PGSQL.5432';
 
-export interface EmbeddedPostgresOptions {
+export interface EmbeddedPostgresOptions extends Pick<DatabaseConnection, 'applicationTables'> {
   /** Data folder; if missing, it is created for this user only. Default: the data stays in memory. */
   dataDir?: string;
 }
@@ -150,12 +153,16 @@ export class EmbeddedPostgres implements DatabaseConnection {
     private readonly database: PGlite,
     private readonly server: PGLiteSocketServer,
     private readonly socketFolder: SocketFolder,
+    readonly applicationTables: DatabaseConnection['applicationTables'],
   ) {
     this.client = { host: socketFolder.path, port: 5432, user: 'postgres', database: 'postgres' };
   }
 
   /** @throws StartupError when another process has the data folder open, or this user cannot use it. */
-  static async start({ dataDir }: EmbeddedPostgresOptions = {}): Promise<EmbeddedPostgres> {
+  static async start({
+    dataDir,
+    applicationTables,
+  }: EmbeddedPostgresOptions = {}): Promise<EmbeddedPostgres> {
     const folder = dataDir === undefined ? await temporarySocketFolder() : await claimSocketFolder(dataDir);
     try {
       if (dataDir !== undefined) await makeDataFolder(dataDir);
@@ -164,7 +171,7 @@ export class EmbeddedPostgres implements DatabaseConnection {
       await rm(path, { force: true });
       const server = new PGLiteSocketServer({ db: withWholePipelines(database), path, maxConnections: 100 });
       await server.start();
-      return new EmbeddedPostgres(database, server, folder);
+      return new EmbeddedPostgres(database, server, folder, applicationTables);
     } catch (error) {
       await folder.release();
       throw error;
@@ -175,6 +182,67 @@ export class EmbeddedPostgres implements DatabaseConnection {
     await this.server.stop();
     await this.database.close();
     await this.socketFolder.release();
+  }
+}
+
+/**
+ * Dumps a data folder as a tar archive with gzip, which `restoreDataFolder` takes.
+ * @throws StartupError when another process has the folder open, or there is no database in it.
+ */
+export async function dumpDataFolder(dataDir: string): Promise<Buffer> {
+  if (!existsSync(join(dataDir, 'PG_VERSION'))) {
+    throw new StartupError(
+      `There is no embedded database in ${dataDir}. Set EMBEDDED_DATA_DIR to its folder.`,
+    );
+  }
+  const folder = await claimSocketFolder(dataDir);
+  try {
+    const database = await PGlite.create({ dataDir });
+    try {
+      const archive = await database.dumpDataDir('gzip');
+      return Buffer.from(await archive.arrayBuffer());
+    } finally {
+      await database.close();
+    }
+  } finally {
+    await folder.release();
+  }
+}
+
+/**
+ * Creates a data folder from a dump: completely or not at all.
+ * @throws StartupError when the folder has content or is in use, or the archive is not a dump.
+ */
+export async function restoreDataFolder(dataDir: string, archive: Buffer): Promise<void> {
+  const folder = await claimSocketFolder(dataDir);
+  const target = resolve(dataDir);
+  const unfinished = `${target}.restoring`;
+  try {
+    await makeDataFolder(dataDir);
+    if ((await readdir(target)).length > 0) {
+      throw new StartupError(
+        `The folder ${dataDir} is not empty, and nothing is overwritten. Move it away, or name another folder in EMBEDDED_DATA_DIR.`,
+      );
+    }
+    await rm(unfinished, { recursive: true, force: true });
+    await makeDataFolder(unfinished);
+    await load(unfinished, archive);
+    await rename(unfinished, target);
+  } finally {
+    await rm(unfinished, { recursive: true, force: true });
+    await folder.release();
+  }
+}
+
+async function load(dataDir: string, archive: Buffer): Promise<void> {
+  try {
+    // PGlite's own decompression ends the process if the archive is damaged.
+    const tar = await promisify(gunzip)(archive);
+    const loadDataDir = new Blob([new Uint8Array(tar)], { type: 'application/x-tar' });
+    const database = await PGlite.create({ dataDir, loadDataDir });
+    await database.close();
+  } catch (error) {
+    throw new StartupError('The file is not a backup of an embedded database.', { cause: error });
   }
 }
 

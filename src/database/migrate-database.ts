@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type ClientBase, Pool } from 'pg';
 import { DataSource } from 'typeorm';
-import { migrations } from '../../migrations/migrations.js';
+import { migrationsFor } from '../../migrations/migrations.js';
 import { migrateJobQueue } from '../domain-events/graphile-worker.js';
-import { identifier } from '../messages/application-tables.js';
+import { hasApplicationTables, identifier } from '../messages/application-tables.js';
 import { knownReason, StartupError } from '../process/startup-error.js';
 import {
   clientOptions,
@@ -87,7 +87,7 @@ class Migration {
       await this.takeTurn(holder);
       const { schema } = this.connection;
       if (schema !== undefined) await holder.query(`create schema if not exists ${identifier(schema)}`);
-      await assertLayout(queryOn(holder), this.limits);
+      if (this.connection.applicationTables !== false) await assertLayout(queryOn(holder), this.limits);
       await this.patiently(holder, 'The job queue', () => this.migrateQueue());
       return await this.migrateTables(holder);
     } finally {
@@ -128,13 +128,12 @@ class Migration {
 
   private async migrateTables(holder: ClientBase): Promise<string[]> {
     const query = queryOn(holder);
-    const { schema } = this.connection;
-    const missing = await missingMigrations(query, schema);
+    const missing = await missingMigrations(query, this.connection);
     try {
       await this.patiently(holder, 'The database', () => this.runTableMigrations());
     } catch (error) {
       // The database may be unreachable by now.
-      const [failed] = await missingMigrations(query, schema).catch(() => []);
+      const [failed] = await missingMigrations(query, this.connection).catch(() => []);
       if (!(error instanceof MigrationError) || failed === undefined) throw error;
       throw new StartupError(
         `${error.message}\nThat was ${failed}. Those before it are applied, and the next try begins with it.`,
@@ -200,11 +199,13 @@ class Migration {
 
 /** Finds what the application's tables refuse in a migrated database. */
 export async function rowProblemsOf(connection: DatabaseConnection): Promise<Problem[]> {
+  if (connection.applicationTables === false) return [];
   return withQuery(connection, rowProblems);
 }
 
 /** Finds the reasons against migrating this database. */
 export async function layoutProblemsOf(connection: DatabaseConnection): Promise<Problem[]> {
+  if (connection.applicationTables === false) return [];
   return withQuery(connection, (query) => layoutProblems(query));
 }
 
@@ -249,7 +250,10 @@ function codeOf(error: unknown): string {
 export async function assertMigrated(dataSource: DataSource): Promise<void> {
   const query: Query = <Row>(sql: string, parameters?: unknown[]) => dataSource.query<Row[]>(sql, parameters);
   const { schema } = dataSource.options.extra as ServicePoolOptions;
-  const missing = await missingMigrations(query, schema);
+  const missing = await missingMigrations(query, {
+    schema,
+    applicationTables: hasApplicationTables(dataSource),
+  });
   if (!(await exists(query, 'migrations', queueSchemaOf(schema))))
     missing.push('the schema of the job queue');
   if (missing.length > 0) {
@@ -260,11 +264,14 @@ export async function assertMigrated(dataSource: DataSource): Promise<void> {
   }
 }
 
-async function missingMigrations(query: Query, schema: string | undefined): Promise<string[]> {
-  const applied = (await exists(query, MIGRATIONS_TABLE, schema))
+async function missingMigrations(
+  query: Query,
+  connection: Pick<DatabaseConnection, 'schema' | 'applicationTables'>,
+): Promise<string[]> {
+  const applied = (await exists(query, MIGRATIONS_TABLE, connection.schema))
     ? await query<{ name: string }>(`select name from ${MIGRATIONS_TABLE}`)
     : [];
-  return migrations
+  return migrationsFor(connection)
     .map(({ name }) => name)
     .filter((migration) => !applied.some(({ name }) => name === migration));
 }

@@ -2,9 +2,11 @@ import { Logger } from '@nestjs/common';
 import { DatabaseError } from 'pg';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import type { Env } from '../config/env.js';
+import { hasApplicationTables } from '../messages/application-tables.js';
 import { StartupError } from '../process/startup-error.js';
 import { clientOptions } from './data-source-options.js';
 import { type DatabaseConnection, postgresServer } from './database-connection.js';
+import type { EmbeddedPostgresOptions } from './embedded-postgres.js';
 import { assertMigrated } from './migrate-database.js';
 import { assertServer, type Problem, type Query, rowProblems, type Session } from './preconditions.js';
 import { ReadOnlyServerError, WritableClient } from './writable-client.js';
@@ -101,7 +103,7 @@ function textOf(error: unknown, property: 'code' | 'message'): string | undefine
 
 /** Which database it is, and where in it. */
 export type DatabaseVariables = Pick<Env, 'DATABASE_URL' | 'EMBEDDED_DATA_DIR'> &
-  Partial<Pick<Env, 'DATABASE_SCHEMA'>>;
+  Partial<Pick<Env, 'DATABASE_SCHEMA' | 'ORIGINAL_MESSAGES'>>;
 
 const CONNECT_LIMIT_MILLISECONDS = 4_000;
 const ANSWER_LIMIT_MILLISECONDS = 5_000;
@@ -111,17 +113,21 @@ const ANSWER_LIMIT_MILLISECONDS = 5_000;
  * @throws StartupError when it cannot be used, with the reason.
  */
 export async function openDatabase(env: DatabaseVariables): Promise<DatabaseConnection> {
-  if (env.DATABASE_URL === undefined) return openEmbedded(env.EMBEDDED_DATA_DIR);
-  const connection = postgresServer(env.DATABASE_URL, env.DATABASE_SCHEMA);
+  const { DATABASE_SCHEMA: schema } = env;
+  const applicationTables = env.ORIGINAL_MESSAGES !== 'twilio';
+  if (env.DATABASE_URL === undefined) {
+    return openEmbedded({ dataDir: env.EMBEDDED_DATA_DIR, applicationTables });
+  }
+  const connection = postgresServer(env.DATABASE_URL, { schema, applicationTables });
   await assertUsable(connection, env.DATABASE_URL);
   return connection;
 }
 
 /** Loads PGlite only now: an application with a server of its own may leave it out. */
-async function openEmbedded(dataDir: string): Promise<DatabaseConnection> {
+async function openEmbedded(options: EmbeddedPostgresOptions): Promise<DatabaseConnection> {
   try {
     const { EmbeddedPostgres } = await import('./embedded-postgres.js');
-    return await EmbeddedPostgres.start({ dataDir });
+    return await EmbeddedPostgres.start(options);
   } catch (error) {
     if (!isMissingModule(error)) throw error;
     throw new StartupError(
@@ -207,7 +213,9 @@ export async function openForService(options?: DataSourceOptions): Promise<DataS
   return dataSource;
 }
 
+/** Finds what the application's tables refuse; nothing if they are not used. */
 export async function rowProblemsWith(dataSource: DataSource): Promise<Problem[]> {
+  if (!hasApplicationTables(dataSource)) return [];
   const runner = dataSource.createQueryRunner();
   try {
     const query: Query = <Row>(sql: string, parameters?: unknown[]) =>

@@ -8,6 +8,7 @@ import type { SmsFallback } from './sms-fallback.entity.js';
 /** Why a fallback ends without an SMS although no sending failed. */
 export type SkipReason =
   | 'original_message_not_found'
+  | 'original_message_deleted'
   | 'too_late'
   | 'delivered_meanwhile'
   | 'duplicate_of'
@@ -50,6 +51,7 @@ const MEANINGS: Readonly<Record<string, string>> = {
   rejected_by_twilio: 'Twilio rejected the SMS.',
   original_message_not_found:
     'No message has this SID in messages.twilio_sid. Store it, then try the fallback again.',
+  original_message_deleted: 'Twilio no longer has the message, so its text is unknown: it was deleted there.',
   conversation_without_company:
     'The message belongs to no company. Set conversations.company_id, then try the fallback again.',
   no_sender_number:
@@ -70,7 +72,7 @@ const MEANINGS: Readonly<Record<string, string>> = {
   deferred: 'Waiting for the time that the rules allow.',
   held: 'Waiting for FALLBACK_HOLD_SECONDS, in case WhatsApp delivers late.',
   no_recipient: 'Neither the callback nor Twilio names the recipient.',
-  no_text: 'Neither messages.body nor Twilio has a text, e.g. for a picture.',
+  no_text: 'Neither messages.body nor Twilio has a text, e.g. for a picture, or with message redaction.',
   claimed: 'The SMS is waiting to be sent.',
   sending: 'The SMS is being sent to Twilio.',
   uncertain: 'Checking whether Twilio accepted the SMS.',

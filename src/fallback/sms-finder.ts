@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { hasApplicationTables } from '../messages/application-tables.js';
 import { InjectDatabase } from '../process/inject-database.js';
 import { classifySendError, type SendError } from '../twilio/send-error.js';
 import { isOfEarlierAttempt } from './fallback.sql.js';
@@ -68,14 +69,15 @@ export class SmsFinder {
    * copy every message of its account there.
    */
   private async findSidsOfOthers(id: string, since: Date, sids: readonly string[]): Promise<Set<string>> {
+    const hasMessages = hasApplicationTables(this.dataSource);
     const rows = await this.dataSource.query<{ sid: string }[]>(
-      `select sms_message_sid as sid from sms_fallbacks where sms_message_sid = any ($3) and id <> $1
-       union select message_sid from message_events where message_sid = any ($3) and sms_fallback_id <> $1
+      `select sms_message_sid as sid from sms_fallbacks where sms_message_sid = any ($2) and id <> $1
+       union select message_sid from message_events where message_sid = any ($2) and sms_fallback_id <> $1
          and exists (select from sms_fallbacks where id = sms_fallback_id)
        union select earlier->>'smsMessageSid' from sms_fallbacks, jsonb_array_elements(earlier_attempts) as earlier
         where to_number = (select to_number from sms_fallbacks where id = $1)
-       union select twilio_sid from messages where twilio_sid = any ($3) and created_at < $2`,
-      [id, since, sids],
+       ${hasMessages ? 'union select twilio_sid from messages where twilio_sid = any ($2) and created_at < $3' : ''}`,
+      hasMessages ? [id, sids, since] : [id, sids],
     );
     return new Set(rows.map(({ sid }) => sid));
   }

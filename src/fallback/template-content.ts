@@ -190,7 +190,11 @@ export class SmsTexts {
       .filter(isText)
       .map(withoutFormatting)
       .find((text) => !isMissing(text));
-    if (plain === undefined) return { reason: written.some(isTemplate) ? 'text_not_rendered' : 'no_text' };
+    if (plain === undefined) {
+      if (written.some(isTemplate)) return { reason: 'text_not_rendered' };
+      // Only Twilio had it.
+      return { reason: original.id === null && answer === null ? 'original_message_deleted' : 'no_text' };
+    }
     const template = await this.findTemplate(accountSid, original, events);
     const { text: body, truncated } = toSmsText(plain);
     const withTemplate = withLinks(body, template.links);

@@ -1,7 +1,15 @@
+import type { DataSource } from 'typeorm';
+import { Message } from './message.entity.js';
+
 /**
  * The statements on the application's tables, and explanations for their errors. They are here so that the checks
  * before the start run the same statements.
  */
+
+/** Whether the service uses the application's tables. With ORIGINAL_MESSAGES=twilio it never reads or writes them. */
+export function hasApplicationTables(dataSource: DataSource): boolean {
+  return dataSource.hasMetadata(Message);
+}
 
 /**
  * Adds SMS. Idempotent. Each row has three parameters: conversation, SID, and text. PostgreSQL takes their types from

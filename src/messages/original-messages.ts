@@ -1,7 +1,7 @@
 /** The WhatsApp message that was not delivered, as far as a fallback needs it. */
 export interface OriginalMessage {
-  /** The id of its row in `messages`. */
-  readonly id: string;
+  /** The id of its row in `messages`; null if the application has none. */
+  readonly id: string | null;
   /** Empty if Twilio has the text, e.g. a rendered template. */
   readonly body: string | null;
   readonly conversationId: string | null;
@@ -24,4 +24,11 @@ export interface OriginalMessage {
 export abstract class OriginalMessages {
   /** @returns null while the application has not stored the message: Twilio's callback may come first. */
   abstract findByTwilioSid(messageSid: string): Promise<OriginalMessage | null>;
+}
+
+/** For a service without the application's tables: only Twilio knows the original, so the fallback asks Twilio. */
+export class OriginalsAtTwilio extends OriginalMessages {
+  findByTwilioSid(): Promise<OriginalMessage> {
+    return Promise.resolve({ id: null, body: null, conversationId: null, company: null });
+  }
 }

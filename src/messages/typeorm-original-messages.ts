@@ -1,10 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { InjectRepository } from '@nestjs/typeorm';
-import type { Repository } from 'typeorm';
+import { DataSource } from 'typeorm';
 import { GroupCommit, OF_ONE_TURN } from '../process/group-commit.js';
 import { FIND_ORIGINAL_MESSAGES } from './application-tables.js';
-import { DATA_SOURCE } from '../process/inject-database.js';
-import { Message } from './message.entity.js';
+import { InjectDatabase } from '../process/inject-database.js';
 import { type OriginalMessage, OriginalMessages } from './original-messages.js';
 
 interface Row {
@@ -28,7 +26,7 @@ interface Row {
 export class TypeOrmOriginalMessages extends OriginalMessages {
   private readonly searches: GroupCommit<string, OriginalMessage | null>;
 
-  constructor(@InjectRepository(Message, DATA_SOURCE) private readonly messages: Repository<Message>) {
+  constructor(@InjectDatabase() private readonly dataSource: DataSource) {
     super();
     // A row that cannot be read, whatever the error, must not keep the others from being found.
     this.searches = new GroupCommit(
@@ -44,7 +42,7 @@ export class TypeOrmOriginalMessages extends OriginalMessages {
   }
 
   private async search(messageSids: readonly string[]): Promise<(OriginalMessage | null)[]> {
-    const rows = await this.messages.query<Row[]>(FIND_ORIGINAL_MESSAGES, [messageSids]);
+    const rows = await this.dataSource.query<Row[]>(FIND_ORIGINAL_MESSAGES, [messageSids]);
     const found = new Map(rows.map((row) => [row.twilioSid, toOriginal(row)]));
     return messageSids.map((messageSid) => found.get(messageSid) ?? null);
   }

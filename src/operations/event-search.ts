@@ -1,7 +1,8 @@
-import { Injectable } from '@nestjs/common';
+import { BadRequestException, Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { z } from 'zod';
 import { isAbout, People, type Person } from '../message-events/people.js';
+import { hasApplicationTables } from '../messages/application-tables.js';
 import { InjectDatabase } from '../process/inject-database.js';
 import { type EventRow, eventView } from './fallback-view.js';
 import {
@@ -90,7 +91,11 @@ export class EventSearch {
     private readonly people: People,
   ) {}
 
+  /** @throws BadRequestException for a company if the application's tables are not used. */
   async list(query: EventQuery) {
+    if (query.company !== undefined && !hasApplicationTables(this.dataSource)) {
+      throw new BadRequestException('company: there are no companies, because ORIGINAL_MESSAGES is twilio');
+    }
     const person = query.number === undefined ? undefined : await this.people.find(query.number);
     const { sql, parameters } = statement(query, person);
     const rows =

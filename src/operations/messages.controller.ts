@@ -87,7 +87,8 @@ export class Journeys {
     const fallback = await this.findFallback(messageSid, events);
     const originalSid = fallback?.originalMessageSid ?? messageSid;
     const original = await this.originalMessages.findByTwilioSid(originalSid);
-    if (events.length === 0 && fallback === null && original === null) {
+    const isStored = original !== null && original.id !== null;
+    if (events.length === 0 && fallback === null && !isStored) {
       throw new NotFoundException(`There is no message ${messageSid}`);
     }
     const otherSid = originalSid === messageSid ? (fallback?.smsMessageSid ?? null) : originalSid;

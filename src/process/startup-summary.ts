@@ -23,12 +23,15 @@ export class StartupSummary implements OnApplicationBootstrap {
       workerConcurrency: env.WORKER_CONCURRENCY,
       retentionDays: env.RETENTION_DAYS,
       adminApiKeysConfigured: env.ADMIN_API_KEYS.length,
-      smsSender: env.TWILIO_MESSAGING_SERVICE_SID ?? 'the number of the company',
+      originalMessages: env.ORIGINAL_MESSAGES,
+      smsSender:
+        env.TWILIO_MESSAGING_SERVICE_SID ??
+        (env.ORIGINAL_MESSAGES === 'twilio' ? 'the default number' : 'the number of the company'),
       defaultNumberConfigured: env.TWILIO_PHONE_NUMBER_REMINDERS !== undefined,
     });
     if (env.DATABASE_URL === undefined) {
       this.logger.warn(
-        'The embedded database serves one process only. Set DATABASE_URL for more than a trial.',
+        'The embedded database serves one process only, and nothing copies it: see docs/deploying.md#the-embedded-database.',
       );
     }
     if (env.WORKER_CONCURRENCY === 0) {

@@ -1,6 +1,7 @@
 import { ConfigurableModuleBuilder, Inject, Injectable } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
 import type { NewEvent } from '../follower/event-outbox.js';
+import { hasApplicationTables } from '../messages/application-tables.js';
 import { FINAL_STATUSES, isFinal, STATUSES_BY_RANK } from '../messages/message-status.js';
 import { InjectDatabase } from '../process/inject-database.js';
 
@@ -96,6 +97,11 @@ export class MessagePollsStore {
       await followAgain(row?.behind ?? [], manager);
       return row?.rows === LOOKED_THROUGH_ROWS;
     });
+  }
+
+  /** Whether there are rows of `messages` to read. */
+  get hasMessages(): boolean {
+    return hasApplicationTables(this.dataSource);
   }
 
   /** Whether `messages` can be read by `created_at` without a full scan of the application's table. */

@@ -72,7 +72,7 @@ export class StatusPollingService extends PeriodicWork implements LogConsumer, O
 
   private async enrol(): Promise<void> {
     const { signal } = this;
-    while (!signal.aborted) {
+    while (this.store.hasMessages && !signal.aborted) {
       const begin = performance.now();
       if (!(await this.enrolFromMessages())) return;
       const pause = (performance.now() - begin) * PAUSE_PER_STEP;

@@ -33,7 +33,7 @@ const defaults = {
   FALLBACK_HOLD_SECONDS: 0,
   FALLBACK_DUPLICATE_WINDOW_SECONDS: 0,
   SMS_PER_SECOND: 0,
-  ORIGINAL_TEXT: 'messages',
+  ORIGINAL_MESSAGES: 'tables',
   STATUS_POLL_AFTER_MINUTES: 10,
   WORKER_CONCURRENCY: 10,
   ADMIN_API_KEYS: [],
@@ -111,6 +111,8 @@ describe('the environment', () => {
     ['SMS_PER_SECOND', '10', 10],
     ['SMS_PER_SECOND', '0.5', 0.5],
     ['SMS_PER_SECOND', '0', 0],
+    ['ORIGINAL_MESSAGES', 'tables', 'tables'],
+    ['ORIGINAL_TEXT', 'messages', 'messages'],
     ['ORIGINAL_TEXT', 'twilio', 'twilio'],
     ['STATUS_POLL_AFTER_MINUTES', '0', 0],
     ['STATUS_POLL_AFTER_MINUTES', '0.5', 0.5],
@@ -174,6 +176,8 @@ describe('the environment', () => {
     ['FALLBACK_HOLD_SECONDS', '-1', 'must be a number of seconds from 0 to 3600; 0 switches it off'],
     ['SMS_PER_SECOND', '-1', 'must be a number of SMS per second from 0 to 10000, e.g. 0.5; 0 sets no limit'],
     ['SMS_PER_SECOND', 'fast', 'must be a number of SMS per second from 0 to 10000'],
+    ['ORIGINAL_MESSAGES', 'none', 'must be tables or twilio'],
+    ['ORIGINAL_MESSAGES', 'twilio', 'set TWILIO_PHONE_NUMBER_REMINDERS or TWILIO_MESSAGING_SERVICE_SID'],
     ['ORIGINAL_TEXT', 'body', 'must be messages or twilio'],
     ['STATUS_POLL_AFTER_MINUTES', '-1', 'must be a number of minutes from 0 to 1440; 0 switches it off'],
     ['STATUS_POLL_AFTER_MINUTES', '1441', 'must be a number of minutes from 0 to 1440; 0 switches it off'],
@@ -201,6 +205,33 @@ describe('the environment', () => {
     expect(problem).toMatch(new RegExp(`^  ${name} `));
     expect(problem).toContain(expectation);
     expect(rest).toEqual(['Each variable is explained in .env.example.']);
+  });
+});
+
+describe('ORIGINAL_MESSAGES=twilio', () => {
+  const number = { ORIGINAL_MESSAGES: 'twilio', TWILIO_PHONE_NUMBER_REMINDERS: '+15551234567' };
+  const service = { ORIGINAL_MESSAGES: 'twilio', TWILIO_MESSAGING_SERVICE_SID: 'MG0123' };
+  const subaccounts = { TWILIO_SUBACCOUNTS: 'AC1:one' };
+
+  it.each([
+    ['a number', number],
+    ['a Messaging Service', service],
+    ['a number for the subaccounts', { ...number, ...service, ...subaccounts }],
+    ['a preferred text that says the same', { ...number, ORIGINAL_TEXT: 'twilio' }],
+  ])('is accepted with %s', (_, variables) => {
+    expect(parse(variables)).toMatchObject({ ORIGINAL_MESSAGES: 'twilio' });
+  });
+
+  it('needs a number for subaccounts, which cannot send through the Messaging Service', () => {
+    expect(refusal({ ...service, ...subaccounts })).toContain(
+      'ORIGINAL_MESSAGES must not be twilio without a sender',
+    );
+  });
+
+  it('does not go with the text of a table', () => {
+    expect(refusal({ ...number, ORIGINAL_TEXT: 'messages' })).toContain(
+      'ORIGINAL_TEXT must not be messages if ORIGINAL_MESSAGES is twilio',
+    );
   });
 });
 

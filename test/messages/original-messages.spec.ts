@@ -1,11 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Module } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import { DataSource } from 'typeorm';
 import { dataSourceOptions } from '../../src/database/data-source-options.js';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
-import { MessagesModule } from '../../src/messages/messages.module.js';
-import { Message } from '../../src/messages/message.entity.js';
+import { MessageRecorder } from '../../src/messages/message-recorder.js';
 import { type OriginalMessage, OriginalMessages } from '../../src/messages/original-messages.js';
 import { TypeOrmOriginalMessages } from '../../src/messages/typeorm-original-messages.js';
 import {
@@ -32,7 +30,7 @@ describe('TypeOrmOriginalMessages', () => {
   });
 
   const cases = originalMessagesConformance(() => ({
-    originalMessages: new TypeOrmOriginalMessages(dataSource.getRepository(Message)),
+    originalMessages: new TypeOrmOriginalMessages(dataSource),
     store: ({ twilioSid, body, company }) =>
       seedMessage(dataSource, {
         ...{ twilioSid, body, company: company !== null },
@@ -52,7 +50,7 @@ class InMemoryOriginalMessages extends OriginalMessages {
 
   store({ twilioSid, body, company }: MessageToStore): void {
     this.messages.set(twilioSid, {
-      id: randomUUID(),
+      id: null,
       body,
       conversationId: null,
       company: company && { id: randomUUID(), ...company },
@@ -76,15 +74,13 @@ describe('InMemoryOriginalMessages', () => {
 describe('an OriginalMessages of another team', () => {
   it('replaces the tables, without a MessageRecorder, and the SMS has its text', async () => {
     const tickets = new InMemoryOriginalMessages();
-
-    @Module({
-      providers: [{ provide: OriginalMessages, useValue: tickets }],
-      exports: [OriginalMessages],
-    })
-    class TicketsModule {}
-
     const application = await TestApplication.start({
-      override: (builder) => builder.overrideModule(MessagesModule).useModule(TicketsModule),
+      override: (builder) =>
+        builder
+          .overrideProvider(OriginalMessages)
+          .useValue(tickets)
+          .overrideProvider(MessageRecorder)
+          .useValue(undefined),
     });
     try {
       const twilioSid = randomMessageSid();

@@ -116,7 +116,7 @@ describe('the service refuses to start on a database', () => {
     const database = await DatabaseLine.open(await createEmptyDatabase());
     const text = await refusal({ DATABASE_URL: database.url });
     expect(text).toMatch(
-      /^✖ The database is not migrated: CreateMessageEventsTable\d+, .*\nRun: npm run migrate\n$/,
+      /^✖ The database is not migrated: CreateApplicationTables\d+, .*\nRun: npm run migrate\n$/,
     );
     await database.close();
   });

@@ -132,6 +132,7 @@ async function createApplication(
       ...database,
       client: database.client,
       embedded: database.embedded,
+      applicationTables: env.ORIGINAL_MESSAGES === 'tables',
       close: () => Promise.resolve(),
     });
   // The specs of polling run its rounds themselves.
