@@ -1,32 +1,40 @@
 -- The application's own tables: created if they do not exist, else checked. Not applied with ORIGINAL_MESSAGES=twilio.
 
-create table if not exists companies (
-  id uuid not null default gen_random_uuid(),
-  name text,
-  phone_number text,
-  constraint companies_pkey primary key (id)
-);
-
-create table if not exists conversations (
-  id uuid not null default gen_random_uuid(),
-  company_id uuid,
-  constraint conversations_pkey primary key (id),
-  constraint conversations_company_id_fkey foreign key (company_id) references companies (id) on delete set null
-);
-
-create table if not exists messages (
-  id uuid not null default gen_random_uuid(),
-  conversation_id uuid,
-  twilio_sid text,
-  direction text,
-  channel text,
-  body text,
-  status text,
-  created_at timestamptz not null default now(),
-  constraint messages_pkey primary key (id),
-  constraint messages_twilio_sid_key unique (twilio_sid),
-  constraint messages_conversation_id_fkey foreign key (conversation_id) references conversations (id) on delete set null
-);
+-- They may be in another schema of the search_path than the service's own tables.
+do $$
+begin
+  if to_regclass('companies') is null then
+    create table companies (
+      id uuid not null default gen_random_uuid(),
+      name text,
+      phone_number text,
+      constraint companies_pkey primary key (id)
+    );
+  end if;
+  if to_regclass('conversations') is null then
+    create table conversations (
+      id uuid not null default gen_random_uuid(),
+      company_id uuid,
+      constraint conversations_pkey primary key (id),
+      constraint conversations_company_id_fkey foreign key (company_id) references companies (id) on delete set null
+    );
+  end if;
+  if to_regclass('messages') is null then
+    create table messages (
+      id uuid not null default gen_random_uuid(),
+      conversation_id uuid,
+      twilio_sid text,
+      direction text,
+      channel text,
+      body text,
+      status text,
+      created_at timestamptz not null default now(),
+      constraint messages_pkey primary key (id),
+      constraint messages_twilio_sid_key unique (twilio_sid),
+      constraint messages_conversation_id_fkey foreign key (conversation_id) references conversations (id) on delete set null
+    );
+  end if;
+end $$;
 
 -- Checks the columns that the service uses in the application's tables: better to fail here than after an SMS was sent.
 do $$

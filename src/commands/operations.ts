@@ -2,7 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { dataSourceOptions } from '../database/data-source-options.js';
-import type { DatabaseConnection } from '../database/database-connection.js';
+import { type DatabaseConnection, queueSchemaOf } from '../database/database-connection.js';
 import { openMigrated } from '../database/open-database.js';
 import { DomainEventsModule } from '../domain-events/domain-events.module.js';
 import { MessageEventsModule } from '../message-events/message-events.module.js';
@@ -57,7 +57,11 @@ class OperationsModule {
       dataSourceFactory: openMigrated,
     });
     // Publishes only; the service does the sending.
-    const domainEvents = DomainEventsModule.forRoot({ connection: connection.client, concurrency: 0 });
+    const domainEvents = DomainEventsModule.forRoot({
+      connection: connection.client,
+      schema: queueSchemaOf(connection.schema),
+      concurrency: 0,
+    });
     const messageEvents = MessageEventsModule.forRootAsync({
       imports: [domainEvents],
       useFactory: () => options,
