@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { Injectable } from '@nestjs/common';
+import { Injectable, Module } from '@nestjs/common';
 import type { SmsFallbackEnded } from '../../src/fallback/fallback.events.js';
 import { at, FallbackPolicy, type PolicyDecision, send, skip } from '../../src/fallback/fallback-policy.js';
 import { OnDomainEvent } from '../../src/domain-events/on-domain-event.decorator.js';
@@ -38,6 +38,9 @@ class Ends {
   }
 }
 
+@Module({ providers: [Ends] })
+class TeamModule {}
+
 describe('a policy', () => {
   let policy: ScriptedPolicy;
   let application: TestApplication;
@@ -48,7 +51,7 @@ describe('a policy', () => {
       parts: { fallbackPolicy: { useValue: policy } },
       options: { policyFailureErrorCodes: ['63049', '63024'] },
       env: withAdminKeys,
-      imports: [{ module: class Team {}, providers: [Ends] }],
+      imports: [TeamModule],
     });
   });
 

@@ -1,6 +1,9 @@
 import type { TestingModuleBuilder } from '@nestjs/testing';
 import type { DatabaseConnection } from '../../src/database/database-connection.js';
-import { type DomainEventsModuleOptions, MODULE_OPTIONS_TOKEN } from '../../src/domain-events/domain-events.js';
+import {
+  type DomainEventsModuleOptions,
+  MODULE_OPTIONS_TOKEN,
+} from '../../src/domain-events/domain-events.js';
 import type { TestApplication } from './application.js';
 import { until } from './until.js';
 
