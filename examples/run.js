@@ -87,6 +87,9 @@ function install(work, names, peers) {
     work,
   );
   must('npm', ['ls', '@nestjs/core', 'typeorm', '--depth=1'], work);
+  const required = `require('whatsapp-sms-fallback').WhatsappSmsFallbackModule.forRoot`;
+  must('node', ['--eval', `if (typeof ${required} !== 'function') process.exit(1)`], work);
+  must('npx', ['whatsapp-sms-fallback', 'simulate', '--help'], work);
 }
 
 function readPackage(folder) {

@@ -21,5 +21,22 @@ export function createProgram(surroundings: Surroundings): Command {
   addReplay(program, surroundings);
   addErase(program, surroundings);
   addBackup(program, surroundings);
+  addSimulate(program);
   return program;
+}
+
+/** A program beside the service, which the service never imports. It reads its own arguments. */
+const SIMULATE = new URL('../../simulator/simulate.js', import.meta.url).href;
+
+function addSimulate(program: Command): void {
+  program
+    .command('simulate')
+    .description('send signed callbacks to the service, as Twilio does')
+    .argument('[argument...]')
+    .allowUnknownOption()
+    .helpOption(false)
+    .action(async () => {
+      process.argv.splice(2, 1);
+      await import(SIMULATE);
+    });
 }

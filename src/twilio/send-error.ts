@@ -141,9 +141,10 @@ function outcomeOf({ status, code, message }: twilio.RestException): SendOutcome
 function sendError(
   outcome: SendOutcome,
   code: string,
-  message: string,
+  message: string | undefined,
   retryAfterSeconds: number | null = null,
 ): SendError {
   // PostgreSQL stores no lone surrogate and no NUL.
-  return { outcome, code, message: message.toWellFormed().replaceAll('\0', '\u{FFFD}'), retryAfterSeconds };
+  const text = message?.toWellFormed().replaceAll('\0', '\u{FFFD}') ?? `Twilio gives no reason (${code})`;
+  return { outcome, code, message: text, retryAfterSeconds };
 }

@@ -93,7 +93,8 @@ describe('the statistics of a range', () => {
       skipped: [
         {
           reason: 'no_text',
-          meaning: 'Neither messages.body nor Twilio has a text, e.g. for a picture.',
+          meaning:
+            'Neither messages.body nor Twilio has a text, e.g. for a picture, or with message redaction.',
           count: 2,
         },
         { reason: 'no_recipient', meaning: 'Neither the callback nor Twilio names the recipient.', count: 1 },

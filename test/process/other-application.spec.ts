@@ -86,7 +86,11 @@ describe('an application of another team', () => {
   });
 
   it('uses the feature modules with plain options and no environment variable', async () => {
-    const app = await NestFactory.create(applicationOn(database), { logger: false, abortOnError: false });
+    const app = await NestFactory.create(applicationOn(database), {
+      logger: false,
+      abortOnError: false,
+      rawBody: true,
+    });
     await app.init();
     const { id } = await app.get(MessageEventsService, { strict: false }).record({
       messageSid: 'SM1',
