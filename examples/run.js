@@ -81,15 +81,23 @@ function install(work, names, peers) {
     writePackage(folder, example);
   }
   writePackage(work, manifest);
-  must(
-    'npm',
-    ['install', '--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts', '--loglevel=error'],
-    work,
-  );
-  must('npm', ['ls', '@nestjs/core', 'typeorm', '--depth=1'], work);
+  const options = ['--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts', '--loglevel=error'];
+  // npm resolves optional peers too, and finds no versions of them that suit the oldest ones together.
+  if (peers === 'oldest') options.push('--legacy-peer-deps');
+  must('npm', ['install', ...options], work);
+  for (const name of ['@nestjs/core', 'typeorm']) assertOneCopy(name, work);
   const required = `require('whatsapp-sms-fallback').WhatsappSmsFallbackModule.forRoot`;
   must('node', ['--eval', `if (typeof ${required} !== 'function') process.exit(1)`], work);
   must('npx', ['whatsapp-sms-fallback', 'simulate', '--help'], work);
+}
+
+/** With two copies, the application and the service would not share the container's tokens. */
+function assertOneCopy(name, work) {
+  const query = ['query', `[name="${name}"]`];
+  const { stdout } = spawnSync('npm', query, { cwd: work, encoding: 'utf8', maxBuffer: 1e8 });
+  const versions = JSON.parse(stdout).map(({ version }) => version);
+  process.stdout.write(`${name} ${versions.join(', ')}\n`);
+  if (versions.length !== 1) throw new Error(`${name} is installed ${versions.length} times`);
 }
 
 function readPackage(folder) {
