@@ -1,5 +1,5 @@
 import { DataSource } from 'typeorm';
-import { envVariables } from './src/config/env.js';
+import { DATABASE_VARIABLES, envVariables } from './src/config/env.js';
 import { loadEnvFile, parseEnv } from './src/config/parse-env.js';
 import { dataSourceOptions, migrationPoolOptions } from './src/database/data-source-options.js';
 import { openDatabase } from './src/database/open-database.js';
@@ -11,15 +11,7 @@ const LOCK_TIMEOUT_MILLISECONDS = 1_000;
 export default await openForCommandLine().catch(exitWithError);
 
 async function openForCommandLine(): Promise<DataSource> {
-  const env = parseEnv(
-    loadEnvFile(),
-    envVariables.pick({
-      DATABASE_URL: true,
-      DATABASE_SCHEMA: true,
-      EMBEDDED_DATA_DIR: true,
-      ORIGINAL_MESSAGES: true,
-    }),
-  );
+  const env = parseEnv(loadEnvFile(), envVariables.pick(DATABASE_VARIABLES));
   const connection = await openDatabase(env);
   const dataSource = new DataSource({
     ...dataSourceOptions(connection),

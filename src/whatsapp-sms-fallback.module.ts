@@ -195,10 +195,10 @@ function moduleOf(optionsModule: DynamicModule, parts: WhatsappSmsFallbackParts)
     },
   });
   const twilio = TwilioModule.forRootAsync(
-    from(({ accounts, webhookSharedKeys, apiBaseUrl, timeoutMilliseconds, ...options }) => ({
-      ...{ accounts, webhookSharedKeys, apiBaseUrl, timeoutMilliseconds },
-      ...periodicWork({ accounts, ...options }),
-    })),
+    from((options) => {
+      const { accounts, webhookSharedKeys, apiBaseUrl, timeoutMilliseconds } = options;
+      return { accounts, webhookSharedKeys, apiBaseUrl, timeoutMilliseconds, ...periodicWork(options) };
+    }),
   );
   const messageEvents = MessageEventsModule.forRootAsync(
     from(
@@ -224,11 +224,11 @@ function moduleOf(optionsModule: DynamicModule, parts: WhatsappSmsFallbackParts)
   );
   const statusPolling = StatusPollingModule.forRootAsync(
     from(
-      ({ accounts, statusPollAfterMilliseconds: afterMilliseconds, ...options }) => ({
-        accountSid: accounts[0]?.accountSid ?? '',
-        isEnabled: afterMilliseconds !== 0,
-        afterMilliseconds,
-        ...periodicWork({ accounts, ...options }),
+      (options) => ({
+        accountSid: options.accounts[0]?.accountSid ?? '',
+        isEnabled: options.statusPollAfterMilliseconds !== 0,
+        afterMilliseconds: options.statusPollAfterMilliseconds,
+        ...periodicWork(options),
       }),
       messageEvents,
       follower,

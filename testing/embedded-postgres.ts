@@ -3,7 +3,7 @@ import type { EmbeddedPostgresOptions } from '../src/database/embedded-postgres.
 
 /** An embedded PostgreSQL for tests. */
 export interface EmbeddedTestDatabase {
-  /** For one application after another; an application that ends leaves it open. */
+  /** Several applications may use it in turn. Closing one leaves it open. */
   readonly connection: DatabaseConnection;
   close(): Promise<void>;
 }

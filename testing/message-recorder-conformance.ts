@@ -28,7 +28,7 @@ export interface MessageRecorderSetup extends ConformanceSetup {
   readonly find: (twilioSid: string) => RecordedMessage | null | Promise<RecordedMessage | null>;
   /** Creates a conversation, and returns its id. */
   readonly newConversation: () => string | Promise<string>;
-  /** From now on, the application refuses to change or add the message with this SID. */
+  /** Makes the application refuse to change or add the message with this SID. */
   readonly refuse: (twilioSid: string) => unknown;
   /** Runs the work while another session has the message locked. Left out: this application has no locks. */
   readonly whileLocked?: <Result>(twilioSid: string, work: () => Promise<Result>) => Promise<Result>;

@@ -26,7 +26,7 @@ export interface SmsSenderSetup extends ConformanceSetup {
   readonly hangNext: () => unknown;
   /** The provider's next list request fails. */
   readonly failNextLook: () => unknown;
-  /** From now on, the provider's list hides what tells one SMS from another. Left out: this provider hides nothing. */
+  /** Makes the provider's list hide what identifies an SMS. Omit it for a provider that hides nothing. */
   readonly hideFromNow?: () => unknown;
 }
 

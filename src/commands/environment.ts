@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { existsSync } from 'node:fs';
-import { envVariables } from '../config/env.js';
+import { DATABASE_VARIABLES, envVariables } from '../config/env.js';
 import { loadEnvFile, parseEnv } from '../config/parse-env.js';
 import type { DatabaseConnection } from '../database/database-connection.js';
 import { type DatabaseVariables, openDatabase } from '../database/open-database.js';
@@ -10,10 +10,7 @@ import { openOperations, type Operations } from './operations.js';
 
 /** The environment variables that commands read. */
 const commandEnvSchema = envVariables.pick({
-  DATABASE_URL: true,
-  EMBEDDED_DATA_DIR: true,
-  DATABASE_SCHEMA: true,
-  ORIGINAL_MESSAGES: true,
+  ...DATABASE_VARIABLES,
   FALLBACK_ERROR_CODES: true,
   FALLBACK_MAX_AGE_MINUTES: true,
 });

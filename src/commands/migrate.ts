@@ -33,23 +33,20 @@ interface MigrateOptions {
 }
 
 async function migrate(newTables: boolean, { print, complain }: Terminal): Promise<void> {
-  const [{ describeDatabase, envVariables }, { loadEnvFile }, { parseEnv }, database, migrations] =
-    await Promise.all([
-      import('../config/env.js'),
-      import('../config/parse-env.js'),
-      import('../config/parse-env.js'),
-      import('../database/open-database.js'),
-      import('../database/migrate-database.js'),
-    ]);
-  const env = parseEnv(
-    loadEnvFile(),
-    envVariables.pick({
-      DATABASE_URL: true,
-      DATABASE_SCHEMA: true,
-      EMBEDDED_DATA_DIR: true,
-      ORIGINAL_MESSAGES: true,
-    }),
-  );
+  const [
+    { DATABASE_VARIABLES, describeDatabase, envVariables },
+    { loadEnvFile },
+    { parseEnv },
+    database,
+    migrations,
+  ] = await Promise.all([
+    import('../config/env.js'),
+    import('../config/parse-env.js'),
+    import('../config/parse-env.js'),
+    import('../database/open-database.js'),
+    import('../database/migrate-database.js'),
+  ]);
+  const env = parseEnv(loadEnvFile(), envVariables.pick(DATABASE_VARIABLES));
   const hint = env.DATABASE_URL === undefined ? ' (DATABASE_URL is not set)' : '';
   print(`Database: ${describeDatabase(env)}${hint}`);
   if (env.ORIGINAL_MESSAGES === 'twilio') print(WITHOUT_TABLES);

@@ -173,6 +173,14 @@ export const envVariables = z.object({
   NODE_ENV: z.string().default('development'),
 });
 
+/** The variables that say which database it is, for `envVariables.pick`. */
+export const DATABASE_VARIABLES = {
+  DATABASE_URL: true,
+  DATABASE_SCHEMA: true,
+  EMBEDDED_DATA_DIR: true,
+  ORIGINAL_MESSAGES: true,
+} as const;
+
 /** The schema of the whole service. A command picks the variables that it needs from `envVariables`. */
 export const envSchema = envVariables
   .refine((env) => env.TWILIO_SUBACCOUNTS.every((account) => account.accountSid !== env.TWILIO_ACCOUNT_SID), {

@@ -72,8 +72,9 @@ function searchPath(schema: string): string {
  * - `synchronous_commit = off` would lose acknowledged callbacks in a crash. Any other value is the operator's choice.
  * - A role may be read-only by default, which is overridden. `default_transaction_read_only` of the database or the
  *   server is how operators close a server before they move to another one: such a session is refused.
- * @param schema a name that needs no escape, see DATABASE_SCHEMA.
  * - PostgreSQL knows a client that is gone during a statement on some systems only.
+ *
+ * @param schema a name that needs no escape, see DATABASE_SCHEMA.
  */
 export function sessionSetup(limits: SessionSettings, schema?: string): string {
   const values = Object.entries({ ...DEPENDED_ON, ...limits })

@@ -26,10 +26,10 @@ declare module '../domain-events/domain-event.js' {
   }
 }
 
-export function smsFallbackEnded(
-  smsFallbackId: string,
-  end: Pick<SmsFallbackEnded, 'originalMessageSid' | 'state' | 'reason' | 'smsMessageSid'>,
-): SmsFallbackEnded {
+/** How a fallback has ended. */
+export type FallbackEnd = Pick<SmsFallbackEnded, 'originalMessageSid' | 'state' | 'reason' | 'smsMessageSid'>;
+
+export function smsFallbackEnded(smsFallbackId: string, end: FallbackEnd): SmsFallbackEnded {
   return { id: uuidv7(), occurredAt: new Date().toISOString(), smsFallbackId, ...end };
 }
 

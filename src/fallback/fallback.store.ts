@@ -3,6 +3,7 @@ import pLimit from 'p-limit';
 import { DataSource, type EntityManager, QueryFailedError } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { type DomainEventJob, DomainEventPublisher } from '../domain-events/domain-events.js';
+import { storable } from '../message-events/exact-json.js';
 import { MessageEventsService } from '../message-events/message-events.service.js';
 import { NEVER_SENT_CODES } from '../message-events/message-status-report.js';
 import type { WhatsappPolicyFailed } from '../message-events/policy-failure.js';
@@ -11,7 +12,12 @@ import { DELIVERED_STATUSES } from '../messages/message-status.js';
 import { GroupCommit, isDataError, OF_ONE_TURN } from '../process/group-commit.js';
 import { InjectDatabase } from '../process/inject-database.js';
 import type { EndReason, WaitReason } from './fallback-reasons.js';
-import { smsFallbackAttemptDue, smsFallbackEnded } from './fallback.events.js';
+import {
+  type FallbackEnd,
+  smsFallbackAttemptDue,
+  smsFallbackEnded,
+  type SmsFallbackEnded,
+} from './fallback.events.js';
 import * as sql from './fallback.sql.js';
 import type { RetryCandidate } from './retry-decision.js';
 import type { Offer } from './sender-pace.js';
@@ -495,18 +501,21 @@ export class FallbackStore {
   }
 
   /** @returns null if nothing in the application listens to it. */
-  private endedJob(id: string, end: Parameters<typeof smsFallbackEnded>[1]): DomainEventJob | null {
-    if (!this.publisher.hasListeners('sms_fallback.ended')) return null;
-    return { name: 'sms_fallback.ended', event: smsFallbackEnded(id, end) };
+  private endedJob(id: string, end: FallbackEnd): DomainEventJob | null {
+    const [event] = this.endedEvents(id, end);
+    return event === undefined ? null : { name: 'sms_fallback.ended', event };
+  }
+
+  private endedEvents(id: string, end: FallbackEnd): SmsFallbackEnded[] {
+    return this.publisher.hasListeners('sms_fallback.ended') ? [smsFallbackEnded(id, end)] : [];
   }
 
   private async publishEnd(
     manager: EntityManager,
     { id, originalMessageSid, smsMessageSid }: SmsFallback,
   ): Promise<void> {
-    if (!this.publisher.hasListeners('sms_fallback.ended')) return;
     const end = { originalMessageSid, state: 'failed', reason: 'never_sent', smsMessageSid } as const;
-    await this.publisher.publish(manager, 'sms_fallback.ended', [smsFallbackEnded(id, end)]);
+    await this.publisher.publish(manager, 'sms_fallback.ended', this.endedEvents(id, end));
   }
 
   private async publishAttemptDue(manager: EntityManager, smsFallbackId: string, at: Date): Promise<void> {
@@ -567,7 +576,7 @@ function toChange({ fallback, step, nextAttemptAt, job }: Change, position: numb
     reason,
     unanswered_attempts: unansweredAttempts,
     error_code: problem?.code,
-    error: problem?.message,
+    error: storable(problem?.message),
     next_attempt_at: nextAttemptAt,
     original_sent_at: originalSentAt,
     duplicate_of: 'duplicateOf' in step ? step.duplicateOf : null,

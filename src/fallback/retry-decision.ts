@@ -94,12 +94,7 @@ function isInDoubt({ state, reason, attempts, isReported }: RetryCandidate): boo
   return isReported || (state === 'failed' && !CERTAIN_FAILURES.has(reason));
 }
 
-/**
- * The waits and limits of a fallback are those of its current try: the first one, or the last one that somebody
- * requested. are those of its current try: the first one, or the last one begun on purpose.
- */
-
-/** When the current try began. */
+/** When the current try began, whose waits and limits count: the first try, or the last one that somebody requested. */
 export function tryStartedAt({ retriedAt, createdAt }: Pick<SmsFallback, 'retriedAt' | 'createdAt'>): Date {
   return retriedAt ?? createdAt;
 }

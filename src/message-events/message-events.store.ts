@@ -193,7 +193,7 @@ const COLUMNS = `
 /**
  * Adds events and their rows in the outbox, in one statement and so in one commit. In the order of their keys, so that
  * two replicas with the same keys cannot block each other; a callback that comes twice at once waits for its twin's
- * commit. Connections prepare it (src/app.module.ts): planning took longer than writing.
+ * commit. Connections prepare it (src/whatsapp-sms-fallback.module.ts): planning took longer than writing.
  */
 const insertEvents = (report: string) => `
 added as (

@@ -73,7 +73,7 @@ export class MessageHistory {
   }
 }
 
-/** Connections prepare it (src/app.module.ts): planning took longer than reading. */
+/** Connections prepare it (src/whatsapp-sms-fallback.module.ts): planning took longer than reading. */
 export const FIND_EVENTS = `
 select message_sid as "messageSid", id, error_code as "errorCode", message_status as "messageStatus", source, to_number as "toNumber", user_id as "userId",
        parent_user_id as "parentUserId", created_at as "createdAt", payload->>'dateSent' as "dateSent",

@@ -12,8 +12,8 @@ const PATH = 'api/docs';
 
 /**
  * Serves the API's description, generated from the code: a page at /api/docs, and OpenAPI at /api/docs-json, below the
- * global prefix, if there is one by now. A browser
- * cannot send a Bearer token by itself, so these read-only routes also accept the key as a password (Basic).
+ * global prefix, if there is one by now. A browser cannot send a Bearer token by itself, so these read-only routes also
+ * accept the key as a password (Basic).
  */
 export function setUpApiDocs(app: NestExpressApplication): void {
   if (!app.get(AdminKeys, { strict: false }).areConfigured) return;

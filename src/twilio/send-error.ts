@@ -144,7 +144,5 @@ function sendError(
   message: string | undefined,
   retryAfterSeconds: number | null = null,
 ): SendError {
-  // PostgreSQL stores no lone surrogate and no NUL.
-  const text = message?.toWellFormed().replaceAll('\0', '\u{FFFD}') ?? `Twilio gives no reason (${code})`;
-  return { outcome, code, message: text, retryAfterSeconds };
+  return { outcome, code, message: message ?? `Twilio gives no reason (${code})`, retryAfterSeconds };
 }

@@ -60,7 +60,7 @@ const RELATIONS = `
 describe.each([
   ['that has no tables messages, conversations, and companies', '', []],
   ['with tables of these names that belong to somebody else', FOREIGN_TABLES, ['r', 'r', 'r']],
-  ['with relations of these names that nobody can read', UNREADABLE_VIEWS, ['v', 'v', 'v']],
+  ['with relations of these names that cannot be read', UNREADABLE_VIEWS, ['v', 'v', 'v']],
 ])('ORIGINAL_MESSAGES=twilio on a database %s', (_, foreign, kinds) => {
   let database: DatabaseConnection;
   let connection: DatabaseConnection;

@@ -63,7 +63,7 @@ const mutants: readonly Mutant<FallbackPolicySetup>[] = [
   ],
   [VALID, 'gives a sentence as the reason', decides(() => skip('Not at night'))],
   [VALID, 'gives an empty reason', decides(() => skip(''))],
-  [VALID, 'waits until a time that is none', decides(() => at(new Date('tonight')))],
+  [VALID, 'waits until an invalid date', decides(() => at(new Date('tonight')))],
   [VALID, 'returns something else', decides(() => ({ kind: 'later' }) as unknown as PolicyDecision)],
   [
     AGAIN,

@@ -188,7 +188,7 @@ const mutants: readonly Mutant<Setup>[] = [
   [NO_LOOK, 'finds another one', findsStranger],
   [HIDDEN, 'is both certain and not', changes(({ possible }) => ({ accepted: possible }))],
   [HIDDEN, 'is certain', changes(({ possible }) => ({ accepted: possible, possible: [] }))],
-  [HIDDEN, 'is certain that there is none', changes(() => ({ possible: [] }))],
+  [HIDDEN, 'claims that a hidden SMS was not accepted', changes(() => ({ possible: [] }))],
   [
     SHOWN,
     'thinks every SMS possible',
